@@ -1,0 +1,76 @@
+// Builds sources.d/*.js from src. With --check it builds nothing and fails where what is committed differs.
+import { readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** What is loaded on demand is a file of its own, so that the quick path stays small. */
+const files = [
+  { from: "src/main.ts", to: "sources.d/ipc-server.js" },
+  { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+];
+
+/** An import() of such a file stays one, by its built name. */
+const onDemand: Plugin = {
+  name: "on-demand",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path }) => {
+      const file = files.find(({ from }) => basename(from) === basename(path));
+      if (kind !== "dynamic-import" || file === undefined) return undefined;
+      return { path: `./${basename(file.to)}`, external: true };
+    });
+  },
+};
+
+/** Run by any Node, and so in words that the oldest understands: one that is too old hands over to ipc-server.sh. */
+const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
+  .replace(/^\/\/.*\n/gm, "")
+  .replace(/\n\s*/g, " ");
+
+const outputs = await Promise.all(
+  files.map(async ({ from, to }) => {
+    const main = from === "src/main.ts";
+    const { outputFiles } = await build({
+      absWorkingDir: root,
+      entryPoints: [from],
+      bundle: true,
+      write: false,
+      platform: "node",
+      format: "cjs",
+      // The quick path must be readable, if not runnable, by a Node that has to hand over.
+      target: main ? "node14" : "node22",
+      charset: "utf8",
+      legalComments: "none",
+      minifySyntax: true,
+      minifyWhitespace: true,
+      loader: { ".sql": "text" },
+      external: ["better-sqlite3"],
+      plugins: [onDemand],
+      banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
+    });
+    return { to, text: outputFiles[0]?.text ?? "" };
+  }),
+);
+
+if (process.argv.includes("--check")) {
+  const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);
+  if (stale.length > 0) {
+    console.error(`${stale.map(({ to }) => to).join(", ")}: not what src builds. Run \`npm run build\` and commit it.`);
+    process.exit(1);
+  }
+} else {
+  for (const { to, text } of outputs) {
+    writeFileSync(`${root}/${to}`, text, { mode: 0o755 });
+    console.log(`${to}  ${Math.ceil(text.length / 1024)} KiB`);
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

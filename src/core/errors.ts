@@ -1,0 +1,58 @@
+/** What went wrong, in the bus's own words. Each surface translates these once. */
+export const errorCodes = ["invalid", "unauthorized", "not_found", "conflict", "internal"] as const;
+export type ErrorCode = (typeof errorCodes)[number];
+
+/** Finer than a code, for programs: what a client or an operator may want to tell apart. */
+export const reasons = [
+  "too_large",
+  "unauthenticated",
+  "unsigned_message",
+  "unknown_sender",
+  "invalid_signature",
+  "unauthorized_registration",
+  "from_beyond",
+] as const;
+export type Reason = (typeof reasons)[number];
+
+const BRAND = Symbol.for("el-ipc.error");
+
+/** An expected failure: its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+export class IpcError extends Error {
+  readonly code: ErrorCode;
+  readonly reason: Reason | undefined;
+  readonly [BRAND] = true;
+
+  constructor(code: ErrorCode, message: string, reason?: Reason, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "IpcError";
+    this.code = code;
+    this.reason = reason;
+  }
+}
+
+/** By brand, not by class: the built files hold a copy of this module each. */
+export function isIpcError(error: unknown): error is IpcError {
+  return typeof error === "object" && error !== null && BRAND in error;
+}
+
+export function invalid(message: string, reason?: Reason): IpcError {
+  return new IpcError("invalid", message, reason);
+}
+
+export function unauthorized(message: string, reason?: Reason): IpcError {
+  return new IpcError("unauthorized", message, reason);
+}
+
+export function notFound(message: string): IpcError {
+  return new IpcError("not_found", message);
+}
+
+export function conflict(message: string): IpcError {
+  return new IpcError("conflict", message);
+}
+
+/** What a user may see of any error: its sentence if it was expected, and nothing of the inside if not. */
+export function publicError(error: unknown): { code: ErrorCode; message: string; reason: Reason | undefined } {
+  if (isIpcError(error)) return { code: error.code, message: error.message, reason: error.reason };
+  return { code: "internal", message: "Internal error", reason: undefined };
+}

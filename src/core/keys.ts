@@ -1,0 +1,164 @@
+import type { KeyObject } from "node:crypto";
+import { strictBase64 } from "./base64.ts";
+import { IpcError, invalid } from "./errors.ts";
+
+export interface KeyPair {
+  /** PEM, PKCS8. */
+  readonly privateKey: string;
+  /** PEM, SPKI. */
+  readonly publicKey: string;
+}
+
+const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
+const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
+
+/** Loaded when needed: it costs a fresh process milliseconds that an unsigned send shouldn't pay. */
+export function cryptography(): typeof import("node:crypto") {
+  return process.getBuiltinModule("node:crypto");
+}
+
+export function createKeyPair(): KeyPair {
+  const { privateKey, publicKey } = cryptography().generateKeyPairSync("ed25519");
+  return {
+    privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+    publicKey: publicKey.export({ type: "spki", format: "pem" }).toString(),
+  };
+}
+
+/**
+ * Reads an Ed25519 private key: PEM PKCS8 as openssl, Python's `cryptography` and we write it (line ends and white space
+ * don't matter), or tweetnacl's secret key or seed, raw or in base64.
+ */
+export function readPrivateKey(file: Uint8Array): KeyObject {
+  const bytes = Buffer.from(file);
+  const pem = readPem(bytes);
+  if (pem === undefined) return privateKeyFromSeed(readSeed(bytes));
+  if (pem.label === "OPENSSH PRIVATE KEY") {
+    throw invalid("this is an OpenSSH private key; make a key with `el-ipc keygen --out NAME` instead");
+  }
+  if (pem.label.startsWith("ENCRYPTED") || pem.encrypted) {
+    throw invalid("this private key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN` and use that");
+  }
+  if (pem.label.includes("PUBLIC")) throw invalid("this is a public key; the private one is needed here");
+  if (pem.label !== "PRIVATE KEY") throw notEd25519(`a PEM file labelled "${pem.label}"`);
+  const key = parsed(() => cryptography().createPrivateKey({ key: pem.der, format: "der", type: "pkcs8" }));
+  if (key.asymmetricKeyType !== "ed25519") throw notEd25519(`a key of type ${key.asymmetricKeyType}`);
+  return key;
+}
+
+/** Reads an Ed25519 public key: PEM SPKI, or its 32 bytes, raw or in base64. Refuses points that prove nothing. */
+export function readPublicKey(file: Uint8Array): KeyObject {
+  const raw = rawPublicKey(Buffer.from(file));
+  refuseWeakPoint(raw);
+  return cryptography().createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
+}
+
+export function publicPem(key: KeyObject): string {
+  return key.export({ type: "spki", format: "pem" }).toString();
+}
+
+const known = new Map<string, KeyObject | undefined>();
+
+/** A stored key, read once and not at each message. Undefined where another program stored what we wouldn't take. */
+export function registeredKey(pem: string): KeyObject | undefined {
+  if (known.has(pem)) return known.get(pem);
+  if (known.size >= 10_000) known.clear();
+  const key = readable(pem);
+  known.set(pem, key);
+  return key;
+}
+
+function readable(pem: string): KeyObject | undefined {
+  try {
+    return readPublicKey(Buffer.from(pem));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The 32 bytes of an Ed25519 public key. */
+export function rawBytes(key: KeyObject): Buffer {
+  return key.export({ type: "spki", format: "der" }).subarray(SPKI_PREFIX.length);
+}
+
+/** The private key's other half. */
+export function publicHalf(key: KeyObject): KeyObject {
+  return cryptography().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
+}
+
+interface Pem {
+  readonly label: string;
+  readonly der: Buffer;
+  readonly encrypted: boolean;
+}
+
+function readPem(bytes: Buffer): Pem | undefined {
+  const match = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/.exec(bytes.toString("latin1"));
+  const [, label, inside] = match ?? [];
+  if (label === undefined || inside === undefined) return undefined;
+  const encrypted = /Proc-Type:.*ENCRYPTED/.test(inside);
+  const der = strictBase64(inside.replace(/\s+/g, ""));
+  if (der === undefined && !encrypted) throw invalid("this PEM file is damaged: what it holds is not base64");
+  return { label, der: der ?? Buffer.alloc(0), encrypted };
+}
+
+function rawPublicKey(bytes: Buffer): Buffer {
+  const pem = readPem(bytes);
+  if (pem === undefined) {
+    const raw = bytes.length === 32 ? bytes : strictBase64(bytes.toString("latin1").trim());
+    if (raw?.length !== 32) throw notEd25519("neither PEM nor 32 bytes");
+    return raw;
+  }
+  if (pem.label.includes("PRIVATE")) throw invalid("this is a private key; the public one is needed here");
+  if (pem.label !== "PUBLIC KEY") throw notEd25519(`a PEM file labelled "${pem.label}"`);
+  if (pem.der.length !== SPKI_PREFIX.length + 32 || !pem.der.subarray(0, SPKI_PREFIX.length).equals(SPKI_PREFIX)) {
+    throw notEd25519("a public key of another kind");
+  }
+  return pem.der.subarray(SPKI_PREFIX.length);
+}
+
+function readSeed(bytes: Buffer): Buffer {
+  const raw = isKeyLength(bytes.length) ? bytes : strictBase64(bytes.toString("latin1").trim());
+  if (raw === undefined || !isKeyLength(raw.length)) throw notEd25519("neither PEM nor 32 or 64 bytes");
+  const seed = raw.subarray(0, 32);
+  if (raw.length === 64 && !rawBytes(publicHalf(privateKeyFromSeed(seed))).equals(raw.subarray(32))) {
+    throw invalid("this secret key is damaged: its two halves don't belong together");
+  }
+  return seed;
+}
+
+function isKeyLength(length: number): boolean {
+  return length === 32 || length === 64;
+}
+
+function privateKeyFromSeed(seed: Buffer): KeyObject {
+  return cryptography().createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
+}
+
+function parsed(parse: () => KeyObject): KeyObject {
+  try {
+    return parse();
+  } catch (cause) {
+    throw new IpcError("invalid", "this private key is damaged: it can't be read", undefined, { cause });
+  }
+}
+
+function notEd25519(what: string): Error {
+  return invalid(`an Ed25519 key is needed, and this is ${what}; make one with \`el-ipc keygen --out NAME\``);
+}
+
+const P = 2n ** 255n - 19n;
+
+/** y of the points whose order divides 8: whoever registers one can be impersonated without a key. */
+const SMALL_ORDER = new Set([
+  0n,
+  1n,
+  P - 1n,
+  2707385501144840649318225287225658788936804267575313519463743609750303402022n,
+  55188659117513257062467267217118295137698188065244968500265048394206261417927n,
+]);
+
+function refuseWeakPoint(raw: Buffer): void {
+  const y = BigInt(`0x${Buffer.from(raw).reverse().toString("hex")}`) & (2n ** 255n - 1n);
+  if (y >= P || SMALL_ORDER.has(y)) throw invalid("this public key is not safe to use: it is a point of small order");
+}

@@ -1,0 +1,14 @@
+export const NAME_LENGTH = 200;
+export const IDENTITY_LENGTH = 1_000;
+export const CONTENT_BYTES = 1024 * 1024;
+
+/** A request's body: a content of escapes only grows sixfold in JSON. */
+export const BODY_BYTES = 6 * CONTENT_BYTES + 64 * 1024;
+
+/** A read hands out this many messages at most, and no more once it holds this many bytes of content. */
+export const BATCH_MESSAGES = 1_000;
+export const BATCH_BYTES = 8 * CONTENT_BYTES;
+
+/** Seconds that a wait over a network lasts when it doesn't say, and at most. */
+export const WAIT_SECONDS = 30;
+export const LONGEST_WAIT_SECONDS = 300;

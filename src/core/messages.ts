@@ -1,0 +1,136 @@
+import { isSecure } from "./agents.ts";
+import { strictBase64 } from "./base64.ts";
+import type { Bus } from "./bus.ts";
+import { invalid, unauthorized } from "./errors.ts";
+import { BATCH_MESSAGES } from "./limits.ts";
+import { isSignature, messageBytes } from "./signature.ts";
+import type { StoredMessage } from "./store.ts";
+import { waiting } from "./waiting.ts";
+
+/** A message as its readers get it. */
+export interface Message {
+  readonly id: number;
+  readonly sender: string;
+  readonly content: string;
+  readonly timestamp: number;
+  /** Present when it came with a signature; in secure mode the bus has verified it. */
+  readonly signed?: true;
+}
+
+export interface Outgoing {
+  readonly channel: string;
+  readonly sender: string;
+  readonly content: string;
+  readonly signature: string | undefined;
+}
+
+export async function send(bus: Bus, message: Outgoing): Promise<number> {
+  await checkSignature(bus, message);
+  const id = await bus.store.messages.append({
+    ...message,
+    signature: message.signature ?? "",
+    timestamp: bus.now(),
+  });
+  bus.wakeup.ring(message.channel);
+  return id;
+}
+
+async function checkSignature(bus: Bus, message: Outgoing): Promise<void> {
+  const { sender, signature } = message;
+  if (!(await isSecure(bus))) {
+    // Nobody is registered, so there is no key to check it with; but what can't be a signature isn't stored as one.
+    if (signature !== undefined && strictBase64(signature)?.length !== 64) {
+      throw invalid("signature must be 64 bytes in base64", "invalid_signature");
+    }
+    return;
+  }
+  if (signature === undefined) throw unauthorized("signature required (secure mode active)", "unsigned_message");
+  const agent = await bus.store.agents.find(sender);
+  if (agent === undefined) throw unauthorized(`unknown sender: ${sender}`, "unknown_sender");
+  if (!isSignature(signature, messageBytes(message), agent.publicKey)) {
+    throw unauthorized("invalid signature", "invalid_signature");
+  }
+}
+
+export interface Reading {
+  readonly channel: string;
+  readonly agent: string;
+  readonly limit: number | undefined;
+  /** Leave out the agent's own messages. */
+  readonly others: boolean;
+  /** The watermark stays where it is, for this and for what is left out. */
+  readonly peek: boolean;
+  /** Wait for a message while there is none. */
+  readonly wait: boolean;
+  /** How long to wait at most; forever where it doesn't say. */
+  readonly seconds: number | undefined;
+  /** After the first message of a wait: how long to collect more of a burst. */
+  readonly burst: number;
+}
+
+/** The agent's unread messages, oldest first. Moves no watermark: that follows once they were delivered (`acknowledge`). */
+export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+  const look = () => lookForUnread(bus, reading);
+  const found = await look();
+  if (found !== undefined || !reading.wait) return found ?? [];
+  const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
+  for await (const first of waiting({ wakeup: bus.wakeup, channel: reading.channel, signal, milliseconds }, look)) {
+    return reading.burst > 0 ? await collectBurst(bus, reading, signal) : first;
+  }
+  return [];
+}
+
+async function lookForUnread(bus: Bus, reading: Reading): Promise<readonly Message[] | undefined> {
+  const { channel, agent, others, peek } = reading;
+  const limit = Math.min(reading.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
+  const unread = await bus.store.messages.unread(channel, agent, { limit, others });
+  if (unread.length > 0) return unread.map(asRead);
+  if (others && !peek) await bus.store.messages.skipOwn(channel, agent);
+  return undefined;
+}
+
+async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+  using bell = bus.wakeup.arm(reading.channel);
+  for (let left = reading.burst * 1_000, end = performance.now() + left; left > 0 && !signal.aborted; ) {
+    await bell.rung(signal, left);
+    left = end - performance.now();
+  }
+  return (await lookForUnread(bus, reading)) ?? [];
+}
+
+/** The agent has what came up to `id`. */
+export function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
+  return bus.store.messages.advance(channel, agent, id);
+}
+
+export interface Following {
+  readonly channel: string;
+  readonly agent: string;
+  readonly others: boolean;
+  /** Begin after this id instead of at the agent's watermark. */
+  readonly since: number | undefined;
+}
+
+/** Each message after the watermark, then each new one as it comes, until the signal aborts. Moves no watermark. */
+export async function* follow(
+  bus: Bus,
+  following: Following,
+  signal: AbortSignal,
+): AsyncGenerator<Message, void, void> {
+  const { channel, agent, others } = following;
+  let position = following.since ?? (await bus.store.messages.watermark(channel, agent));
+  const look = async () => {
+    const next = await bus.store.messages.after(channel, position, 100);
+    return next.length > 0 ? next : undefined;
+  };
+  for await (const batch of waiting({ wakeup: bus.wakeup, channel, signal }, look)) {
+    for (const message of batch) {
+      position = message.id;
+      if (!(others && message.sender === agent)) yield asRead(message);
+    }
+  }
+}
+
+function asRead({ id, sender, content, timestamp, signature }: StoredMessage): Message {
+  return { id, sender, content, timestamp, ...(signature === "" ? {} : { signed: true }) };
+}

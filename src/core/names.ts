@@ -1,0 +1,20 @@
+import { IDENTITY_LENGTH, NAME_LENGTH } from "./limits.ts";
+
+/** C0 and DEL. A newline in a name would make the text that is signed ambiguous. */
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/** What is wrong with a channel's or an agent's name, if anything is. */
+export function nameFault(name: string): string | undefined {
+  return lineFault(name, NAME_LENGTH);
+}
+
+export function identityFault(identity: string): string | undefined {
+  return lineFault(identity, IDENTITY_LENGTH);
+}
+
+function lineFault(text: string, longest: number): string | undefined {
+  if (text.length > longest) return `must be ${longest} characters at most`;
+  if (CONTROL.test(text)) return "must not contain control characters";
+  if (!text.isWellFormed()) return "must be valid Unicode";
+  return undefined;
+}

@@ -1,0 +1,73 @@
+import manifest from "../package.json" with { type: "json" };
+import { noBus } from "./core/bus.ts";
+import { THIS_PROCESS } from "./core/caller.ts";
+import { isIpcError } from "./core/errors.ts";
+import { readEnvironment } from "./environment.ts";
+import { openBus } from "./open.ts";
+import { flag, optional, text, whole } from "./operations/fields.ts";
+import { operations } from "./operations/index.ts";
+import type { Operation } from "./operations/operation.ts";
+import { type Door, perform } from "./operations/perform.ts";
+import { command } from "./surfaces/cli/command.ts";
+import { run } from "./surfaces/cli/run.ts";
+import { printNote } from "./surfaces/cli/terminal.ts";
+import { httpDoor } from "./surfaces/http/client.ts";
+
+void main(process.argv.slice(2)).then((code) => process.exit(code));
+
+async function main(typed: readonly string[]): Promise<number> {
+  try {
+    const environment = readEnvironment(process.env);
+
+    const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
+      const bus = operation.detached ? noBus : await openBus(environment, environment.port);
+      const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
+      return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
+    };
+    const far = (url: string): Door & AsyncDisposable =>
+      Object.assign(httpDoor({ url, apiKey: environment.apiKey }), { [Symbol.asyncDispose]: async () => {} });
+
+    const serve = command({
+      name: "serve",
+      summary: "Serve the bus over HTTP",
+      details: [
+        "Listens on this machine only unless --host says otherwise. Stops, with nothing accepted lost, on Ctrl-C.",
+        "Beyond this machine it needs IPC_API_KEY, an operator, or --insecure.",
+      ].join("\n"),
+      examples: ["el-ipc serve", "el-ipc serve 8080", "IPC_API_KEY=secret el-ipc serve --host 0.0.0.0"],
+      input: {
+        port: optional(whole("The port to listen on; 0 for any (IPC_PORT, 9876)", { least: 0, most: 65_535 })),
+        host: optional(text("The address to listen on (127.0.0.1)")),
+        insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
+        verbose: flag("Log each request"),
+      },
+      words: ["port"],
+      run: async ({ port, host, insecure, verbose }, signal) => {
+        const server = await import("./serve.ts");
+        const serving = {
+          port: port ?? environment.port,
+          host: host ?? "127.0.0.1",
+          insecure: insecure ?? false,
+          verbose: verbose ?? false,
+        };
+        await server.serve(environment, manifest.version, serving, signal);
+      },
+    });
+
+    return await run(
+      {
+        verbs: [serve, ...operations],
+        version: manifest.version,
+        open: async (operation, url) => (url === undefined ? near(operation) : far(url)),
+        self: environment.agent,
+        keyFile: environment.keyFile,
+        url: environment.url,
+        debug: environment.debug,
+      },
+      typed,
+    );
+  } catch (error) {
+    printNote(`Error: ${isIpcError(error) ? error.message : "Internal error"}`);
+    return 1;
+  }
+}

@@ -1,0 +1,20 @@
+import { listAgents, makeKeys, registerAgent, seedOperator, showCard } from "./agents.ts";
+import { listChannels } from "./channels.ts";
+import { showHealth } from "./health.ts";
+import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
+import type { Operation } from "./operation.ts";
+
+/** THE table: everything that one can ask of the bus. */
+export const operations: readonly Operation[] = [
+  sendMessage,
+  readMessages,
+  acknowledgeMessages,
+  followChannel,
+  listChannels,
+  seedOperator,
+  makeKeys,
+  registerAgent,
+  listAgents,
+  showCard,
+  showHealth,
+];

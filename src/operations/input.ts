@@ -1,0 +1,65 @@
+import { invalid } from "../core/errors.ts";
+import type { Field, Fields, InputOf } from "./fields.ts";
+
+/** Turns whatever a caller sent into an operation's input, or says in a sentence what is wrong with it. */
+export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
+  if (!isRecord(raw)) throw invalid("the request must be a JSON object");
+  refuseMissing(fields, raw);
+  const input: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(fields)) {
+    const value = given(raw, name);
+    if (value !== undefined) input[name] = parseField(name, field, value);
+  }
+  return input as InputOf<F>;
+}
+
+/** Plain words, from a command line or an address, as the types that their fields have. */
+export function fromText(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [name, Object.hasOwn(fields, name) ? typed(fields[name], text) : text]),
+  );
+}
+
+const FLAGS: Readonly<Record<string, boolean>> = {
+  true: true,
+  "1": true,
+  yes: true,
+  false: false,
+  "0": false,
+  no: false,
+};
+
+function typed(field: Field | undefined, text: string): unknown {
+  if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (field?.kind === "flag") return FLAGS[text.toLowerCase()] ?? text;
+  return text;
+}
+
+function refuseMissing(fields: Fields, raw: Readonly<Record<string, unknown>>): void {
+  const required = Object.keys(fields).filter((name) => !fields[name]?.optional);
+  if (required.some((name) => given(raw, name) === undefined)) throw invalid(`${inWords(required)} required`);
+}
+
+/** Null and the empty text say no more than a field that isn't there. */
+function given(raw: Readonly<Record<string, unknown>>, name: string): unknown {
+  const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
+  return value === null || value === "" ? undefined : value;
+}
+
+function parseField(name: string, field: Field, value: unknown): unknown {
+  const parsed = field.schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const large =
+    field.mostBytes !== undefined && typeof value === "string" && Buffer.byteLength(value) > field.mostBytes;
+  throw invalid(`${name} ${parsed.error.issues[0]?.message ?? "is not valid"}`, large ? "too_large" : undefined);
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function inWords(names: readonly string[]): string {
+  const last = names.at(-1) ?? "";
+  if (names.length < 3) return names.join(" and ");
+  return `${names.slice(0, -1).join(", ")}, and ${last}`;
+}

@@ -1,0 +1,137 @@
+import type { Caller } from "../core/caller.ts";
+import { BATCH_MESSAGES, LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
+import { acknowledge, follow, type Message, read, send } from "../core/messages.ts";
+import { messageBytes, sign } from "../core/signature.ts";
+import { content, flag, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
+import { indented, operation } from "./operation.ts";
+
+export const sendMessage = operation({
+  name: "send",
+  summary: "Send a message to a channel",
+  examples: [
+    'el-ipc send builds herald "main is green"',
+    'el-ipc send builds herald "main is green" --key herald.key',
+    "git log -1 | el-ipc send builds herald -",
+    "el-ipc send builds herald --file report.md --url http://localhost:9876",
+  ],
+  access: "signed",
+  http: "POST /send",
+  input: {
+    channel: name("The channel to send to"),
+    sender: name("Who sends it"),
+    content: content("What it says; - reads it from standard input"),
+    signature: optional(text("Base64 Ed25519 signature over channel, sender and content, a line each; --key makes it")),
+  },
+  words: ["channel", "sender", "content"],
+  self: "sender",
+  sign: (input, key) => ({ ...input, signature: sign(messageBytes(input), key) }),
+  run: async (bus, { channel, sender, content, signature }) => {
+    const id = await send(bus, { channel, sender, content, signature });
+    return { ok: true, id };
+  },
+  show: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
+});
+
+export const acknowledgeMessages = operation({
+  name: "ack",
+  summary: "Say that an agent has consumed a channel up to a message",
+  details: "The agent's watermark moves to that message. It never moves back.",
+  examples: ["el-ipc ack builds herald 42"],
+  access: "reader",
+  http: "POST /ack",
+  input: {
+    channel: name("The channel"),
+    agent: name("The agent that has consumed it"),
+    id: whole("The id of the last message consumed", { least: 0 }),
+  },
+  words: ["channel", "agent", "id"],
+  self: "agent",
+  run: async (bus, { channel, agent, id }) => ({ ok: true, watermark: await acknowledge(bus, channel, agent, id) }),
+  show: (answer) => JSON.stringify(answer),
+});
+
+export const readMessages = operation({
+  name: "read",
+  summary: "Read an agent's unread messages of a channel",
+  details: [
+    "Prints a JSON array of {id, sender, content, timestamp, signed?}, oldest first; [] when there is nothing.",
+    "The agent's watermark moves once the messages were printed, so each is read once. With --wait it blocks until a",
+    "message comes, for as long as that takes unless --timeout bounds it.",
+  ].join("\n"),
+  examples: [
+    "el-ipc read builds herald",
+    "el-ipc read builds herald --wait",
+    "el-ipc read builds herald --wait --timeout 60 --others",
+    "IPC_AGENT=herald el-ipc read builds --peek --limit 10",
+  ],
+  access: "reader",
+  http: "GET /messages",
+  input: {
+    channel: name("The channel to read"),
+    agent: name("Who reads it"),
+    wait: flag("Wait for a message while there is none"),
+    timeout: optional(
+      seconds("Wait this many seconds at most; over HTTP 30 unless it says otherwise, and 300 at most"),
+    ),
+    burst: optional(seconds("After the first message of a wait, collect more for this many seconds")),
+    peek: flag("Leave them unread"),
+    limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
+    others: flag("Leave out one's own messages"),
+    ack: optional(oneOf("manual: the watermark moves by `ack` alone", ["auto", "manual"])),
+  },
+  words: ["channel", "agent"],
+  self: "agent",
+  run: (bus, input, { caller, signal }) =>
+    read(
+      bus,
+      {
+        channel: input.channel,
+        agent: input.agent,
+        limit: input.limit,
+        others: input.others ?? false,
+        peek: input.peek ?? false,
+        wait: input.wait ?? false,
+        seconds: waitSeconds(input.timeout, caller),
+        burst: Math.min(input.burst ?? 0, WAIT_SECONDS),
+      },
+      signal,
+    ),
+  show: (messages: readonly Message[]) => indented(messages),
+  settle: (messages, { channel, agent, peek, ack }) => {
+    const last = messages.at(-1);
+    if (last === undefined || peek || ack === "manual") return undefined;
+    return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
+  },
+  turn: ({ channel, agent }) => `${channel}\n${agent}`,
+  nothing: (messages) => messages.length === 0,
+});
+
+export const followChannel = operation({
+  name: "follow",
+  summary: "Print a channel's messages as they come, a JSON line each",
+  details: "Begins with what is unread and goes on until it is stopped. Each message is consumed once it was printed.",
+  examples: ["el-ipc follow builds herald", "el-ipc follow builds herald --peek --since 0 | head -1"],
+  access: "reader",
+  http: "GET /follow",
+  stream: true,
+  input: {
+    channel: name("The channel to follow"),
+    agent: name("Who follows it"),
+    since: optional(whole("Begin after the message of this id instead of with what is unread", { least: 0 })),
+    peek: flag("Leave them unread"),
+    others: flag("Leave out one's own messages"),
+  },
+  words: ["channel", "agent"],
+  self: "agent",
+  run: (bus, { channel, agent, since, others }, { signal }) =>
+    follow(bus, { channel, agent, since, others: others ?? false }, signal),
+  show: (message: Message) => JSON.stringify(message),
+  settle: (message, { channel, agent, peek }) =>
+    peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
+});
+
+/** Who waits in its own process may wait for ever; a connection is answered in time, so that nothing on its way gives up. */
+function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
+  if (caller.from === "process") return timeout;
+  return Math.min(timeout ?? WAIT_SECONDS, LONGEST_WAIT_SECONDS);
+}

@@ -1,0 +1,91 @@
+import type { KeyObject } from "node:crypto";
+import type { Access } from "../core/access.ts";
+import type { Bus } from "../core/bus.ts";
+import type { Caller } from "../core/caller.ts";
+import type { Fields, InputOf } from "./fields.ts";
+
+export interface Context {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+}
+
+/** What is performed once an answer has reached whoever asked. */
+export interface Settlement {
+  readonly operation: Operation;
+  readonly input: unknown;
+}
+
+/** A file that an answer asks a command line to write. */
+export interface AnswerFile {
+  readonly path: string;
+  readonly text: string;
+  readonly secret: boolean;
+}
+
+/**
+ * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
+ * HTTP its route, help and documents their text.
+ */
+export interface Definition<F extends Fields, A> {
+  /** The verb. */
+  readonly name: string;
+  readonly summary: string;
+  /** More than a line for its help, where a line isn't enough. */
+  readonly details?: string;
+  readonly examples: readonly string[];
+  readonly access: Access;
+  /** Method and path. Without it nothing on a network can ask for this. */
+  readonly http?: `${"GET" | "POST"} /${string}`;
+  readonly input: F;
+  /** The fields that a command line takes without naming them, in order. */
+  readonly words: readonly (keyof F & string)[];
+  /** The field that says who asks; a command line may leave it to IPC_AGENT. */
+  readonly self?: keyof F & string;
+  /** It answers with an async iterable. */
+  readonly stream?: true;
+  /** It works on nothing stored, so no store is opened for it. */
+  readonly detached?: true;
+  /** It is no verb: another operation settles with it. */
+  readonly hidden?: true;
+
+  /** A promise for one answer, or an async iterable for a stream of them. */
+  run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
+
+  /** The answer, or each of a stream, as plain text. */
+  show(answer: A, input: InputOf<F>): string;
+
+  /** What a person should know beside the answer. */
+  note?(answer: A, input: InputOf<F>): string;
+
+  files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
+
+  /** The same input, signed. */
+  sign?(input: InputOf<F>, key: KeyObject): InputOf<F>;
+
+  settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+
+  /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
+  turn?(input: InputOf<F>): string;
+
+  /** For an operation that waits: whether this answer says that the time was up. */
+  nothing?(answer: A): boolean;
+}
+
+export type Operation = Definition<Fields, unknown>;
+
+/**
+ * Checks that an operation's parts belong together, then forgets their types: a table holds operations of any kind.
+ * That is sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
+ */
+export function operation<F extends Fields, A>(definition: Definition<F, A>): Operation {
+  return definition as unknown as Operation;
+}
+
+export function isStream(answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === "object" && answer !== null && Symbol.asyncIterator in answer;
+}
+
+/** JSON as the original prints lists. */
+export function indented(value: unknown): string {
+  return JSON.stringify(value, null, 2);
+}

@@ -1,0 +1,74 @@
+import { writeSync } from "node:fs";
+import { mayListen } from "./core/access.ts";
+import { isSecure } from "./core/agents.ts";
+import { IpcError } from "./core/errors.ts";
+import type { Environment } from "./environment.ts";
+import { openBus } from "./open.ts";
+import { operations } from "./operations/index.ts";
+import { perform } from "./operations/perform.ts";
+import { createLog } from "./surfaces/http/log.ts";
+import { productAt } from "./surfaces/http/probe.ts";
+import { serveHttp } from "./surfaces/http/server.ts";
+
+export interface Serving {
+  readonly host: string;
+  readonly port: number;
+  readonly insecure: boolean;
+  readonly verbose: boolean;
+}
+
+/** Opens the bus and puts the servers on it, until the signal aborts. */
+export async function serve(
+  environment: Environment,
+  version: string,
+  serving: Serving,
+  signal: AbortSignal,
+): Promise<void> {
+  const { host, port, insecure, verbose } = serving;
+  const product = `el-ipc/${version}`;
+  const log = createLog(verbose ? "debug" : "info", (line) => writeSync(2, line));
+  await using bus = await openBus(environment, port);
+  const secure = await isSecure(bus);
+  mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  await using server = await serveHttp({
+    operations,
+    perform: (operation, input, context) => perform(bus, operation, input, context),
+    host,
+    port,
+    door: { apiKey: environment.apiKey, insecure },
+    log,
+    product,
+  }).catch(async (error: unknown) => {
+    throw await listenFault(error, host, port);
+  });
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
+  log("info", "listening", { url, database: environment.databasePath, security: secure ? "secure" : "open", version });
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  log("info", "stopping");
+}
+
+/** A port that is taken is asked who it is. */
+async function listenFault(error: unknown, host: string, port: number): Promise<unknown> {
+  if (!(error instanceof Error) || !("code" in error)) return error;
+  if (error.code === "EACCES")
+    return fault(`Port ${port} needs rights that this user doesn't have; choose another`, error);
+  if (error.code === "EADDRNOTAVAIL" || error.code === "ENOTFOUND") {
+    return fault(`${host} is not an address of this machine`, error);
+  }
+  if (error.code !== "EADDRINUSE") return error;
+  const product = await productAt(host, port);
+  if (product?.startsWith("el-ipc/")) {
+    return fault(
+      `${product} serves on port ${port} already: use http://localhost:${port}, or choose another port`,
+      error,
+    );
+  }
+  return fault(`Port ${port} is taken by another program; choose another: el-ipc serve ${port + 1}`, error);
+}
+
+function fault(message: string, cause: Error): IpcError {
+  return new IpcError("conflict", message, undefined, { cause });
+}

@@ -1,0 +1,10 @@
+/** As much of better-sqlite3 as driver.ts uses; the package brings no types. */
+declare module "better-sqlite3" {
+  // biome-ignore lint/style/noDefaultExport: the package's own shape
+  export default class Database {
+    constructor(path: string, options: { timeout: number });
+    prepare(sql: string): import("./driver.ts").Statement;
+    exec(sql: string): void;
+    close(): void;
+  }
+}

@@ -1,0 +1,116 @@
+import { IpcError, isIpcError } from "../../core/errors.ts";
+import { whileBusy } from "./busy.ts";
+import { type Driver, fileFault, type Statement } from "./driver.ts";
+
+/** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
+export interface Connection {
+  /** The prepared statement for this text; prepared once. */
+  statement(sql: string): Statement;
+  /** A step that changes nothing. */
+  read<T>(step: () => T): Promise<T>;
+  /** A step that changes something: all of it is durable when this answers, or none of it happened. */
+  write<T>(step: () => T): Promise<T>;
+  close(): Promise<void>;
+}
+
+interface Job {
+  readonly step: () => unknown;
+  readonly done: (result: unknown) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+const MOST_JOBS = 1_000;
+
+export function connect(driver: Driver, path: string): Connection {
+  const statements = new Map<string, Statement>();
+  const waiting: Job[] = [];
+  let flushing: Promise<void> | undefined;
+
+  const statement = (sql: string): Statement => {
+    const known = statements.get(sql);
+    if (known !== undefined) return known;
+    const prepared = driver.prepare(sql);
+    statements.set(sql, prepared);
+    return prepared;
+  };
+
+  /** Writes that arrive together share one commit, and so one wait for the disk. */
+  const flush = async (): Promise<void> => {
+    await new Promise(setImmediate);
+    while (waiting.length > 0) {
+      const jobs = waiting.splice(0, MOST_JOBS);
+      try {
+        await whileBusy(() => statement("BEGIN IMMEDIATE").run());
+        commit(jobs);
+      } catch (error) {
+        for (const job of jobs) job.failed(inWords(error, path));
+      }
+    }
+    flushing = undefined;
+  };
+
+  const commit = (jobs: readonly Job[]): void => {
+    try {
+      const results = jobs.map((job) => attempt(job, jobs.length > 1));
+      statement("COMMIT").run();
+      for (const settle of results) settle();
+    } catch (error) {
+      rollBack();
+      throw error;
+    }
+  };
+
+  /** One job's step; its refusal undoes that step alone. */
+  const attempt = (job: Job, shared: boolean): (() => void) => {
+    if (!shared) {
+      const result = job.step();
+      return () => job.done(result);
+    }
+    statement("SAVEPOINT job").run();
+    try {
+      const result = job.step();
+      return () => job.done(result);
+    } catch (error) {
+      statement("ROLLBACK TO job").run();
+      return () => job.failed(inWords(error, path));
+    } finally {
+      statement("RELEASE job").run();
+    }
+  };
+
+  const rollBack = (): void => {
+    try {
+      statement("ROLLBACK").run();
+    } catch {
+      // Some failures, a full disk among them, have ended the transaction already.
+    }
+  };
+
+  return {
+    statement,
+    read: async (step) => {
+      try {
+        return await whileBusy(step);
+      } catch (error) {
+        throw inWords(error, path);
+      }
+    },
+    write: <T>(step: () => T) =>
+      new Promise<T>((resolve, reject) => {
+        waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
+        flushing ??= flush();
+      }),
+    close: async () => {
+      await flushing;
+      driver.close();
+    },
+  };
+}
+
+/** A fault of the file that a user can mend, as a sentence; anything else as it is. */
+export function inWords(error: unknown, path: string): unknown {
+  if (isIpcError(error)) return error;
+  const fault = fileFault(error);
+  if (fault === undefined) return error;
+  return new IpcError("internal", `The database ${path} ${fault}`, undefined, { cause: error });
+}

@@ -1,0 +1,103 @@
+/** What the storage asks of a SQLite library: the part that better-sqlite3 and node:sqlite share. */
+export interface Driver {
+  prepare(sql: string): Statement;
+  exec(sql: string): void;
+  close(): void;
+}
+
+export type Value = string | number | null;
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Statement {
+  run(...values: Value[]): unknown;
+  get(...values: Value[]): unknown;
+  all(...values: Value[]): unknown[];
+  iterate(...values: Value[]): Iterable<unknown>;
+}
+
+export const drivers = ["better-sqlite3", "node:sqlite"] as const;
+export type DriverName = (typeof drivers)[number];
+
+/** better-sqlite3 where it can be loaded, else node:sqlite, which every Node that we run on has. */
+export async function openDriver(path: string, name?: DriverName): Promise<Driver> {
+  if (name === "better-sqlite3") return openBetterSqlite(path);
+  if (name === "node:sqlite") return openNodeSqlite(path);
+  try {
+    return await openBetterSqlite(path);
+  } catch (error) {
+    if (isSqliteError(error)) throw error;
+    return openNodeSqlite(path);
+  }
+}
+
+// Our own back-off waits for a busy file (see busy.ts), so both are told not to.
+
+async function openBetterSqlite(path: string): Promise<Driver> {
+  // Below Node-API 10 it doesn't fail to load: it ends the process.
+  if (Number(process.versions.napi) < 10) throw new Error("better-sqlite3 needs Node-API 10");
+  const { default: Database } = await import("better-sqlite3");
+  return new Database(path, { timeout: 0 });
+}
+
+function openNodeSqlite(path: string): Driver {
+  const { DatabaseSync } = withoutWarning(() => process.getBuiltinModule("node:sqlite"));
+  const database = new DatabaseSync(path);
+  return {
+    prepare: (sql) => database.prepare(sql),
+    exec: (sql) => database.exec(sql),
+    close: () => database.close(),
+  };
+}
+
+/** Node announces node:sqlite as experimental on stderr, which an event source hands to its reader as part of the event. */
+function withoutWarning<T>(load: () => T): T {
+  const emitWarning = process.emitWarning;
+  process.emitWarning = () => {};
+  try {
+    return load();
+  } finally {
+    process.emitWarning = emitWarning;
+  }
+}
+
+const BUSY = 5;
+const CORRUPT = 11;
+const FULL = 13;
+const NOT_A_DATABASE = 26;
+
+/** SQLite's primary result code, from either library's error; undefined for an error of another kind. */
+function resultCode(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
+  if (!("code" in error) || typeof error.code !== "string" || !error.code.startsWith("SQLITE_")) return undefined;
+  const name = error.code.split("_").slice(0, 2).join("_");
+  const codes: Record<string, number> = {
+    SQLITE_BUSY: BUSY,
+    SQLITE_CORRUPT: CORRUPT,
+    SQLITE_FULL: FULL,
+    SQLITE_NOTADB: NOT_A_DATABASE,
+  };
+  return codes[name] ?? 1;
+}
+
+function isSqliteError(error: unknown): boolean {
+  return resultCode(error) !== undefined;
+}
+
+export function isBusy(error: unknown): boolean {
+  return resultCode(error) === BUSY;
+}
+
+/** For what a user can mend: what is wrong with the file, in words. Undefined for any other error. */
+export function fileFault(error: unknown): string | undefined {
+  switch (resultCode(error)) {
+    case CORRUPT:
+      return "is damaged; restore it from a backup, or move it away to begin anew";
+    case NOT_A_DATABASE:
+      return "is not an SQLite database";
+    case FULL:
+      return "can't grow: the disk is full";
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,47 @@
+import { closeSync, constants, existsSync, lstatSync, openSync, statSync } from "node:fs";
+import { dirname } from "node:path";
+import { IpcError } from "../../core/errors.ts";
+
+/** SQLite keeps these beside the database file itself. */
+const COMPANIONS = ["", "-wal", "-shm", "-journal"];
+
+/**
+ * Makes the file, readable by its owner alone, where there is none. In a folder that others can write to, refuses what
+ * somebody else has put there in its place.
+ */
+export function prepareFile(path: string): void {
+  const folder = dirname(path);
+  if (!existsSync(folder))
+    throw new IpcError("invalid", `The database ${path} can't be opened: ${folder} doesn't exist`);
+  if (isShared(folder)) for (const companion of COMPANIONS) refuseForeign(path + companion);
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return;
+    const cause = error instanceof Error ? error.message : String(error);
+    throw new IpcError("invalid", `The database ${path} can't be made: ${cause}`, undefined, { cause: error });
+  }
+}
+
+function isShared(folder: string): boolean {
+  return process.platform !== "win32" && (statSync(folder).mode & 0o002) !== 0;
+}
+
+function refuseForeign(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (found.isSymbolicLink()) throw refused(path, "it is a symbolic link");
+  if (!found.isFile()) throw refused(path, "it is not a file");
+  if (found.uid !== process.getuid?.()) throw refused(path, "it belongs to somebody else");
+}
+
+function refused(path: string, why: string): IpcError {
+  return new IpcError(
+    "invalid",
+    `The database ${path} is refused: ${why}, in a folder that others can write to. Set IPC_DB_PATH to a file of your own`,
+  );
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

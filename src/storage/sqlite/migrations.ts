@@ -1,0 +1,5 @@
+import originalTables from "./migrations/001-original-tables.sql";
+import channels from "./migrations/002-channels.sql";
+
+/** In order; `PRAGMA user_version` says how many of them a file has had. */
+export const migrations: readonly string[] = [originalTables, channels];

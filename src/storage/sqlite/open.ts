@@ -1,0 +1,46 @@
+import { IpcError } from "../../core/errors.ts";
+import type { Store } from "../../core/store.ts";
+import { createAgentStore } from "./agents.ts";
+import { whileBusy } from "./busy.ts";
+import { createChanges } from "./changes.ts";
+import { connect, inWords } from "./connection.ts";
+import { type DriverName, openDriver } from "./driver.ts";
+import { prepareFile } from "./file.ts";
+import { createMessageStore } from "./messages.ts";
+import { migrate } from "./migrate.ts";
+
+export interface SqliteOptions {
+  readonly path: string;
+  /** `full` survives a power cut; `normal` may lose the last moments to one, never to a kill. */
+  readonly durability?: "full" | "normal";
+  /** The library to use, where it isn't to be chosen. */
+  readonly driver?: DriverName;
+}
+
+export async function openSqlite({ path, durability = "full", driver: name }: SqliteOptions): Promise<Store> {
+  prepareFile(path);
+  const driver = await opened(path, name);
+  try {
+    await migrate(driver, path);
+    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
+  } catch (error) {
+    driver.close();
+    throw inWords(error, path);
+  }
+  const connection = connect(driver, path);
+  return {
+    messages: createMessageStore(connection),
+    agents: createAgentStore(connection),
+    changedChannels: createChanges(connection),
+    [Symbol.asyncDispose]: connection.close,
+  };
+}
+
+async function opened(path: string, name: DriverName | undefined) {
+  try {
+    return await openDriver(path, name);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new IpcError("invalid", `The database ${path} can't be opened: ${why}`, undefined, { cause: error });
+  }
+}

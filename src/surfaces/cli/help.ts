@@ -1,0 +1,60 @@
+import { optionsOf } from "./arguments.ts";
+import type { Verb } from "./command.ts";
+
+export function usageOf(verb: Verb): string {
+  const words = verb.words.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));
+  const demanded = Object.entries(verb.input)
+    .filter(([name, field]) => !field.optional && !verb.words.includes(name))
+    .map(([name, field]) => `--${field.flag ?? name} ${field.given === "file" ? "FILE" : name.toUpperCase()}`);
+  return ["el-ipc", verb.name, ...words, ...demanded, "[options]"].join(" ");
+}
+
+export function helpOf(verb: Verb): string {
+  const words = new Set(verb.words.map((name) => verb.input[name]?.flag ?? name.replaceAll("_", "-")));
+  const listed = optionsOf(verb).map(({ flag, about, value }): [string, string] => [
+    words.has(flag) ? `<${flag}> or --${flag} ${value}` : `--${flag}${value === undefined ? "" : ` ${value}`}`,
+    about,
+  ]);
+  return [
+    `${verb.summary}.`,
+    "",
+    `Usage: ${usageOf(verb)}`,
+    ...(verb.details === undefined ? [] : ["", verb.details]),
+    "",
+    "Options:",
+    ...columns(listed),
+    ...(verb.examples.length === 0 ? [] : ["", "Examples:", ...verb.examples.map((example) => `  ${example}`)]),
+  ].join("\n");
+}
+
+export function overview(verbs: readonly Verb[], version: string): string {
+  return [
+    `el-ipc ${version}: a durable, signed message bus for coding agents and the people beside them.`,
+    "",
+    "Usage: el-ipc <command> [words] [options]",
+    "",
+    "Commands:",
+    ...columns([
+      ...verbs.map((verb): [string, string] => [verb.name, verb.summary]),
+      ["help", "Print this, or the help of a command: el-ipc help send"],
+    ]),
+    "",
+    "Options of every command: --json, --help. With --url URL a command works against a server.",
+    "",
+    "Environment:",
+    ...columns([
+      ["IPC_DB_PATH", "The database (/tmp/el-ipc.db)"],
+      ["IPC_URL", "The server to ask instead of the database"],
+      ["IPC_PORT", "The port that serve listens on (9876)"],
+      ["IPC_API_KEY", "The key that a server asks for and that its clients show"],
+      ["IPC_AGENT", "Who one is, where a command leaves that out"],
+      ["IPC_KEY", "The private key file to sign with"],
+      ["IPC_DURABILITY", "full (survives a power cut) or normal (survives a kill)"],
+    ]),
+  ].join("\n");
+}
+
+function columns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}

@@ -1,0 +1,49 @@
+import { constants } from "node:os";
+
+export interface Lifetime extends Disposable {
+  /** Aborts when the process should end. */
+  readonly signal: AbortSignal;
+  /** The exit code that says why, once it did. */
+  readonly code: number | undefined;
+}
+
+const PARENT_MS = 500;
+
+/** A signal that comes twice at once is one: from the terminal, and passed on by the process that started us. */
+const ECHO_MS = 500;
+
+/** Ends with Ctrl-C and its kin, and when whoever started us is gone, so that no waiter stays behind. A second signal ends at once. */
+export function createLifetime(): Lifetime {
+  const controller = new AbortController();
+  const parent = process.ppid;
+  let code: number | undefined;
+  let since = 0;
+
+  const end = (signal: NodeJS.Signals) => {
+    const ended = 128 + constants.signals[signal];
+    if (code !== undefined) {
+      if (performance.now() - since > ECHO_MS) process.exit(ended);
+      return;
+    }
+    code = ended;
+    since = performance.now();
+    controller.abort();
+  };
+  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, end);
+  const orphaned = setInterval(() => {
+    if (process.ppid !== parent && code === undefined) end("SIGHUP");
+  }, PARENT_MS);
+  orphaned.unref();
+
+  return {
+    signal: controller.signal,
+    get code() {
+      return code;
+    },
+    [Symbol.dispose]() {
+      clearInterval(orphaned);
+      for (const signal of signals) process.off(signal, end);
+    },
+  };
+}

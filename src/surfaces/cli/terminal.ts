@@ -1,0 +1,89 @@
+import { readFileSync, readSync, writeSync } from "node:fs";
+import { invalid } from "../../core/errors.ts";
+import { CONTENT_BYTES } from "../../core/limits.ts";
+import { printable } from "../../wire/printable.ts";
+
+/** Whoever read our output has gone: nothing more can be delivered, and nothing counts as delivered that wasn't. */
+export class ClosedOutput extends Error {}
+
+const STDIN = 0;
+const STDOUT = 1;
+const STDERR = 2;
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Writes it all, or throws; when it returns, the operating system has every byte. */
+export function print(text: string): true {
+  write(STDOUT, text);
+  return true;
+}
+
+export function printNote(text: string): void {
+  write(STDERR, text);
+}
+
+function write(file: number, text: string): void {
+  const bytes = Buffer.from(`${printable(text)}\n`);
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(file, bytes, done);
+    } catch (error) {
+      if (!hasCode(error, "EAGAIN"))
+        throw hasCode(error, "EPIPE") || hasCode(error, "EBADF") ? new ClosedOutput() : error;
+      Atomics.wait(cell, 0, 0, 1);
+    }
+  }
+}
+
+/** A message's text from standard input, without the line end that a shell command puts behind its output. */
+export function readStandardInput(): string {
+  const chunks: Buffer[] = [];
+  for (let length = 0; length <= CONTENT_BYTES + 2; ) {
+    const chunk = Buffer.alloc(64 * 1024);
+    const count = readSome(chunk);
+    if (count === 0) break;
+    chunks.push(chunk.subarray(0, count));
+    length += count;
+  }
+  return utf8(Buffer.concat(chunks), "standard input").replace(/\r?\n$/, "");
+}
+
+function readSome(chunk: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(STDIN, chunk);
+    } catch (error) {
+      if (hasCode(error, "EOF")) return 0;
+      if (!hasCode(error, "EAGAIN")) throw invalid("standard input can't be read");
+      Atomics.wait(cell, 0, 0, 5);
+    }
+  }
+}
+
+export function readFile(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const why = hasCode(error, "ENOENT")
+      ? "there is no such file"
+      : error instanceof Error
+        ? error.message
+        : String(error);
+    throw invalid(`${path} can't be read: ${why}`);
+  }
+}
+
+export function readTextFile(path: string): string {
+  return utf8(readFile(path), path);
+}
+
+function utf8(bytes: Uint8Array, from: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid(`${from} is not UTF-8 text`);
+  }
+}
+
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

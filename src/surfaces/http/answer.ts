@@ -1,0 +1,73 @@
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { type ErrorCode, publicError, type Reason } from "../../core/errors.ts";
+import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
+
+const STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid: 400,
+  unauthorized: 403,
+  not_found: 404,
+  conflict: 409,
+  internal: 500,
+};
+
+const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = { unauthenticated: 401, too_large: 413 };
+
+const KEEP_ALIVE_MS = 15_000;
+
+export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
+  return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
+}
+
+export function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = Buffer.from(JSON.stringify(value));
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": body.length,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+  });
+  response.end(body);
+}
+
+/** Says what went wrong, as far as it is the caller's business. Answers with the status that it gave. */
+export function answerError(response: ServerResponse, error: unknown): number {
+  const { code, message, reason } = publicError(error);
+  const status = statusOf(code, reason);
+  if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
+  if (status === 413) response.setHeader("Connection", "close");
+  answerJson(response, status, { ok: false, error: message, code, reason });
+  return status;
+}
+
+/** Writes a stream of answers as server-sent events, at the pace at which the other end reads them. */
+export async function answerEvents(response: ServerResponse, answers: AsyncIterable<unknown>): Promise<void> {
+  response.writeHead(200, {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+  });
+  response.write(KEEP_ALIVE);
+  const heartbeat = setInterval(() => response.write(KEEP_ALIVE), KEEP_ALIVE_MS);
+  try {
+    for await (const answer of answers) {
+      if (response.destroyed) return;
+      const flows = response.write(encodeEvent({ ...eventId(answer), data: JSON.stringify(answer) }));
+      if (!flows) await Promise.race([once(response, "drain"), once(response, "close")]);
+    }
+  } catch (error) {
+    const { code, message } = publicError(error);
+    response.write(encodeEvent({ event: "error", data: JSON.stringify({ ok: false, error: message, code }) }));
+    throw error;
+  } finally {
+    clearInterval(heartbeat);
+    response.end();
+  }
+}
+
+/** Where a client that lost its connection can go on from. */
+function eventId(answer: unknown): { id?: string } {
+  if (typeof answer !== "object" || answer === null || !("id" in answer)) return {};
+  return typeof answer.id === "number" ? { id: String(answer.id) } : {};
+}

@@ -1,0 +1,96 @@
+import type { IncomingMessage } from "node:http";
+import { IpcError, invalid } from "../../core/errors.ts";
+import { BODY_BYTES } from "../../core/limits.ts";
+import { fromText } from "../../operations/input.ts";
+import type { Found } from "./routes.ts";
+
+/** What a request asks for: its body, or for GET its query, with what its path says. */
+export async function inputOf(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
+  const { operation } = found.route;
+  const texts = { ...parseQuery(query), ...decoded(found.parameters) };
+  if (found.route.method !== "GET") return { ...fromText(operation.input, texts), ...(await readJson(request)) };
+  const resume = request.headers["last-event-id"];
+  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) texts.since = resume;
+  return fromText(operation.input, texts);
+}
+
+export function isTooLarge(request: IncomingMessage): boolean {
+  return Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
+}
+
+async function readJson(request: IncomingMessage): Promise<object> {
+  const text = decodeUtf8(await readBody(request));
+  if (text.trim() === "") return {};
+  const value = parseJson(text);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw invalid("the body must be a JSON object");
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  if (isTooLarge(request)) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of request) {
+      const bytes: Buffer = chunk;
+      length += bytes.length;
+      if (length > BODY_BYTES) throw tooLarge();
+      chunks.push(bytes);
+    }
+  } catch (error) {
+    if (error instanceof IpcError) throw error;
+    throw invalid("the body ended too early");
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+}
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
+function decodeUtf8(bytes: Buffer): string {
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    throw invalid("the body must be UTF-8");
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid("the body must be JSON");
+  }
+}
+
+function parseQuery(query: string): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const pair of query.split("&")) {
+    if (pair === "") continue;
+    const [name = "", ...value] = pair.replaceAll("+", " ").split("=");
+    const key = decodeText(name);
+    if (Object.hasOwn(texts, key)) throw invalid(`${JSON.stringify(key)} is given twice`);
+    Object.defineProperty(texts, key, {
+      value: decodeText(value.join("=")),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return texts;
+}
+
+function decoded(parameters: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(parameters).map(([name, text]) => [name, decodeText(text)]));
+}
+
+function decodeText(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw invalid("the address is not well encoded: use %XX of UTF-8");
+  }
+}
+
+function tooLarge(): IpcError {
+  return invalid("the body is too large: 6 MiB at most, and 1 MiB of content", "too_large");
+}

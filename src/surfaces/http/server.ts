@@ -1,0 +1,188 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Caller } from "../../core/caller.ts";
+import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { type Context, isStream, type Operation } from "../../operations/operation.ts";
+import { answerError, answerEvents, answerJson } from "./answer.ts";
+import { callerOf, type Door } from "./caller.ts";
+import { errorDetails, type Log } from "./log.ts";
+import { createMetrics } from "./metrics.ts";
+import { inputOf, isTooLarge } from "./request.ts";
+import { type Route, routesOf } from "./routes.ts";
+
+export interface HttpOptions {
+  readonly operations: readonly Operation[];
+  readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
+  readonly host: string;
+  readonly port: number;
+  readonly door: Door;
+  readonly log: Log;
+  /** What the server calls itself, in its header of that name; how a second one recognises it. */
+  readonly product: string;
+}
+
+export interface HttpServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** A request must have arrived within these, headers and then body; an open connection may idle for so long. */
+const HEADERS_MS = 15_000;
+const REQUEST_MS = 60_000;
+const IDLE_MS = 65_000;
+
+/** How long a shutdown waits for answers on their way. */
+const GRACE_MS = 5_000;
+
+export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
+  const { operations, perform, door, log, product } = options;
+  const routes = routesOf(operations);
+  const open = new Set<AbortController>();
+  const settling = new Map<string, Promise<unknown>>();
+  const metrics = createMetrics(() => open.size);
+  let closing = false;
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const started = performance.now();
+    const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
+    const controller = new AbortController();
+    open.add(controller);
+    let route: Route | undefined;
+    response.setHeader("Server", product);
+    if (closing) response.setHeader("Connection", "close");
+    response.once("close", () => {
+      controller.abort();
+      open.delete(controller);
+      const seconds = (performance.now() - started) / 1_000;
+      const answered = { method: request.method ?? "", status: response.statusCode };
+      if (route !== undefined) metrics.answered(route.method, route.path, answered.status, seconds);
+      log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
+    });
+    try {
+      const caller = callerOf(request, door);
+      if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
+      const found = routes.find(request.method ?? "", path);
+      if (found === undefined) return refuseRoute(response, path);
+      route = found.route;
+      const input = await inputOf(request, found, query);
+      await answer(response, found.route.operation, input, { caller, signal: controller.signal });
+    } catch (error) {
+      fail(response, error, path);
+    }
+  };
+
+  const answer = async (
+    response: ServerResponse,
+    operation: Operation,
+    input: Readonly<Record<string, unknown>>,
+    context: Context,
+  ): Promise<void> => {
+    const turn = operation.turn?.(input) ?? "";
+    await settling.get(turn);
+    const result = await perform(operation, input, context);
+    if (isStream(result)) return await answerEvents(response, result);
+    if (response.destroyed) return;
+    answerJson(response, 200, result);
+    const settlement = operation.settle?.(result, input);
+    if (settlement === undefined || !(await isDelivered(response))) return;
+    const settled = perform(settlement.operation, settlement.input, context);
+    settling.set(turn, settled);
+    try {
+      await settled;
+    } finally {
+      if (settling.get(turn) === settled) settling.delete(turn);
+    }
+  };
+
+  const fail = (response: ServerResponse, error: unknown, path: string): void => {
+    if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
+    else if (error.code === "unauthorized")
+      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
+    if (response.headersSent) response.destroy();
+    else answerError(response, error);
+  };
+
+  const refuseRoute = (response: ServerResponse, path: string): void => {
+    const methods = routes.methods(path);
+    if (methods.length === 0) throw notFound("not found");
+    response.setHeader("Allow", methods.join(", "));
+    answerJson(response, 405, { ok: false, error: `use ${methods.join(" or ")} for ${path}`, code: "invalid" });
+  };
+
+  const answerMetrics = async (response: ServerResponse, caller: Caller): Promise<void> => {
+    if (caller.from === "beyond" && caller.proof === "none") {
+      throw new IpcError("unauthorized", "figures are for this machine, or for who has the API key", "from_beyond");
+    }
+    response.setHeader("Content-Type", metrics.contentType);
+    response.end(await metrics.text());
+  };
+
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: IDLE_MS,
+      connectionsCheckingInterval: 5_000,
+    },
+    handle,
+  );
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    if (!isTooLarge(request)) response.writeContinue();
+    void handle(request, response);
+  });
+  server.on("clientError", answerHalfRequest);
+
+  const port = await new Promise<number>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port: options.port, host: options.host, backlog: 4_096 }, () => {
+      server.off("error", reject);
+      resolve(portOf(server.address()));
+    });
+  });
+
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      closing = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const controller of open) controller.abort();
+      const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
+      const idle = setInterval(() => server.closeIdleConnections(), 20);
+      await closed;
+      clearTimeout(grace);
+      clearInterval(idle);
+    },
+  };
+}
+
+/** Whether the whole answer was handed to a connection that still stands. */
+function isDelivered(response: ServerResponse): Promise<boolean> {
+  if (response.writableFinished) return Promise.resolve(true);
+  if (response.destroyed) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    response.once("finish", () => resolve(true));
+    response.once("close", () => resolve(response.writableFinished));
+  });
+}
+
+function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? ["408 Request Timeout", "the request took too long to arrive"]
+      : error.code === "HPE_HEADER_OVERFLOW"
+        ? ["431 Request Header Fields Too Large", "the headers are too large"]
+        : ["400 Bad Request", "this is not an HTTP request that can be understood"];
+  const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (typeof address === "object" && address !== null) return address.port;
+  throw new Error("the server has no port");
+}

@@ -1,0 +1,167 @@
+import {
+  closeSync,
+  constants,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  unlinkSync,
+  watch,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import type { Wakeup } from "../core/wakeup.ts";
+import { createBells } from "./bells.ts";
+
+export interface FileBells {
+  /** Holds a file per channel that is waited for; made, for its owner alone, when it is first needed. */
+  readonly folder: string;
+  /** The channels written to since it was last asked, for writers that ring no bell; undefined: any. */
+  readonly changedChannels: () => Promise<readonly string[] | undefined>;
+}
+
+/** How often the store is asked whether somebody wrote without ringing, and how often where files can't be watched. */
+const CLOCK_MS = 500;
+const QUICK_CLOCK_MS = 50;
+
+const STALE_MS = 24 * 3600 * 1_000;
+
+/**
+ * Bells between processes: a small file per channel. A waiter makes it and watches it; a sender writes to it after its
+ * commit, and only if it is there. Never the write-ahead log: its event comes before the commit can be seen.
+ */
+export function createFileBells({ folder, changedChannels }: FileBells): Wakeup {
+  const bells = createBells();
+  const watchers = new Map<string, FSWatcher>();
+  let clock: NodeJS.Timeout | undefined;
+  let clockMs = CLOCK_MS;
+  let asking = false;
+
+  const listen = (channel: string): void => {
+    try {
+      const file = bellFile(folder, channel);
+      makeBell(folder, file);
+      const watcher = watch(file, (event) => {
+        bells.ring(channel);
+        if (event === "rename") rearm(channel);
+      });
+      watcher.on("error", () => deafen(channel));
+      watchers.set(channel, watcher);
+    } catch {
+      deafen(channel);
+    }
+  };
+
+  /** Somebody cleaned up the file. */
+  const rearm = (channel: string): void => {
+    hush(channel);
+    if (bells.has(channel)) listen(channel);
+    bells.ring(channel);
+  };
+
+  const hush = (channel: string): void => {
+    watchers.get(channel)?.close();
+    watchers.delete(channel);
+  };
+
+  /** This channel's file can't be watched (too many watches, a network file system): from now on the clock is quick. */
+  const deafen = (channel: string): void => {
+    hush(channel);
+    if (clockMs === QUICK_CLOCK_MS) return;
+    clockMs = QUICK_CLOCK_MS;
+    clearInterval(clock);
+    clock = setInterval(ask, clockMs);
+  };
+
+  const ask = async (): Promise<void> => {
+    if (asking) return;
+    asking = true;
+    try {
+      const channels = await changedChannels();
+      if (channels === undefined) bells.ringAll();
+      else for (const channel of channels) bells.ring(channel);
+    } catch {
+      // The waiters meet the same fault when they look, and say it.
+      bells.ringAll();
+    } finally {
+      asking = false;
+    }
+  };
+
+  const disarmed = (channel: string): void => {
+    if (!bells.has(channel)) hush(channel);
+    if (watchers.size > 0 || !isEmpty(bells.channels)) return;
+    clearInterval(clock);
+    clock = undefined;
+    clockMs = CLOCK_MS;
+  };
+
+  return {
+    ring(channel) {
+      bells.ring(channel);
+      touch(folder, channel);
+    },
+
+    arm(channel) {
+      const first = !bells.has(channel);
+      const bell = bells.arm(channel, () => disarmed(channel));
+      clock ??= setInterval(ask, clockMs);
+      if (first) listen(channel);
+      return bell;
+    },
+
+    async [Symbol.asyncDispose]() {
+      clearInterval(clock);
+      for (const channel of [...watchers.keys()]) hush(channel);
+    },
+  };
+}
+
+function touch(folder: string, channel: string): void {
+  try {
+    const bell = openSync(bellFile(folder, channel), constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      // A byte, not a time stamp: macOS tells a watcher of writes only.
+      writeSync(bell, "\n", 0);
+    } finally {
+      closeSync(bell);
+    }
+  } catch {
+    // Nobody waits there, or the clock will tell them.
+  }
+}
+
+/**
+ * A channel's bell by name. Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send
+ * load node:crypto for it.
+ */
+function bellFile(folder: string, channel: string): string {
+  const name = Buffer.from(channel);
+  if (name.length <= 100) return join(folder, name.toString("hex"));
+  return join(folder, `sha256-${process.getBuiltinModule("node:crypto").hash("sha256", name)}`);
+}
+
+function makeBell(folder: string, file: string): void {
+  mkdirSync(folder, { mode: 0o700, recursive: true });
+  const found = lstatSync(folder);
+  if (!found.isDirectory() || found.uid !== (process.getuid?.() ?? found.uid)) throw new Error("not a folder of ours");
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+  if (statSync(file, { throwIfNoEntry: false }) === undefined) removeStale(folder);
+  closeSync(openSync(file, flags, 0o600));
+}
+
+/** Bells that nobody rang or made for a day. One that somebody still watches is made again: they see it go. */
+function removeStale(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const file = join(folder, name);
+    const found = lstatSync(file, { throwIfNoEntry: false });
+    if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) unlinkSync(file);
+  }
+}
+
+function isEmpty(items: Iterable<unknown>): boolean {
+  for (const _ of items) return false;
+  return true;
+}
