@@ -1,4 +1,5 @@
-import { resolve } from "node:path";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
 import { invalid } from "./core/errors.ts";
 
 export const DEFAULT_PORT = 9876;
@@ -15,6 +16,11 @@ export interface Environment {
   readonly url: string | undefined;
   readonly agent: string | undefined;
   readonly keyFile: string | undefined;
+  readonly token: string | undefined;
+  readonly signatures: "any" | "v2";
+  readonly readsNeedToken: boolean;
+  /** Where this user's el-ipc keeps its notes. */
+  readonly configFolder: string;
   readonly debug: boolean;
 }
 
@@ -22,7 +28,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
   return {
     databasePath: resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db"),
-    durability: durabilityOf(text("IPC_DURABILITY")),
+    durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
     port: portOf(text("IPC_PORT")),
     apiKey: text("IPC_API_KEY"),
     cardName: text("IPC_AGENT_NAME") ?? "el-ipc agent",
@@ -31,14 +37,18 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     url: text("IPC_URL"),
     agent: text("IPC_AGENT"),
     keyFile: text("IPC_KEY"),
+    token: text("IPC_TOKEN"),
+    signatures: oneOf("IPC_SIG_POLICY", text("IPC_SIG_POLICY"), ["any", "v2"]),
+    readsNeedToken: oneOf("IPC_READ_AUTH", text("IPC_READ_AUTH"), ["optional", "required"]) === "required",
+    configFolder: join(text("XDG_CONFIG_HOME") ?? join(text("HOME") ?? homedir(), ".config"), "el-ipc"),
     debug: text("IPC_DEBUG") !== undefined,
   };
 }
 
-function durabilityOf(text: string | undefined): "full" | "normal" {
-  if (text === undefined || text === "full") return "full";
-  if (text === "normal") return "normal";
-  throw invalid(`IPC_DURABILITY must be full or normal, not ${JSON.stringify(text)}`);
+function oneOf<const T extends string>(name: string, text: string | undefined, values: readonly [T, ...T[]]): T {
+  const value = text === undefined ? values[0] : values.find((known) => known === text);
+  if (value !== undefined) return value;
+  throw invalid(`${name} must be ${values.join(" or ")}, not ${JSON.stringify(text)}`);
 }
 
 function portOf(text: string | undefined): number {

@@ -3,13 +3,15 @@ import { noBus } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
 import { isIpcError } from "./core/errors.ts";
 import { readEnvironment } from "./environment.ts";
+import { createNotes } from "./notes.ts";
 import { openBus } from "./open.ts";
+import { seedOperator } from "./operations/agents.ts";
 import { flag, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { command } from "./surfaces/cli/command.ts";
-import { run } from "./surfaces/cli/run.ts";
+import { run, type TokenSource } from "./surfaces/cli/run.ts";
 import { printNote } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
 
@@ -20,12 +22,14 @@ async function main(typed: readonly string[]): Promise<number> {
     const environment = readEnvironment(process.env);
 
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
-      const bus = operation.detached ? noBus : await openBus(environment, environment.port);
+      const bus = operation.detached
+        ? noBus
+        : await openBus(environment, { port: environment.port, seeding: operation === seedOperator });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
-    const far = (url: string): Door & AsyncDisposable =>
-      Object.assign(httpDoor({ url, apiKey: environment.apiKey }), { [Symbol.asyncDispose]: async () => {} });
+    const far = (url: string, token: TokenSource): Door & AsyncDisposable =>
+      Object.assign(httpDoor({ url, apiKey: environment.apiKey, token }), { [Symbol.asyncDispose]: async () => {} });
 
     const serve = command({
       name: "serve",
@@ -58,9 +62,11 @@ async function main(typed: readonly string[]): Promise<number> {
       {
         verbs: [serve, ...operations],
         version: manifest.version,
-        open: async (operation, url) => (url === undefined ? near(operation) : far(url)),
+        open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
+        pins: createNotes(environment.configFolder),
         self: environment.agent,
         keyFile: environment.keyFile,
+        token: environment.token,
         url: environment.url,
         debug: environment.debug,
       },

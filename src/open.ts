@@ -1,14 +1,39 @@
 import { type Bus, createBus } from "./core/bus.ts";
+import { IpcError } from "./core/errors.ts";
 import type { Environment } from "./environment.ts";
+import { createNotes } from "./notes.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
 
-/** The one place where an engine is chosen. `port` is what the agent card's default address names. */
-export async function openBus(environment: Environment, port: number): Promise<Bus> {
-  const { databasePath, durability } = environment;
-  const store = await openSqlite({ path: databasePath, durability });
-  const wakeup = createFileBells({ folder: `${databasePath}-bells`, changedChannels: store.changedChannels });
-  return createBus({ store, wakeup, card: cardOf(environment, port), now: () => Date.now() / 1_000 });
+export interface Opening {
+  /** What the agent card's default address names. */
+  readonly port: number;
+  /** It is opened to get an operator, and so may be without one. */
+  readonly seeding?: boolean;
+}
+
+/** The one place where an engine is chosen. */
+export async function openBus(environment: Environment, { port, seeding = false }: Opening): Promise<Bus> {
+  const { databasePath: path, durability, signatures, readsNeedToken } = environment;
+  const notes = createNotes(environment.configFolder);
+  const store = await openSqlite({ path, durability });
+  if (!seeding && notes.hasDatabase(path) && (await store.agents.firstOperator()) === undefined) {
+    await store[Symbol.asyncDispose]();
+    throw new IpcError(
+      "unauthorized",
+      `The database ${path} had an operator and has none now: it was replaced, or its folder cleaned. ` +
+        `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
+    );
+  }
+  const wakeup = createFileBells({ folder: `${path}-bells`, changedChannels: store.changedChannels });
+  const card = cardOf(environment, port);
+  const secured = () => void notes.addDatabase(path);
+  return createBus({
+    store,
+    wakeup,
+    policy: { card, signatures, readsNeedToken, secured },
+    now: () => Date.now() / 1_000,
+  });
 }
 
 function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: number) {

@@ -2,6 +2,8 @@ import { writeSync } from "node:fs";
 import { mayListen } from "./core/access.ts";
 import { isSecure } from "./core/agents.ts";
 import { IpcError } from "./core/errors.ts";
+import { raiseAlarm } from "./core/security.ts";
+import { verifyToken } from "./core/token.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
@@ -27,7 +29,7 @@ export async function serve(
   const { host, port, insecure, verbose } = serving;
   const product = `el-ipc/${version}`;
   const log = createLog(verbose ? "debug" : "info", (line) => writeSync(2, line));
-  await using bus = await openBus(environment, port);
+  await using bus = await openBus(environment, { port });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   await using server = await serveHttp({
@@ -35,7 +37,8 @@ export async function serve(
     perform: (operation, input, context) => perform(bus, operation, input, context),
     host,
     port,
-    door: { apiKey: environment.apiKey, insecure },
+    door: { apiKey: environment.apiKey, insecure, identify: (token) => verifyToken(bus, token) },
+    refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
   }).catch(async (error: unknown) => {

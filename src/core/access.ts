@@ -1,31 +1,78 @@
-import type { Caller } from "./caller.ts";
-import { invalid, unauthorized } from "./errors.ts";
+import { isSecure } from "./agents.ts";
+import type { Bus } from "./bus.ts";
+import type { Caller, Identity } from "./caller.ts";
+import { IpcError, invalid, unauthorized } from "./errors.ts";
+import { isMailbox } from "./names.ts";
+import { SECURITY_CHANNEL } from "./security.ts";
 
 /**
- * What an operation asks of its caller before it runs: nothing (`anyone`), a proof that the request itself carries
- * (`signed`: the operation checks it), or the right to look (`reader`).
+ * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
+ * carries, and that the operation checks. `reader`: the right to look. `keeper`: the right to destroy.
  */
-export type Access = "anyone" | "signed" | "reader";
+export type Access = "anyone" | "signed" | "reader" | "keeper";
 
-/** Refuses a caller that may not ask for this at all. What a message or a registration must prove is checked with it. */
-export function admit(access: Access, caller: Caller, secure: boolean): void {
-  if (caller.from !== "beyond" || caller.proof !== "none") return;
-  if (access === "anyone") return;
-  if (access === "signed" && secure) return;
-  throw unauthorized(
+/** What is asked for, as far as it matters who asks. */
+export interface Asked {
+  readonly agent?: unknown;
+  readonly channel?: unknown;
+}
+
+/** The access table: refuses who may not ask for this. Who opened the store itself is past it: the file's owner decided that. */
+export async function admit(bus: Bus, access: Access, asked: Asked, caller: Caller): Promise<void> {
+  if (caller.from === "process" || access === "anyone") return;
+  if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
+  else if (caller.from === "beyond" && !caller.admitted) throw beyond();
+}
+
+function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }: Caller): void {
+  if (access === "signed") return;
+  if (access === "keeper") {
+    if (identity?.operator) return;
+    throw identity ? notYours(`${identity.agent} is not an operator`) : tokenNeeded("an operator's token");
+  }
+  if (identity !== undefined) admitIdentity(asked, identity);
+  else if (from === "beyond" || bus.readsNeedToken) throw tokenNeeded("a token");
+}
+
+/** An agent reads as itself, and neither others' mailboxes nor the alarms; an operator reads everything. */
+function admitIdentity({ agent, channel }: Asked, identity: Identity): void {
+  if (identity.operator) return;
+  if (agent !== undefined && agent !== identity.agent) throw notYours(`this token is for ${identity.agent}`);
+  if (typeof channel !== "string") return;
+  if (channel === SECURITY_CHANNEL) throw notYours(`the channel ${SECURITY_CHANNEL} is for operators`);
+  if (isMailbox(channel) && channel !== `@${identity.agent}`)
+    throw notYours(`${channel} is not a mailbox of ${identity.agent}`);
+}
+
+function beyond(): IpcError {
+  return unauthorized(
     "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",
     "from_beyond",
   );
 }
 
+function tokenNeeded(what: string): IpcError {
+  const how = "make one with `el-ipc token AGENT --key FILE` and send it as Authorization: Bearer";
+  return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
+}
+
+function notYours(why: string): IpcError {
+  return unauthorized(`not allowed: ${why}`, "not_yours");
+}
+
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
+
+/** Whether a name or an address is this machine's own. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.test(host);
+}
 
 /** Refuses to listen where strangers could reach an open bus. */
 export function mayListen(
   host: string,
   { hasKey, secure, insecure }: { hasKey: boolean; secure: boolean; insecure: boolean },
 ): void {
-  if (LOOPBACK.test(host) || hasKey || secure || insecure) return;
+  if (isLoopback(host) || hasKey || secure || insecure) return;
   throw invalid(
     `listening on ${host} would let anyone who reaches this machine read and write: set IPC_API_KEY, seed an operator, or say --insecure`,
   );

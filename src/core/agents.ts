@@ -1,17 +1,38 @@
 import type { Bus } from "./bus.ts";
-import { conflict, invalid, unauthorized } from "./errors.ts";
-import { createKeyPair, type KeyPair, publicPem, readPrivateKey, readPublicKey } from "./keys.ts";
-import { isSignature, registrationBytes, sign } from "./signature.ts";
-import type { Agent } from "./store.ts";
+import type { Caller } from "./caller.ts";
+import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
+import { createKeyPair, type KeyPair, publicHalf, publicPem, rawBytes, readPrivateKey, readPublicKey } from "./keys.ts";
+import { isSignature, keyChangeBytes, registrationBytes, type Stamp } from "./signature.ts";
+import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
+import type { Agent, Once, Outcome } from "./store.ts";
 
-export interface Registration {
+export interface Registration extends StampFields {
   readonly name: string;
   readonly public_key: string;
   readonly identity: string;
   readonly operator: string;
+  /** Over the registration, v2. */
   readonly operator_signature: string | undefined;
   /** The operator's private key itself, as the original's clients send it. */
   readonly operator_key: string | undefined;
+  /** Gives a registered agent another key. */
+  readonly rotate: boolean;
+  /** From now on the bus takes no v1 signature of this agent. */
+  readonly v2_only: boolean;
+}
+
+export interface Revocation extends StampFields {
+  readonly name: string;
+  /** The key that is taken away. */
+  readonly public_key: string;
+  readonly operator: string;
+  readonly operator_signature: string;
+}
+
+/** What was done, and whether that was before: a request that came twice. */
+export interface Done {
+  readonly message: string;
+  readonly repeated: boolean;
 }
 
 /** Secure mode begins with the first operator and never ends by itself. */
@@ -33,47 +54,98 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
     role: "operator",
     registeredBy: null,
     createdAt: bus.now(),
+    v2Only: false,
   };
-  if (!(await bus.store.agents.add(operator))) throw taken(name);
+  if ((await bus.store.agents.enter(operator, "new")) === "taken") throw taken(name);
+  bus.secured();
 }
 
-/** Registers an agent under its operator's signature. An existing name can only be registered again by the same operator. */
-export async function register(bus: Bus, registration: Registration): Promise<string> {
-  const { name, operator: operatorName } = registration;
-  const publicKey = publicPem(readPublicKey(Buffer.from(registration.public_key)));
-  const operator = await bus.store.agents.find(operatorName);
-  if (operator === undefined) throw refused(`Operator '${operatorName}' not found`);
-  if (operator.role !== "operator") throw refused(`'${operatorName}' is not an operator (role: ${operator.role})`);
-
-  const bytes = registrationBytes(registration);
-  if (!isSignature(operatorSignature(registration, bytes), bytes, operator.publicKey)) {
-    throw refused(`Operator signature verification failed: this is not the key of '${operatorName}'`);
-  }
+/** Registers an agent, or gives it another key, under an operator's signature. */
+export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<Done> {
+  const { name, identity, operator: operatorName, rotate, v2_only } = registration;
+  const key = readPublicKey(Buffer.from(registration.public_key));
+  const operator = await operatorNamed(bus, operatorName);
+  const signed = { name, identity, rawKey: rawBytes(key), operator: operatorName };
+  const once = await (registration.operator_signature === undefined
+    ? checkOperatorKey(operator, registration.operator_key, caller)
+    : checkOperatorSignature(bus, operator, registration.operator_signature, registration, (stamp) =>
+        rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp),
+      ));
 
   const agent: Agent = {
     name,
-    identity: registration.identity,
-    publicKey,
+    identity,
+    publicKey: publicPem(key),
     role: "agent",
     registeredBy: operatorName,
     createdAt: bus.now(),
+    v2Only: v2_only,
   };
-  if (!(await bus.store.agents.add(agent)) && !(await bus.store.agents.replace(agent))) {
+  const outcome = await bus.store.agents.enter(agent, rotate ? "rotate" : "own", once);
+  if (outcome === "taken") {
+    if (rotate) throw notFound(`There is no agent '${name}' whose key could be rotated`);
     throw conflict(`Agent '${name}' already exists, and was not registered by '${operatorName}'`);
   }
-  return `Agent '${name}' registered by operator '${operatorName}'`;
+  const act = rotate ? "given a new key" : "registered";
+  return done(outcome, `Agent '${name}' ${act} by operator '${operatorName}'`);
 }
 
-function operatorSignature(registration: Registration, bytes: Buffer): string {
-  if (registration.operator_signature !== undefined) return registration.operator_signature;
-  if (registration.operator_key !== undefined) {
-    return sign(bytes, readPrivateKey(Buffer.from(registration.operator_key)));
+/** Takes an agent's key away. What it has sent stays; it sends nothing more until it is registered again. */
+export async function revoke(bus: Bus, revocation: Revocation): Promise<Done> {
+  const { name, operator: operatorName, operator_signature } = revocation;
+  const key = readPublicKey(Buffer.from(revocation.public_key));
+  const operator = await operatorNamed(bus, operatorName);
+  const once = await checkOperatorSignature(bus, operator, operator_signature, revocation, (stamp) =>
+    keyChangeBytes("revoke", { name, rawKey: rawBytes(key), operator: operatorName }, stamp),
+  );
+  const outcome = await bus.store.agents.revoke(name, publicPem(key), once);
+  if (outcome === "taken") throw notFound(`There is no agent '${name}' with that key`);
+  return done(outcome, `Agent '${name}' revoked by operator '${operatorName}'`);
+}
+
+async function operatorNamed(bus: Bus, name: string): Promise<Agent> {
+  const operator = await bus.store.agents.find(name);
+  if (operator === undefined) throw refused(`Operator '${name}' not found`);
+  if (operator.role !== "operator") throw refused(`'${name}' is not an operator (role: ${operator.role})`);
+  return operator;
+}
+
+async function checkOperatorSignature(
+  bus: Bus,
+  operator: Agent,
+  signature: string,
+  fields: StampFields,
+  bytesFor: (stamp: Stamp) => Buffer,
+): Promise<Once> {
+  const stamp = stampOf(fields);
+  if (stamp === undefined) throw invalid("operator_signature needs v: 2, aud, nonce and ts");
+  const bytes = bytesFor(stamp);
+  if (!isSignature(signature, bytes, operator.publicKey)) throw notTheOperator(operator.name);
+  await checkStamp(bus, stamp);
+  return onceOf(bus, operator.name, stamp, bytes);
+}
+
+/** The original's way. The key must not travel further than this machine. */
+async function checkOperatorKey(operator: Agent, key: string | undefined, { from }: Caller): Promise<undefined> {
+  if (key === undefined) throw invalid("name, public_key, operator, and operator_signature required");
+  if (from === "beyond") {
+    throw refused("operator_key is only taken from this machine: send operator_signature instead of the key");
   }
-  throw invalid("name, public_key, operator, and operator_signature (or operator_key) required");
+  const shown = publicPem(publicHalf(readPrivateKey(Buffer.from(key))));
+  if (shown !== publicPem(readPublicKey(Buffer.from(operator.publicKey)))) throw notTheOperator(operator.name);
+}
+
+function done(outcome: Outcome, message: string): Done {
+  if (outcome === "clash") throw conflict("this nonce was used for another request", "replay");
+  return { message, repeated: outcome === "repeated" };
 }
 
 function taken(name: string): Error {
   return conflict(`Agent '${name}' already exists`);
+}
+
+function notTheOperator(name: string): Error {
+  return refused(`Operator signature verification failed: this is not the key of '${name}'`);
 }
 
 function refused(message: string): Error {

@@ -1,3 +1,4 @@
+import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import type { Wakeup } from "./wakeup.ts";
 
@@ -8,21 +9,43 @@ export interface CardSettings {
   readonly url: string;
 }
 
+/** What its owner decided about it. */
+export interface Policy {
+  readonly card: CardSettings;
+  /** In secure mode, whether v1 signatures are still taken. */
+  readonly signatures: "any" | "v2";
+  /** In secure mode, whether those on this machine need a token to read. */
+  readonly readsNeedToken: boolean;
+  /** Called when the bus has got an operator. */
+  readonly secured: () => void;
+}
+
 /** All that the rules in this folder work on. */
-export interface Bus extends AsyncDisposable {
+export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
-  readonly card: CardSettings;
+  readonly alarms: AlarmBudget;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
 }
 
-export function createBus(parts: { store: Store; wakeup: Wakeup; card: CardSettings; now: () => number }): Bus {
+export interface Parts {
+  readonly store: Store;
+  readonly wakeup: Wakeup;
+  readonly policy: Policy;
+  readonly now: () => number;
+}
+
+export function createBus({ store, wakeup, policy, now }: Parts): Bus {
   return {
-    ...parts,
+    ...policy,
+    store,
+    wakeup,
+    now,
+    alarms: createAlarmBudget(),
     async [Symbol.asyncDispose]() {
-      await parts.wakeup[Symbol.asyncDispose]();
-      await parts.store[Symbol.asyncDispose]();
+      await wakeup[Symbol.asyncDispose]();
+      await store[Symbol.asyncDispose]();
     },
   };
 }
@@ -36,6 +59,10 @@ export const noBus: Bus = {
     throw new Error("there is no wake-up here");
   },
   card: { name: "", description: "", url: "" },
+  signatures: "any",
+  readsNeedToken: false,
+  secured: () => {},
+  alarms: createAlarmBudget(),
   now: () => Date.now() / 1_000,
   async [Symbol.asyncDispose]() {},
 };

@@ -2,8 +2,18 @@
 export interface Caller {
   /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
   readonly from: "process" | "local" | "beyond";
-  /** `api-key`: it showed the server's key. `waived`: the server was told to let everyone in. */
-  readonly proof: "none" | "api-key" | "waived";
+  /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
+  readonly admitted: boolean;
+  /** It showed a token. */
+  readonly identity: Identity | undefined;
 }
 
-export const THIS_PROCESS: Caller = { from: "process", proof: "none" };
+/** Whom a token speaks for. */
+export interface Identity {
+  readonly agent: string;
+  readonly operator: boolean;
+  /** Seconds since 1970. */
+  readonly expires: number;
+}
+
+export const THIS_PROCESS: Caller = { from: "process", admitted: false, identity: undefined };

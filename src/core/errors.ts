@@ -9,7 +9,13 @@ export const reasons = [
   "unsigned_message",
   "unknown_sender",
   "invalid_signature",
+  "wrong_audience",
+  "stale",
+  "replay",
+  "revoked",
   "unauthorized_registration",
+  "invalid_token",
+  "not_yours",
   "from_beyond",
 ] as const;
 export type Reason = (typeof reasons)[number];
@@ -47,8 +53,8 @@ export function notFound(message: string): IpcError {
   return new IpcError("not_found", message);
 }
 
-export function conflict(message: string): IpcError {
-  return new IpcError("conflict", message);
+export function conflict(message: string, reason?: Reason): IpcError {
+  return new IpcError("conflict", message, reason);
 }
 
 /** What a user may see of any error: its sentence if it was expected, and nothing of the inside if not. */

@@ -12,3 +12,9 @@ export const BATCH_BYTES = 8 * CONTENT_BYTES;
 /** Seconds that a wait over a network lasts when it doesn't say, and at most. */
 export const WAIT_SECONDS = 30;
 export const LONGEST_WAIT_SECONDS = 300;
+
+/** How far a signed request's time may be from the bus's. */
+export const STAMP_TOLERANCE_SECONDS = 300;
+
+/** A token lives so long at most, and so long where it doesn't say. */
+export const TOKEN_SECONDS = 3_600;

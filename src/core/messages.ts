@@ -1,9 +1,12 @@
 import { isSecure } from "./agents.ts";
 import { strictBase64 } from "./base64.ts";
 import type { Bus } from "./bus.ts";
-import { invalid, unauthorized } from "./errors.ts";
+import type { Caller } from "./caller.ts";
+import { conflict, invalid, unauthorized } from "./errors.ts";
 import { BATCH_MESSAGES } from "./limits.ts";
-import { isSignature, messageBytes } from "./signature.ts";
+import { SECURITY_CHANNEL } from "./security.ts";
+import { isSignature, messageBytes, messageBytesV1, type Stamp } from "./signature.ts";
+import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
 import type { StoredMessage } from "./store.ts";
 import { waiting } from "./waiting.ts";
 
@@ -15,41 +18,74 @@ export interface Message {
   readonly timestamp: number;
   /** Present when it came with a signature; in secure mode the bus has verified it. */
   readonly signed?: true;
+  /** Present when the sender showed a token instead: the server vouches for it. */
+  readonly attested?: true;
 }
 
-export interface Outgoing {
+export interface Outgoing extends StampFields {
   readonly channel: string;
   readonly sender: string;
   readonly content: string;
   readonly signature: string | undefined;
 }
 
-export async function send(bus: Bus, message: Outgoing): Promise<number> {
-  await checkSignature(bus, message);
-  const id = await bus.store.messages.append({
-    ...message,
-    signature: message.signature ?? "",
-    timestamp: bus.now(),
-  });
-  bus.wakeup.ring(message.channel);
-  return id;
+export interface Sent {
+  readonly id: number;
+  /** It had come before; the id is that of the first one. */
+  readonly duplicate: boolean;
 }
 
-async function checkSignature(bus: Bus, message: Outgoing): Promise<void> {
+export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise<Sent> {
+  const { channel, sender, content, signature } = message;
+  if (channel === SECURITY_CHANNEL)
+    throw unauthorized(`only the bus itself writes to ${SECURITY_CHANNEL}`, "not_yours");
+  const stamp = stampOf(message);
+  const proof = await prove(bus, message, stamp, caller);
+  if (stamp !== undefined) await checkStamp(bus, stamp);
+  const once = stamp && onceOf(bus, sender, stamp, messageBytes(message, stamp));
+  const timestamp = bus.now();
+  const written = { channel, sender, content, timestamp, signature: signature ?? "", attested: proof === "attested" };
+  const { outcome, id } = await bus.store.messages.append(written, once);
+  if (outcome === "clash") throw conflict("this nonce was used for another message", "replay");
+  if (outcome === "done") bus.wakeup.ring(channel);
+  return { id, duplicate: outcome === "repeated" };
+}
+
+/**
+ * What shows that the sender is who it says: in secure mode its signature or, where it can't sign, its token. In open
+ * mode nobody is registered, so there is no key to check with; but what can't be a signature isn't stored as one.
+ */
+async function prove(
+  bus: Bus,
+  message: Outgoing,
+  stamp: Stamp | undefined,
+  caller: Caller,
+): Promise<"signed" | "attested" | "none"> {
   const { sender, signature } = message;
   if (!(await isSecure(bus))) {
-    // Nobody is registered, so there is no key to check it with; but what can't be a signature isn't stored as one.
-    if (signature !== undefined && strictBase64(signature)?.length !== 64) {
-      throw invalid("signature must be 64 bytes in base64", "invalid_signature");
-    }
-    return;
+    if (signature === undefined) return "none";
+    if (strictBase64(signature)?.length === 64) return "signed";
+    throw invalid("signature must be 64 bytes in base64", "invalid_signature");
   }
-  if (signature === undefined) throw unauthorized("signature required (secure mode active)", "unsigned_message");
+  if (signature === undefined) {
+    if (caller.identity?.agent === sender) return "attested";
+    throw unauthorized("signature required (secure mode active)", "unsigned_message");
+  }
   const agent = await bus.store.agents.find(sender);
-  if (agent === undefined) throw unauthorized(`unknown sender: ${sender}`, "unknown_sender");
-  if (!isSignature(signature, messageBytes(message), agent.publicKey)) {
-    throw unauthorized("invalid signature", "invalid_signature");
+  if (agent === undefined) throw await unknownSender(bus, sender);
+  if (stamp === undefined && (bus.signatures === "v2" || agent.v2Only)) {
+    throw unauthorized("a v2 signature is required: with aud, nonce and ts", "invalid_signature");
   }
+  const bytes = stamp === undefined ? messageBytesV1(message) : messageBytes(message, stamp);
+  if (!isSignature(signature, bytes, agent.publicKey)) throw unauthorized("invalid signature", "invalid_signature");
+  return "signed";
+}
+
+async function unknownSender(bus: Bus, sender: string): Promise<Error> {
+  if ((await bus.store.agents.revoked(sender)) === undefined) {
+    return unauthorized(`unknown sender: ${sender}`, "unknown_sender");
+  }
+  return unauthorized(`the key of ${sender} was revoked`, "revoked");
 }
 
 export interface Reading {
@@ -131,6 +167,13 @@ export async function* follow(
   }
 }
 
-function asRead({ id, sender, content, timestamp, signature }: StoredMessage): Message {
-  return { id, sender, content, timestamp, ...(signature === "" ? {} : { signed: true }) };
+function asRead({ id, sender, content, timestamp, signature, attested }: StoredMessage): Message {
+  return {
+    id,
+    sender,
+    content,
+    timestamp,
+    ...(signature === "" ? {} : { signed: true }),
+    ...(attested ? { attested: true } : {}),
+  };
 }

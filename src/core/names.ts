@@ -18,3 +18,8 @@ function lineFault(text: string, longest: number): string | undefined {
   if (!text.isWellFormed()) return "must be valid Unicode";
   return undefined;
 }
+
+/** A mailbox is the channel `@name`, read by `name`. */
+export function isMailbox(channel: string): boolean {
+  return channel.startsWith("@");
+}

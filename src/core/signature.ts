@@ -2,14 +2,61 @@ import type { KeyObject } from "node:crypto";
 import { strictBase64 } from "./base64.ts";
 import { cryptography, registeredKey } from "./keys.ts";
 
-/** The bytes that the sender of a message signs. Unambiguous, since names hold no control characters. */
-export function messageBytes(message: { channel: string; sender: string; content: string }): Buffer {
-  return Buffer.from(`${message.channel}\n${message.sender}\n${message.content}`);
+/** What makes a signed request good for one bus, once, for a while. */
+export interface Stamp {
+  /** The DID of the bus that it is meant for; empty in open mode. */
+  readonly aud: string;
+  /** 16 random bytes, base64url. */
+  readonly nonce: string;
+  /** Milliseconds since 1970. */
+  readonly ts: number;
 }
 
-/** The bytes that an operator signs to register an agent, as the original has them. */
-export function registrationBytes(registration: { name: string; identity: string; public_key: string }): Buffer {
-  return Buffer.from(`register\n${registration.name}\n${registration.identity}\n${registration.public_key}`);
+export interface SignedMessage {
+  readonly channel: string;
+  readonly sender: string;
+  readonly content: string;
+}
+
+/** What the sender of a v1 message signs, as the original has it. Unambiguous, since names hold no control characters. */
+export function messageBytesV1({ channel, sender, content }: SignedMessage): Buffer {
+  return Buffer.from(`${channel}\n${sender}\n${content}`);
+}
+
+export function messageBytes({ channel, sender, content }: SignedMessage, { aud, nonce, ts }: Stamp): Buffer {
+  return v2Bytes("send", aud, channel, sender, nonce, String(ts), content);
+}
+
+export interface SignedRegistration {
+  readonly name: string;
+  readonly identity: string;
+  readonly rawKey: Uint8Array;
+  readonly operator: string;
+}
+
+export function registrationBytes(registration: SignedRegistration, { aud, nonce, ts }: Stamp): Buffer {
+  const { name, identity, rawKey, operator } = registration;
+  return v2Bytes("register", aud, name, identity, rawKey, "agent", operator, nonce, String(ts));
+}
+
+export interface SignedKeyChange {
+  readonly name: string;
+  /** The new key to rotate to, or the key that is revoked. */
+  readonly rawKey: Uint8Array;
+  readonly operator: string;
+}
+
+export function keyChangeBytes(act: "rotate" | "revoke", change: SignedKeyChange, { aud, nonce, ts }: Stamp): Buffer {
+  return v2Bytes(act, aud, change.name, change.rawKey, change.operator, nonce, String(ts));
+}
+
+/** Netstrings behind a prefix of their own: no field can run into the next, and nothing else that is signed looks alike. */
+function v2Bytes(...fields: readonly (string | Uint8Array)[]): Buffer {
+  const parts = fields.flatMap((field) => {
+    const bytes = typeof field === "string" ? Buffer.from(field) : field;
+    return [Buffer.from(`${bytes.length}:`), bytes, Buffer.from(",")];
+  });
+  return Buffer.concat([Buffer.from("el-ipc\0v2\0"), ...parts]);
 }
 
 export function sign(bytes: Uint8Array, key: KeyObject): string {

@@ -6,6 +6,9 @@ export interface Store extends AsyncDisposable {
   readonly messages: MessageStore;
   readonly agents: AgentStore;
 
+  /** Removes every message but those of one channel, after a backup of all. Ids go on from where they were. */
+  reset(keptChannel: string): Promise<Reset>;
+
   /**
    * The channels written to by anyone since this was last asked, for waiters that heard no bell.
    * Costs next to nothing while nobody writes. Undefined when it can't tell, as the first time: then it may be any.
@@ -21,6 +24,26 @@ export interface NewMessage {
   readonly timestamp: number;
   /** Base64, or empty where the sender didn't sign. */
   readonly signature: string;
+  /** A server vouches for the sender, who couldn't sign. */
+  readonly attested: boolean;
+}
+
+/** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */
+export interface Once {
+  readonly signer: string;
+  readonly nonce: string;
+  /** Of the bytes that were signed. */
+  readonly digest: string;
+  readonly at: number;
+}
+
+/** `repeated`: it had been done before, and wasn't done again. `clash`: its nonce was used for something else. */
+export type Outcome = "done" | "repeated" | "clash";
+
+export interface Appended {
+  readonly outcome: Outcome;
+  /** The message's, or that of the first one where it is repeated. */
+  readonly id: number;
 }
 
 export interface StoredMessage extends NewMessage {
@@ -41,8 +64,8 @@ export interface ChannelSummary {
 }
 
 export interface MessageStore {
-  /** Answers with the id once the message is durable. */
-  append(message: NewMessage): Promise<number>;
+  /** Answers once the message is durable. Of one that carries `once` there is never a second. */
+  append(message: NewMessage, once?: Once): Promise<Appended>;
 
   /** The first messages after the agent's watermark, oldest first. Moves nothing. */
   unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
@@ -69,6 +92,13 @@ export interface MessageStore {
   channels(): Promise<readonly ChannelSummary[]>;
 }
 
+/** Takes away what others could still need: who calls this has asked. */
+export interface Reset {
+  /** Where everything was copied to before. */
+  readonly backup: string;
+  readonly removed: number;
+}
+
 export type Role = "agent" | "operator";
 
 export interface Agent {
@@ -80,7 +110,22 @@ export interface Agent {
   /** The operator who vouched for it; null for an operator. */
   readonly registeredBy: string | null;
   readonly createdAt: number;
+  /** Takes no v1 signature of it. */
+  readonly v2Only: boolean;
 }
+
+/** A name whose key was revoked, and which nobody has taken again. */
+export interface Revoked {
+  readonly name: string;
+  readonly publicKey: string;
+  readonly registeredBy: string | null;
+}
+
+/**
+ * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
+ * it is there, whoever registered it, and gets another key. An operator's name is never taken.
+ */
+export type Entry = "new" | "own" | "rotate";
 
 export interface AgentStore {
   find(name: string): Promise<Agent | undefined>;
@@ -91,9 +136,12 @@ export interface AgentStore {
   /** The first operator ever seeded; undefined in open mode. */
   firstOperator(): Promise<Agent | undefined>;
 
-  /** Adds an agent of a new name; false, and nothing done, where the name is taken. */
-  add(agent: Agent): Promise<boolean>;
+  /** The name's last key, if it was revoked. */
+  revoked(name: string): Promise<Revoked | undefined>;
 
-  /** Replaces an agent that the same operator registered; false, and nothing done, for any other. */
-  replace(agent: Agent): Promise<boolean>;
+  /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
+  enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+
+  /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
+  revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
 }

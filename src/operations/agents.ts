@@ -1,9 +1,10 @@
-import { prepareSeed, register, seed } from "../core/agents.ts";
+import { prepareSeed, register, revoke, seed } from "../core/agents.ts";
 import { agentCard } from "../core/card.ts";
-import { createKeyPair } from "../core/keys.ts";
-import { registrationBytes, sign } from "../core/signature.ts";
-import { identity, name, optional, text } from "./fields.ts";
-import { indented, operation } from "./operation.ts";
+import { invalid, notFound } from "../core/errors.ts";
+import { createKeyPair, rawBytes, readPublicKey } from "../core/keys.ts";
+import { keyChangeBytes, registrationBytes, sign } from "../core/signature.ts";
+import { flag, identity, name, optional, stampFields, text } from "./fields.ts";
+import { indented, operation, type Signer } from "./operation.ts";
 
 const storeOperator = operation({
   name: "store-operator",
@@ -68,10 +69,14 @@ export const makeKeys = operation({
 export const registerAgent = operation({
   name: "register",
   summary: "Register an agent's public key, authorised by an operator",
-  details: "--key is the operator's private key: it signs the registration and goes nowhere.",
+  details: [
+    "--key is the operator's private key: it signs the registration and goes nowhere. A name that is registered already",
+    "takes another key from the operator who registered it, or from any with --rotate.",
+  ].join("\n"),
   examples: [
     "el-ipc register herald --pubkey herald.pub --as my-operator --key operator.key",
     'el-ipc register herald --pubkey herald.pub --as my-operator --key operator.key --identity "a9e6db87"',
+    "el-ipc register herald --pubkey new.pub --as my-operator --key operator.key --rotate",
   ],
   access: "signed",
   http: "POST /register",
@@ -80,44 +85,103 @@ export const registerAgent = operation({
     public_key: text("The agent's public key", { flag: "pubkey", given: "file" }),
     operator: name("The operator who vouches for it", { flag: "as" }),
     identity: optional(identity("Anything that says more about who it is")),
-    operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it")),
-    operator_key: optional(text("The operator's private key itself, for the bus to sign with", { wireOnly: true })),
+    rotate: flag("Give a registered agent this key instead of its own"),
+    v2_only: { ...flag("Take no v1 signature of this agent"), flag: "v2" },
+    operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true })),
+    operator_key: optional(text("The operator's private key itself, from this machine only", { wireOnly: true })),
+    ...stampFields,
   },
   words: ["name"],
-  sign: (input, key) => ({
-    ...input,
-    operator_signature: sign(registrationBytes({ ...input, identity: input.identity ?? "" }), key),
-  }),
-  run: async (bus, { name, public_key, identity = "", operator, operator_signature, operator_key }) => {
-    const message = await register(bus, { name, public_key, identity, operator, operator_signature, operator_key });
-    return { ok: true, message };
+  self: "operator",
+  sign: async (input, signer) => {
+    const stamp = await signer.stamp();
+    const { name, identity = "", operator } = input;
+    const signed = { name, identity, operator, rawKey: rawBytes(readPublicKey(Buffer.from(input.public_key))) };
+    const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
+    return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
+  },
+  run: async (bus, { identity = "", rotate = false, v2_only = false, ...input }, { caller }) => {
+    const { operator_signature, operator_key } = input;
+    const registration = { ...input, identity, rotate, v2_only, operator_signature, operator_key };
+    const { message, repeated } = await register(bus, registration, caller);
+    return { ok: true, message, ...(repeated ? { duplicate: true } : {}) };
   },
   show: (answer) => JSON.stringify(answer),
 });
 
+export const revokeAgent = operation({
+  name: "revoke",
+  summary: "Take an agent's key away, authorised by an operator",
+  details: "What the agent has sent stays; it sends nothing more until it is registered again.",
+  examples: ["el-ipc revoke herald --as my-operator --key operator.key"],
+  access: "signed",
+  http: "POST /revoke",
+  input: {
+    name: name("The agent's name"),
+    operator: name("The operator who revokes it", { flag: "as" }),
+    public_key: optional(
+      text("The key to take away, where it isn't the one it has now", { flag: "pubkey", given: "file" }),
+    ),
+    operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true })),
+    ...stampFields,
+  },
+  words: ["name"],
+  self: "operator",
+  sign: async (input, signer) => {
+    const stamp = await signer.stamp();
+    const { name, operator } = input;
+    const public_key = input.public_key ?? (await keyOf(name, signer));
+    const rawKey = rawBytes(readPublicKey(Buffer.from(public_key)));
+    const operator_signature = sign(keyChangeBytes("revoke", { name, rawKey, operator }, stamp), signer.key);
+    return { ...input, public_key, v: 2, ...stamp, operator_signature };
+  },
+  run: async (bus, { name, operator, public_key, operator_signature, v, aud, nonce, ts }) => {
+    if (public_key === undefined || operator_signature === undefined) {
+      throw invalid("name, operator, public_key, and operator_signature required: the operator's --key makes them");
+    }
+    const revocation = { name, operator, public_key, operator_signature, v, aud, nonce, ts };
+    const { message, repeated } = await revoke(bus, revocation);
+    return { ok: true, message, ...(repeated ? { duplicate: true } : {}) };
+  },
+  show: (answer) => JSON.stringify(answer),
+});
+
+/** The key that an agent has now, as the bus's directory says. */
+async function keyOf(name: string, { ask }: Signer): Promise<string> {
+  const listed = await ask(listAgents, { keys: true });
+  const agents: readonly unknown[] = Array.isArray(listed) ? listed : [];
+  for (const agent of agents) {
+    if (typeof agent !== "object" || agent === null || !("name" in agent) || agent.name !== name) continue;
+    if ("public_key" in agent && typeof agent.public_key === "string") return agent.public_key;
+  }
+  throw notFound(`There is no agent '${name}'`);
+}
+
 export const listAgents = operation({
   name: "agents",
   summary: "List the registered agents",
-  examples: ["el-ipc agents", "el-ipc agents --json"],
+  examples: ["el-ipc agents", "el-ipc agents --json", "el-ipc agents --keys --json"],
   access: "reader",
   http: "GET /agents",
-  input: {},
+  input: { keys: flag("With their public keys") },
   words: [],
-  run: async (bus) =>
-    (await bus.store.agents.list()).map(({ name, identity, role, registeredBy, createdAt }) => ({
+  run: async (bus, { keys = false }) =>
+    (await bus.store.agents.list()).map(({ name, identity, role, registeredBy, createdAt, publicKey }) => ({
       name,
       identity,
       role,
       registered_by: registeredBy,
       created_at: createdAt,
+      ...(keys ? { public_key: publicKey } : {}),
     })),
   show: (agents) => {
     if (agents.length === 0) return "No agents registered (open mode — anyone can send)";
     return agents
-      .map(({ name, identity, role, registered_by }) => {
+      .map(({ name, identity, role, registered_by, public_key }) => {
         const id = identity === "" ? "" : ` id=${identity}`;
         const by = registered_by === null ? "" : ` (registered by ${registered_by})`;
-        return `  ${`[${role}]`.padEnd(10)} ${name}${id}${by}`;
+        const key = public_key === undefined ? "" : `\n${public_key.trim()}`;
+        return `  ${`[${role}]`.padEnd(10)} ${name}${id}${by}${key}`;
       })
       .join("\n");
   },

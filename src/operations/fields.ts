@@ -84,6 +84,19 @@ export function flag(about: string): Optional<boolean> {
   return { schema: z.boolean({ error: "must be true or false" }), about, kind: "flag", optional: true };
 }
 
+const NONCE = /^[A-Za-z0-9_-]{22}$/;
+
+/** What makes a signed request v2. A command line makes these itself. */
+export const stampFields = {
+  v: optional({ ...whole("2 for a v2 signature", { least: 1, most: 2 }), wireOnly: true }),
+  aud: optional(text("v2: the DID of the bus that it is meant for, as /health says it", { wireOnly: true })),
+  nonce: optional({
+    ...text("v2: 16 random bytes, base64url; the same request again is done once", { wireOnly: true }),
+    schema: z.string({ error: "must be text" }).check(z.regex(NONCE, { error: "must be 16 bytes in base64url" })),
+  }),
+  ts: optional({ ...whole("v2: the time, in milliseconds since 1970", { least: 0 }), wireOnly: true }),
+} as const;
+
 function faults(fault: (value: string) => string | undefined) {
   return (payload: z.core.ParsePayload<string>): void => {
     const message = fault(payload.value);

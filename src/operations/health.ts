@@ -1,4 +1,6 @@
+import { admit } from "../core/access.ts";
 import { isSecure } from "../core/agents.ts";
+import { busDid } from "../core/card.ts";
 import { name, optional } from "./fields.ts";
 import { operation } from "./operation.ts";
 
@@ -13,10 +15,17 @@ export const showHealth = operation({
     agent: optional(name("An agent, whose unread messages there are counted")),
   },
   words: ["channel", "agent"],
-  run: async (bus, { channel, agent }) => ({
-    status: "ok",
-    pending: channel === undefined || agent === undefined ? 0 : await bus.store.messages.pending(channel, agent),
-    secure_mode: await isSecure(bus),
-  }),
+  run: async (bus, { channel, agent }, { caller }) => {
+    const counts = channel !== undefined && agent !== undefined;
+    // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
+    if (counts) await admit(bus, "reader", { channel, agent }, caller);
+    const did = await busDid(bus);
+    return {
+      status: "ok",
+      pending: counts ? await bus.store.messages.pending(channel, agent) : 0,
+      secure_mode: await isSecure(bus),
+      ...(did === undefined ? {} : { did }),
+    };
+  },
   show: (answer) => JSON.stringify(answer),
 });

@@ -1,8 +1,10 @@
-import { listAgents, makeKeys, registerAgent, seedOperator, showCard } from "./agents.ts";
+import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
+import { resetBus } from "./reset.ts";
+import { makeToken } from "./tokens.ts";
 
 /** THE table: everything that one can ask of the bus. */
 export const operations: readonly Operation[] = [
@@ -14,7 +16,10 @@ export const operations: readonly Operation[] = [
   seedOperator,
   makeKeys,
   registerAgent,
+  revokeAgent,
   listAgents,
+  makeToken,
   showCard,
   showHealth,
+  resetBus,
 ];

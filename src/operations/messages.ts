@@ -2,7 +2,7 @@ import type { Caller } from "../core/caller.ts";
 import { BATCH_MESSAGES, LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
 import { acknowledge, follow, type Message, read, send } from "../core/messages.ts";
 import { messageBytes, sign } from "../core/signature.ts";
-import { content, flag, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
+import { content, flag, name, oneOf, optional, seconds, stampFields, text, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
 
 export const sendMessage = operation({
@@ -20,14 +20,19 @@ export const sendMessage = operation({
     channel: name("The channel to send to"),
     sender: name("Who sends it"),
     content: content("What it says; - reads it from standard input"),
-    signature: optional(text("Base64 Ed25519 signature over channel, sender and content, a line each; --key makes it")),
+    signature: optional(text("Base64 Ed25519 signature; --key makes it")),
+    ...stampFields,
   },
   words: ["channel", "sender", "content"],
   self: "sender",
-  sign: (input, key) => ({ ...input, signature: sign(messageBytes(input), key) }),
-  run: async (bus, { channel, sender, content, signature }) => {
-    const id = await send(bus, { channel, sender, content, signature });
-    return { ok: true, id };
+  sign: async (input, signer) => {
+    const stamp = await signer.stamp();
+    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(input, stamp), signer.key) };
+  },
+  run: async (bus, { channel, sender, content, signature, v, aud, nonce, ts }, { caller }) => {
+    const message = { channel, sender, content, signature, v, aud, nonce, ts };
+    const { id, duplicate } = await send(bus, message, caller);
+    return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
   show: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
 });

@@ -2,11 +2,22 @@ import type { KeyObject } from "node:crypto";
 import type { Access } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Caller } from "../core/caller.ts";
+import type { Stamp } from "../core/signature.ts";
 import type { Fields, InputOf } from "./fields.ts";
 
 export interface Context {
   readonly caller: Caller;
   readonly signal: AbortSignal;
+}
+
+/** Whoever signs on the caller's side: it knows the key, and for which bus it signs. */
+export interface Signer {
+  readonly key: KeyObject;
+  /** The bus's DID; empty in open mode. */
+  audience(): Promise<string>;
+  stamp(): Promise<Stamp>;
+  token(agent: string, seconds: number): Promise<string>;
+  ask(operation: Operation, input: unknown): Promise<unknown>;
 }
 
 /** What is performed once an answer has reached whoever asked. */
@@ -60,7 +71,7 @@ export interface Definition<F extends Fields, A> {
   files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
 
   /** The same input, signed. */
-  sign?(input: InputOf<F>, key: KeyObject): InputOf<F>;
+  sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
 
   settle?(answer: A, input: InputOf<F>): Settlement | undefined;
 

@@ -1,16 +1,25 @@
 import { admit } from "../core/access.ts";
-import { isSecure } from "../core/agents.ts";
 import type { Bus } from "../core/bus.ts";
+import { isIpcError } from "../core/errors.ts";
+import { raiseAlarm } from "../core/security.ts";
 import { parseInput } from "./input.ts";
 import type { Context, Operation } from "./operation.ts";
 
 /**
- * The one door to the bus: who may not ask is refused, what was asked is checked, then it is done. Answers with the
- * operation's answer or, for a stream, with an async iterable of them.
+ * The one door to the bus: what was asked is checked, who may not ask it is refused, then it is done. Answers with the
+ * operation's answer or, for a stream, with an async iterable of them. A refusal is an alarm for the operators.
  */
 export async function perform(bus: Bus, operation: Operation, input: unknown, context: Context): Promise<unknown> {
-  if (context.caller.from === "beyond") admit(operation.access, context.caller, await isSecure(bus));
-  return operation.run(bus, parseInput(operation.input, input), context);
+  const asked = parseInput(operation.input, input);
+  try {
+    await admit(bus, operation.access, asked, context.caller);
+    return await operation.run(bus, asked, context);
+  } catch (error) {
+    const { channel, sender } = asked;
+    const attempt = { operation: operation.name, channel, sender, from: context.caller.from };
+    if (isIpcError(error)) await raiseAlarm(bus, error, attempt);
+    throw error;
+  }
 }
 
 /** The same door, near or far, for who doesn't care which. */

@@ -1,9 +1,11 @@
-import type { Agent, AgentStore } from "../../core/store.ts";
+import type { Agent, AgentStore, Entry, Once, Outcome } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
+import { createNonces } from "./nonces.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-const COLUMNS = "name, identity, public_key, role, registered_by, created_at";
+const COLUMNS = `name, identity, public_key, role, registered_by, created_at,
+  coalesce((SELECT v2_only FROM agent_rules WHERE agent_rules.name = agents.name), 0) AS v2_only`;
 
 const FIND = `SELECT ${COLUMNS} FROM agents WHERE name = ?`;
 
@@ -11,15 +13,65 @@ const LIST = `SELECT ${COLUMNS} FROM agents ORDER BY created_at, name`;
 
 const FIRST_OPERATOR = `SELECT ${COLUMNS} FROM agents WHERE role = 'operator' ORDER BY created_at, name LIMIT 1`;
 
-const ADD = `INSERT INTO agents (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`;
+const ADD = `INSERT INTO agents (name, identity, public_key, role, registered_by, created_at) VALUES (?, ?, ?, ?, ?, ?)`;
 
-const REPLACE = `UPDATE agents SET identity = ?, public_key = ?, created_at = ?
-  WHERE name = ? AND role = 'agent' AND registered_by = ? RETURNING name`;
+const UPDATE = "UPDATE agents SET identity = ?, public_key = ?, created_at = ? WHERE name = ?";
 
-export function createAgentStore({ statement, read, write }: Connection): AgentStore {
+const RULE = `INSERT INTO agent_rules (name, v2_only) VALUES (?, ?)
+  ON CONFLICT (name) DO UPDATE SET v2_only = excluded.v2_only`;
+
+const REMOVE = "DELETE FROM agents WHERE name = ? AND role = 'agent'";
+
+const REVOKED = "SELECT name, public_key, registered_by FROM revoked_agents WHERE name = ?";
+
+const REVOKE = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at) VALUES (?, ?, ?, ?)
+  ON CONFLICT (name) DO UPDATE SET public_key = excluded.public_key, registered_by = excluded.registered_by,
+    revoked_at = excluded.revoked_at`;
+
+const UNREVOKE = "DELETE FROM revoked_agents WHERE name = ?";
+
+export function createAgentStore(connection: Connection): AgentStore {
+  const { statement, read, write } = connection;
+  const nonces = createNonces(connection);
+
   const find = (name: string): Agent | undefined => {
     const found = row(statement(FIND).get(name));
     return found && asAgent(found);
+  };
+
+  const revoked = (name: string) => {
+    const found = row(statement(REVOKED).get(name));
+    if (found === undefined) return undefined;
+    return { name, publicKey: textOf(found, "public_key"), registeredBy: nullableOf(found, "registered_by") };
+  };
+
+  const mayEnter = (agent: Agent, entry: Entry): boolean => {
+    const present = find(agent.name);
+    if (present?.role === "operator") return false;
+    if (entry === "rotate") return present !== undefined;
+    if (entry === "new") return present === undefined && revoked(agent.name) === undefined;
+    const owner = present ?? revoked(agent.name);
+    return owner === undefined || owner.registeredBy === agent.registeredBy;
+  };
+
+  const put = (agent: Agent, entry: Entry): void => {
+    const { name, publicKey, role, registeredBy } = agent;
+    const present = find(name);
+    const { identity, createdAt } = entry === "rotate" && present !== undefined ? present : agent;
+    if (present === undefined) statement(ADD).run(name, identity, publicKey, role, registeredBy, createdAt);
+    else statement(UPDATE).run(identity, publicKey, createdAt, name);
+    if (agent.v2Only || present?.v2Only) statement(RULE).run(name, agent.v2Only || entry === "rotate" ? 1 : 0);
+    statement(UNREVOKE).run(name);
+  };
+
+  /** A step under a nonce, if it has one: done once, and answered alike when it comes again. */
+  const once = (request: Once | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
+    const seen = request && nonces.seen(request);
+    if (seen === "clash") return "clash";
+    if (seen !== undefined) return "repeated";
+    const outcome = step();
+    if (request !== undefined && outcome === "done") nonces.add(request, 0);
+    return outcome;
   };
 
   return {
@@ -33,15 +85,27 @@ export function createAgentStore({ statement, read, write }: Connection): AgentS
         return found && asAgent(found);
       }),
 
-    add: ({ name, identity, publicKey, role, registeredBy, createdAt }) =>
-      write(() => {
-        if (find(name) !== undefined) return false;
-        statement(ADD).run(name, identity, publicKey, role, registeredBy, createdAt);
-        return true;
-      }),
+    revoked: (name) => read(() => (find(name) === undefined ? revoked(name) : undefined)),
 
-    replace: ({ name, identity, publicKey, registeredBy, createdAt }) =>
-      write(() => statement(REPLACE).get(identity, publicKey, createdAt, name, registeredBy) !== undefined),
+    enter: (agent, entry, request) =>
+      write(() =>
+        once(request, () => {
+          if (!mayEnter(agent, entry)) return "taken";
+          put(agent, entry);
+          return "done";
+        }),
+      ),
+
+    revoke: (name, publicKey, request) =>
+      write(() =>
+        once(request, () => {
+          const agent = find(name);
+          if (agent?.role !== "agent" || agent.publicKey.trim() !== publicKey.trim()) return "taken";
+          statement(REVOKE).run(name, publicKey, agent.registeredBy, request.at);
+          statement(REMOVE).run(name);
+          return "done";
+        }),
+      ),
   };
 }
 
@@ -51,7 +115,12 @@ function asAgent(found: Row): Agent {
     identity: textOf(found, "identity"),
     publicKey: textOf(found, "public_key"),
     role: found.role === "operator" ? "operator" : "agent",
-    registeredBy: found.registered_by === null ? null : textOf(found, "registered_by"),
+    registeredBy: nullableOf(found, "registered_by"),
     createdAt: numberOf(found, "created_at"),
+    v2Only: numberOf(found, "v2_only") === 1,
   };
+}
+
+function nullableOf(found: Row, column: string): string | null {
+  return found[column] === null ? null : textOf(found, column);
 }

@@ -1,6 +1,7 @@
 import { IpcError, isIpcError } from "../../core/errors.ts";
 import { whileBusy } from "./busy.ts";
 import { type Driver, fileFault, type Statement } from "./driver.ts";
+import { createFileCheck } from "./file.ts";
 
 /** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
 export interface Connection {
@@ -22,6 +23,7 @@ interface Job {
 const MOST_JOBS = 1_000;
 
 export function connect(driver: Driver, path: string): Connection {
+  const checkFile = createFileCheck(path);
   const statements = new Map<string, Statement>();
   const waiting: Job[] = [];
   let flushing: Promise<void> | undefined;
@@ -40,6 +42,7 @@ export function connect(driver: Driver, path: string): Connection {
     while (waiting.length > 0) {
       const jobs = waiting.splice(0, MOST_JOBS);
       try {
+        checkFile();
         await whileBusy(() => statement("BEGIN IMMEDIATE").run());
         commit(jobs);
       } catch (error) {

@@ -23,6 +23,27 @@ export function prepareFile(path: string): void {
   }
 }
 
+const CHECK_MS = 1_000;
+
+/**
+ * Refuses to write to a file that isn't there any more (a cleaned /tmp, say): what is written to it now is gone with
+ * this process. Looks once in a while, for those who live long.
+ */
+export function createFileCheck(path: string): () => void {
+  const opened = statSync(path).ino;
+  let looked = performance.now();
+  return () => {
+    if (performance.now() - looked < CHECK_MS) return;
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== opened) {
+      throw new IpcError(
+        "internal",
+        `The database ${path} was removed or replaced while it was in use: start again to use it`,
+      );
+    }
+    looked = performance.now();
+  };
+}
+
 function isShared(folder: string): boolean {
   return process.platform !== "win32" && (statSync(folder).mode & 0o002) !== 0;
 }

@@ -1,13 +1,17 @@
 import { BATCH_BYTES } from "../../core/limits.ts";
-import type { ChannelSummary, MessageStore, StoredMessage } from "../../core/store.ts";
+import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
+import { createNonces } from "./nonces.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-const COLUMNS = "id, channel, sender, content, created_at, signature";
+const COLUMNS = `id, channel, sender, content, created_at, signature,
+  EXISTS (SELECT 1 FROM attested WHERE message_id = messages.id) AS attested`;
 
 const APPEND = `INSERT INTO messages (channel, sender, content, created_at, signature)
   VALUES (?, ?, ?, ?, ?) RETURNING id`;
+
+const ATTEST = "INSERT INTO attested (message_id) VALUES (?)";
 
 const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = ?";
 
@@ -30,7 +34,18 @@ const ADVANCE = `INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 
 
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
-export function createMessageStore({ statement, read, write }: Connection): MessageStore {
+export function createMessageStore(connection: Connection): MessageStore {
+  const { statement, read, write } = connection;
+  const nonces = createNonces(connection);
+
+  const add = ({ channel, sender, content, timestamp, signature, attested }: NewMessage): number => {
+    const added = row(statement(APPEND).get(channel, sender, content, timestamp, signature));
+    if (added === undefined) throw new Error("the insert answered without an id");
+    const id = numberOf(added, "id");
+    if (attested) statement(ATTEST).run(id);
+    return id;
+  };
+
   const watermark = (channel: string, agent: string): number => {
     const found = row(statement(WATERMARK).get(agent, channel));
     return found === undefined ? 0 : numberOf(found, "last_id");
@@ -56,11 +71,15 @@ export function createMessageStore({ statement, read, write }: Connection): Mess
   };
 
   return {
-    append: ({ channel, sender, content, timestamp, signature }) =>
-      write(() => {
-        const added = row(statement(APPEND).get(channel, sender, content, timestamp, signature));
-        if (added === undefined) throw new Error("the insert answered without an id");
-        return numberOf(added, "id");
+    append: (message, once) =>
+      write((): Appended => {
+        if (once === undefined) return { outcome: "done", id: add(message) };
+        const seen = nonces.seen(once);
+        if (seen === "clash") return { outcome: "clash", id: 0 };
+        if (seen !== undefined) return { outcome: "repeated", id: seen.id };
+        const id = add(message);
+        nonces.add(once, id);
+        return { outcome: "done", id };
       }),
 
     unread: (channel, agent, { limit, others }) =>
@@ -117,6 +136,7 @@ function asMessage(found: Row): StoredMessage {
     content: textOf(found, "content"),
     timestamp: numberOf(found, "created_at"),
     signature: textOf(found, "signature"),
+    attested: numberOf(found, "attested") === 1,
   };
 }
 

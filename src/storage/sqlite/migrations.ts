@@ -1,5 +1,6 @@
 import originalTables from "./migrations/001-original-tables.sql";
 import channels from "./migrations/002-channels.sql";
+import trust from "./migrations/003-trust.sql";
 
 /** In order; `PRAGMA user_version` says how many of them a file has had. */
-export const migrations: readonly string[] = [originalTables, channels];
+export const migrations: readonly string[] = [originalTables, channels, trust];

@@ -8,6 +8,7 @@ import { type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
 import { createMessageStore } from "./messages.ts";
 import { migrate } from "./migrate.ts";
+import { createReset } from "./reset.ts";
 
 export interface SqliteOptions {
   readonly path: string;
@@ -31,6 +32,7 @@ export async function openSqlite({ path, durability = "full", driver: name }: Sq
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
+    reset: createReset(connection, path),
     changedChannels: createChanges(connection),
     [Symbol.asyncDispose]: connection.close,
   };

@@ -83,12 +83,21 @@ export function optionsOf(verb: Verb): readonly Option[] {
   return [
     ...own,
     ...(verb.sign ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }] : []),
+    ...(verb.http && !verb.sign && verb.access !== "anyone" ? [SHOWN_KEY] : []),
     ...(text ? [{ flag: "file", about: "Take the text from this file", value: "FILE" }] : []),
-    ...(verb.http ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }] : []),
+    ...(verb.http || verb.sign
+      ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
+      : []),
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
 }
+
+const SHOWN_KEY: Option = {
+  flag: "key",
+  about: "Show a server in secure mode who asks, by the private key in this file (IPC_KEY)",
+  value: "FILE",
+};
 
 const HELP: Option = { flag: "help", about: "Print this", value: undefined };
 

@@ -1,27 +1,44 @@
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
+import { TOKEN_SECONDS } from "../../core/limits.ts";
+import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
-import { type AnswerFile, isStream, type Operation } from "../../operations/operation.ts";
+import { type AnswerFile, isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime } from "./lifetime.ts";
-import { ClosedOutput, hasCode, print, printNote, readFile, readStandardInput, readTextFile } from "./terminal.ts";
+import { createSigner, type Pins } from "./signer.ts";
+import {
+  ClosedOutput,
+  hasCode,
+  othersCanRead,
+  print,
+  printNote,
+  readFile,
+  readStandardInput,
+  readTextFile,
+} from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
   /** The door to the bus: on this machine's database, or behind the server at `url`. */
-  readonly open: (operation: Operation, url: string | undefined) => Promise<Door & AsyncDisposable>;
+  readonly open: (operation: Operation, url: string | undefined, token: TokenSource) => Promise<Door & AsyncDisposable>;
+  readonly pins: Pins;
   /** What the environment says for those who leave it out. */
   readonly self: string | undefined;
   readonly keyFile: string | undefined;
+  /** A token to show to a server, where none is to be made. */
+  readonly token: string | undefined;
   readonly url: string | undefined;
   /** Whether a fault is shown with all that is known of it. */
   readonly debug: boolean;
 }
+
+export type TokenSource = () => Promise<string | undefined>;
 
 /** Does what was typed. Answers with the exit code; standard output holds the answer and nothing else. */
 export async function run(shell: Shell, typed: readonly string[]): Promise<number> {
@@ -66,8 +83,18 @@ function findVerb({ verbs }: Shell, name: string): Verb {
 }
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
-  const input = prepared(shell, operation, given);
-  await using door = await shell.open(operation, operation.detached ? undefined : (given.url ?? shell.url));
+  let input = withTexts(operation, given);
+  const url = given.url ?? shell.url;
+  const keyFile = given.key ?? shell.keyFile;
+  const key = keyFile === undefined ? undefined : readPrivateKey(readKeyFile(keyFile, operation.sign !== undefined));
+  let signer: Signer | undefined;
+  const token = async () =>
+    shell.token ?? (await tokenFor(operation.self ? input[operation.self] : shell.self, signer));
+  await using door = await shell.open(operation, operation.detached ? undefined : url, token);
+  // What works on nothing stored may still have to know for which bus it signs.
+  await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
+  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
+  if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
   const answer = await asked(door, operation, input, signal);
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
@@ -95,8 +122,15 @@ async function asked(door: Door, operation: Operation, input: object, signal: Ab
   }
 }
 
-/** The typed input with the texts that are in files, signed where it can be. */
-function prepared(shell: Shell, operation: Operation, given: Arguments): Record<string, unknown> {
+/** A token of whoever asks, for a bus that has operators to know them. */
+async function tokenFor(reader: unknown, signer: Signer | undefined): Promise<string | undefined> {
+  if (signer === undefined || (await signer.audience()) === "") return undefined;
+  if (typeof reader === "string") return await signer.token(reader, TOKEN_SECONDS);
+  throw invalid("set IPC_AGENT to the agent whose key this is: the server wants to know who asks");
+}
+
+/** The typed input, with the texts that are in files. */
+function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
   const input = { ...given.input };
   for (const [name, field] of Object.entries(operation.input)) {
     const value = input[name];
@@ -105,9 +139,14 @@ function prepared(shell: Shell, operation: Operation, given: Arguments): Record<
     if (given.file !== undefined) input[name] = readTextFile(given.file);
     else if (value === "-") input[name] = readStandardInput();
   }
-  const keyFile = given.key ?? shell.keyFile;
-  if (operation.sign === undefined || keyFile === undefined) return input;
-  return { ...operation.sign(input, readPrivateKey(readFile(keyFile))) };
+  return input;
+}
+
+/** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
+function readKeyFile(path: string, warn: boolean): Buffer {
+  const file = readFile(path);
+  if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${path}; chmod 600 ${path}`);
+  return file;
 }
 
 /** Never over a file that is there already: a key that is gone can't be made again. */

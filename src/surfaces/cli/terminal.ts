@@ -1,4 +1,4 @@
-import { readFileSync, readSync, writeSync } from "node:fs";
+import { readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { invalid } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
 import { printable } from "../../wire/printable.ts";
@@ -70,6 +70,10 @@ export function readFile(path: string): Buffer {
         : String(error);
     throw invalid(`${path} can't be read: ${why}`);
   }
+}
+
+export function othersCanRead(path: string): boolean {
+  return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
 }
 
 export function readTextFile(path: string): string {

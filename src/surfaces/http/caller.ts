@@ -1,29 +1,44 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type { Caller } from "../../core/caller.ts";
+import type { Caller, Identity } from "../../core/caller.ts";
 import { IpcError, unauthorized } from "../../core/errors.ts";
 import { cryptography } from "../../core/keys.ts";
 
 export interface Door {
-  /** Every request must show it, where there is one. */
+  /** Every request must show it, or a token in its place, where there is one. */
   readonly apiKey: string | undefined;
   /** Lets in who comes from beyond this machine without any proof. */
   readonly insecure: boolean;
+  /** Whom a token speaks for; throws for one that isn't good. */
+  readonly identify: (token: string) => Promise<Identity>;
 }
+
+const RECHECK_MS = 30_000;
 
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 
+/** Ends what a token opened when it runs out or isn't good any more, as when its agent was revoked. Answers with how to stop. */
+export function endWithToken(request: IncomingMessage, { identity }: Caller, door: Door, end: () => void): () => void {
+  if (identity === undefined) return () => {};
+  const expiry = setTimeout(end, Math.max(0, identity.expires * 1_000 - Date.now()));
+  const check = setInterval(() => door.identify(shownIn(request.headers)).catch(end), RECHECK_MS);
+  return () => {
+    clearTimeout(expiry);
+    clearInterval(check);
+  };
+}
+
 /** Who sends this request. Throws where the request itself says that it must not be let in. */
-export function callerOf(request: IncomingMessage, door: Door): Caller {
+export async function callerOf(request: IncomingMessage, door: Door): Promise<Caller> {
   refuseForeignOrigin(request.headers);
-  if (door.apiKey !== undefined && !showsKey(request.headers, door.apiKey)) {
+  const shown = shownIn(request.headers);
+  const hasKey = door.apiKey !== undefined && isSame(shown, door.apiKey);
+  const identity = !hasKey && isToken(shown) ? await door.identify(shown) : undefined;
+  if (door.apiKey !== undefined && !hasKey && identity === undefined) {
     throw new IpcError("unauthorized", "unauthorized", "unauthenticated");
   }
-  return {
-    from: isLocal(request) ? "local" : "beyond",
-    proof: door.apiKey !== undefined ? "api-key" : door.insecure ? "waived" : "none",
-  };
+  return { from: isLocal(request) ? "local" : "beyond", admitted: hasKey || door.insecure, identity };
 }
 
 /**
@@ -43,8 +58,17 @@ function refuseForeignOrigin({ origin, host }: IncomingHttpHeaders): void {
   throw unauthorized("this request comes from a web page elsewhere", "from_beyond");
 }
 
-function showsKey({ authorization }: IncomingHttpHeaders, apiKey: string): boolean {
-  const [, shown = ""] = /^Bearer +(.+)$/i.exec(authorization ?? "") ?? [];
+/** What stands behind Authorization: Bearer. */
+function shownIn({ authorization }: IncomingHttpHeaders): string {
+  return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "";
+}
+
+function isToken(shown: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(shown);
+}
+
+/** In a time that doesn't tell how much of it is right. */
+function isSame(shown: string, key: string): boolean {
   const { hash, timingSafeEqual } = cryptography();
-  return timingSafeEqual(hash("sha256", shown, "buffer"), hash("sha256", apiKey, "buffer"));
+  return timingSafeEqual(hash("sha256", shown, "buffer"), hash("sha256", key, "buffer"));
 }

@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { isLoopback } from "../../core/access.ts";
 import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../../core/limits.ts";
 import type { Operation } from "../../operations/operation.ts";
@@ -9,6 +10,8 @@ import { decodeEvents } from "../../wire/sse.ts";
 export interface Server {
   readonly url: string;
   readonly apiKey: string | undefined;
+  /** A token for what asks for one, where there is a way to make it. */
+  readonly token: () => Promise<string | undefined>;
 }
 
 /** The door to a bus behind a server: the same operations, asked over HTTP. */
@@ -110,13 +113,14 @@ function isPassing(error: unknown): boolean {
 
 async function request({ base, server, operation, input, signal }: Asked): Promise<IncomingMessage> {
   const { method, path, query, body } = asHttp(operation, input);
+  const shown = await credential(base, server, operation);
   const options: RequestOptions = {
     method,
     path: base.pathname.replace(/\/$/, "") + path + query,
     signal,
     headers: {
       ...(body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
-      ...(server.apiKey === undefined ? {} : { Authorization: `Bearer ${server.apiKey}` }),
+      ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
     },
   };
   const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
@@ -127,6 +131,15 @@ async function request({ base, server, operation, input, signal }: Asked): Promi
   });
   if (response.statusCode === 200) return response;
   throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
+}
+
+/** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
+async function credential(base: URL, server: Server, { access }: Operation): Promise<string | undefined> {
+  const token = access === "reader" || access === "keeper" ? await server.token() : undefined;
+  if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
+    throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
+  }
+  return token ?? server.apiKey;
 }
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {

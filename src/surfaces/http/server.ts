@@ -4,7 +4,7 @@ import type { Caller } from "../../core/caller.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { callerOf, type Door } from "./caller.ts";
+import { callerOf, type Door, endWithToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
@@ -17,6 +17,8 @@ export interface HttpOptions {
   readonly port: number;
   readonly door: Door;
   readonly log: Log;
+  /** Hears of each request that was refused before it reached the bus. */
+  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
 }
@@ -58,7 +60,11 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
-      const caller = callerOf(request, door);
+      const caller = await callerOf(request, door);
+      response.once(
+        "close",
+        endWithToken(request, caller, door, () => controller.abort()),
+      );
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
@@ -66,6 +72,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const input = await inputOf(request, found, query);
       await answer(response, found.route.operation, input, { caller, signal: controller.signal });
     } catch (error) {
+      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
       fail(response, error, path);
     }
   };
@@ -110,8 +117,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 
   const answerMetrics = async (response: ServerResponse, caller: Caller): Promise<void> => {
-    if (caller.from === "beyond" && caller.proof === "none") {
-      throw new IpcError("unauthorized", "figures are for this machine, or for who has the API key", "from_beyond");
+    if (caller.from === "beyond" && !caller.admitted && !caller.identity?.operator) {
+      throw new IpcError(
+        "unauthorized",
+        "figures are for this machine, an operator's token, or who has the API key",
+        "from_beyond",
+      );
     }
     response.setHeader("Content-Type", metrics.contentType);
     response.end(await metrics.text());

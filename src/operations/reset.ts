@@ -1,0 +1,21 @@
+import { SECURITY_CHANNEL } from "../core/security.ts";
+import { operation } from "./operation.ts";
+
+export const resetBus = operation({
+  name: "reset",
+  summary: "Remove all messages, after a backup of the database",
+  details: [
+    `Agents, watermarks and the channel ${SECURITY_CHANNEL} stay, and ids go on from where they were.`,
+    "Over a network it needs, in secure mode, an operator's token.",
+  ].join("\n"),
+  examples: ["el-ipc reset"],
+  access: "keeper",
+  http: "POST /reset",
+  input: {},
+  words: [],
+  run: async (bus) => {
+    const { backup, removed } = await bus.store.reset(SECURITY_CHANNEL);
+    return { ok: true, removed, backup };
+  },
+  show: (answer) => JSON.stringify(answer),
+});

@@ -1,0 +1,58 @@
+import type { KeyObject } from "node:crypto";
+import { invalid } from "../../core/errors.ts";
+import { createStamp } from "../../core/stamp.ts";
+import { showHealth } from "../../operations/health.ts";
+import type { Signer } from "../../operations/operation.ts";
+import type { Door } from "../../operations/perform.ts";
+
+/** Remembers whom a server said to be, so that no other can have messages signed for it. */
+export interface Pins {
+  serverDid(url: string): string | undefined;
+  addServer(url: string, did: string): boolean;
+  readonly serversFile: string;
+}
+
+export interface Signing {
+  readonly key: KeyObject;
+  /** Asks the bus that is signed for. */
+  readonly door: Door;
+  /** Its address, where it is behind a server. */
+  readonly url: string | undefined;
+  readonly pins: Pins;
+  readonly signal: AbortSignal;
+}
+
+export function createSigner({ key, door, url, pins, signal }: Signing): Signer {
+  let did: Promise<string> | undefined;
+  const audience = () => {
+    did ??= askDid(door, signal).then((said) => (url === undefined ? said : pinned(pins, url, said)));
+    return did;
+  };
+  return {
+    key,
+    audience,
+    stamp: async () => createStamp(await audience(), Date.now()),
+    async token(agent, seconds) {
+      const { createToken } = await import("../../core/token.ts");
+      return createToken({ agent, key, audience: await audience(), seconds, now: Date.now() / 1_000 });
+    },
+    ask: (operation, input) => door(operation, input, signal),
+  };
+}
+
+async function askDid(door: Door, signal: AbortSignal): Promise<string> {
+  const health = await door(showHealth, {}, signal);
+  if (typeof health !== "object" || health === null || !("did" in health)) return "";
+  return typeof health.did === "string" ? health.did : "";
+}
+
+function pinned(pins: Pins, url: string, said: string): string {
+  const origin = new URL(url).origin;
+  const known = pins.serverDid(origin);
+  if (known === undefined && said !== "") pins.addServer(origin, said);
+  if (known === undefined || known === said) return said;
+  throw invalid(
+    `The server at ${origin} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
+      `If that is right, remove its line from ${pins.serversFile}`,
+  );
+}
