@@ -44,10 +44,11 @@ const outputs = await Promise.all(
       target: main ? "node14" : "node22",
       charset: "utf8",
       legalComments: "none",
-      minifySyntax: true,
-      minifyWhitespace: true,
+      minify: true,
       loader: { ".sql": "text" },
-      external: ["better-sqlite3"],
+      define: { "import.meta.dirname": "__dirname" },
+      // Node's own import() starts its whole ESM loader; require() doesn't.
+      supported: { "dynamic-import": false },
       plugins: [onDemand],
       banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });

@@ -1,4 +1,3 @@
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { invalid } from "./core/errors.ts";
 
@@ -40,7 +39,10 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     token: text("IPC_TOKEN"),
     signatures: oneOf("IPC_SIG_POLICY", text("IPC_SIG_POLICY"), ["any", "v2"]),
     readsNeedToken: oneOf("IPC_READ_AUTH", text("IPC_READ_AUTH"), ["optional", "required"]) === "required",
-    configFolder: join(text("XDG_CONFIG_HOME") ?? join(text("HOME") ?? homedir(), ".config"), "el-ipc"),
+    configFolder: join(
+      text("XDG_CONFIG_HOME") ?? join(text("HOME") ?? process.getBuiltinModule("node:os").homedir(), ".config"),
+      "el-ipc",
+    ),
     debug: text("IPC_DEBUG") !== undefined,
   };
 }

@@ -2,6 +2,7 @@ import { isSecure } from "./agents.ts";
 import { strictBase64 } from "./base64.ts";
 import type { Bus } from "./bus.ts";
 import type { Caller } from "./caller.ts";
+import { elapsed } from "./clock.ts";
 import { conflict, invalid, unauthorized } from "./errors.ts";
 import { BATCH_MESSAGES } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
@@ -127,9 +128,9 @@ async function lookForUnread(bus: Bus, reading: Reading): Promise<readonly Messa
 
 async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
   using bell = bus.wakeup.arm(reading.channel);
-  for (let left = reading.burst * 1_000, end = performance.now() + left; left > 0 && !signal.aborted; ) {
+  for (let left = reading.burst * 1_000, end = elapsed() + left; left > 0 && !signal.aborted; ) {
     await bell.rung(signal, left);
-    left = end - performance.now();
+    left = end - elapsed();
   }
   return (await lookForUnread(bus, reading)) ?? [];
 }

@@ -1,3 +1,4 @@
+import { elapsed } from "./clock.ts";
 import type { Wakeup } from "./wakeup.ts";
 
 export interface Wait {
@@ -18,7 +19,7 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
     if (wait.signal.aborted) return;
     yield found;
   }
-  const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : performance.now() + wait.milliseconds;
+  const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + wait.milliseconds;
   using bell = wait.wakeup.arm(wait.channel);
   while (!wait.signal.aborted) {
     const found = await look();
@@ -26,7 +27,7 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
       yield found;
       continue;
     }
-    const left = end - performance.now();
+    const left = end - elapsed();
     if (left <= 0) return;
     await bell.rung(wait.signal, left);
   }

@@ -1,10 +1,12 @@
-import * as z from "zod/mini";
 import { CONTENT_BYTES } from "../core/limits.ts";
 import { identityFault, nameFault } from "../core/names.ts";
 
+/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+export type Checked<T> = { readonly value: T } | { readonly fault: string };
+
 /** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
 export interface Field<T = unknown> {
-  readonly schema: z.ZodMiniType<T>;
+  readonly check: (value: unknown) => Checked<T>;
   readonly about: string;
   readonly kind: "text" | "number" | "flag";
   readonly optional: boolean;
@@ -41,47 +43,45 @@ export function optional<T>(field: Field<T>): Optional<T> {
 
 /** The name of a channel or of an agent. */
 export function name(about: string, extras: Extras = {}): Field<string> {
-  return { ...text(about, extras), schema: z.string({ error: "must be text" }).check(faults(nameFault)) };
+  return { ...text(about, extras), check: checkText(nameFault) };
 }
 
 export function identity(about: string): Field<string> {
-  return { ...text(about), schema: z.string({ error: "must be text" }).check(faults(identityFault)) };
+  return { ...text(about), check: checkText(identityFault) };
 }
 
 /** What a message says. */
 export function content(about: string): Field<string> {
-  const schema = z.string({ error: "must be text" }).check(
-    z.refine((text) => Buffer.byteLength(text) <= CONTENT_BYTES, { error: "must be 1 MiB of UTF-8 at most" }),
-    z.refine((text) => text.isWellFormed(), { error: "must be valid Unicode" }),
-  );
-  return { ...text(about, { given: "text" }), schema, mostBytes: CONTENT_BYTES };
+  return { ...text(about, { given: "text" }), check: checkText(contentFault), mostBytes: CONTENT_BYTES };
 }
 
 export function text(about: string, extras: Extras = {}): Field<string> {
-  return { schema: z.string({ error: "must be text" }), about, kind: "text", optional: false, ...extras };
+  return { check: checkText(), about, kind: "text", optional: false, ...extras };
 }
 
 export function oneOf<const T extends string>(about: string, values: readonly T[]): Field<T> {
-  const schema = z.enum(values, { error: `must be one of ${values.join(", ")}` });
-  return { schema, about, kind: "text", optional: false };
+  const check = (given: unknown): Checked<T> => {
+    const value = values.find((known) => known === given);
+    return value === undefined ? { fault: `must be one of ${values.join(", ")}` } : { value };
+  };
+  return { check, about, kind: "text", optional: false };
 }
 
 /** A whole number within bounds. */
-export function whole(about: string, bounds: { least: number; most?: number }): Field<number> {
-  const most = bounds.most ?? Number.MAX_SAFE_INTEGER;
-  const error = `must be a whole number from ${bounds.least} to ${most}`;
-  const within = (value: number) => Number.isSafeInteger(value) && value >= bounds.least && value <= most;
-  return { schema: z.number({ error }).check(z.refine(within, { error })), about, kind: "number", optional: false };
+export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number }) {
+  return number(about, `must be a whole number from ${least} to ${most}`, (value) => {
+    return Number.isSafeInteger(value) && value >= least && value <= most;
+  });
 }
 
 export function seconds(about: string): Field<number> {
-  const error = "must be a number of seconds, 0 or more";
-  const within = (value: number) => value >= 0 && value <= 1e9;
-  return { schema: z.number({ error }).check(z.refine(within, { error })), about, kind: "number", optional: false };
+  return number(about, "must be a number of seconds, 0 or more", (value) => value >= 0 && value <= 1e9);
 }
 
 export function flag(about: string): Optional<boolean> {
-  return { schema: z.boolean({ error: "must be true or false" }), about, kind: "flag", optional: true };
+  const check = (value: unknown): Checked<boolean> =>
+    typeof value === "boolean" ? { value } : { fault: "must be true or false" };
+  return { check, about, kind: "flag", optional: true };
 }
 
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
@@ -92,14 +92,26 @@ export const stampFields = {
   aud: optional(text("v2: the DID of the bus that it is meant for, as /health says it", { wireOnly: true })),
   nonce: optional({
     ...text("v2: 16 random bytes, base64url; the same request again is done once", { wireOnly: true }),
-    schema: z.string({ error: "must be text" }).check(z.regex(NONCE, { error: "must be 16 bytes in base64url" })),
+    check: checkText((value) => (NONCE.test(value) ? undefined : "must be 16 bytes in base64url")),
   }),
   ts: optional({ ...whole("v2: the time, in milliseconds since 1970", { least: 0 }), wireOnly: true }),
 } as const;
 
-function faults(fault: (value: string) => string | undefined) {
-  return (payload: z.core.ParsePayload<string>): void => {
-    const message = fault(payload.value);
-    if (message !== undefined) payload.issues.push({ code: "custom", message, input: payload.value, path: [] });
+function number(about: string, fault: string, holds: (value: number) => boolean): Field<number> {
+  const check = (value: unknown): Checked<number> =>
+    typeof value === "number" && holds(value) ? { value } : { fault };
+  return { check, about, kind: "number", optional: false };
+}
+
+function checkText(faultOf: (value: string) => string | undefined = () => undefined) {
+  return (value: unknown): Checked<string> => {
+    if (typeof value !== "string") return { fault: "must be text" };
+    const fault = faultOf(value);
+    return fault === undefined ? { value } : { fault };
   };
+}
+
+function contentFault(value: string): string | undefined {
+  if (Buffer.byteLength(value) > CONTENT_BYTES) return "must be 1 MiB of UTF-8 at most";
+  return value.isWellFormed() ? undefined : "must be valid Unicode";
 }

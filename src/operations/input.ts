@@ -47,11 +47,11 @@ function given(raw: Readonly<Record<string, unknown>>, name: string): unknown {
 }
 
 function parseField(name: string, field: Field, value: unknown): unknown {
-  const parsed = field.schema.safeParse(value);
-  if (parsed.success) return parsed.data;
+  const checked = field.check(value);
+  if ("value" in checked) return checked.value;
   const large =
     field.mostBytes !== undefined && typeof value === "string" && Buffer.byteLength(value) > field.mostBytes;
-  throw invalid(`${name} ${parsed.error.issues[0]?.message ?? "is not valid"}`, large ? "too_large" : undefined);
+  throw invalid(`${name} ${checked.fault}`, large ? "too_large" : undefined);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

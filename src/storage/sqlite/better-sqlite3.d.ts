@@ -2,7 +2,7 @@
 declare module "better-sqlite3" {
   // biome-ignore lint/style/noDefaultExport: the package's own shape
   export default class Database {
-    constructor(path: string, options: { timeout: number });
+    constructor(path: string, options: { timeout: number; nativeBinding: string });
     prepare(sql: string): import("./driver.ts").Statement;
     exec(sql: string): void;
     close(): void;

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { elapsed } from "../../core/clock.ts";
 import { IpcError } from "../../core/errors.ts";
 import { isBusy } from "./driver.ts";
 
@@ -16,14 +16,14 @@ export async function whileBusy<T>(step: () => T): Promise<T> {
       return step();
     } catch (error) {
       if (!isBusy(error)) throw error;
-      end ??= performance.now() + LONGEST_MS;
-      if (performance.now() > end) {
+      end ??= elapsed() + LONGEST_MS;
+      if (elapsed() > end) {
         throw new IpcError("internal", "The database is busy: another program has held it for 10 seconds", undefined, {
           cause: error,
         });
       }
     }
     Atomics.wait(cell, 0, 0, 0.05 + Math.random() * 0.95);
-    await setImmediate();
+    await new Promise(setImmediate);
   }
 }

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+
 /** What the storage asks of a SQLite library: the part that better-sqlite3 and node:sqlite share. */
 export interface Driver {
   prepare(sql: string): Statement;
@@ -36,7 +39,31 @@ async function openBetterSqlite(path: string): Promise<Driver> {
   // Below Node-API 10 it doesn't fail to load: it ends the process.
   if (Number(process.versions.napi) < 10) throw new Error("better-sqlite3 needs Node-API 10");
   const { default: Database } = await import("better-sqlite3");
-  return new Database(path, { timeout: 0 });
+  let failure: unknown = new Error("better-sqlite3 is not installed");
+  for (const nativeBinding of addons()) {
+    try {
+      return new Database(path, { timeout: 0, nativeBinding });
+    } catch (error) {
+      if (isSqliteError(error)) throw error;
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/**
+ * Where better-sqlite3's compiled half may lie, nearest first. Its other half is in our built files, so that a send opens
+ * one file for it instead of fifteen. Of the two for Linux, the one for another C library fails to load.
+ */
+function addons(): string[] {
+  const platforms = process.platform === "linux" ? ["linux", "linuxmusl"] : [process.platform];
+  const names = platforms.map((platform) => `node_modules/better-sqlite3/prebuilds/${platform}-${process.arch}.node`);
+  const found: string[] = [];
+  for (let folder = import.meta.dirname; found.length === 0; folder = dirname(folder)) {
+    found.push(...names.map((name) => join(folder, name)).filter((file) => existsSync(file)));
+    if (dirname(folder) === folder) break;
+  }
+  return found;
 }
 
 function openNodeSqlite(path: string): Driver {

@@ -1,5 +1,6 @@
 import { closeSync, constants, existsSync, lstatSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { elapsed } from "../../core/clock.ts";
 import { IpcError } from "../../core/errors.ts";
 
 /** SQLite keeps these beside the database file itself. */
@@ -31,16 +32,16 @@ const CHECK_MS = 1_000;
  */
 export function createFileCheck(path: string): () => void {
   const opened = statSync(path).ino;
-  let looked = performance.now();
+  let looked = elapsed();
   return () => {
-    if (performance.now() - looked < CHECK_MS) return;
+    if (elapsed() - looked < CHECK_MS) return;
     if (statSync(path, { throwIfNoEntry: false })?.ino !== opened) {
       throw new IpcError(
         "internal",
         `The database ${path} was removed or replaced while it was in use: start again to use it`,
       );
     }
-    looked = performance.now();
+    looked = elapsed();
   };
 }
 

@@ -1,4 +1,4 @@
-import { constants } from "node:os";
+import { elapsed } from "../../core/clock.ts";
 
 export interface Lifetime extends Disposable {
   /** Aborts when the process should end. */
@@ -6,6 +6,10 @@ export interface Lifetime extends Disposable {
   /** The exit code that says why, once it did. */
   readonly code: number | undefined;
 }
+
+/** Their numbers everywhere; node:os would be loaded to look them up. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+type Signal = keyof typeof SIGNALS;
 
 const PARENT_MS = 500;
 
@@ -19,17 +23,17 @@ export function createLifetime(): Lifetime {
   let code: number | undefined;
   let since = 0;
 
-  const end = (signal: NodeJS.Signals) => {
-    const ended = 128 + constants.signals[signal];
+  const end = (signal: Signal) => {
+    const ended = 128 + SIGNALS[signal];
     if (code !== undefined) {
-      if (performance.now() - since > ECHO_MS) process.exit(ended);
+      if (elapsed() - since > ECHO_MS) process.exit(ended);
       return;
     }
     code = ended;
-    since = performance.now();
+    since = elapsed();
     controller.abort();
   };
-  const signals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+  const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, end);
   const orphaned = setInterval(() => {
     if (process.ppid !== parent && code === undefined) end("SIGHUP");

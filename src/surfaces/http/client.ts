@@ -1,6 +1,6 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { isLoopback } from "../../core/access.ts";
+import { elapsed } from "../../core/clock.ts";
 import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../../core/limits.ts";
 import type { Operation } from "../../operations/operation.ts";
@@ -44,18 +44,18 @@ async function once(asked: Asked): Promise<unknown> {
 /** A wait of any length as long-polls of a length that all between will let live; a server that restarts is asked again. */
 async function waited(asked: Asked, nothing: (answer: unknown) => boolean): Promise<unknown> {
   const seconds = asked.input.timeout;
-  const end = typeof seconds === "number" ? performance.now() + seconds * 1_000 : Number.POSITIVE_INFINITY;
+  const end = typeof seconds === "number" ? elapsed() + seconds * 1_000 : Number.POSITIVE_INFINITY;
   const pause = createPause(asked.signal);
   for (;;) {
-    const left = Math.max(0, (end - performance.now()) / 1_000);
+    const left = Math.max(0, (end - elapsed()) / 1_000);
     const input = { ...asked.input, timeout: Math.min(left, WAIT_SECONDS, LONGEST_WAIT_SECONDS) };
     try {
       const answer = await once({ ...asked, input });
       pause.reset();
-      if (!nothing(answer) || performance.now() >= end || asked.signal.aborted) return answer;
+      if (!nothing(answer) || elapsed() >= end || asked.signal.aborted) return answer;
     } catch (error) {
       if (asked.signal.aborted) return [];
-      if (!isPassing(error) || !pause.wasConnected() || performance.now() >= end) throw error;
+      if (!isPassing(error) || !pause.wasConnected() || elapsed() >= end) throw error;
       await pause.wait();
     }
   }
@@ -97,10 +97,17 @@ function createPause(signal: AbortSignal) {
     /** Only who was there once is waited for; an address that never answered is more likely wrong. */
     wasConnected: () => connected,
     async wait() {
-      await sleep(milliseconds * (0.5 + Math.random()), undefined, { signal }).catch(() => {});
+      await sleep(milliseconds * (0.5 + Math.random()), signal);
       milliseconds = Math.min(milliseconds * 2, LONGEST_PAUSE_MS);
     },
   };
+}
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
+  });
 }
 
 class ConnectionError extends IpcError {

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
+import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
@@ -44,7 +45,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   let closing = false;
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const started = performance.now();
+    const started = elapsed();
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
@@ -54,7 +55,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
-      const seconds = (performance.now() - started) / 1_000;
+      const seconds = (elapsed() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
       if (route !== undefined) metrics.answered(route.method, route.path, answered.status, seconds);
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
