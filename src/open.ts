@@ -25,7 +25,7 @@ export async function openBus(environment: Environment, { port, seeding = false 
         `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
     );
   }
-  const wakeup = createFileBells({ folder: `${path}-bells`, changedChannels: store.changedChannels });
+  const wakeup = createFileBells({ folder: `${path}-bells`, changes: store.changes });
   const card = cardOf(environment, port);
   const secured = () => void notes.addDatabase(path);
   return createBus({

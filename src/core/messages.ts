@@ -10,6 +10,7 @@ import { isSignature, messageBytes, messageBytesV1, type Stamp } from "./signatu
 import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
 import type { StoredMessage } from "./store.ts";
 import { waiting } from "./waiting.ts";
+import { readingOf } from "./wakeup.ts";
 
 /** A message as its readers get it. */
 export interface Message {
@@ -111,7 +112,7 @@ export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Pro
   const found = await look();
   if (found !== undefined || !reading.wait) return found ?? [];
   const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
-  for await (const first of waiting({ wakeup: bus.wakeup, channel: reading.channel, signal, milliseconds }, look)) {
+  for await (const first of waiting({ wakeup: bus.wakeup, topic: reading.channel, signal, milliseconds }, look)) {
     return reading.burst > 0 ? await collectBurst(bus, reading, signal) : first;
   }
   return [];
@@ -136,8 +137,10 @@ async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Pr
 }
 
 /** The agent has what came up to `id`. */
-export function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
-  return bus.store.messages.advance(channel, agent, id);
+export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
+  const watermark = await bus.store.messages.advance(channel, agent, id);
+  bus.wakeup.ring(readingOf(channel));
+  return watermark;
 }
 
 export interface Following {
@@ -160,7 +163,7 @@ export async function* follow(
     const next = await bus.store.messages.after(channel, position, 100);
     return next.length > 0 ? next : undefined;
   };
-  for await (const batch of waiting({ wakeup: bus.wakeup, channel, signal }, look)) {
+  for await (const batch of waiting({ wakeup: bus.wakeup, topic: channel, signal }, look)) {
     for (const message of batch) {
       position = message.id;
       if (!(others && message.sender === agent)) yield asRead(message);

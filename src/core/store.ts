@@ -10,10 +10,17 @@ export interface Store extends AsyncDisposable {
   reset(keptChannel: string): Promise<Reset>;
 
   /**
-   * The channels written to by anyone since this was last asked, for waiters that heard no bell.
-   * Costs next to nothing while nobody writes. Undefined when it can't tell, as the first time: then it may be any.
+   * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
+   * writes. Undefined when it can't tell, as the first time: then it may be anything.
    */
-  changedChannels(): Promise<readonly string[] | undefined>;
+  changes(): Promise<Changes | undefined>;
+}
+
+export interface Changes {
+  /** Those with new messages. */
+  readonly channels: readonly string[];
+  /** Something may have changed that is no message. */
+  readonly others: boolean;
 }
 
 export interface NewMessage {
@@ -63,6 +70,29 @@ export interface ChannelSummary {
   readonly lastMessage: number;
 }
 
+export interface Reader {
+  readonly agent: string;
+  /** Its watermark. */
+  readonly lastId: number;
+}
+
+/** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
+export interface Pruning {
+  /** Sent before this time, in seconds. */
+  readonly before?: number | undefined;
+  /** Not among the newest so many. */
+  readonly keep?: number | undefined;
+  /** Consumed by every agent that has ever read the channel. */
+  readonly consumed: boolean;
+}
+
+export interface Prunable {
+  readonly upTo: number;
+  readonly count: number;
+  /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+  readonly unconsumed: number;
+}
+
 export interface MessageStore {
   /** Answers once the message is durable. Of one that carries `once` there is never a second. */
   append(message: NewMessage, once?: Once): Promise<Appended>;
@@ -87,6 +117,16 @@ export interface MessageStore {
 
   /** How many messages the agent hasn't consumed. */
   pending(channel: string, agent: string): Promise<number>;
+
+  find(id: number): Promise<StoredMessage | undefined>;
+
+  /** The agents that have a watermark in the channel, by name. */
+  readers(channel: string): Promise<readonly Reader[]>;
+
+  prunable(channel: string, pruning: Pruning): Promise<Prunable>;
+
+  /** Removes the oldest messages of a channel up to an id, so many at most; answers with how many it removed. */
+  remove(channel: string, upTo: number, limit: number): Promise<number>;
 
   /** Newest first; costs what there are channels, not what there are messages. */
   channels(): Promise<readonly ChannelSummary[]>;

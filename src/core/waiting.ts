@@ -1,9 +1,9 @@
 import { elapsed } from "./clock.ts";
-import type { Wakeup } from "./wakeup.ts";
+import type { Topic, Wakeup } from "./wakeup.ts";
 
 export interface Wait {
   readonly wakeup: Wakeup;
-  readonly channel: string;
+  readonly topic: Topic;
   readonly signal: AbortSignal;
   /** How long to wait in all; forever where it doesn't say. */
   readonly milliseconds?: number | undefined;
@@ -20,7 +20,7 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
     yield found;
   }
   const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + wait.milliseconds;
-  using bell = wait.wakeup.arm(wait.channel);
+  using bell = wait.wakeup.arm(wait.topic);
   while (!wait.signal.aborted) {
     const found = await look();
     if (found !== undefined) {

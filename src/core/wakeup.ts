@@ -4,10 +4,24 @@
  */
 export interface Wakeup extends AsyncDisposable {
   /** Called after the commit. Never throws: a bell that can't be rung is heard by the next look at the clock. */
-  ring(channel: string): void;
+  ring(topic: Topic): void;
 
   /** What was rung after this returns is heard by the bell's next `rung`, even if it came before that call. */
-  arm(channel: string): Bell;
+  arm(topic: Topic): Bell;
+}
+
+/** A channel's name, for its messages; or, with a control character before it that no name has, something else. */
+export type Topic = string;
+
+const OTHER = "\u0000";
+
+/** Rung when somebody consumed messages of the channel. */
+export function readingOf(channel: string): Topic {
+  return `${OTHER}reading${OTHER}${channel}`;
+}
+
+export function isChannel(topic: Topic): boolean {
+  return !topic.startsWith(OTHER);
 }
 
 export interface Bell extends Disposable {

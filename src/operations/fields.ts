@@ -16,6 +16,8 @@ export interface Field<T = unknown> {
   readonly given?: "file" | "text";
   /** A command line has no use for it. */
   readonly wireOnly?: true;
+  /** Whoever asks sees to it; it isn't part of the request. */
+  readonly callerOnly?: true;
   /** Too long is a failure of its own, which HTTP answers with 413. */
   readonly mostBytes?: number;
 }
@@ -76,6 +78,20 @@ export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: 
 
 export function seconds(about: string): Field<number> {
   return number(about, "must be a number of seconds, 0 or more", (value) => value >= 0 && value <= 1e9);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
+
+/** A span of time: a number of seconds, or text as `30d`. */
+export function duration(about: string): Field<number> {
+  const check = (given: unknown): Checked<number> => {
+    const [, count, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdw])?$/.exec(String(given)) ?? [];
+    const value = Number(count) * (UNITS[unit] ?? Number.NaN);
+    return Number.isFinite(value) && value <= 1e10
+      ? { value }
+      : { fault: "must be seconds, or a number with s, m, h, d or w" };
+  };
+  return { check, about, kind: "text", optional: false };
 }
 
 export function flag(about: string): Optional<boolean> {

@@ -3,6 +3,8 @@ import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
+import { pruneMessages } from "./prune.ts";
+import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
 import { makeToken } from "./tokens.ts";
 
@@ -12,6 +14,7 @@ export const operations: readonly Operation[] = [
   readMessages,
   acknowledgeMessages,
   followChannel,
+  showReceipts,
   listChannels,
   seedOperator,
   makeKeys,
@@ -21,5 +24,6 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  pruneMessages,
   resetBus,
 ];

@@ -1,9 +1,10 @@
-import type { Caller } from "../core/caller.ts";
-import { BATCH_MESSAGES, LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
+import { BATCH_MESSAGES, WAIT_SECONDS } from "../core/limits.ts";
 import { acknowledge, follow, type Message, read, send } from "../core/messages.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
+import { showReceipts } from "./receipts.ts";
+import { waitSeconds } from "./waits.ts";
 
 export const sendMessage = operation({
   name: "send",
@@ -12,6 +13,7 @@ export const sendMessage = operation({
     'el-ipc send builds herald "main is green"',
     'el-ipc send builds herald "main is green" --key herald.key',
     "git log -1 | el-ipc send builds herald -",
+    'el-ipc send builds herald "look at this" --wait-for-read reader --timeout 60',
     "el-ipc send builds herald --file report.md --url http://localhost:9876",
   ],
   access: "signed",
@@ -21,6 +23,8 @@ export const sendMessage = operation({
     sender: name("Who sends it"),
     content: content("What it says; - reads it from standard input"),
     signature: optional(text("Base64 Ed25519 signature; --key makes it")),
+    wait_for_read: { ...optional(name("Then wait until this agent has read it")), callerOnly: true },
+    timeout: { ...optional(seconds("Wait this many seconds at most for that")), callerOnly: true },
     ...stampFields,
   },
   words: ["channel", "sender", "content"],
@@ -35,6 +39,10 @@ export const sendMessage = operation({
     return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
   show: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
+  settle: ({ id }, { wait_for_read, timeout }) =>
+    wait_for_read === undefined
+      ? undefined
+      : { operation: showReceipts, input: { id, wait_for: wait_for_read, timeout } },
 });
 
 export const acknowledgeMessages = operation({
@@ -108,6 +116,7 @@ export const readMessages = operation({
     return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
   },
   turn: ({ channel, agent }) => `${channel}\n${agent}`,
+  waits: ({ wait = false }) => wait,
   nothing: (messages) => messages.length === 0,
 });
 
@@ -134,9 +143,3 @@ export const followChannel = operation({
   settle: (message, { channel, agent, peek }) =>
     peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
 });
-
-/** Who waits in its own process may wait for ever; a connection is answered in time, so that nothing on its way gives up. */
-function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
-  if (caller.from === "process") return timeout;
-  return Math.min(timeout ?? WAIT_SECONDS, LONGEST_WAIT_SECONDS);
-}

@@ -78,8 +78,17 @@ export interface Definition<F extends Fields, A> {
   /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
   turn?(input: InputOf<F>): string;
 
-  /** For an operation that waits: whether this answer says that the time was up. */
-  nothing?(answer: A): boolean;
+  /** Whether this input asks to wait for something. */
+  waits?(input: InputOf<F>): boolean;
+
+  /** Whether this answer of a wait says that the time was up. */
+  nothing?(answer: A, input: InputOf<F>): boolean;
+
+  /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
+  failure?(answer: A, input: InputOf<F>): string | undefined;
+
+  /** How far a long work is; undefined for an answer that isn't about that. */
+  progress?(answer: A): { readonly done: number; readonly of: number } | undefined;
 }
 
 export type Operation = Definition<Fields, unknown>;

@@ -1,30 +1,30 @@
-import type { Bell } from "../core/wakeup.ts";
+import type { Bell, Topic } from "../core/wakeup.ts";
 
 /** Node can't count further; a wait that is longer looks again and goes on. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** The bells of this process, by channel. */
+/** The bells of this process, by topic. */
 export interface Bells {
-  arm(channel: string, disarmed: () => void): Bell;
-  ring(channel: string): void;
+  arm(topic: Topic, disarmed: () => void): Bell;
+  ring(topic: Topic): void;
   ringAll(): void;
-  has(channel: string): boolean;
-  readonly channels: Iterable<string>;
+  has(topic: Topic): boolean;
+  readonly topics: Iterable<string>;
 }
 
 export function createBells(): Bells {
   const armed = new Map<string, Set<() => void>>();
 
   return {
-    arm(channel, disarmed) {
+    arm(topic, disarmed) {
       let heard = false;
       let wake: (() => void) | undefined;
       const hear = () => {
         heard = true;
         wake?.();
       };
-      const others = armed.get(channel);
-      if (others === undefined) armed.set(channel, new Set([hear]));
+      const others = armed.get(topic);
+      if (others === undefined) armed.set(topic, new Set([hear]));
       else others.add(hear);
 
       return {
@@ -45,25 +45,25 @@ export function createBells(): Bells {
             wake = done;
           }),
         [Symbol.dispose]() {
-          const bells = armed.get(channel);
+          const bells = armed.get(topic);
           bells?.delete(hear);
-          if (bells?.size === 0) armed.delete(channel);
+          if (bells?.size === 0) armed.delete(topic);
           disarmed();
         },
       };
     },
 
-    ring(channel) {
-      for (const hear of armed.get(channel) ?? []) hear();
+    ring(topic) {
+      for (const hear of armed.get(topic) ?? []) hear();
     },
 
     ringAll() {
       for (const bells of armed.values()) for (const hear of bells) hear();
     },
 
-    has: (channel) => armed.has(channel),
+    has: (topic) => armed.has(topic),
 
-    get channels() {
+    get topics() {
       return armed.keys();
     },
   };

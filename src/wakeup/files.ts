@@ -12,14 +12,15 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import type { Wakeup } from "../core/wakeup.ts";
+import type { Changes } from "../core/store.ts";
+import { isChannel, type Topic, type Wakeup } from "../core/wakeup.ts";
 import { createBells } from "./bells.ts";
 
 export interface FileBells {
-  /** Holds a file per channel that is waited for; made, for its owner alone, when it is first needed. */
+  /** Holds a file per topic that is waited for; made, for its owner alone, when it is first needed. */
   readonly folder: string;
-  /** The channels written to since it was last asked, for writers that ring no bell; undefined: any. */
-  readonly changedChannels: () => Promise<readonly string[] | undefined>;
+  /** What was changed since it was last asked, for writers that ring no bell; undefined: anything. */
+  readonly changes: () => Promise<Changes | undefined>;
 }
 
 /** How often the store is asked whether somebody wrote without ringing, and how often where files can't be watched. */
@@ -29,46 +30,46 @@ const QUICK_CLOCK_MS = 50;
 const STALE_MS = 24 * 3600 * 1_000;
 
 /**
- * Bells between processes: a small file per channel. A waiter makes it and watches it; a sender writes to it after its
+ * Bells between processes: a small file per topic. A waiter makes it and watches it; a sender writes to it after its
  * commit, and only if it is there. Never the write-ahead log: its event comes before the commit can be seen.
  */
-export function createFileBells({ folder, changedChannels }: FileBells): Wakeup {
+export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const bells = createBells();
   const watchers = new Map<string, FSWatcher>();
   let clock: NodeJS.Timeout | undefined;
   let clockMs = CLOCK_MS;
   let asking = false;
 
-  const listen = (channel: string): void => {
+  const listen = (topic: Topic): void => {
     try {
-      const file = bellFile(folder, channel);
+      const file = bellFile(folder, topic);
       makeBell(folder, file);
       const watcher = watch(file, (event) => {
-        bells.ring(channel);
-        if (event === "rename") rearm(channel);
+        bells.ring(topic);
+        if (event === "rename") rearm(topic);
       });
-      watcher.on("error", () => deafen(channel));
-      watchers.set(channel, watcher);
+      watcher.on("error", () => deafen(topic));
+      watchers.set(topic, watcher);
     } catch {
-      deafen(channel);
+      deafen(topic);
     }
   };
 
   /** Somebody cleaned up the file. */
-  const rearm = (channel: string): void => {
-    hush(channel);
-    if (bells.has(channel)) listen(channel);
-    bells.ring(channel);
+  const rearm = (topic: Topic): void => {
+    hush(topic);
+    if (bells.has(topic)) listen(topic);
+    bells.ring(topic);
   };
 
-  const hush = (channel: string): void => {
-    watchers.get(channel)?.close();
-    watchers.delete(channel);
+  const hush = (topic: Topic): void => {
+    watchers.get(topic)?.close();
+    watchers.delete(topic);
   };
 
-  /** This channel's file can't be watched (too many watches, a network file system): from now on the clock is quick. */
-  const deafen = (channel: string): void => {
-    hush(channel);
+  /** This topic's file can't be watched (too many watches, a network file system): from now on the clock is quick. */
+  const deafen = (topic: Topic): void => {
+    hush(topic);
     if (clockMs === QUICK_CLOCK_MS) return;
     clockMs = QUICK_CLOCK_MS;
     clearInterval(clock);
@@ -79,9 +80,10 @@ export function createFileBells({ folder, changedChannels }: FileBells): Wakeup 
     if (asking) return;
     asking = true;
     try {
-      const channels = await changedChannels();
-      if (channels === undefined) bells.ringAll();
-      else for (const channel of channels) bells.ring(channel);
+      const changed = await changes();
+      if (changed === undefined) return bells.ringAll();
+      for (const channel of changed.channels) bells.ring(channel);
+      if (changed.others) for (const topic of [...bells.topics]) if (!isChannel(topic)) bells.ring(topic);
     } catch {
       // The waiters meet the same fault when they look, and say it.
       bells.ringAll();
@@ -90,38 +92,38 @@ export function createFileBells({ folder, changedChannels }: FileBells): Wakeup 
     }
   };
 
-  const disarmed = (channel: string): void => {
-    if (!bells.has(channel)) hush(channel);
-    if (watchers.size > 0 || !isEmpty(bells.channels)) return;
+  const disarmed = (topic: Topic): void => {
+    if (!bells.has(topic)) hush(topic);
+    if (watchers.size > 0 || !isEmpty(bells.topics)) return;
     clearInterval(clock);
     clock = undefined;
     clockMs = CLOCK_MS;
   };
 
   return {
-    ring(channel) {
-      bells.ring(channel);
-      touch(folder, channel);
+    ring(topic) {
+      bells.ring(topic);
+      touch(folder, topic);
     },
 
-    arm(channel) {
-      const first = !bells.has(channel);
-      const bell = bells.arm(channel, () => disarmed(channel));
+    arm(topic) {
+      const first = !bells.has(topic);
+      const bell = bells.arm(topic, () => disarmed(topic));
       clock ??= setInterval(ask, clockMs);
-      if (first) listen(channel);
+      if (first) listen(topic);
       return bell;
     },
 
     async [Symbol.asyncDispose]() {
       clearInterval(clock);
-      for (const channel of [...watchers.keys()]) hush(channel);
+      for (const topic of [...watchers.keys()]) hush(topic);
     },
   };
 }
 
-function touch(folder: string, channel: string): void {
+function touch(folder: string, topic: Topic): void {
   try {
-    const bell = openSync(bellFile(folder, channel), constants.O_WRONLY | constants.O_NOFOLLOW);
+    const bell = openSync(bellFile(folder, topic), constants.O_WRONLY | constants.O_NOFOLLOW);
     try {
       // A byte, not a time stamp: macOS tells a watcher of writes only.
       writeSync(bell, "\n", 0);
@@ -134,11 +136,11 @@ function touch(folder: string, channel: string): void {
 }
 
 /**
- * A channel's bell by name. Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send
+ * A topic's bell by name. Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send
  * load node:crypto for it.
  */
-function bellFile(folder: string, channel: string): string {
-  const name = Buffer.from(channel);
+function bellFile(folder: string, topic: Topic): string {
+  const name = Buffer.from(topic);
   if (name.length <= 100) return join(folder, name.toString("hex"));
   return join(folder, `sha256-${process.getBuiltinModule("node:crypto").hash("sha256", name)}`);
 }

@@ -3,6 +3,7 @@ import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage 
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
 import { createNonces } from "./nonces.ts";
+import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
 const COLUMNS = `id, channel, sender, content, created_at, signature,
@@ -31,6 +32,10 @@ const LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
 
 const ADVANCE = `INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, ?)
   ON CONFLICT (agent, channel) DO UPDATE SET last_id = excluded.last_id`;
+
+const FIND = `SELECT ${COLUMNS} FROM messages WHERE id = ?`;
+
+const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER BY agent";
 
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
@@ -109,6 +114,22 @@ export function createMessageStore(connection: Connection): MessageStore {
         const counted = row(statement(PENDING).get(channel, watermark(channel, agent)));
         return counted === undefined ? 0 : numberOf(counted, "pending");
       }),
+
+    find: (id) =>
+      read(() => {
+        const found = row(statement(FIND).get(id));
+        return found && asMessage(found);
+      }),
+
+    readers: (channel) =>
+      read(() =>
+        statement(READERS)
+          .all(channel)
+          .filter(isRow)
+          .map((found) => ({ agent: textOf(found, "agent"), lastId: numberOf(found, "last_id") })),
+      ),
+
+    ...createPruning(connection),
 
     channels: () => read(() => statement(CHANNELS).all().filter(isRow).map(asSummary)),
   };

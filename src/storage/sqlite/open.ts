@@ -33,7 +33,7 @@ export async function openSqlite({ path, durability = "full", driver: name }: Sq
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
     reset: createReset(connection, path),
-    changedChannels: createChanges(connection),
+    changes: createChanges(connection),
     [Symbol.asyncDispose]: connection.close,
   };
 }

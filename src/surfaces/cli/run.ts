@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { invalid, isIpcError, publicError } from "../../core/errors.ts";
+import { conflict, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
@@ -13,6 +13,7 @@ import { createLifetime } from "./lifetime.ts";
 import { createSigner, type Pins } from "./signer.ts";
 import {
   ClosedOutput,
+  clearProgress,
   hasCode,
   othersCanRead,
   print,
@@ -20,6 +21,7 @@ import {
   readFile,
   readStandardInput,
   readTextFile,
+  showProgress,
 } from "./terminal.ts";
 
 export interface Shell {
@@ -99,16 +101,36 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
     if (signal.aborted) return false;
-    writeFiles(operation.files?.(one, input) ?? []);
-    const shown = given.json ? JSON.stringify(one) : operation.show(one, input).replace(/\n$/, "");
-    if (shown !== "") print(shown);
-    const note = operation.note?.(one, input);
-    if (note !== undefined) printNote(note);
-    // Only now: what couldn't be written is not consumed.
-    const settlement = operation.settle?.(one, input);
-    if (settlement !== undefined) await door(settlement.operation, settlement.input, signal);
+    await deliver(door, operation, one, input, given, signal);
   }
   return !signal.aborted;
+}
+
+/** Prints an answer and, once it is printed, sees to what follows from it. */
+async function deliver(
+  door: Door,
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+  given: Arguments,
+  signal: AbortSignal,
+): Promise<void> {
+  writeFiles(operation.files?.(answer, input) ?? []);
+  const progress = operation.progress?.(answer);
+  if (progress === undefined) clearProgress();
+  else showProgress(progress);
+  const shown = given.json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
+  if (shown !== "") print(shown);
+  const note = operation.note?.(answer, input);
+  if (note !== undefined) printNote(note);
+  const own = operation.failure?.(answer, input);
+  if (own !== undefined) throw conflict(own);
+  // Only now: what couldn't be written is not consumed.
+  const settlement = operation.settle?.(answer, input);
+  if (settlement === undefined) return;
+  const settled = await door(settlement.operation, settlement.input, signal);
+  const failure = settlement.operation.failure?.(settled, Object(settlement.input));
+  if (failure !== undefined && !signal.aborted) throw conflict(failure);
 }
 
 async function asked(door: Door, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {

@@ -21,6 +21,22 @@ export function printNote(text: string): void {
   write(STDERR, text);
 }
 
+const BAR = 30;
+let drawn = false;
+
+/** A bar on a terminal; nothing where standard error goes elsewhere. */
+export function showProgress({ done, of }: { readonly done: number; readonly of: number }): void {
+  if (!process.getBuiltinModule("node:tty").isatty(STDERR)) return;
+  const full = of === 0 ? BAR : Math.floor((done / of) * BAR);
+  writeSync(STDERR, `\r[${"#".repeat(full)}${" ".repeat(BAR - full)}] ${done} of ${of}`);
+  drawn = true;
+}
+
+export function clearProgress(): void {
+  if (drawn) writeSync(STDERR, "\r\u001b[K");
+  drawn = false;
+}
+
 function write(file: number, text: string): void {
   const bytes = Buffer.from(`${printable(text)}\n`);
   for (let done = 0; done < bytes.length; ) {

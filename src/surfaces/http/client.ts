@@ -23,9 +23,7 @@ export function httpDoor(server: Server): Door {
     }
     const asked: Asked = { base, server, operation, input: Object(input), signal };
     if (operation.stream) return streamed(asked);
-    return operation.nothing !== undefined && asked.input.wait === true
-      ? waited(asked, operation.nothing)
-      : once(asked);
+    return operation.nothing !== undefined && asked.input.wait === true ? waited(asked) : once(asked);
   };
 }
 
@@ -42,7 +40,7 @@ async function once(asked: Asked): Promise<unknown> {
 }
 
 /** A wait of any length as long-polls of a length that all between will let live; a server that restarts is asked again. */
-async function waited(asked: Asked, nothing: (answer: unknown) => boolean): Promise<unknown> {
+async function waited(asked: Asked): Promise<unknown> {
   const seconds = asked.input.timeout;
   const end = typeof seconds === "number" ? elapsed() + seconds * 1_000 : Number.POSITIVE_INFINITY;
   const pause = createPause(asked.signal);
@@ -52,7 +50,7 @@ async function waited(asked: Asked, nothing: (answer: unknown) => boolean): Prom
     try {
       const answer = await once({ ...asked, input });
       pause.reset();
-      if (!nothing(answer) || elapsed() >= end || asked.signal.aborted) return answer;
+      if (!asked.operation.nothing?.(answer, asked.input) || elapsed() >= end || asked.signal.aborted) return answer;
     } catch (error) {
       if (asked.signal.aborted) return [];
       if (!isPassing(error) || !pause.wasConnected() || elapsed() >= end) throw error;
@@ -151,7 +149,10 @@ async function credential(base: URL, server: Server, { access }: Operation): Pro
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {
   const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
-  const rest = new Map(Object.entries(input).filter(([, value]) => value !== undefined));
+  const told = Object.entries(input).filter(
+    ([name, value]) => value !== undefined && !operation.input[name]?.callerOnly,
+  );
+  const rest = new Map(told);
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
     const value = String(rest.get(name) ?? "");
     rest.delete(name);

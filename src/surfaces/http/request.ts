@@ -6,6 +6,12 @@ import type { Found } from "./routes.ts";
 
 /** What a request asks for: its body, or for GET its query, with what its path says. */
 export async function inputOf(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
+  const input = await everything(request, found, query);
+  for (const [name, field] of Object.entries(found.route.operation.input)) if (field.callerOnly) delete input[name];
+  return input;
+}
+
+async function everything(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
   const { operation } = found.route;
   const texts = { ...parseQuery(query), ...decoded(found.parameters) };
   if (found.route.method !== "GET") return { ...fromText(operation.input, texts), ...(await readJson(request)) };

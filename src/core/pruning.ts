@@ -1,0 +1,44 @@
+import type { Bus } from "./bus.ts";
+import type { Pruning } from "./store.ts";
+
+/** So many at a time: a sender waits for no more than this. */
+const BATCH = 500;
+
+export interface ChannelPruning {
+  readonly channel: string;
+  readonly messages: number;
+  /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+  readonly unconsumed: number;
+}
+
+/** How far it is. `done` comes once, at the end. */
+export interface PruningProgress {
+  readonly removed: number;
+  readonly of: number;
+  readonly channels: readonly ChannelPruning[];
+  readonly done: boolean;
+}
+
+/** Removes old messages in small steps, beside those who send and read; or only says what it would remove. */
+export async function* prune(
+  bus: Bus,
+  { channel, dryRun, ...pruning }: Pruning & { channel: string | undefined; dryRun: boolean },
+  signal: AbortSignal,
+): AsyncGenerator<PruningProgress, void, void> {
+  const names = channel === undefined ? (await bus.store.messages.channels()).map((known) => known.channel) : [channel];
+  const prunable = await Promise.all(
+    names.map(async (name) => ({ name, ...(await bus.store.messages.prunable(name, pruning)) })),
+  );
+  const some = prunable.filter(({ count }) => count > 0);
+  const channels = some.map(({ name, count, unconsumed }) => ({ channel: name, messages: count, unconsumed }));
+  const of = some.reduce((sum, { count }) => sum + count, 0);
+  let removed = 0;
+  for (const { name, upTo } of dryRun ? [] : some) {
+    for (let step = BATCH; step === BATCH && !signal.aborted; ) {
+      step = await bus.store.messages.remove(name, upTo, BATCH);
+      removed += step;
+      yield { removed, of, channels, done: false };
+    }
+  }
+  yield { removed, of, channels, done: true };
+}
