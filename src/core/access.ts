@@ -7,9 +7,10 @@ import { SECURITY_CHANNEL } from "./security.ts";
 
 /**
  * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
- * carries, and that the operation checks. `reader`: the right to look. `keeper`: the right to destroy.
+ * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
+ * the right to destroy.
  */
-export type Access = "anyone" | "signed" | "reader" | "keeper";
+export type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 
 /** What is asked for, as far as it matters who asks. */
 export interface Asked {
@@ -29,6 +30,10 @@ function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }:
   if (access === "keeper") {
     if (identity?.operator) return;
     throw identity ? notYours(`${identity.agent} is not an operator`) : tokenNeeded("an operator's token");
+  }
+  if (access === "actor") {
+    if (identity === undefined) throw tokenNeeded("a token, where it can't be signed");
+    return;
   }
   if (identity !== undefined) admitIdentity(asked, identity);
   else if (from === "beyond" || bus.readsNeedToken) throw tokenNeeded("a token");

@@ -10,7 +10,7 @@ import { isSignature, messageBytes, messageBytesV1, type Stamp } from "./signatu
 import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
 import type { StoredMessage } from "./store.ts";
 import { waiting } from "./waiting.ts";
-import { readingOf } from "./wakeup.ts";
+import { EVERYTHING, readingOf } from "./wakeup.ts";
 
 /** A message as its readers get it. */
 export interface Message {
@@ -49,7 +49,10 @@ export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise
   const written = { channel, sender, content, timestamp, signature: signature ?? "", attested: proof === "attested" };
   const { outcome, id } = await bus.store.messages.append(written, once);
   if (outcome === "clash") throw conflict("this nonce was used for another message", "replay");
-  if (outcome === "done") bus.wakeup.ring(channel);
+  if (outcome === "done") {
+    bus.wakeup.ring(channel);
+    bus.wakeup.ring(EVERYTHING);
+  }
   return { id, duplicate: outcome === "repeated" };
 }
 

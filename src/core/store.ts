@@ -1,3 +1,5 @@
+import type { Journal, OrderStore, PeerStore, SignalStore } from "./session-store.ts";
+
 /**
  * Where the bus is kept. Every method is one atomic step; what each promises beyond its signature is in
  * test/contracts/store.ts, which every engine passes unchanged.
@@ -5,8 +7,15 @@
 export interface Store extends AsyncDisposable {
   readonly messages: MessageStore;
   readonly agents: AgentStore;
+  readonly peers: PeerStore;
+  readonly orders: OrderStore;
+  readonly signals: SignalStore;
+  readonly journal: Journal;
 
-  /** Removes every message but those of one channel, after a backup of all. Ids go on from where they were. */
+  /**
+   * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. Ids
+   * go on from where they were.
+   */
   reset(keptChannel: string): Promise<Reset>;
 
   /**
@@ -119,6 +128,12 @@ export interface MessageStore {
   pending(channel: string, agent: string): Promise<number>;
 
   find(id: number): Promise<StoredMessage | undefined>;
+
+  /** The newest id of the store; 0 where there is none. */
+  lastId(): Promise<number>;
+
+  /** The first messages after `id`, of every channel, oldest first. */
+  everyAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
 
   /** The agents that have a watermark in the channel, by name. */
   readers(channel: string): Promise<readonly Reader[]>;

@@ -7,6 +7,8 @@ export interface Wait {
   readonly signal: AbortSignal;
   /** How long to wait in all; forever where it doesn't say. */
   readonly milliseconds?: number | undefined;
+  /** How long it may sleep at most before it looks again, where something can come about by time alone. */
+  readonly pause?: () => Promise<number | undefined>;
 }
 
 /**
@@ -29,6 +31,7 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
     }
     const left = end - elapsed();
     if (left <= 0) return;
-    await bell.rung(wait.signal, left);
+    const pause = (await wait.pause?.()) ?? left;
+    await bell.rung(wait.signal, Math.min(left, Math.max(0, pause)));
   }
 }

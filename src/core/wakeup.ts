@@ -20,6 +20,24 @@ export function readingOf(channel: string): Topic {
   return `${OTHER}reading${OTHER}${channel}`;
 }
 
+/** Rung when there may be an order for the peer to take. */
+export function ordersFor(peer: string): Topic {
+  return `${OTHER}orders${OTHER}${peer}`;
+}
+
+/** Rung when the order ended. */
+export function endOf(order: string): Topic {
+  return `${OTHER}order${OTHER}${order}`;
+}
+
+/** Rung when the signal was set. */
+export function settingOf(signal: string): Topic {
+  return `${OTHER}signal${OTHER}${signal}`;
+}
+
+/** Rung with every change, for those who watch the whole bus. */
+export const EVERYTHING: Topic = `${OTHER}everything`;
+
 export function isChannel(topic: Topic): boolean {
   return !topic.startsWith(OTHER);
 }

@@ -8,12 +8,14 @@ export type Checked<T> = { readonly value: T } | { readonly fault: string };
 export interface Field<T = unknown> {
   readonly check: (value: unknown) => Checked<T>;
   readonly about: string;
-  readonly kind: "text" | "number" | "flag";
+  readonly kind: "text" | "number" | "flag" | "json" | "list";
   readonly optional: boolean;
   /** Its name as a flag, where that differs from the field's own. */
   readonly flag?: string;
   /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
   readonly given?: "file" | "text";
+  /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+  readonly httpMilliseconds?: true;
   /** A command line has no use for it. */
   readonly wireOnly?: true;
   /** Whoever asks sees to it; it isn't part of the request. */
@@ -78,6 +80,24 @@ export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: 
 
 export function seconds(about: string): Field<number> {
   return number(about, "must be a number of seconds, 0 or more", (value) => value >= 0 && value <= 1e9);
+}
+
+/** Any JSON value. */
+export function json(about: string, extras: Extras = {}): Field<unknown> {
+  const check = (value: unknown): Checked<unknown> =>
+    JSON.stringify(value).length <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
+  return { check, about, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
+}
+
+/** A few short texts; separated by commas on a command line. */
+export function list(about: string): Field<readonly string[]> {
+  const fault = "must be a list of 50 texts at most";
+  const check = (given: unknown): Checked<readonly string[]> => {
+    if (!Array.isArray(given) || given.length > 50) return { fault };
+    const value = given.filter((item) => typeof item === "string" && nameFault(item) === undefined);
+    return value.length === given.length ? { value } : { fault };
+  };
+  return { check, about, kind: "list", optional: false };
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };

@@ -3,9 +3,23 @@ import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
+import {
+  ackCommand,
+  ask,
+  commandResult,
+  failCommand,
+  listCommands,
+  pendingCommands,
+  retryCommand,
+  sendCommand,
+  waitCommand,
+} from "./orders.ts";
+import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
+import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
+import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
 import { makeToken } from "./tokens.ts";
 
 /** THE table: everything that one can ask of the bus. */
@@ -24,6 +38,31 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  listPeers,
+  discoverPeers,
+  connectPeer,
+  showPeer,
+  beatHeart,
+  changeRole,
+  leavePeer,
+  sendCommand,
+  ask,
+  waitCommand,
+  ackCommand,
+  failCommand,
+  commandResult,
+  listCommands,
+  pendingCommands,
+  retryCommand,
+  emitSignal,
+  awaitSignal,
+  readSignal,
+  listSignals,
+  unsetSignal,
+  sendToChannel,
+  channelMessages,
+  showStatus,
+  watchEvents,
   pruneMessages,
   resetBus,
 ];

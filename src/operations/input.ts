@@ -16,7 +16,10 @@ export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F
 /** Plain words, from a command line or an address, as the types that their fields have. */
 export function fromText(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [name, Object.hasOwn(fields, name) ? typed(fields[name], text) : text]),
+    Object.entries(texts).map(([name, text]) => [
+      name,
+      Object.hasOwn(fields, name) ? typed(name, fields[name], text) : text,
+    ]),
   );
 }
 
@@ -29,10 +32,24 @@ const FLAGS: Readonly<Record<string, boolean>> = {
   no: false,
 };
 
-function typed(field: Field | undefined, text: string): unknown {
+function typed(name: string, field: Field | undefined, text: string): unknown {
+  if (field?.kind === "json") return parseJson(name, text);
+  if (field?.kind === "list")
+    return text
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
   if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
   if (field?.kind === "flag") return FLAGS[text.toLowerCase()] ?? text;
   return text;
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid(`${name} must be JSON`);
+  }
 }
 
 function refuseMissing(fields: Fields, raw: Readonly<Record<string, unknown>>): void {

@@ -24,6 +24,8 @@ export interface Signer {
 export interface Settlement {
   readonly operation: Operation;
   readonly input: unknown;
+  /** Its answer is shown too. */
+  readonly shown?: true;
 }
 
 /** A file that an answer asks a command line to write. */
@@ -46,7 +48,9 @@ export interface Definition<F extends Fields, A> {
   readonly examples: readonly string[];
   readonly access: Access;
   /** Method and path. Without it nothing on a network can ask for this. */
-  readonly http?: `${"GET" | "POST"} /${string}`;
+  readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
+  /** The field that is the whole body of a request; the others then stand in its address. */
+  readonly body?: keyof F & string;
   readonly input: F;
   /** The fields that a command line takes without naming them, in order. */
   readonly words: readonly (keyof F & string)[];
@@ -75,13 +79,16 @@ export interface Definition<F extends Fields, A> {
 
   settle?(answer: A, input: InputOf<F>): Settlement | undefined;
 
+  /** What is performed when an answer can't reach whoever asked. */
+  undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
+
   /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
   turn?(input: InputOf<F>): string;
 
   /** Whether this input asks to wait for something. */
   waits?(input: InputOf<F>): boolean;
 
-  /** Whether this answer of a wait says that the time was up. */
+  /** Whether this answer of a wait says that the time was up; null does in any case. */
   nothing?(answer: A, input: InputOf<F>): boolean;
 
   /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */

@@ -2,7 +2,7 @@ import type { Agent, AgentStore, Entry, Once, Outcome } from "../../core/store.t
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { createNonces } from "./nonces.ts";
-import { isRow, numberOf, row, textOf } from "./rows.ts";
+import { isRow, nullableOf, numberOf, row, textOf } from "./rows.ts";
 
 const COLUMNS = `name, identity, public_key, role, registered_by, created_at,
   coalesce((SELECT v2_only FROM agent_rules WHERE agent_rules.name = agents.name), 0) AS v2_only`;
@@ -119,8 +119,4 @@ function asAgent(found: Row): Agent {
     createdAt: numberOf(found, "created_at"),
     v2Only: numberOf(found, "v2_only") === 1,
   };
-}
-
-function nullableOf(found: Row, column: string): string | null {
-  return found[column] === null ? null : textOf(found, column);
 }

@@ -35,6 +35,10 @@ const ADVANCE = `INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 
 
 const FIND = `SELECT ${COLUMNS} FROM messages WHERE id = ?`;
 
+const NEWEST = "SELECT max(id) AS id FROM messages";
+
+const EVERY_AFTER = `SELECT ${COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT ?`;
+
 const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER BY agent";
 
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
@@ -120,6 +124,10 @@ export function createMessageStore(connection: Connection): MessageStore {
         const found = row(statement(FIND).get(id));
         return found && asMessage(found);
       }),
+
+    lastId: () => read(() => numberOf(row(statement(NEWEST).get()) ?? {}, "id")),
+
+    everyAfter: (id, limit) => read(() => batch(statement(EVERY_AFTER), id, limit)),
 
     readers: (channel) =>
       read(() =>

@@ -2,6 +2,7 @@ import originalTables from "./migrations/001-original-tables.sql";
 import channels from "./migrations/002-channels.sql";
 import trust from "./migrations/003-trust.sql";
 import readers from "./migrations/004-readers.sql";
+import sessions from "./migrations/005-sessions.sql";
 
 /** In order; `PRAGMA user_version` says how many of them a file has had. */
-export const migrations: readonly string[] = [originalTables, channels, trust, readers];
+export const migrations: readonly string[] = [originalTables, channels, trust, readers, sessions];

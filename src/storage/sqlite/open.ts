@@ -6,9 +6,13 @@ import { createChanges } from "./changes.ts";
 import { connect, inWords } from "./connection.ts";
 import { type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
+import { createJournal } from "./journal.ts";
 import { createMessageStore } from "./messages.ts";
 import { migrate } from "./migrate.ts";
+import { createOrderStore } from "./orders.ts";
+import { createPeerStore } from "./peers.ts";
 import { createReset } from "./reset.ts";
+import { createSignalStore } from "./signals.ts";
 
 export interface SqliteOptions {
   readonly path: string;
@@ -32,6 +36,10 @@ export async function openSqlite({ path, durability = "full", driver: name }: Sq
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
+    peers: createPeerStore(connection),
+    orders: createOrderStore(connection),
+    signals: createSignalStore(connection),
+    journal: createJournal(connection),
     reset: createReset(connection, path),
     changes: createChanges(connection),
     [Symbol.asyncDispose]: connection.close,

@@ -23,7 +23,9 @@ export function createReset(
     await whileBusy(() => statement("VACUUM INTO ?").run(backup));
     const removed = await write(() => {
       statement(REMOVE).run(keptChannel, last);
-      return numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
+      const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
+      for (const table of ["orders", "peers", "signals"]) statement(`DELETE FROM ${table}`).run();
+      return removed;
     });
     return { backup, removed };
   };

@@ -18,3 +18,19 @@ export function numberOf(from: Row, column: string): number {
   const value = Number(from[column]);
   return Number.isFinite(value) ? value : 0;
 }
+
+export function nullableOf(from: Row, column: string): string | null {
+  return from[column] === null ? null : textOf(from, column);
+}
+
+export function nullableNumberOf(from: Row, column: string): number | null {
+  return from[column] === null ? null : numberOf(from, column);
+}
+
+export function jsonOf(from: Row, column: string): unknown {
+  try {
+    return JSON.parse(textOf(from, column));
+  } catch {
+    return null;
+  }
+}

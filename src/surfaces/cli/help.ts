@@ -27,6 +27,17 @@ export function helpOf(verb: Verb): string {
   ].join("\n");
 }
 
+/** The verbs that begin with one word. */
+export function familyHelp(word: string, verbs: readonly Verb[]): string {
+  return [
+    `Usage: el-ipc ${word} <command> [words] [options]`,
+    "",
+    ...columns(verbs.map(({ name, summary }): [string, string] => [name, summary])),
+    "",
+    `More of one: el-ipc ${verbs[0]?.name ?? word} --help`,
+  ].join("\n");
+}
+
 export function overview(verbs: readonly Verb[], version: string): string {
   return [
     `el-ipc ${version}: a durable, signed message bus for coding agents and the people beside them.`,

@@ -8,7 +8,7 @@ import { type AnswerFile, isStream, type Operation, type Signer } from "../../op
 import type { Door } from "../../operations/perform.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
-import { helpOf, overview, usageOf } from "./help.ts";
+import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime } from "./lifetime.ts";
 import { createSigner, type Pins } from "./signer.ts";
 import {
@@ -61,11 +61,11 @@ const CLOSED_OUTPUT = 141;
 
 /** Answers whether it came to its own end, and not to that of the process. */
 async function dispatch(shell: Shell, typed: readonly string[], signal: AbortSignal): Promise<boolean> {
-  const [first, ...rest] = typed;
+  const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
   if (first === "--version" || first === "-v") return print(shell.version);
-  if (first === "help" || first === "--help" || first === "-h") return print(helpFor(shell, rest[0]));
-  const verb = findVerb(shell, first);
+  if (first === "help" || first === "--help" || first === "-h") return print(helpFor(shell, others));
+  const { verb, rest } = findVerb(shell, typed);
   const given = parseArguments(verb, rest, shell.self);
   if (given.help) return print(helpOf(verb));
   if (isOperation(verb)) return await perform(shell, verb, given, signal);
@@ -73,15 +73,25 @@ async function dispatch(shell: Shell, typed: readonly string[], signal: AbortSig
   return true;
 }
 
-function helpFor(shell: Shell, name: string | undefined): string {
-  return name === undefined ? overview(shell.verbs, shell.version) : helpOf(findVerb(shell, name));
+function helpFor(shell: Shell, typed: readonly string[]): string {
+  const [first] = typed;
+  if (first === undefined) return overview(shell.verbs, shell.version);
+  const family = shell.verbs.filter(({ name }) => name.startsWith(`${first} `));
+  return family.length > 0 && typed.length === 1 ? familyHelp(first, family) : helpOf(findVerb(shell, typed).verb);
 }
 
-function findVerb({ verbs }: Shell, name: string): Verb {
-  const verb = verbs.find((known) => known.name === name);
-  if (verb !== undefined) return verb;
-  const known = verbs.map((one) => one.name).join(", ");
-  throw invalid(`unknown command ${JSON.stringify(name)}; the commands are ${known} and help`);
+/** The verb that was typed, of one word or of two, and what was typed behind it. */
+function findVerb(
+  { verbs }: Shell,
+  [first = "", second, ...others]: readonly string[],
+): { verb: Verb; rest: readonly string[] } {
+  const two = verbs.find(({ name }) => name === `${first} ${second}`);
+  if (two !== undefined) return { verb: two, rest: others };
+  const one = verbs.find(({ name }) => name === first);
+  if (one !== undefined) return { verb: one, rest: second === undefined ? [] : [second, ...others] };
+  const family = verbs.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+  const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0]))];
+  throw invalid(`unknown command ${JSON.stringify(first)}; the commands are ${known.join(", ")} and help`);
 }
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
@@ -119,8 +129,7 @@ async function deliver(
   const progress = operation.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
-  const shown = given.json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
-  if (shown !== "") print(shown);
+  showAnswer(operation, answer, input, given);
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
   const own = operation.failure?.(answer, input);
@@ -129,6 +138,8 @@ async function deliver(
   const settlement = operation.settle?.(answer, input);
   if (settlement === undefined) return;
   const settled = await door(settlement.operation, settlement.input, signal);
+  if (signal.aborted) return;
+  if (settlement.shown) showAnswer(settlement.operation, settled, Object(settlement.input), given);
   const failure = settlement.operation.failure?.(settled, Object(settlement.input));
   if (failure !== undefined && !signal.aborted) throw conflict(failure);
 }
@@ -142,6 +153,16 @@ async function asked(door: Door, operation: Operation, input: object, signal: Ab
       throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
     throw error;
   }
+}
+
+function showAnswer(
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+  { json }: Arguments,
+): void {
+  const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
+  if (shown !== "") print(shown);
 }
 
 /** A token of whoever asks, for a bus that has operators to know them. */

@@ -69,5 +69,5 @@ export async function answerEvents(response: ServerResponse, answers: AsyncItera
 /** Where a client that lost its connection can go on from. */
 function eventId(answer: unknown): { id?: string } {
   if (typeof answer !== "object" || answer === null || !("id" in answer)) return {};
-  return typeof answer.id === "number" ? { id: String(answer.id) } : {};
+  return typeof answer.id === "number" || typeof answer.id === "string" ? { id: String(answer.id) } : {};
 }

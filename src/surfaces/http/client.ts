@@ -36,7 +36,9 @@ interface Asked {
 }
 
 async function once(asked: Asked): Promise<unknown> {
-  return parseAnswer(await textOf(await request(asked)));
+  const response = await request(asked);
+  const answer = parseAnswer(await textOf(response));
+  return response.statusCode === 408 ? null : answer;
 }
 
 /** A wait of any length as long-polls of a length that all between will let live; a server that restarts is asked again. */
@@ -50,7 +52,8 @@ async function waited(asked: Asked): Promise<unknown> {
     try {
       const answer = await once({ ...asked, input });
       pause.reset();
-      if (!asked.operation.nothing?.(answer, asked.input) || elapsed() >= end || asked.signal.aborted) return answer;
+      const nothing = answer === null || asked.operation.nothing?.(answer, asked.input);
+      if (!nothing || elapsed() >= end || asked.signal.aborted) return answer;
     } catch (error) {
       if (asked.signal.aborted) return [];
       if (!isPassing(error) || !pause.wasConnected() || elapsed() >= end) throw error;
@@ -70,7 +73,7 @@ async function* streamed(asked: Asked): AsyncGenerator<unknown, void, void> {
       for await (const { id, event, data } of decodeEvents(bodyOf(response))) {
         if (event === "error") throw failureOf(parseAnswer(data), 500);
         yield parseAnswer(data);
-        if (id !== undefined) input = { ...input, since: Number(id) };
+        if (id !== undefined) input = { ...input, since: id };
       }
     } catch (error) {
       if (asked.signal.aborted) return;
@@ -134,7 +137,7 @@ async function request({ base, server, operation, input, signal }: Asked): Promi
     outgoing.on("error", (cause) => reject(unreachable(base, cause)));
     outgoing.end(body);
   });
-  if (response.statusCode === 200) return response;
+  if (response.statusCode === 200 || (response.statusCode === 408 && operation.waits !== undefined)) return response;
   throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
 }
 
@@ -158,9 +161,13 @@ function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) 
     rest.delete(name);
     return encodeURIComponent(value);
   });
-  if (method !== "GET") return { method, path, query: "", body: JSON.stringify(Object.fromEntries(rest)) };
+  if (method === "POST" && operation.body === undefined) {
+    return { method, path, query: "", body: JSON.stringify(Object.fromEntries(rest)) };
+  }
+  const body = operation.body === undefined ? undefined : JSON.stringify(rest.get(operation.body));
+  if (operation.body !== undefined) rest.delete(operation.body);
   const pairs = [...rest].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`);
-  return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body: undefined };
+  return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body };
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {

@@ -7,14 +7,20 @@ import type { Found } from "./routes.ts";
 /** What a request asks for: its body, or for GET its query, with what its path says. */
 export async function inputOf(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
   const input = await everything(request, found, query);
-  for (const [name, field] of Object.entries(found.route.operation.input)) if (field.callerOnly) delete input[name];
+  for (const [name, field] of Object.entries(found.route.operation.input)) {
+    const value = input[name];
+    if (field.callerOnly) delete input[name];
+    else if (field.httpMilliseconds && typeof value === "number") input[name] = value / 1_000;
+  }
   return input;
 }
 
 async function everything(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
   const { operation } = found.route;
   const texts = { ...parseQuery(query), ...decoded(found.parameters) };
-  if (found.route.method !== "GET") return { ...fromText(operation.input, texts), ...(await readJson(request)) };
+  const typed = fromText(operation.input, texts);
+  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)) };
+  if (found.route.method !== "GET") return { ...(await readObject(request)), ...typed };
   const resume = request.headers["last-event-id"];
   if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) texts.since = resume;
   return fromText(operation.input, texts);
@@ -24,8 +30,12 @@ export function isTooLarge(request: IncomingMessage): boolean {
   return Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
 }
 
-async function readJson(request: IncomingMessage): Promise<object> {
-  const text = decodeUtf8(await readBody(request));
+async function readText(request: IncomingMessage): Promise<string> {
+  return decodeUtf8(await readBody(request));
+}
+
+async function readObject(request: IncomingMessage): Promise<object> {
+  const text = await readText(request);
   if (text.trim() === "") return {};
   const value = parseJson(text);
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;

@@ -88,10 +88,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     await settling.get(turn);
     const result = await perform(operation, input, context);
     if (isStream(result)) return await answerEvents(response, result);
-    if (response.destroyed) return;
-    answerJson(response, 200, result);
-    const settlement = operation.settle?.(result, input);
-    if (settlement === undefined || !(await isDelivered(response))) return;
+    if (!response.destroyed) answerResult(response, result);
+    const delivered = await isDelivered(response);
+    const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
+    if (settlement === undefined) return;
     const settled = perform(settlement.operation, settlement.input, context);
     settling.set(turn, settled);
     try {
@@ -165,6 +165,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
+}
+
+/** A wait that ended with nothing answers null. */
+function answerResult(response: ServerResponse, result: unknown): void {
+  if (result !== null) answerJson(response, 200, result);
+  else answerJson(response, 408, { ok: false, error: "timeout" });
 }
 
 /** Whether the whole answer was handed to a connection that still stands. */

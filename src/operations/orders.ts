@@ -1,0 +1,232 @@
+import { end, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/orders.ts";
+import type { NewOrder, Order } from "../core/session-store.ts";
+import { askerOf } from "./askers.ts";
+import { flag, json, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
+import { operation } from "./operation.ts";
+import { waitSeconds } from "./waits.ts";
+
+const LEASE_SECONDS = 60;
+
+/** An order as the world sees it, where it is a command. */
+export function publicOrder(order: NewOrder | Order) {
+  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
+  const state = "status" in order ? order : undefined;
+  return {
+    id,
+    kind,
+    from,
+    fromId,
+    target: target ?? targetRole,
+    targetRole,
+    action,
+    params,
+    ts: createdAt,
+    status: state?.status ?? "pending",
+    attempts: state?.attempts ?? 0,
+    holder: state?.holder ?? null,
+    leaseUntil: state?.leaseUntil ?? null,
+    result: state?.result ?? null,
+    ackedAt: state?.endedAt ?? null,
+  };
+}
+
+type PublicOrder = ReturnType<typeof publicOrder>;
+
+const ordering = {
+  target: name("For whom: a session's id, a role, or * for everybody"),
+  action: name("What is to be done, in a word"),
+  params: optional(json("What it needs to know, as JSON")),
+  from: optional(name("Who orders it: a session's id, or a name (human)")),
+  lease: optional(seconds("Offer it again when whoever took it is silent for so many seconds (60)")),
+  any: flag("Of a role: one command for whoever is first, instead of one for each"),
+  expires: optional(seconds("Nobody takes it any more after so many seconds")),
+} as const;
+
+export const sendCommand = operation({
+  name: "command send",
+  summary: "Order something of a session, of a role, or of everybody",
+  examples: [
+    `el-ipc command send backend start_server '{"port":7400}'`,
+    "el-ipc command send bac-1a2b3c stop --from orc-9f8e7d",
+    "el-ipc command send tester run_tests --any --lease 300",
+  ],
+  access: "actor",
+  http: "POST /commands/send",
+  input: ordering,
+  words: ["target", "action", "params"],
+  self: "from",
+  run: async (bus, { target, action, params = {}, from, lease = LEASE_SECONDS, any = false, expires }, { caller }) => {
+    const asker = await askerOf(bus, from, caller);
+    const asked = { from: asker, target, action, params, leaseSeconds: lease, any, expiresIn: expires };
+    const commands = (await order(bus, asked, caller)).map(publicOrder);
+    return { ok: true, command: commands[0], commands };
+  },
+  show: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n"),
+});
+
+export const commandResult = operation({
+  name: "command result",
+  summary: "Wait for a command to end, and print how it did",
+  examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
+  access: "reader",
+  http: "GET /commands/:id/result",
+  input: {
+    id: name("The command"),
+    timeout: {
+      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
+  },
+  words: ["id"],
+  run: async (bus, { id, timeout }, { caller, signal }) => {
+    const ended = await waitForEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
+    return { ok: true, command: publicOrder(ended) };
+  },
+  show: ({ command }) => (command.ackedAt === null ? "" : JSON.stringify(command.result)),
+  waits: () => true,
+  nothing: ({ command }) => command.ackedAt === null,
+  failure: ({ command: { id, status } }) => (status === "acked" ? undefined : `The command ${id} is ${status}`),
+});
+
+export const ask = operation({
+  name: "ask",
+  summary: "Order something and wait for its result",
+  examples: [`el-ipc ask backend start_server '{"port":7400}' --timeout 120`],
+  access: "actor",
+  http: "POST /commands/ask",
+  input: {
+    ...ordering,
+    timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
+  },
+  words: ["target", "action", "params"],
+  self: "from",
+  run: async (bus, input, context) => sendCommand.run(bus, input, context),
+  show: () => "",
+  settle: (sent, { timeout }) => {
+    const { command } = Object(sent);
+    return { operation: commandResult, input: { id: command.id, timeout }, shown: true };
+  },
+});
+
+export const listCommands = operation({
+  name: "command list",
+  summary: "List the commands, newest last",
+  examples: ["el-ipc command list", "el-ipc command list --status dead"],
+  access: "reader",
+  http: "GET /commands",
+  input: {
+    peer: optional(name("Only those of this session")),
+    status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
+    limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
+  },
+  words: ["peer"],
+  run: async (bus, { peer, status, limit = 200 }) => ({
+    ok: true,
+    commands: (await bus.store.orders.list({ target: peer, status, limit })).map(publicOrder),
+  }),
+  show: ({ commands }) => commands.map(orderLine).join("\n"),
+});
+
+export const pendingCommands = operation({
+  name: "command pending",
+  summary: "List what a session has been ordered and hasn't begun; takes none of it",
+  examples: ["el-ipc command pending bac-1a2b3c"],
+  access: "reader",
+  http: "GET /commands/:peer",
+  input: { peer: name("The session's id") },
+  words: ["peer"],
+  run: async (bus, { peer }) => {
+    const pending = await bus.store.orders.list({ target: peer, status: "pending", limit: 1_000 });
+    return { ok: true, commands: pending.map(publicOrder) };
+  },
+  show: ({ commands }) => commands.map(orderLine).join("\n"),
+});
+
+const returnCommand = operation({
+  name: "command return",
+  summary: "Offer a command again that did not reach the session",
+  examples: [],
+  access: "actor",
+  hidden: true,
+  input: { id: name("The command"), peer: name("The session") },
+  words: [],
+  run: (bus, { id, peer }) => putBack(bus, id, peer),
+  show: () => "",
+});
+
+export const waitCommand = operation({
+  name: "command wait",
+  summary: "Wait for a command and take it",
+  details: [
+    "It is the session's for its lease: acknowledge it with `command ack` or `command fail`, or say that work goes on with",
+    "`heartbeat`. Otherwise it is offered again.",
+  ].join("\n"),
+  examples: ["el-ipc command wait bac-1a2b3c", "el-ipc command wait bac-1a2b3c --timeout 60"],
+  access: "actor",
+  http: "GET /commands/:peer/wait",
+  input: {
+    peer: name("The session's id, as connect gave it"),
+    timeout: {
+      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
+  },
+  words: ["peer"],
+  run: async (bus, { peer, timeout }, { caller, signal }) => {
+    const taken = await waitForOrder(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
+    return taken === undefined ? null : { ok: true, command: publicOrder(taken) };
+  },
+  show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
+  waits: () => true,
+  failure: (answer) => (answer === null ? "No command came in that time" : undefined),
+  undelivered: (answer, { peer }) =>
+    answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
+});
+
+export const ackCommand = operation({
+  name: "command ack",
+  summary: "Say that a command is done, with its result",
+  details: "Its sender gets a command_response, the signal <action>_done is set, and the channel activity tells of it.",
+  examples: [`el-ipc command ack cmd-1a2b3c4d5e6f '{"pid":4711}'`],
+  access: "actor",
+  http: "POST /commands/:id/ack",
+  input: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
+  words: ["id", "result"],
+  run: async (bus, { id, result = null }, { caller }) => ({
+    ok: true,
+    command: publicOrder(await end(bus, id, { status: "acked", result }, caller)),
+  }),
+  show: ({ command }) => `${command.id} is acknowledged`,
+});
+
+export const failCommand = operation({
+  name: "command fail",
+  summary: "Say that a command failed, and why",
+  examples: ['el-ipc command fail cmd-1a2b3c4d5e6f "port 7400 is taken"'],
+  access: "actor",
+  http: "POST /commands/:id/fail",
+  input: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
+  words: ["id", "error"],
+  run: async (bus, { id, error = "" }, { caller }) => ({
+    ok: true,
+    command: publicOrder(await end(bus, id, { status: "failed", result: { error } }, caller)),
+  }),
+  show: ({ command }) => `${command.id} has failed`,
+});
+
+export const retryCommand = operation({
+  name: "command retry",
+  summary: "Offer a command once more that failed, expired or found nobody",
+  examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
+  access: "actor",
+  http: "POST /commands/:id/retry",
+  input: { id: name("The command") },
+  words: ["id"],
+  run: async (bus, { id }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id)) }),
+  show: ({ command }) => `${command.id} is offered again`,
+});
+
+function orderLine({ id, from, target, action, status, attempts }: PublicOrder): string {
+  const again = attempts > 1 ? `, ${attempts} attempts` : "";
+  return `${id}  ${status}${again}  ${from} -> ${target}  ${action}`;
+}

@@ -1,0 +1,141 @@
+import { connect, heartbeat, isAlive, leave, ORCHESTRATOR, peerOf, setRole } from "../core/peers.ts";
+import type { Peer } from "../core/session-store.ts";
+import { list, name, optional } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+/** A peer as the world sees it. */
+export interface PublicPeer {
+  readonly id: string;
+  readonly role: string;
+  readonly capabilities: readonly string[];
+  readonly status: "online" | "gone";
+  readonly waiting_for: string | null;
+  readonly agent: string | null;
+  readonly connected_at: number;
+  readonly last_seen: number;
+}
+
+export function publicPeer(peer: Peer, now: number): PublicPeer {
+  return {
+    id: peer.id,
+    role: peer.role,
+    capabilities: peer.capabilities,
+    status: isAlive(peer, now) ? "online" : "gone",
+    waiting_for: peer.waitingFor,
+    agent: peer.agent,
+    connected_at: peer.connectedAt,
+    last_seen: peer.lastSeen,
+  };
+}
+
+const USUAL_ROLES: readonly string[] = [ORCHESTRATOR, "backend", "frontend", "reviewer", "tester"];
+
+export const listPeers = operation({
+  name: "peers",
+  summary: "List the connected sessions",
+  examples: ["el-ipc peers", "el-ipc peers --json"],
+  access: "reader",
+  http: "GET /peers",
+  input: {},
+  words: [],
+  run: async (bus) => ({ ok: true, peers: (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now())) }),
+  show: ({ peers }) => (peers.length === 0 ? "Nobody is connected" : peers.map(peerLine).join("\n")),
+});
+
+export const discoverPeers = operation({
+  name: "discover",
+  summary: "Say who is connected, and which roles are free",
+  examples: ["el-ipc discover"],
+  access: "reader",
+  http: "GET /peers/discover",
+  input: {},
+  words: [],
+  run: async (bus) => {
+    const peers = (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now()));
+    const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
+    return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
+  },
+  show: ({ peers, suggestions }) =>
+    [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
+});
+
+export const connectPeer = operation({
+  name: "connect",
+  summary: "Connect a session under a role",
+  details: "Answers with its id, which its other commands take. There is one orchestrator; of other roles, any number.",
+  examples: ["el-ipc connect backend --capabilities node,docker"],
+  access: "actor",
+  http: "POST /peers/connect",
+  input: {
+    role: name("What it does: orchestrator, backend, …"),
+    capabilities: optional(list("What it can, separated by commas")),
+  },
+  words: ["role"],
+  run: async (bus, { role, capabilities = [] }, { caller }) => {
+    const peer = publicPeer(await connect(bus, { role, capabilities }, caller), bus.now());
+    return { ok: true, id: peer.id, peer };
+  },
+  show: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
+});
+
+const id = name("The session's id, as connect gave it");
+
+export const showPeer = operation({
+  name: "whoami",
+  summary: "Say who a connected session is",
+  examples: ["el-ipc whoami bac-1a2b3c"],
+  access: "reader",
+  http: "GET /peers/:id",
+  input: { id },
+  words: ["id"],
+  run: async (bus, { id }) => ({ ok: true, peer: publicPeer(await peerOf(bus, id), bus.now()) }),
+  show: ({ peer }) => peerLine(peer),
+});
+
+export const beatHeart = operation({
+  name: "heartbeat",
+  summary: "Say that a session lives; it also keeps the commands that it works on",
+  examples: ["el-ipc heartbeat bac-1a2b3c"],
+  access: "actor",
+  http: "POST /peers/:id/heartbeat",
+  input: { id },
+  words: ["id"],
+  run: async (bus, { id }, { caller }) => ({ ok: true, peer: publicPeer(await heartbeat(bus, id, caller), bus.now()) }),
+  show: ({ peer }) => peerLine(peer),
+});
+
+export const changeRole = operation({
+  name: "role",
+  summary: "Give a session another role",
+  examples: ["el-ipc role bac-1a2b3c reviewer"],
+  access: "actor",
+  http: "POST /peers/:id/role",
+  input: { id, role: name("The new role") },
+  words: ["id", "role"],
+  run: async (bus, { id, role }, { caller }) => ({
+    ok: true,
+    peer: publicPeer(await setRole(bus, id, role, caller), bus.now()),
+  }),
+  show: ({ peer }) => peerLine(peer),
+});
+
+export const leavePeer = operation({
+  name: "leave",
+  summary: "Disconnect a session; commands that it worked on are offered again",
+  examples: ["el-ipc leave bac-1a2b3c"],
+  access: "actor",
+  http: "DELETE /peers/:id",
+  input: { id },
+  words: ["id"],
+  run: async (bus, { id }, { caller }) => {
+    await leave(bus, id, caller);
+    return { ok: true };
+  },
+  show: (_, { id }) => `${id} has left`,
+});
+
+function peerLine({ id, role, capabilities, status, waiting_for }: PublicPeer): string {
+  const can = capabilities.length === 0 ? "" : `  can ${capabilities.join(", ")}`;
+  const does = status === "online" && waiting_for !== null ? `, waits for ${waiting_for}` : "";
+  return `${id}  ${role}  ${status}${does}${can}`;
+}

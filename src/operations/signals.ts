@@ -1,0 +1,95 @@
+import type { Signal } from "../core/session-store.ts";
+import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
+import { askerOf } from "./askers.ts";
+import { json, name, optional, seconds } from "./fields.ts";
+import { operation } from "./operation.ts";
+import { waitSeconds } from "./waits.ts";
+
+const signalName = name("The signal's name");
+
+/** A signal as the world sees it. */
+export function publicSignal({ name, data, sender, setAt }: Signal) {
+  return { name, data, from: sender, ts: setAt };
+}
+
+export const emitSignal = operation({
+  name: "signal set",
+  summary: "Set a signal; it stays set until it is cleared",
+  examples: ["el-ipc signal set build_ready", `el-ipc signal set build_ready '{"port":7400}' --from bac-1a2b3c`],
+  access: "actor",
+  http: "POST /signals/:name",
+  input: {
+    name: signalName,
+    data: optional(json("Any JSON to go with it")),
+    from: optional(name("Who sets it (human)")),
+  },
+  words: ["name", "data"],
+  self: "from",
+  run: async (bus, { name, data = null, from }, { caller }) => {
+    const sender = await askerOf(bus, from, caller);
+    return { ok: true, signal: publicSignal(await setSignal(bus, { name, data, sender })) };
+  },
+  show: ({ signal }) => `${signal.name} is set`,
+});
+
+export const readSignal = operation({
+  name: "signal get",
+  summary: "Print a signal, if it is set",
+  examples: ["el-ipc signal get build_ready"],
+  access: "reader",
+  http: "GET /signals/:name",
+  input: { name: signalName },
+  words: ["name"],
+  run: async (bus, { name }) => ({ ok: true, signal: publicSignal(await getSignal(bus, name)) }),
+  show: ({ signal }) => JSON.stringify(signal),
+});
+
+export const awaitSignal = operation({
+  name: "signal wait",
+  summary: "Wait for a signal; answers at once where it is set already",
+  examples: ["el-ipc signal wait build_ready", "el-ipc signal wait build_ready --timeout 60"],
+  access: "reader",
+  http: "GET /signals/:name/wait",
+  input: {
+    name: signalName,
+    timeout: {
+      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
+  },
+  words: ["name"],
+  run: async (bus, { name, timeout }, { caller, signal }) => {
+    const found = await waitForSignal(bus, { name, seconds: waitSeconds(timeout, caller) }, signal);
+    return found === undefined ? null : { ok: true, signal: publicSignal(found) };
+  },
+  show: (answer) => (answer === null ? "" : JSON.stringify(answer.signal)),
+  waits: () => true,
+  failure: (answer, { name }) => (answer === null ? `The signal ${name} was not set in that time` : undefined),
+});
+
+export const listSignals = operation({
+  name: "signal list",
+  summary: "List the signals that are set",
+  examples: ["el-ipc signal list"],
+  access: "reader",
+  http: "GET /signals",
+  input: {},
+  words: [],
+  run: async (bus) => ({ ok: true, signals: (await bus.store.signals.list()).map(publicSignal) }),
+  show: ({ signals }) => signals.map((signal) => JSON.stringify(signal)).join("\n"),
+});
+
+export const unsetSignal = operation({
+  name: "signal clear",
+  summary: "Clear a signal",
+  examples: ["el-ipc signal clear build_ready"],
+  access: "actor",
+  http: "DELETE /signals/:name",
+  input: { name: signalName },
+  words: ["name"],
+  run: async (bus, { name }) => {
+    await clearSignal(bus, name);
+    return { ok: true };
+  },
+  show: (_, { name }) => `${name} is cleared`,
+});

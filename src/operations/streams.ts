@@ -1,0 +1,133 @@
+import { invalid } from "../core/errors.ts";
+import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
+import { send } from "../core/messages.ts";
+import { type Status, statusOf } from "../core/status.ts";
+import type { StoredMessage } from "../core/store.ts";
+import { askerOf } from "./askers.ts";
+import { json, name, optional, text, whole } from "./fields.ts";
+import { indented, operation } from "./operation.ts";
+import { publicOrder } from "./orders.ts";
+import { publicPeer } from "./peers.ts";
+import { publicSignal } from "./signals.ts";
+
+const channelName = name("The channel");
+
+/** A message whose content is JSON as that JSON, any other as its text. */
+function publicMessage({ id, channel, sender, content, timestamp }: StoredMessage) {
+  return { id, channel, from: sender, data: asJson(content), ts: timestamp };
+}
+
+function asJson(content: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch {
+    return content;
+  }
+}
+
+export const sendToChannel = operation({
+  name: "channel send",
+  summary: "Send any JSON to a channel",
+  examples: [`el-ipc channel send builds '{"status":"green"}' --from bac-1a2b3c`],
+  access: "actor",
+  http: "POST /channels/:channel/send",
+  body: "data",
+  input: { channel: channelName, data: json("What is sent"), from: optional(name("Who sends it (human)")) },
+  words: ["channel", "data"],
+  self: "from",
+  run: async (bus, { channel, data, from }, { caller }) => {
+    const sender = await askerOf(bus, from, caller);
+    const content = typeof data === "string" ? data : JSON.stringify(data);
+    const { id } = await send(bus, { channel, sender, content, signature: undefined }, caller);
+    return { ok: true, id };
+  },
+  show: (answer) => JSON.stringify(answer),
+});
+
+export const channelMessages = operation({
+  name: "channel messages",
+  summary: "Print the messages of a channel, read or not, and consume none",
+  examples: ["el-ipc channel messages builds", "el-ipc channel messages builds --since 5"],
+  access: "reader",
+  http: "GET /channels/:channel/messages",
+  input: {
+    channel: channelName,
+    since: optional(whole("Only those after this id", { least: 0 })),
+    limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+  },
+  words: ["channel"],
+  run: async (bus, { channel, since = 0, limit = 1_000 }) => ({
+    ok: true,
+    messages: (await bus.store.messages.after(channel, since, limit)).map(publicMessage),
+  }),
+  show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
+});
+
+export const showStatus = operation({
+  name: "status",
+  summary: "Print all that is on the bus: sessions, commands, signals and channels",
+  examples: ["el-ipc status"],
+  access: "reader",
+  http: "GET /status",
+  input: {},
+  words: [],
+  run: async (bus) => publicStatus(await statusOf(bus)),
+  show: indented,
+});
+
+export const watchEvents = operation({
+  name: "events",
+  summary: "Print everything that happens, a JSON line each; first all that is",
+  examples: ["el-ipc events"],
+  access: "reader",
+  http: "GET /events",
+  stream: true,
+  input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
+  words: [],
+  run: (bus, { since }, { signal }) => {
+    const cursor = since === undefined ? undefined : cursorOf(since);
+    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
+    return publicEvents(events(bus, cursor, signal));
+  },
+  show: (event) => JSON.stringify(event),
+});
+
+async function* publicEvents(told: AsyncIterable<BusEvent>) {
+  for await (const { id, at, happening } of told) yield { id, ts: at, ...publicHappening(happening, at) };
+}
+
+function publicHappening(happening: Happening, now: number) {
+  switch (happening.kind) {
+    case "snapshot":
+      return { type: "snapshot", data: publicStatus(happening.status) };
+    case "message":
+      return { type: "message", data: publicMessage(happening.message) };
+    case "peer":
+      return {
+        type: `peer_${happening.what}`,
+        data: happening.subject ? publicPeer(happening.subject, now) : { id: happening.key },
+      };
+    case "order":
+      return {
+        type: `command_${happening.what}`,
+        data: happening.subject ? publicOrder(happening.subject) : { id: happening.key },
+      };
+    case "signal":
+      return {
+        type: `signal_${happening.what}`,
+        data: happening.subject ? publicSignal(happening.subject) : { name: happening.key },
+      };
+  }
+}
+
+function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status) {
+  return {
+    ok: true,
+    secure_mode,
+    now,
+    peers: peers.map((peer) => publicPeer(peer, now)),
+    commands: commands.map(publicOrder),
+    signals: signals.map(publicSignal),
+    channels: channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
+  };
+}
