@@ -134,10 +134,6 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
   const hint = reason === "unsigned_message" ? ": give --key <private-key-file>, or set IPC_KEY" : "";
-  try {
-    printNote(`Error: ${message}${hint}`);
-    if (code === "internal" && debug) console.error(error);
-  } catch {
-    // Nobody reads it.
-  }
+  printNote(`Error: ${message}${hint}`);
+  if (code === "internal" && debug) console.error(error);
 }
