@@ -4,7 +4,7 @@ import { createAgentStore } from "./agents.ts";
 import { whileBusy } from "./busy.ts";
 import { createChanges } from "./changes.ts";
 import { connect, inWords } from "./connection.ts";
-import { type DriverName, openDriver } from "./driver.ts";
+import { type Driver, type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
 import { createMessageStore } from "./messages.ts";
 import { migrate } from "./migrate.ts";
@@ -17,17 +17,8 @@ export interface SqliteOptions {
   readonly driver?: DriverName;
 }
 
-export async function openSqlite({ path, durability = "full", driver: name }: SqliteOptions): Promise<Store> {
-  prepareFile(path);
-  const driver = await opened(path, name);
-  try {
-    await migrate(driver, path);
-    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
-  } catch (error) {
-    driver.close();
-    throw inWords(error, path);
-  }
-  const connection = connect(driver, path);
+export async function openSqlite(options: SqliteOptions): Promise<Store> {
+  const connection = connect(await openFile(options), options.path);
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
@@ -36,7 +27,21 @@ export async function openSqlite({ path, durability = "full", driver: name }: Sq
   };
 }
 
-async function opened(path: string, name: DriverName | undefined) {
+/** Opens the file, made or brought up to date where it must be. */
+export async function openFile({ path, durability = "full", driver: name }: SqliteOptions): Promise<Driver> {
+  prepareFile(path);
+  const driver = await opened(path, name);
+  try {
+    await migrate(driver, path);
+    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
+    return driver;
+  } catch (error) {
+    driver.close();
+    throw inWords(error, path);
+  }
+}
+
+async function opened(path: string, name: DriverName | undefined): Promise<Driver> {
   try {
     return await openDriver(path, name);
   } catch (error) {
