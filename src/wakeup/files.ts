@@ -47,8 +47,8 @@ export function createFileBells({ folder, changedChannels }: FileBells): Wakeup 
       const file = bellFile(folder, channel);
       makeBell(folder, file);
       const watcher = watch(file, (event) => {
-        bells.ring(channel);
         if (event === "rename") rearm(channel);
+        bells.ring(channel);
       });
       watcher.on("error", () => deafen(channel));
       watchers.set(channel, watcher);
@@ -61,7 +61,6 @@ export function createFileBells({ folder, changedChannels }: FileBells): Wakeup 
   const rearm = (channel: string): void => {
     hush(channel);
     if (bells.has(channel)) listen(channel);
-    bells.ring(channel);
   };
 
   const hush = (channel: string): void => {
