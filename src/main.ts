@@ -20,7 +20,7 @@ async function main(typed: readonly string[]): Promise<number> {
     const environment = readEnvironment(process.env);
 
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
-      const bus = operation.detached ? noBus : await openBus(environment, environment.port);
+      const bus = operation.detached ? noBus : await openBus(environment, () => environment.port);
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
@@ -42,6 +42,7 @@ async function main(typed: readonly string[]): Promise<number> {
         verbose: flag("Log each request"),
       },
       words: ["port"],
+      outlives: true,
       run: async ({ port, host, insecure, verbose }, signal) => {
         const server = await import("./serve.ts");
         const serving = {

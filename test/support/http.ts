@@ -1,5 +1,5 @@
-import { type IncomingHttpHeaders, type IncomingMessage, request } from "node:http";
-import { connect, type Socket } from "node:net";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type RequestListener, request } from "node:http";
+import { connect, createServer as createSocketServer, type Server, type Socket } from "node:net";
 
 export interface Answer {
   readonly status: number;
@@ -32,22 +32,12 @@ export function open(url: string, what: string, { headers = {}, body, signal }: 
     body === undefined || typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body);
   const length = bytes === undefined ? {} : { "Content-Length": Buffer.byteLength(bytes) };
   return new Promise((resolve, reject) => {
-    const options = { method, headers: { ...length, ...headers }, agent: false, ...(signal ? { signal } : {}) };
-    const asked = request(new URL(path, url), options, resolve);
+    const { hostname: host, port } = new URL(url);
+    const options = { host, port, method, path, headers: { ...length, ...headers }, agent: false };
+    const asked = request({ ...options, ...(signal ? { signal } : {}) }, resolve);
     asked.on("error", reject);
     asked.end(bytes);
   });
-}
-
-/** Waits for the first event of a stream whose text matches, from here on. */
-export async function* lines(response: IncomingMessage): AsyncGenerator<string, void, void> {
-  let rest = "";
-  for await (const chunk of response.setEncoding("utf8")) {
-    rest += chunk;
-    const whole = rest.split("\n");
-    rest = whole.pop() ?? "";
-    yield* whole;
-  }
 }
 
 export interface Wire extends Disposable {
@@ -71,6 +61,43 @@ export async function wire(url: string, text: string | Uint8Array = ""): Promise
   await new Promise((resolve) => socket.on("connect", resolve).on("close", resolve));
   if (text.length > 0) socket.write(text);
   return { socket, all, soFar: () => came, [Symbol.dispose]: () => socket.destroy() };
+}
+
+export interface StandIn extends Disposable {
+  readonly url: string;
+  readonly port: number;
+}
+
+/** A server that is none of ours. */
+export function standIn(answer: RequestListener): Promise<StandIn> {
+  const server = createServer(answer);
+  return standing(server, () => server.closeAllConnections());
+}
+
+/** Something that listens and speaks no HTTP. */
+export function standInSocket(meet: (socket: Socket) => void): Promise<StandIn> {
+  const sockets = new Set<Socket>();
+  const server = createSocketServer((socket) => {
+    sockets.add(socket.on("error", () => {}));
+    meet(socket);
+  });
+  return standing(server, () => {
+    for (const socket of sockets) socket.destroy();
+  });
+}
+
+async function standing(server: Server, leave: () => void): Promise<StandIn> {
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("it has no port");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    port: address.port,
+    [Symbol.dispose]() {
+      server.close();
+      leave();
+    },
+  };
 }
 
 /** The body of an answer as it came over a wire. */

@@ -120,7 +120,8 @@ suite("what is printed", { concurrency: 6 }, () => {
 
   test("a name that the original stored, an option and a path can't steer a terminal either", async () => {
     using bus = temporaryBus();
-    original(bus.file("bus.db")).register({
+    await using python = original(bus.file("bus.db"));
+    await python.register({
       name: "evil\u001b[2J\u0007\r",
       publicKey: "none",
       role: "agent",

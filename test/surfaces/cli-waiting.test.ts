@@ -59,7 +59,8 @@ suite("a waiter", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     const waiter = bus.start(["read", "c", "me", "--wait"]);
     await armed(bus);
-    original(bus.file("bus.db")).send("c", "python", "no bell", Date.now() / 1_000);
+    await using python = original(bus.file("bus.db"));
+    await python.send("c", "python", "no bell", Date.now() / 1_000);
     const sent = performance.now();
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["no bell"]);
     assert.ok(performance.now() - sent < 2_000);

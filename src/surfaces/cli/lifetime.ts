@@ -5,8 +5,11 @@ export interface Lifetime extends Disposable {
   readonly signal: AbortSignal;
   /** The exit code that says why, once it did. */
   readonly code: number | undefined;
+  /** From now on it may outlive whoever started it, and the terminal that it doesn't write to. */
+  outlive(): void;
 }
 
+const STDERR = 2;
 const PARENT_MS = 500;
 
 /** A signal that comes twice at once is one: from the terminal, and passed on by the process that started us. */
@@ -18,8 +21,10 @@ export function createLifetime(): Lifetime {
   const parent = process.ppid;
   let code: number | undefined;
   let since = 0;
+  let hangsUp = true;
 
   const end = (signal: NodeJS.Signals) => {
+    if (signal === "SIGHUP" && !hangsUp) return;
     const ended = 128 + constants.signals[signal];
     if (code !== undefined) {
       if (performance.now() - since > ECHO_MS) process.exit(ended);
@@ -40,6 +45,11 @@ export function createLifetime(): Lifetime {
     signal: controller.signal,
     get code() {
       return code;
+    },
+    outlive() {
+      clearInterval(orphaned);
+      // Node takes no notice of nohup: it makes a SIGHUP that was ignored end the process again.
+      hangsUp = process.getBuiltinModule("node:tty").isatty(STDERR);
     },
     [Symbol.dispose]() {
       clearInterval(orphaned);
