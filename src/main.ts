@@ -24,7 +24,7 @@ async function main(typed: readonly string[]): Promise<number> {
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? noBus
-        : await openBus(environment, { port: environment.port, seeding: operation === seedOperator });
+        : await openBus(environment, { port: () => environment.port, seeding: operation === seedOperator });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
@@ -46,6 +46,7 @@ async function main(typed: readonly string[]): Promise<number> {
         verbose: flag("Log each request"),
       },
       words: ["port"],
+      outlives: true,
       run: async ({ port, host, insecure, verbose }, signal) => {
         const server = await import("./serve.ts");
         const serving = {

@@ -1,4 +1,4 @@
-import { type Bus, createBus } from "./core/bus.ts";
+import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
@@ -7,7 +7,7 @@ import { createFileBells } from "./wakeup/files.ts";
 
 export interface Opening {
   /** What the agent card's default address names. */
-  readonly port: number;
+  readonly port: () => number;
   /** It is opened to get an operator, and so may be without one. */
   readonly seeding?: boolean;
 }
@@ -36,6 +36,12 @@ export async function openBus(environment: Environment, { port, seeding = false 
   });
 }
 
-function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: number) {
-  return { name: cardName, description: cardDescription, url: cardUrl ?? `http://localhost:${port}` };
+function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: () => number): CardSettings {
+  return {
+    name: cardName,
+    description: cardDescription,
+    get url() {
+      return cardUrl ?? `http://localhost:${port()}`;
+    },
+  };
 }

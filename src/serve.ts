@@ -28,8 +28,9 @@ export async function serve(
 ): Promise<void> {
   const { host, port, insecure, verbose } = serving;
   const product = `el-ipc/${version}`;
-  const log = createLog(verbose ? "debug" : "info", (line) => writeSync(2, line));
-  await using bus = await openBus(environment, { port });
+  const log = createLog(verbose ? "debug" : "info", writeLine);
+  let listening = port;
+  await using bus = await openBus(environment, { port: () => listening });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   await using server = await serveHttp({
@@ -44,6 +45,7 @@ export async function serve(
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
+  listening = server.port;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
   log("info", "listening", { url, database: environment.databasePath, security: secure ? "secure" : "open", version });
   await new Promise<void>((resolve) => {
@@ -51,6 +53,15 @@ export async function serve(
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log("info", "stopping");
+}
+
+/** Requests are answered whether or not anybody reads the log. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, line);
+  } catch {
+    // As above: a pipe whose reader has gone or is slow, a full disk.
+  }
 }
 
 /** A port that is taken is asked who it is. */

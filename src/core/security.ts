@@ -84,7 +84,6 @@ export async function raiseAlarm(bus: Bus, refusal: IpcError, attempt: Attempt):
       content,
       timestamp: bus.now(),
       signature: "",
-      attested: false,
     };
     await bus.store.messages.append(message);
     bus.wakeup.ring(SECURITY_CHANNEL);

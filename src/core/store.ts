@@ -41,7 +41,7 @@ export interface NewMessage {
   /** Base64, or empty where the sender didn't sign. */
   readonly signature: string;
   /** A server vouches for the sender, who couldn't sign. */
-  readonly attested: boolean;
+  readonly attested?: boolean;
 }
 
 /** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */

@@ -29,6 +29,9 @@ const QUICK_CLOCK_MS = 50;
 
 const STALE_MS = 24 * 3600 * 1_000;
 
+/** Neither following a link nor waiting at a pipe that somebody put in a bell's place. */
+const OPEN_BELL = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 /**
  * Bells between processes: a small file per topic. A waiter makes it and watches it; a sender writes to it after its
  * commit, and only if it is there. Never the write-ahead log: its event comes before the commit can be seen.
@@ -45,8 +48,8 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
       const file = bellFile(folder, topic);
       makeBell(folder, file);
       const watcher = watch(file, (event) => {
-        bells.ring(topic);
         if (event === "rename") rearm(topic);
+        bells.ring(topic);
       });
       watcher.on("error", () => deafen(topic));
       watchers.set(topic, watcher);
@@ -59,7 +62,6 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const rearm = (topic: Topic): void => {
     hush(topic);
     if (bells.has(topic)) listen(topic);
-    bells.ring(topic);
   };
 
   const hush = (topic: Topic): void => {
@@ -123,7 +125,8 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
 
 function touch(folder: string, topic: Topic): void {
   try {
-    const bell = openSync(bellFile(folder, topic), constants.O_WRONLY | constants.O_NOFOLLOW);
+    if (!isOurs(folder)) return;
+    const bell = openSync(bellFile(folder, topic), OPEN_BELL);
     try {
       // A byte, not a time stamp: macOS tells a watcher of writes only.
       writeSync(bell, "\n", 0);
@@ -147,11 +150,15 @@ function bellFile(folder: string, topic: Topic): string {
 
 function makeBell(folder: string, file: string): void {
   mkdirSync(folder, { mode: 0o700, recursive: true });
-  const found = lstatSync(folder);
-  if (!found.isDirectory() || found.uid !== (process.getuid?.() ?? found.uid)) throw new Error("not a folder of ours");
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+  if (!isOurs(folder)) throw new Error("not a folder of ours");
   if (statSync(file, { throwIfNoEntry: false }) === undefined) removeStale(folder);
-  closeSync(openSync(file, flags, 0o600));
+  closeSync(openSync(file, OPEN_BELL | constants.O_CREAT, 0o600));
+}
+
+/** In a folder that others can write to they may have put another in its place. */
+function isOurs(folder: string): boolean {
+  const found = lstatSync(folder, { throwIfNoEntry: false });
+  return found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid);
 }
 
 /** Bells that nobody rang or made for a day. One that somebody still watches is made again: they see it go. */

@@ -6,6 +6,8 @@ import { fileURLToPath } from "node:url";
 
 export const entry = fileURLToPath(new URL("../../sources.d/ipc-server.js", import.meta.url));
 
+export type Environment = Readonly<Record<string, string>>;
+
 export interface Result {
   readonly code: number | null;
   readonly stdout: string;
@@ -17,6 +19,18 @@ export interface Program extends AsyncDisposable {
   readonly ended: Promise<Result>;
   /** Waits until its standard error holds this. */
   said(text: string | RegExp): Promise<string>;
+  /** Waits until its standard output holds this. */
+  printed(text: string | RegExp): Promise<string>;
+}
+
+export interface Starting {
+  /** What its standard input holds; null leaves it open, with nothing in it. */
+  readonly input?: string | Uint8Array | null;
+  /** Options of Node itself. */
+  readonly node?: readonly string[];
+  /** Another copy of the program. */
+  readonly entry?: string;
+  readonly cwd?: string;
 }
 
 /** A folder of its own for a test, gone with it. */
@@ -29,11 +43,32 @@ export function temporaryFolder(): Disposable & { readonly path: string; file(na
   };
 }
 
-/** The built program as a user starts it, with nothing of this process's environment but where to find programs. */
-export function start(words: readonly string[], environment: Readonly<Record<string, string>>, input = ""): Program {
-  const child = spawn(process.execPath, [entry, ...words], {
-    env: { PATH: process.env.PATH ?? "", HOME: "/nonexistent", ...environment },
-  });
+let home: string | undefined;
+
+/** The home folder of what a test file starts, unless it names another. */
+export function temporaryHome(): string {
+  if (home === undefined) {
+    const made = mkdtempSync(join(tmpdir(), "el-ipc-home-"));
+    process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    home = made;
+  }
+  return home;
+}
+
+/** What a started program sees of this process's environment: where to find programs, and nothing else. */
+export function environmentOf(more: Environment): Environment {
+  return { PATH: process.env.PATH ?? "", HOME: temporaryHome(), ...more };
+}
+
+/** The built program as a user starts it. */
+export function start(words: readonly string[], environment: Environment, starting: string | Starting = ""): Program {
+  const {
+    input = "",
+    node = [],
+    entry: file = entry,
+    cwd,
+  } = typeof starting === "string" ? { input: starting } : starting;
+  const child = spawn(process.execPath, [...node, file, ...words], { env: environmentOf(environment), cwd });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -43,19 +78,20 @@ export function start(words: readonly string[], environment: Readonly<Record<str
     stderr += text;
   });
   child.stdin.on("error", () => {});
-  child.stdin.end(input);
+  if (input !== null) child.stdin.end(input);
   const ended = new Promise<Result>((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+  const holds = async (text: string | RegExp, output: () => string) => {
+    while (!(typeof text === "string" ? output().includes(text) : text.test(output()))) {
+      if (child.exitCode !== null) throw new Error(`it ended without saying ${text}: ${stdout}${stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    return output();
+  };
   return {
     child,
     ended,
-    async said(text) {
-      const holds = () => (typeof text === "string" ? stderr.includes(text) : text.test(stderr));
-      while (!holds()) {
-        if (child.exitCode !== null) throw new Error(`it ended without saying ${text}: ${stderr}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      return stderr;
-    },
+    said: (text) => holds(text, () => stderr),
+    printed: (text) => holds(text, () => stdout),
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await ended;
@@ -65,16 +101,34 @@ export function start(words: readonly string[], environment: Readonly<Record<str
 
 export function run(
   words: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  input = "",
+  environment: Environment,
+  starting: string | Starting = "",
 ): Promise<Result> {
-  return start(words, environment, input).ended;
+  return start(words, environment, starting).ended;
+}
+
+export interface Server extends Program {
+  readonly url: string;
+  readonly port: number;
 }
 
 /** A server of the built program on a port of its own. */
-export async function startServer(environment: Readonly<Record<string, string>>, ...words: string[]) {
-  const program = start(["serve", "0", ...words], environment);
+export function startServer(environment: Environment, ...words: string[]): Promise<Server> {
+  return listening(start(["serve", "0", ...words], environment));
+}
+
+/** A server that was started, once it listens. */
+export async function listening(program: Program): Promise<Server> {
   const log = await program.said('"event":"listening"');
   const url = /"url":"([^"]+)"/.exec(log)?.[1] ?? "";
-  return { ...program, url, [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
+  return { ...program, url, port: Number(new URL(url).port), [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
+}
+
+/** Waits until something holds. */
+export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`${what}: not within 10 s`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

@@ -11,7 +11,8 @@ const FIND = `SELECT ${COLUMNS} FROM agents WHERE name = ?`;
 
 const LIST = `SELECT ${COLUMNS} FROM agents ORDER BY created_at, name`;
 
-const FIRST_OPERATOR = `SELECT ${COLUMNS} FROM agents WHERE role = 'operator' ORDER BY created_at, name LIMIT 1`;
+/** By rowid: a clock that was wrong makes nobody the first, whose key is what the bus is known by. */
+const FIRST_OPERATOR = `SELECT ${COLUMNS} FROM agents WHERE role = 'operator' ORDER BY rowid LIMIT 1`;
 
 const ADD = `INSERT INTO agents (name, identity, public_key, role, registered_by, created_at) VALUES (?, ?, ?, ?, ?, ?)`;
 

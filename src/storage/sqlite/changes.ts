@@ -6,7 +6,8 @@ const VERSION = "PRAGMA data_version";
 
 const LAST_ID = "SELECT max(id) AS id FROM messages";
 
-const CHANGED = "SELECT channel, max(id) AS id FROM messages WHERE id > ? GROUP BY channel";
+/** The plus keeps SQLite from going through the whole index by channel instead of through the new rows. */
+const CHANGED = "SELECT channel, max(id) AS id FROM messages WHERE id > ? GROUP BY +channel";
 
 /** Sees what other connections commit: SQLite's data_version changes with each, and asking it reads no table. */
 export function createChanges({ statement, read }: Connection): () => Promise<Changes | undefined> {
@@ -18,12 +19,13 @@ export function createChanges({ statement, read }: Connection): () => Promise<Ch
     const newest = numberOf(row(statement(LAST_ID).get()) ?? {}, "id");
     const now = numberOf(row(statement(VERSION).get()) ?? {}, "data_version");
     const known = version;
-    version = now;
     if (known === undefined || known === now) {
+      version = now;
       lastId = newest;
       return known === undefined ? undefined : { channels: [], others: false };
     }
     const changed = statement(CHANGED).all(lastId).filter(isRow);
+    version = now;
     lastId = Math.max(lastId, ...changed.map((channel) => numberOf(channel, "id")));
     return { channels: changed.map((channel) => textOf(channel, "channel")), others: true };
   };

@@ -27,6 +27,7 @@ export function connect(driver: Driver, path: string): Connection {
   const statements = new Map<string, Statement>();
   const waiting: Job[] = [];
   let flushing: Promise<void> | undefined;
+  let open = true;
 
   const statement = (sql: string): Statement => {
     const known = statements.get(sql);
@@ -58,7 +59,7 @@ export function connect(driver: Driver, path: string): Connection {
       statement("COMMIT").run();
       for (const settle of results) settle();
     } catch (error) {
-      rollBack();
+      tried("ROLLBACK");
       throw error;
     }
   };
@@ -72,20 +73,21 @@ export function connect(driver: Driver, path: string): Connection {
     statement("SAVEPOINT job").run();
     try {
       const result = job.step();
+      statement("RELEASE job").run();
       return () => job.done(result);
     } catch (error) {
-      statement("ROLLBACK TO job").run();
+      if (!tried("ROLLBACK TO job") || !tried("RELEASE job")) throw error;
       return () => job.failed(inWords(error, path));
-    } finally {
-      statement("RELEASE job").run();
     }
   };
 
-  const rollBack = (): void => {
+  /** Some failures, a full disk among them, end the whole transaction: then there is nothing left to undo. */
+  const tried = (undo: string): boolean => {
     try {
-      statement("ROLLBACK").run();
+      statement(undo).run();
+      return true;
     } catch {
-      // Some failures, a full disk among them, have ended the transaction already.
+      return false;
     }
   };
 
@@ -105,7 +107,8 @@ export function connect(driver: Driver, path: string): Connection {
       }),
     close: async () => {
       await flushing;
-      driver.close();
+      if (open) driver.close();
+      open = false;
     },
   };
 }

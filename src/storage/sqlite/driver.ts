@@ -87,9 +87,13 @@ function withoutWarning<T>(load: () => T): T {
   }
 }
 
+const UNNAMED = -1;
+const ERROR = 1;
 const BUSY = 5;
+const READ_ONLY = 8;
 const CORRUPT = 11;
 const FULL = 13;
+const CANT_OPEN = 14;
 const NOT_A_DATABASE = 26;
 
 /** SQLite's primary result code, from either library's error; undefined for an error of another kind. */
@@ -99,16 +103,24 @@ function resultCode(error: unknown): number | undefined {
   if (!("code" in error) || typeof error.code !== "string" || !error.code.startsWith("SQLITE_")) return undefined;
   const name = error.code.split("_").slice(0, 2).join("_");
   const codes: Record<string, number> = {
+    SQLITE_ERROR: ERROR,
     SQLITE_BUSY: BUSY,
+    SQLITE_READONLY: READ_ONLY,
     SQLITE_CORRUPT: CORRUPT,
     SQLITE_FULL: FULL,
+    SQLITE_CANTOPEN: CANT_OPEN,
     SQLITE_NOTADB: NOT_A_DATABASE,
   };
-  return codes[name] ?? 1;
+  return codes[name] ?? UNNAMED;
 }
 
 function isSqliteError(error: unknown): boolean {
   return resultCode(error) !== undefined;
+}
+
+/** Whether SQLite understood the file but not the statement: it holds other tables than the statement is about. */
+export function isMisfit(error: unknown): boolean {
+  return resultCode(error) === ERROR;
 }
 
 export function isBusy(error: unknown): boolean {
@@ -118,6 +130,9 @@ export function isBusy(error: unknown): boolean {
 /** For what a user can mend: what is wrong with the file, in words. Undefined for any other error. */
 export function fileFault(error: unknown): string | undefined {
   switch (resultCode(error)) {
+    case READ_ONLY:
+    case CANT_OPEN:
+      return "can't be written: see whether this user may write to the file and to its folder";
     case CORRUPT:
       return "is damaged; restore it from a backup, or move it away to begin anew";
     case NOT_A_DATABASE:

@@ -14,7 +14,12 @@ export function prepareFile(path: string): void {
   const folder = dirname(path);
   if (!existsSync(folder))
     throw new IpcError("invalid", `The database ${path} can't be opened: ${folder} doesn't exist`);
+  makeFile(path);
+  // Only now: what somebody puts there between a look and the making would pass unseen.
   if (isShared(folder)) for (const companion of COMPANIONS) refuseForeign(path + companion);
+}
+
+function makeFile(path: string): void {
   try {
     closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, 0o600));
   } catch (error) {

@@ -1,6 +1,6 @@
 import { IpcError } from "../../core/errors.ts";
 import { whileBusy } from "./busy.ts";
-import type { Driver } from "./driver.ts";
+import { type Driver, isMisfit } from "./driver.ts";
 import { migrations } from "./migrations.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
@@ -22,8 +22,18 @@ export async function migrate(driver: Driver, path: string): Promise<void> {
     }
     driver.exec("COMMIT");
   } catch (error) {
+    rollBack(driver);
+    if (!isMisfit(error)) throw error;
+    const what = `The database ${path} holds tables of another program; set IPC_DB_PATH to a file of its own`;
+    throw new IpcError("invalid", what, undefined, { cause: error });
+  }
+}
+
+function rollBack(driver: Driver): void {
+  try {
     driver.exec("ROLLBACK");
-    throw error;
+  } catch {
+    // Some failures, a full disk among them, have ended the transaction already.
   }
 }
 

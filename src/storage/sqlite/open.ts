@@ -4,7 +4,7 @@ import { createAgentStore } from "./agents.ts";
 import { whileBusy } from "./busy.ts";
 import { createChanges } from "./changes.ts";
 import { connect, inWords } from "./connection.ts";
-import { type DriverName, openDriver } from "./driver.ts";
+import { type Driver, type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
 import { createJournal } from "./journal.ts";
 import { createMessageStore } from "./messages.ts";
@@ -22,17 +22,8 @@ export interface SqliteOptions {
   readonly driver?: DriverName;
 }
 
-export async function openSqlite({ path, durability = "full", driver: name }: SqliteOptions): Promise<Store> {
-  prepareFile(path);
-  const driver = await opened(path, name);
-  try {
-    await migrate(driver, path);
-    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
-  } catch (error) {
-    driver.close();
-    throw inWords(error, path);
-  }
-  const connection = connect(driver, path);
+export async function openSqlite(options: SqliteOptions): Promise<Store> {
+  const connection = connect(await openFile(options), options.path);
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
@@ -40,13 +31,27 @@ export async function openSqlite({ path, durability = "full", driver: name }: Sq
     orders: createOrderStore(connection),
     signals: createSignalStore(connection),
     journal: createJournal(connection),
-    reset: createReset(connection, path),
+    reset: createReset(connection, options.path),
     changes: createChanges(connection),
     [Symbol.asyncDispose]: connection.close,
   };
 }
 
-async function opened(path: string, name: DriverName | undefined) {
+/** Opens the file, made or brought up to date where it must be. */
+export async function openFile({ path, durability = "full", driver: name }: SqliteOptions): Promise<Driver> {
+  prepareFile(path);
+  const driver = await opened(path, name);
+  try {
+    await migrate(driver, path);
+    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
+    return driver;
+  } catch (error) {
+    driver.close();
+    throw inWords(error, path);
+  }
+}
+
+async function opened(path: string, name: DriverName | undefined): Promise<Driver> {
   try {
     return await openDriver(path, name);
   } catch (error) {

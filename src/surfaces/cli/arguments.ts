@@ -21,33 +21,36 @@ export interface Option {
   readonly value: string | undefined;
 }
 
-/** A lone dash, which means standard input; the parser would take it for the start of a flag. */
-const DASH = "\u0000-";
+/** What an option looks like; `- a list`, `-1` and `-> there` are words. */
+const OPTION = /^(--?)([A-Za-z_][\w-]*)(=|$)/;
+
+/** Marks a word, so that the parser neither takes it for an option or a switch's value nor makes a number of it. */
+const WORD = "\u0000";
 
 /** Reads what was typed behind a verb. */
 export function parseArguments(verb: Verb, typed: readonly string[], self: string | undefined): Arguments {
   const options = optionsOf(verb);
   const flags = options.filter(({ value }) => value === undefined).map(({ flag }) => flag);
   const texts = options.filter(({ value }) => value !== undefined).map(({ flag }) => flag);
-  const unknown: string[] = [];
   const end = typed.indexOf("--");
-  const dashed = typed.map((word, index) => (word === "-" && (end === -1 || index < end) ? DASH : word));
-  const parsed = mri([...dashed], {
+  const before = end === -1 ? typed : typed.slice(0, end);
+  for (const word of before) refuseUnknown(verb, options, word);
+  const marked = before.map((word) => (OPTION.test(word) ? word : WORD + word));
+  const parsed = mri([...marked, ...typed.slice(before.length)], {
     boolean: flags,
     string: texts,
-    // The parser knows only the flags that stand here.
-    alias: { ...Object.fromEntries(options.map(({ flag }) => [flag, []])), help: ["h"] },
-    unknown: (flag) => unknown.push(flag),
+    alias: { help: ["h"] },
   });
-  if (unknown[0] !== undefined) throw invalid(`unknown option ${unknown[0]}; see el-ipc ${verb.name} --help`);
+  if (parsed.help === true) return HELP_ASKED;
 
   const given: Record<string, string> = {};
   for (const { flag } of options) {
     const value: unknown = parsed[flag];
     if (value === undefined || value === false) continue;
     if (Array.isArray(value)) throw invalid(`--${flag} is given twice`);
-    if (value === "" && texts.includes(flag)) throw invalid(`--${flag} needs a value`);
-    given[flag] = value === DASH ? "-" : String(value);
+    const text = unmarked(String(value));
+    if (text === "") throw invalid(`--${flag} needs a value`);
+    given[flag] = text;
   }
 
   const fields = Object.entries(verb.input);
@@ -57,16 +60,32 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
       return value === undefined ? [] : [[name, value]];
     }),
   );
-  const words = parsed._.map((word) => (word === DASH ? "-" : word));
-  const placed = placeWords(verb, words, named, self, given.file !== undefined);
+  const placed = placeWords(verb, parsed._.map(unmarked), named, self, given.file !== undefined);
   return {
     input: fromText(verb.input, { ...named, ...placed }),
-    help: parsed.help === true,
+    help: false,
     json: parsed.json === true,
     url: given.url,
     key: given.key,
     file: given.file,
   };
+}
+
+const HELP_ASKED: Arguments = { input: {}, help: true, json: false, url: undefined, key: undefined, file: undefined };
+
+function unmarked(word: string): string {
+  return word.startsWith(WORD) ? word.slice(WORD.length) : word;
+}
+
+function refuseUnknown(verb: Verb, options: readonly Option[], word: string): void {
+  const [, dashes = "", name = "", value] = OPTION.exec(word) ?? [];
+  if (name === "") return;
+  const option = dashes === "-" ? (name === "h" ? HELP : undefined) : options.find(({ flag }) => flag === name);
+  if (option === undefined) {
+    const hint = verb.words.some((place) => isText(verb, place)) ? ", or put -- before words that are no options" : "";
+    throw invalid(`unknown option ${dashes}${name}; see el-ipc ${verb.name} --help${hint}`);
+  }
+  if (option.value === undefined && value === "=") throw invalid(`${dashes}${name} takes no value`);
 }
 
 /** Every option of a verb, its own before those that all have. */

@@ -9,6 +9,8 @@ export interface Command {
   readonly examples: readonly string[];
   readonly input: Fields;
   readonly words: readonly string[];
+  /** It goes on when whoever started it is gone. */
+  readonly outlives?: true;
   run(input: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>;
 }
 

@@ -5,12 +5,15 @@ export interface Lifetime extends Disposable {
   readonly signal: AbortSignal;
   /** The exit code that says why, once it did. */
   readonly code: number | undefined;
+  /** From now on it may outlive whoever started it, and the terminal that it doesn't write to. */
+  outlive(): void;
 }
 
 /** Their numbers everywhere; node:os would be loaded to look them up. */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 type Signal = keyof typeof SIGNALS;
 
+const STDERR = 2;
 const PARENT_MS = 500;
 
 /** A signal that comes twice at once is one: from the terminal, and passed on by the process that started us. */
@@ -22,8 +25,10 @@ export function createLifetime(): Lifetime {
   const parent = process.ppid;
   let code: number | undefined;
   let since = 0;
+  let hangsUp = true;
 
   const end = (signal: Signal) => {
+    if (signal === "SIGHUP" && !hangsUp) return;
     const ended = 128 + SIGNALS[signal];
     if (code !== undefined) {
       if (elapsed() - since > ECHO_MS) process.exit(ended);
@@ -44,6 +49,11 @@ export function createLifetime(): Lifetime {
     signal: controller.signal,
     get code() {
       return code;
+    },
+    outlive() {
+      clearInterval(orphaned);
+      // Node takes no notice of nohup: it makes a SIGHUP that was ignored end the process again.
+      hangsUp = process.getBuiltinModule("node:tty").isatty(STDERR);
     },
     [Symbol.dispose]() {
       clearInterval(orphaned);

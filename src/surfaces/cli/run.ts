@@ -9,7 +9,7 @@ import type { Door } from "../../operations/perform.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
-import { createLifetime } from "./lifetime.ts";
+import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSigner, type Pins } from "./signer.ts";
 import {
   ClosedOutput,
@@ -46,7 +46,7 @@ export type TokenSource = () => Promise<string | undefined>;
 export async function run(shell: Shell, typed: readonly string[]): Promise<number> {
   using lifetime = createLifetime();
   try {
-    const finished = await dispatch(shell, typed, lifetime.signal);
+    const finished = await dispatch(shell, typed, lifetime);
     return finished ? 0 : (lifetime.code ?? 0);
   } catch (error) {
     if (error instanceof ClosedOutput) return CLOSED_OUTPUT;
@@ -60,7 +60,7 @@ export async function run(shell: Shell, typed: readonly string[]): Promise<numbe
 const CLOSED_OUTPUT = 141;
 
 /** Answers whether it came to its own end, and not to that of the process. */
-async function dispatch(shell: Shell, typed: readonly string[], signal: AbortSignal): Promise<boolean> {
+async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifetime): Promise<boolean> {
   const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
   if (first === "--version" || first === "-v") return print(shell.version);
@@ -68,8 +68,9 @@ async function dispatch(shell: Shell, typed: readonly string[], signal: AbortSig
   const { verb, rest } = findVerb(shell, typed);
   const given = parseArguments(verb, rest, shell.self);
   if (given.help) return print(helpOf(verb));
-  if (isOperation(verb)) return await perform(shell, verb, given, signal);
-  await verb.run(parseInput(verb.input, given.input), signal);
+  if (isOperation(verb)) return await perform(shell, verb, given, lifetime.signal);
+  if (verb.outlives) lifetime.outlive();
+  await verb.run(parseInput(verb.input, given.input), lifetime.signal);
   return true;
 }
 
@@ -216,10 +217,6 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
   const hint = reason === "unsigned_message" ? ": give --key <private-key-file>, or set IPC_KEY" : "";
-  try {
-    printNote(`Error: ${message}${hint}`);
-    if (code === "internal" && debug) console.error(error);
-  } catch {
-    // Nobody reads it.
-  }
+  printNote(`Error: ${message}${hint}`);
+  if (code === "internal" && debug) console.error(error);
 }

@@ -1,5 +1,5 @@
 import { readFileSync, readSync, statSync, writeSync } from "node:fs";
-import { invalid } from "../../core/errors.ts";
+import { IpcError, invalid } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
 import { printable } from "../../wire/printable.ts";
 
@@ -17,8 +17,13 @@ export function print(text: string): true {
   return true;
 }
 
+/** Says something beside the answer. Where nobody can hear it, the answer still stands. */
 export function printNote(text: string): void {
-  write(STDERR, text);
+  try {
+    write(STDERR, text);
+  } catch {
+    // As above.
+  }
 }
 
 const BAR = 30;
@@ -43,11 +48,16 @@ function write(file: number, text: string): void {
     try {
       done += writeSync(file, bytes, done);
     } catch (error) {
-      if (!hasCode(error, "EAGAIN"))
-        throw hasCode(error, "EPIPE") || hasCode(error, "EBADF") ? new ClosedOutput() : error;
+      if (!hasCode(error, "EAGAIN")) throw unwritable(error);
       Atomics.wait(cell, 0, 0, 1);
     }
   }
+}
+
+function unwritable(cause: unknown): Error {
+  if (hasCode(cause, "EPIPE") || hasCode(cause, "EBADF")) return new ClosedOutput();
+  const why = hasCode(cause, "ENOSPC") ? "no space is left on the device" : String(cause);
+  return new IpcError("internal", `standard output can't be written: ${why}`, undefined, { cause });
 }
 
 /** A message's text from standard input, without the line end that a shell command puts behind its output. */

@@ -1,0 +1,153 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Bell, Wakeup } from "../../src/core/wakeup.ts";
+import { hostileNames } from "./store.ts";
+
+/** Where the bells of one bus are. */
+export interface Belfry extends AsyncDisposable {
+  /** The bells as one process has them; each time anew, as another process would. */
+  open(): Wakeup;
+}
+
+/** How soon a bell must be heard. Below any clock, so that it was the bell and not the clock. */
+const SOON_MS = 400;
+
+const never = new AbortController().signal;
+
+/** That this ends soon. */
+export async function assertSoon(what: string, ended: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<"late">();
+  const timer = setTimeout(() => resolve("late"), SOON_MS);
+  assert.notEqual(await Promise.race([ended, late]), "late", `${what}: not within ${SOON_MS} ms`);
+  clearTimeout(timer);
+}
+
+/** That this bell, which was rung, is heard. */
+export function assertHeard(bell: Bell): Promise<void> {
+  return assertSoon("the bell is heard", bell.rung(never, 60_000));
+}
+
+/** What every way of waking does: the promises of src/core/wakeup.ts, beyond its signatures. */
+export function wakeupContract(kind: string, build: () => Belfry): void {
+  suite(`waking by ${kind}`, () => {
+    const check = (sentence: string, body: (near: Wakeup, far: Wakeup) => Promise<void>) =>
+      test(sentence, async () => {
+        await using belfry = build();
+        await using near = belfry.open();
+        await using far = belfry.open();
+        await body(near, far);
+      });
+
+    for (const where of ["this process", "another process"] as const) {
+      const ringer = (near: Wakeup, far: Wakeup) => (where === "this process" ? near : far);
+
+      check(`a ring of ${where} is heard by who waits`, async (near, far) => {
+        using bell = near.arm("a");
+        const heard = assertHeard(bell);
+        await sleep(20);
+        ringer(near, far).ring("a");
+        await heard;
+      });
+
+      check(`a ring of ${where} between arming and waiting is heard`, async (near, far) => {
+        using bell = near.arm("a");
+        ringer(near, far).ring("a");
+        await assertHeard(bell);
+        ringer(near, far).ring("a");
+        await sleep(20);
+        await assertHeard(bell);
+      });
+
+      check(`a ring of ${where} between two waits is heard by the second`, async (near, far) => {
+        using bell = near.arm("a");
+        for (let round = 0; round < 20; round++) {
+          ringer(near, far).ring("a");
+          await assertHeard(bell);
+        }
+      });
+
+      check(`everybody who waits for a channel hears a ring of ${where}`, async (near, far) => {
+        using one = near.arm("a");
+        using two = near.arm("a");
+        using three = far.arm("a");
+        using _elsewhere = near.arm("b");
+        ringer(near, far).ring("a");
+        await Promise.all([one, two, three].map(assertHeard));
+      });
+
+      check(`who stops to wait takes no ring of ${where} from the others`, async (near, far) => {
+        using stays = near.arm("a");
+        near.arm("a")[Symbol.dispose]();
+        far.arm("a")[Symbol.dispose]();
+        ringer(near, far).ring("a");
+        await assertHeard(stays);
+      });
+
+      check(`a channel that was waited for before can be waited for again, and hears ${where}`, async (near, far) => {
+        for (let round = 0; round < 5; round++) {
+          using bell = near.arm("a");
+          ringer(near, far).ring("a");
+          await assertHeard(bell);
+        }
+      });
+    }
+
+    for (const name of hostileNames) {
+      check(`any channel's ring is heard: ${JSON.stringify(name).slice(0, 20)}`, async (near, far) => {
+        using bell = near.arm(name);
+        far.ring(name);
+        await assertHeard(bell);
+      });
+    }
+
+    check("a ring that nobody waits for does nothing", async (near, far) => {
+      near.ring("a");
+      far.ring("b");
+    });
+
+    check("ringing never fails, not even once it is closed", async (near, far) => {
+      await near[Symbol.asyncDispose]();
+      near.ring("a");
+      far.ring("a");
+    });
+
+    check("a wait ends when its time is up", async (near) => {
+      using bell = near.arm("a");
+      for (const milliseconds of [0, 1, 60]) {
+        const started = performance.now();
+        await bell.rung(never, milliseconds);
+        assert.ok(performance.now() - started >= milliseconds - 2);
+      }
+    });
+
+    check("a wait of more milliseconds than a timer can count is one", async (near) => {
+      using bell = near.arm("a");
+      let ended = false;
+      const aborting = new AbortController();
+      const waited = bell.rung(aborting.signal, 2 ** 40).then(() => {
+        ended = true;
+      });
+      await sleep(50);
+      assert.equal(ended, false);
+      aborting.abort();
+      await waited;
+    });
+
+    check("a wait ends when it is given up, at once", async (near) => {
+      using bell = near.arm("a");
+      const aborting = new AbortController();
+      const waited = bell.rung(aborting.signal);
+      setTimeout(() => aborting.abort(), 20);
+      await assertSoon("the wait ends", waited);
+      await assertSoon("a wait that was given up before ends", bell.rung(aborting.signal));
+    });
+
+    check("a wait that was given up leaves the bell in order", async (near, far) => {
+      using bell = near.arm("a");
+      await bell.rung(AbortSignal.abort());
+      far.ring("a");
+      await assertHeard(bell);
+    });
+  });
+}

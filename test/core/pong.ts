@@ -1,0 +1,32 @@
+// Answers each message of one channel with one in another, as fast as it hears of it. No clock wakes it: a wake-up that
+// is lost stops it.
+import { createBus } from "../../src/core/bus.ts";
+import { acknowledge, read, send } from "../../src/core/messages.ts";
+import { openSqlite } from "../../src/storage/sqlite/open.ts";
+import { createFileBells } from "../../src/wakeup/files.ts";
+
+const [path = "", hears = "", says = "", rounds = ""] = process.argv.slice(2);
+await using bus = createBus({
+  store: await openSqlite({ path, durability: "normal" }),
+  wakeup: createFileBells({ folder: `${path}-bells`, changedChannels: async () => [] }),
+  card: { name: "", description: "", url: "" },
+  now: () => Date.now() / 1_000,
+});
+const waitingForIt = {
+  channel: hears,
+  agent: "pong",
+  limit: undefined,
+  others: false,
+  peek: false,
+  wait: true,
+  seconds: 3,
+  burst: 0,
+};
+for (let round = 0; round < Number(rounds); round++) {
+  const [found] = await read(bus, waitingForIt, new AbortController().signal);
+  if (found === undefined) throw new Error(`round ${round}: a wake-up was lost`);
+  await acknowledge(bus, hears, "pong", found.id);
+  const end = performance.now() + Math.random() * 0.4;
+  while (performance.now() < end);
+  await send(bus, { channel: says, sender: "pong", content: found.content, signature: undefined });
+}

@@ -1,0 +1,94 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import {
+  type Environment,
+  type Program,
+  type Result,
+  run,
+  type Server,
+  type Starting,
+  start,
+  startServer,
+  temporaryFolder,
+} from "./program.ts";
+
+/** A bus in a folder of its own, and its programs. */
+export interface TemporaryBus extends Disposable {
+  readonly environment: Environment;
+  file(name: string): string;
+  /** Writes a file of the bus's folder; answers with its path. */
+  place(name: string, content: string | Uint8Array): string;
+  run(...words: string[]): Promise<Result>;
+  /** What it prints, as a value; throws where it fails. */
+  answer(...words: string[]): Promise<unknown>;
+  start(words: readonly string[], starting?: Starting): Program;
+  serve(more?: Environment, ...words: string[]): Promise<Server>;
+  /** The same bus for somebody with these in their environment. */
+  with(more: Environment): TemporaryBus;
+}
+
+export function temporaryBus(): TemporaryBus {
+  const folder = temporaryFolder();
+  const on = (environment: Environment): TemporaryBus => ({
+    environment,
+    file: folder.file,
+    place(name, content) {
+      writeFileSync(folder.file(name), content);
+      return folder.file(name);
+    },
+    run: (...words) => run(words, environment),
+    async answer(...words) {
+      const { code, stdout, stderr } = await run(words, environment);
+      if (code !== 0) throw new Error(stderr);
+      return JSON.parse(stdout);
+    },
+    start: (words, starting = {}) => start(words, environment, starting),
+    serve: (more = {}, ...words) => startServer({ ...environment, ...more }, ...words),
+    with: (more) => on({ ...environment, ...more }),
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  });
+  return on({ IPC_DB_PATH: folder.file("bus.db") });
+}
+
+/** A bus in secure mode: the operator `ops`, and each of these agents with its key in NAME.key. */
+export async function secureBus(...agents: string[]): Promise<TemporaryBus> {
+  const bus = temporaryBus();
+  bus.place("ops.key", (await succeeded(bus.run("seed", "ops"))).stdout);
+  await Promise.all(agents.map((name) => succeeded(bus.run("keygen", "--out", bus.file(name)))));
+  const signed = ["--as", "ops", "--key", bus.file("ops.key")];
+  for (const name of agents) {
+    await succeeded(bus.run("register", name, "--pubkey", bus.file(`${name}.pub`), ...signed));
+  }
+  return bus;
+}
+
+export async function succeeded(result: Promise<Result>): Promise<Result> {
+  const { code, stderr } = await result;
+  if (code !== 0) throw new Error(`it ended with ${code}: ${stderr}`);
+  return result;
+}
+
+export function textIn(path: string): string {
+  return readFileSync(path, "utf8");
+}
+
+/** A message as its readers get it. */
+export interface Message {
+  readonly id: number;
+  readonly sender: string;
+  readonly content: string;
+  readonly timestamp: number;
+  readonly signed?: boolean;
+}
+
+export function messagesOf(answer: unknown): readonly Message[] {
+  if (Array.isArray(answer) && answer.every(isMessage)) return answer;
+  throw new Error(`these are no messages: ${JSON.stringify(answer)}`);
+}
+
+function isMessage(value: unknown): value is Message {
+  return typeof value === "object" && value !== null && "id" in value && "content" in value;
+}
+
+export function contentsOf(answer: unknown): readonly string[] {
+  return messagesOf(answer).map(({ content }) => content);
+}

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Bell } from "../../src/core/wakeup.ts";
+import { createFileBells } from "../../src/wakeup/files.ts";
+import { assertHeard, assertSoon, wakeupContract } from "../contracts/wakeup.ts";
+import { startModule } from "../support/module.ts";
+import { temporaryFolder } from "../support/program.ts";
+
+const NOBODY = 65_534;
+const isRoot = process.getuid?.() === 0;
+const onlyRoot = { skip: !isRoot && "only root can give folders away" };
+
+const listener = new URL("listener.ts", import.meta.url);
+const ringer = new URL("ringer.ts", import.meta.url);
+
+const never = new AbortController().signal;
+
+/** The bells of a folder, of a process that no clock wakes: its store says that nobody writes. */
+function bellsIn(folder: string) {
+  return createFileBells({ folder, changedChannels: async () => [] });
+}
+
+/** The bells of a folder, and a store to whose channel `a` somebody has just written without ringing, each time it is asked. */
+function bellsBesideSilentWriter(folder: string) {
+  const asked: number[] = [];
+  const bells = createFileBells({
+    folder,
+    changedChannels: async () => {
+      asked.push(performance.now());
+      return ["a"];
+    },
+  });
+  return Object.assign(bells, { asked });
+}
+
+async function millisecondsUntilRung(bell: Bell, most = 5_000): Promise<number> {
+  const started = performance.now();
+  await bell.rung(never, most);
+  return performance.now() - started;
+}
+
+wakeupContract("files", () => {
+  const parent = temporaryFolder();
+  return {
+    open: () => bellsIn(parent.file("bells")),
+    [Symbol.asyncDispose]: async () => parent[Symbol.dispose](),
+  };
+});
+
+test("a ring of a real other process is heard", async () => {
+  using parent = temporaryFolder();
+  await using bells = bellsIn(parent.file("bells"));
+  using bell = bells.arm("a");
+  const ended = startModule(ringer, [parent.file("bells"), "a"]).ended;
+  const started = performance.now();
+  await bell.rung(never, 10_000);
+  assert.ok(performance.now() - started < 9_000);
+  assert.deepEqual(await ended, { code: 0, stdout: "", stderr: "" });
+});
+
+test("the folder and its bells are for their owner alone", async () => {
+  using parent = temporaryFolder();
+  const before = process.umask(0);
+  try {
+    await using bells = bellsIn(parent.file("bells"));
+    using _bell = bells.arm("a");
+    assert.equal(statSync(parent.file("bells")).mode & 0o777, 0o700);
+    for (const name of readdirSync(parent.file("bells"))) {
+      assert.equal(statSync(parent.file(`bells/${name}`)).mode & 0o777, 0o600);
+    }
+  } finally {
+    process.umask(before);
+  }
+});
+
+test("who only rings makes nothing", async () => {
+  using parent = temporaryFolder();
+  await using bells = bellsIn(parent.file("bells"));
+  bells.ring("a");
+  assert.ok(!existsSync(parent.file("bells")));
+  mkdirSync(parent.file("bells"));
+  bells.ring("a");
+  assert.deepEqual(readdirSync(parent.file("bells")), []);
+});
+
+test("a bell that rings a thousand times stays small", async () => {
+  using parent = temporaryFolder();
+  await using bells = bellsIn(parent.file("bells"));
+  using _bell = bells.arm("a");
+  for (let n = 0; n < 1_000; n++) bells.ring("a");
+  const [name = ""] = readdirSync(parent.file("bells"));
+  assert.equal(statSync(parent.file(`bells/${name}`)).size, 1);
+});
+
+test("another channel's ring wakes nobody", async () => {
+  using parent = temporaryFolder();
+  await using near = bellsIn(parent.file("bells"));
+  await using far = bellsIn(parent.file("bells"));
+  using bell = near.arm("builds");
+  using _other = near.arm("Builds");
+  // The file was only just made: what that itself tells the watcher comes first.
+  await bell.rung(never, 50);
+  far.ring("Builds");
+  far.ring("build");
+  far.ring("builds ");
+  assert.ok((await millisecondsUntilRung(bell, 400)) > 350);
+});
+
+function eachIn(folder: string, act: (file: string) => void): void {
+  for (const name of readdirSync(folder)) act(join(folder, name));
+}
+
+const cleanings: readonly [string, (folder: string) => void][] = [
+  ["its files", (folder) => eachIn(folder, unlinkSync)],
+  ["the folder", (folder) => rmSync(folder, { recursive: true })],
+  ["its files by renaming", (folder) => eachIn(folder, (file) => renameSync(file, `${folder}-moved`))],
+  [
+    "its files, which others have made again",
+    (folder) =>
+      eachIn(folder, (file) => {
+        unlinkSync(file);
+        writeFileSync(file, "");
+      }),
+  ],
+];
+for (const [what, clean] of cleanings) {
+  test(`who waits while somebody cleans up ${what} looks at once, and hears the next ring`, async () => {
+    using parent = temporaryFolder();
+    const folder = parent.file("bells");
+    await using near = bellsIn(folder);
+    await using far = bellsIn(folder);
+    using bell = near.arm("a");
+    for (let round = 0; round < 3; round++) {
+      const heard = assertHeard(bell);
+      clean(folder);
+      await heard;
+      // What else the cleaning tells the watcher.
+      await bell.rung(never, 30);
+      far.ring("a");
+      await assertHeard(bell);
+    }
+  });
+}
+
+test("bells that nobody rang for a day are cleaned up, and who still waits at one goes on hearing", async () => {
+  using parent = temporaryFolder();
+  const folder = parent.file("bells");
+  await using near = bellsIn(folder);
+  await using far = bellsIn(folder);
+  using old = near.arm("old");
+  near.arm("abandoned")[Symbol.dispose]();
+  near.arm("recent")[Symbol.dispose]();
+  const nameOf = (channel: string) => Buffer.from(channel).toString("hex");
+  const longAgo = Date.now() / 1_000 - 25 * 3_600;
+  for (const channel of ["old", "abandoned"]) utimesSync(join(folder, nameOf(channel)), longAgo, longAgo);
+  await old.rung(never, 30);
+  const looks = assertHeard(old);
+  using _fresh = far.arm("fresh");
+  await looks;
+  await old.rung(never, 30);
+  assert.deepEqual(readdirSync(folder).toSorted(), ["old", "recent", "fresh"].map(nameOf).toSorted());
+  far.ring("old");
+  await assertHeard(old);
+});
+
+const unusable: readonly [string, (folder: string) => void, object?][] = [
+  ["a file is in its place", (folder) => writeFileSync(folder, "mine")],
+  [
+    "somebody else made it",
+    (folder) => {
+      mkdirSync(folder, { mode: 0o777 });
+      chownSync(folder, NOBODY, NOBODY);
+    },
+    onlyRoot,
+  ],
+  [
+    "it is a link to somewhere else",
+    (folder) => {
+      mkdirSync(`${folder}-elsewhere`);
+      symlinkSync(`${folder}-elsewhere`, folder);
+    },
+  ],
+  [
+    "a pipe is in the bell's place",
+    (folder) => {
+      mkdirSync(folder, { mode: 0o700 });
+      spawnSync("mkfifo", [join(folder, Buffer.from("a").toString("hex"))]);
+    },
+  ],
+  [
+    "a link is in the bell's place",
+    (folder) => {
+      mkdirSync(folder, { mode: 0o700 });
+      writeFileSync(`${folder}-precious`, "precious");
+      symlinkSync(`${folder}-precious`, join(folder, Buffer.from("a").toString("hex")));
+    },
+  ],
+];
+for (const [why, spoil, options = {}] of unusable) {
+  test(`where the folder can't be used (${why}) ringing does no harm, and a quick clock wakes`, options, async () => {
+    using parent = temporaryFolder();
+    mkdirSync(parent.file("bus"));
+    const folder = parent.file("bus/bells");
+    spoil(folder);
+    await using bells = bellsBesideSilentWriter(folder);
+    bells.ring("a");
+    using bell = bells.arm("a");
+    bells.ring("a");
+    await bell.rung(never, 0);
+    const [first, second, third] = [
+      await millisecondsUntilRung(bell),
+      await millisecondsUntilRung(bell),
+      await millisecondsUntilRung(bell),
+    ];
+    assert.ok(Math.min(first, second, third) < 150, `${first} ${second} ${third} ms`);
+    if (existsSync(`${folder}-elsewhere`)) assert.deepEqual(readdirSync(`${folder}-elsewhere`), []);
+    if (existsSync(`${folder}-precious`)) assert.equal(readFileSync(`${folder}-precious`, "utf8"), "precious");
+  });
+}
+
+test("in somebody else's folder no bell is rung, whatever lies there", onlyRoot, async () => {
+  using parent = temporaryFolder();
+  const folder = parent.file("bells");
+  mkdirSync(folder);
+  const file = join(folder, Buffer.from("a").toString("hex"));
+  writeFileSync(file, "precious");
+  chownSync(folder, NOBODY, NOBODY);
+  chmodSync(folder, 0o777);
+  await using bells = bellsIn(folder);
+  bells.ring("a");
+  assert.equal(readFileSync(file, "utf8"), "precious");
+});
+
+test("a writer that rings no bell is heard by the clock, and nobody asks the store before or after", async () => {
+  using parent = temporaryFolder();
+  await using bells = bellsBesideSilentWriter(parent.file("bells"));
+  {
+    using bell = bells.arm("a");
+    await bell.rung(never, 50);
+    assert.equal(bells.asked.length, 0);
+    const waited = await millisecondsUntilRung(bell);
+    assert.ok(waited > 300 && waited < 1_000, `${waited} ms`);
+    assert.ok((await millisecondsUntilRung(bell)) > 300);
+    assert.equal(bells.asked.length, 2);
+  }
+  await sleep(700);
+  assert.equal(bells.asked.length, 2);
+});
+
+for (const [answer, changedChannels] of [
+  ["that it can't tell", async () => undefined],
+  [
+    "with a fault",
+    async () => {
+      throw new Error("the disk is gone");
+    },
+  ],
+] as const) {
+  test(`a store that answers ${answer} lets every waiter look`, async () => {
+    using parent = temporaryFolder();
+    await using bells = createFileBells({ folder: parent.file("bells"), changedChannels });
+    using one = bells.arm("a");
+    using two = bells.arm("b");
+    await Promise.all([one.rung(never, 30), two.rung(never, 30)]);
+    for (const waited of await Promise.all([one, two].map(millisecondsUntilRung))) assert.ok(waited < 1_000);
+  });
+}
+
+test("a process that has waited ends by itself, at once", async () => {
+  using parent = temporaryFolder();
+  for (const folder of [parent.file("bells"), parent.file("nowhere/bells/\u0000")]) {
+    const program = startModule(listener, [folder.replace("\u0000", ""), "30"]);
+    await program.said("done");
+    await assertSoon("it ends", program.ended);
+    assert.equal((await program.ended).code, 0);
+  }
+});
+
+test("nothing of a bell is left once it is put away", async () => {
+  using parent = temporaryFolder();
+  await using bells = bellsIn(parent.file("bells"));
+  const watching = () => process.getActiveResourcesInfo().filter((kind) => /FSEvent|Timeout/.test(kind)).length;
+  const before = watching();
+  for (let round = 0; round < 300; round++) {
+    using _one = bells.arm(`channel ${round}`);
+    using _two = bells.arm(`channel ${round}`);
+  }
+  await sleep(10);
+  assert.equal(watching(), before);
+  using _bell = bells.arm("a");
+  assert.ok(watching() > before);
+  await bells[Symbol.asyncDispose]();
+  await sleep(10);
+  assert.equal(watching(), before);
+});

@@ -1,0 +1,10 @@
+// A process that waits at a bell for a moment, then has nothing left to do. It must end by itself.
+import { createFileBells } from "../../src/wakeup/files.ts";
+
+const [folder = "", rounds = "1"] = process.argv.slice(2);
+await using bells = createFileBells({ folder, changedChannels: async () => [] });
+for (let round = 0; round < Number(rounds); round++) {
+  using bell = bells.arm(`a ${round % 3}`);
+  await bell.rung(new AbortController().signal, 1);
+}
+console.error("done");
