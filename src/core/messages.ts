@@ -174,7 +174,8 @@ export async function* follow(
   }
 }
 
-function asRead({ id, sender, content, timestamp, signature, attested }: StoredMessage): Message {
+/** A message as its readers get it. */
+export function asRead({ id, sender, content, timestamp, signature, attested }: StoredMessage): Message {
   return {
     id,
     sender,

@@ -23,3 +23,7 @@ function lineFault(text: string, longest: number): string | undefined {
 export function isMailbox(channel: string): boolean {
   return channel.startsWith("@");
 }
+
+export function mailboxOf(name: string): string {
+  return `@${name}`;
+}

@@ -6,6 +6,7 @@ import type { Journal, OrderStore, PeerStore, SignalStore } from "./session-stor
  */
 export interface Store extends AsyncDisposable {
   readonly messages: MessageStore;
+  readonly mailboxes: MailboxStore;
   readonly agents: AgentStore;
   readonly peers: PeerStore;
   readonly orders: OrderStore;
@@ -147,6 +148,25 @@ export interface MessageStore {
   channels(): Promise<readonly ChannelSummary[]>;
 }
 
+export interface Taking {
+  readonly limit: number;
+  readonly now: number;
+  /** Seconds for which nobody else gets what was taken. */
+  readonly lease: number;
+}
+
+/** A channel that several may read under one name, each message going to one of them. */
+export interface MailboxStore {
+  /** The first unread messages that nobody has or had, leased to whoever asks. */
+  take(channel: string, agent: string, taking: Taking): Promise<readonly StoredMessage[]>;
+  /** These have arrived. The watermark moves up to the first message that hasn't. */
+  settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
+  /** These have not arrived: they are free again at once. */
+  release(channel: string, ids: readonly number[]): Promise<void>;
+  /** When the next lease ends. */
+  nextFree(channel: string): Promise<number | undefined>;
+}
+
 /** Takes away what others could still need: who calls this has asked. */
 export interface Reset {
   /** Where everything was copied to before. */
@@ -178,7 +198,7 @@ export interface Revoked {
 
 /**
  * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
- * it is there, whoever registered it, and gets another key. An operator's name is never taken.
+ * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
  */
 export type Entry = "new" | "own" | "rotate";
 

@@ -92,7 +92,8 @@ export const registerAgent = operation({
     ...stampFields,
   },
   words: ["name"],
-  self: "operator",
+  signedBy: "operator",
+  mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, identity = "", operator } = input;
@@ -126,7 +127,8 @@ export const revokeAgent = operation({
     ...stampFields,
   },
   words: ["name"],
-  self: "operator",
+  signedBy: "operator",
+  mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, operator } = input;

@@ -1,4 +1,4 @@
-import { CONTENT_BYTES } from "../core/limits.ts";
+import { BATCH_MESSAGES, CONTENT_BYTES } from "../core/limits.ts";
 import { identityFault, nameFault } from "../core/names.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
@@ -95,6 +95,17 @@ export function list(about: string): Field<readonly string[]> {
   const check = (given: unknown): Checked<readonly string[]> => {
     if (!Array.isArray(given) || given.length > 50) return { fault };
     const value = given.filter((item) => typeof item === "string" && nameFault(item) === undefined);
+    return value.length === given.length ? { value } : { fault };
+  };
+  return { check, about, kind: "list", optional: false };
+}
+
+/** Ids of messages. */
+export function ids(about: string): Field<readonly number[]> {
+  const fault = `must be a list of ${BATCH_MESSAGES} ids at most`;
+  const check = (given: unknown): Checked<readonly number[]> => {
+    if (!Array.isArray(given) || given.length > BATCH_MESSAGES) return { fault };
+    const value = given.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
     return value.length === given.length ? { value } : { fault };
   };
   return { check, about, kind: "list", optional: false };

@@ -49,7 +49,7 @@ export function createAgentStore(connection: Connection): AgentStore {
   const mayEnter = (agent: Agent, entry: Entry): boolean => {
     const present = find(agent.name);
     if (present?.role === "operator") return false;
-    if (entry === "rotate") return present !== undefined;
+    if (entry === "rotate") return present !== undefined || revoked(agent.name) !== undefined;
     if (entry === "new") return present === undefined && revoked(agent.name) === undefined;
     const owner = present ?? revoked(agent.name);
     return owner === undefined || owner.registeredBy === agent.registeredBy;

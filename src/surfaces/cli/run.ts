@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { conflict, invalid, isIpcError, publicError } from "../../core/errors.ts";
+import { conflict, invalid, isIpcError, publicError, type Reason } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
@@ -99,10 +99,11 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   let input = withTexts(operation, given);
   const url = given.url ?? shell.url;
   const keyFile = given.key ?? shell.keyFile;
+  if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readPrivateKey(readKeyFile(keyFile, operation.sign !== undefined));
   let signer: Signer | undefined;
-  const token = async () =>
-    shell.token ?? (await tokenFor(operation.self ? input[operation.self] : shell.self, signer));
+  const asker = operation.signedBy ?? operation.self;
+  const token = async () => shell.token ?? (await tokenFor(asker === undefined ? shell.self : input[asker], signer));
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
@@ -115,6 +116,10 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
     await deliver(door, operation, one, input, given, signal);
   }
   return !signal.aborted;
+}
+
+function keyNeeded(operation: Operation): Error {
+  return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
 }
 
 /** Prints an answer and, once it is printed, sees to what follows from it. */
@@ -169,8 +174,7 @@ function showAnswer(
 /** A token of whoever asks, for a bus that has operators to know them. */
 async function tokenFor(reader: unknown, signer: Signer | undefined): Promise<string | undefined> {
   if (signer === undefined || (await signer.audience()) === "") return undefined;
-  if (typeof reader === "string") return await signer.token(reader, TOKEN_SECONDS);
-  throw invalid("set IPC_AGENT to the agent whose key this is: the server wants to know who asks");
+  return typeof reader === "string" ? await signer.token(reader, TOKEN_SECONDS) : undefined;
 }
 
 /** The typed input, with the texts that are in files. */
@@ -214,9 +218,14 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
   return files[made.length]?.path ?? files.at(-1)?.path ?? "";
 }
 
+const HINTS: Readonly<Partial<Record<Reason, string>>> = {
+  unsigned_message: ": give --key <private-key-file>, or set IPC_KEY",
+  unauthenticated: "; or give --key FILE, with IPC_AGENT where the command doesn't name who asks",
+};
+
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
-  const hint = reason === "unsigned_message" ? ": give --key <private-key-file>, or set IPC_KEY" : "";
+  const hint = reason === undefined ? "" : (HINTS[reason] ?? "");
   printNote(`Error: ${message}${hint}`);
   if (code === "internal" && debug) console.error(error);
 }

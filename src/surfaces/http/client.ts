@@ -119,9 +119,10 @@ function isPassing(error: unknown): boolean {
   return error instanceof ConnectionError;
 }
 
-async function request({ base, server, operation, input, signal }: Asked): Promise<IncomingMessage> {
+async function request(asked: Asked): Promise<IncomingMessage> {
+  const { base, operation, input, signal } = asked;
   const { method, path, query, body } = asHttp(operation, input);
-  const shown = await credential(base, server, operation);
+  const shown = await credential(asked);
   const options: RequestOptions = {
     method,
     path: base.pathname.replace(/\/$/, "") + path + query,
@@ -142,12 +143,18 @@ async function request({ base, server, operation, input, signal }: Asked): Promi
 }
 
 /** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
-async function credential(base: URL, server: Server, { access }: Operation): Promise<string | undefined> {
-  const token = access === "reader" || access === "keeper" ? await server.token() : undefined;
+async function credential({ base, server, operation, input }: Asked): Promise<string | undefined> {
+  const token = provesWithToken(operation, input) ? await server.token() : undefined;
   if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
   }
   return token ?? server.apiKey;
+}
+
+/** Not what anyone may ask about nobody, and not what its own signature proves. */
+function provesWithToken({ access }: Operation, input: Readonly<Record<string, unknown>>): boolean {
+  if (access === "anyone") return input.agent !== undefined;
+  return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
 }
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {
