@@ -84,9 +84,22 @@ export function seconds(about: string): Field<number> {
 
 /** Any JSON value. */
 export function json(about: string, extras: Extras = {}): Field<unknown> {
-  const check = (value: unknown): Checked<unknown> =>
-    JSON.stringify(value).length <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
+  const check = (value: unknown): Checked<unknown> => {
+    const bytes = jsonBytes(value);
+    if (bytes === undefined) return { fault: "must be JSON" };
+    return bytes <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
+  };
   return { check, about, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
+}
+
+/** How long a value is as JSON; undefined for one that JSON has no words for. */
+function jsonBytes(value: unknown): number | undefined {
+  try {
+    const text: string | undefined = JSON.stringify(value);
+    return text === undefined ? undefined : Buffer.byteLength(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A few short texts; separated by commas on a command line. */

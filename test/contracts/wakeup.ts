@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bell, Wakeup } from "../../src/core/wakeup.ts";
-import { hostileNames } from "./store.ts";
+import { hostileNames } from "./place.ts";
 
 /** Where the bells of one bus are. */
 export interface Belfry extends AsyncDisposable {

@@ -14,6 +14,7 @@ import { suite, test } from "node:test";
 import { isIpcError } from "../../src/core/errors.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openFile, openSqlite } from "../../src/storage/sqlite/open.ts";
+import { append } from "../support/append.ts";
 import { run, temporaryFolder } from "../support/program.ts";
 
 const NOBODY = 65_534;
@@ -150,7 +151,7 @@ test("in a folder of one's own a link to the database serves: who may put it the
   await (await openSqlite({ path: folder.file("real.db") }))[Symbol.asyncDispose]();
   symlinkSync(folder.file("real.db"), folder.file("bus.db"));
   await using store = await openSqlite({ path: folder.file("bus.db") });
-  assert.equal(await store.messages.append(message), 1);
+  assert.equal(await append(store.messages, message), 1);
 });
 
 test("a folder that doesn't exist is said, and not made", async () => {
@@ -218,7 +219,7 @@ for (const driver of drivers) {
     copyFileSync(path, folder.file("whole.db"));
     const bytes = readFileSync(path);
     // All but the first pages, which hold the schema.
-    bytes.fill(0xa5, 4096 * 10);
+    bytes.fill(0xa5, 4096 * 50);
     writeFileSync(path, bytes);
     await using store = await openSqlite({ path, driver });
     const damaged = (error: unknown) => {

@@ -1,3 +1,4 @@
+import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { conflict, invalid, isIpcError, publicError, type Reason } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
@@ -100,7 +101,7 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const url = given.url ?? shell.url;
   const keyFile = given.key ?? shell.keyFile;
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
-  const key = keyFile === undefined ? undefined : readPrivateKey(readKeyFile(keyFile, operation.sign !== undefined));
+  const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
   let signer: Signer | undefined;
   const asker = operation.signedBy ?? operation.self;
   const token = async () => shell.token ?? (await tokenFor(asker === undefined ? shell.self : input[asker], signer));
@@ -191,10 +192,10 @@ function withTexts(operation: Operation, given: Arguments): Record<string, unkno
 }
 
 /** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
-function readKeyFile(path: string, warn: boolean): Buffer {
-  const file = readFile(path);
+function readKey(path: string, warn: boolean): KeyObject {
+  const key = readPrivateKey(readFile(path));
   if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${path}; chmod 600 ${path}`);
-  return file;
+  return key;
 }
 
 /** Never over a file that is there already: a key that is gone can't be made again. */

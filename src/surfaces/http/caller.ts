@@ -60,7 +60,7 @@ function refuseForeignOrigin({ origin, host }: IncomingHttpHeaders): void {
 
 /** What stands behind Authorization: Bearer. */
 function shownIn({ authorization }: IncomingHttpHeaders): string {
-  return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "";
+  return /^Bearer +(.*\S) *$/i.exec(authorization ?? "")?.[1] ?? "";
 }
 
 function isToken(shown: string): boolean {
