@@ -257,7 +257,11 @@ test("a column that another program filled with something else is read as what i
       "INSERT INTO messages (channel, sender, content, created_at, signature) VALUES ('a', 7, 1.5, 'soon', NULL)",
     );
     await using store = await openSqlite({ path, driver: library });
-    const [found] = await store.messages.after("a", 0, 1);
+    driver.exec(
+      "INSERT INTO messages (channel, sender, content, created_at) VALUES ('a', 'x', CAST('ünïcode' AS BLOB), 2)",
+    );
+    const [found, bytes] = await store.messages.after("a", 0, 2);
+    assert.equal(bytes?.content, "ünïcode");
     assert.deepEqual(found, {
       id: 1,
       channel: "a",

@@ -5,6 +5,8 @@ import { contentsOf, secureBus, type TemporaryBus, temporaryBus, textIn } from "
 import { ask, standIn, standInSocket } from "../support/http.ts";
 import { listening, type Server, until } from "../support/program.ts";
 
+const UNACKNOWLEDGED = "an acknowledgement that meets no server ends the stream with an error";
+
 const ENDLESS = "it asks again for ever, in silence";
 
 const KILLED = "a connection that breaks before its first answer counts as one that never was";
@@ -201,6 +203,26 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.equal(second.child.exitCode, null);
   });
 
+  test("follow goes on when the server is away just as a message is acknowledged", {
+    todo: UNACKNOWLEDGED,
+  }, async () => {
+    using bus = temporaryBus();
+    let acknowledged = 0;
+    using server = await standIn((request, response) => {
+      if (request.url?.startsWith("/follow")) {
+        response.writeHead(200, { "Content-Type": "text/event-stream" });
+        response.write('id: 1\ndata: {"id":1,"sender":"a","content":"x","timestamp":1}\n\n');
+      } else if (acknowledged++ === 0) response.destroy();
+      else response.end('{"ok":true,"watermark":1}');
+    });
+    await using follower = remoteTo(bus, server).start(["follow", "c", "me"]);
+    await follower.printed('"x"');
+    await until(() => acknowledged > 0, "the first acknowledgement");
+    await sleep(300);
+    assert.equal(follower.child.exitCode, null);
+    await until(() => acknowledged > 1, "the second acknowledgement");
+  });
+
   test("Ctrl-C ends a remote waiter with 130 and nothing printed", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
@@ -243,9 +265,19 @@ suite("the command line against a server", { concurrency: 6 }, () => {
       [silent.url, /^Error: No server answers at .*\n$/],
       [page.url.replace("http:", "https:"), /^Error: No server answers at https:/],
     ];
+    const waiting: Readonly<Record<string, string[][]>> = {
+      "http://127.0.0.1:1": [
+        ["read", "a", "b", "--wait"],
+        ["follow", "a", "b"],
+      ],
+      [page.url]: [["read", "a", "b", "--wait"]],
+      [silent.url]: [
+        ["read", "a", "b", "--wait"],
+        ["follow", "a", "b"],
+      ],
+    };
     for (const [url, sentence] of cases) {
-      const waits = [["read", "a", "b", "--wait"], ...(url.startsWith(page.url) ? [] : [["follow", "a", "b"]])];
-      for (const words of [["send", "a", "b", "c"], ...waits]) {
+      for (const words of [["send", "a", "b", "c"], ...(waiting[url] ?? [])]) {
         const { code, stdout, stderr } = await bus.run(...words, "--url", url);
         assert.match(stderr, sentence, words.join(" "));
         assert.deepEqual([code, stdout], [1, ""], `${words.join(" ")} at ${url}`);

@@ -128,7 +128,10 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
   test("serve refuses to be reached from elsewhere in open mode, without a key", async () => {
     using bus = temporaryBus();
     for (const host of ["0.0.0.0", "::", "192.168.1.1", "example.com"]) {
-      const { code, stdout, stderr } = await bus.run("serve", "0", "--host", host);
+      await using program = bus.start(["serve", "0", "--host", host]);
+      await Promise.race([program.ended, program.said('"event":"listening"').catch(() => {})]);
+      program.child.kill();
+      const { code, stdout, stderr } = await program.ended;
       assert.match(stderr, /^Error: listening on \S+ would let anyone who reaches this machine read and write: /);
       assert.deepEqual([code, stdout], [1, ""]);
     }

@@ -6,7 +6,8 @@ import { createNonces } from "./nonces.ts";
 import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-export const COLUMNS = `id, channel, sender, content, created_at, signature,
+/** The content as bytes: of a text that holds NUL the node:sqlite of Node 22 hands over no more than what is before it. */
+export const COLUMNS = `id, channel, sender, CAST(content AS BLOB) AS content, created_at, signature,
   EXISTS (SELECT 1 FROM attested WHERE message_id = messages.id) AS attested`;
 
 const APPEND = `INSERT INTO messages (channel, sender, content, created_at, signature)
