@@ -64,6 +64,7 @@ async function verified(
       currentDate: new Date(now * 1_000),
     });
     const { exp = 0, iat = 0 } = payload;
+    if (exp <= now) throw refused("it has expired");
     if (exp - now > TOKEN_SECONDS + TOLERANCE_SECONDS) throw refused("it is good for more than an hour");
     if (iat - now > TOLERANCE_SECONDS) throw refused("its iat is not right");
     return { exp };

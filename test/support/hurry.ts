@@ -13,7 +13,7 @@ Object.assign(http, {
   createServer(options: Readonly<Record<string, unknown>>, handle: http.RequestListener) {
     const hurried = Object.entries(options).map(([name, value]) => {
       const time = typeof value === "number" && /Timeout$|Interval$/.test(name);
-      return [name, time ? value / SPEED : value];
+      return [name, time ? Math.ceil(value / SPEED) : value];
     });
     return createServer(Object.fromEntries(hurried), handle);
   },

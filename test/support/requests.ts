@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 
 export interface Reply {
   readonly status: number;
@@ -12,6 +12,14 @@ export interface Question {
   readonly headers?: Readonly<Record<string, string>>;
   /** Shown as Authorization: Bearer. */
   readonly bearer?: string | undefined;
+  /** Connections to use again, where it isn't one of its own. */
+  readonly agent?: Agent;
+}
+
+/** Connections that many questions go over. */
+export function connections(): Agent & Disposable {
+  const agent = new Agent({ keepAlive: true });
+  return Object.assign(agent, { [Symbol.dispose]: () => agent.destroy() });
 }
 
 /** Asks `"POST /send"` of a server, on a connection of its own, with exactly the headers named. */
@@ -22,7 +30,8 @@ export async function ask(url: string, what: string, question: Question = {}): P
 }
 
 /** The answer as it begins, for streams. */
-export function opened(url: string, what: string, { body, headers, bearer }: Question = {}): Promise<IncomingMessage> {
+export function opened(url: string, what: string, question: Question = {}): Promise<IncomingMessage> {
+  const { body, headers, bearer, agent = false } = question;
   const [method, path] = what.split(" ");
   const text = body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -30,7 +39,7 @@ export function opened(url: string, what: string, { body, headers, bearer }: Que
       new URL(path ?? "/", url),
       {
         method,
-        agent: false,
+        agent,
         headers: {
           ...(text === undefined
             ? {}
