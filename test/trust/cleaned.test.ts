@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { copyFileSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { suite, test } from "node:test";
 import { registered, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
-import { type Bus, openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { type Bus, eventually, openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
 
 const said = { channel: "builds", content: "main is green" };
 
@@ -66,8 +66,30 @@ suite("a database that was in secure mode and is gone", { concurrency: 3 }, () =
       );
       assert.equal(status, 500);
     }
+    const health = await server.ask("GET /health");
+    assert.match(String(health.json.error), /was removed or replaced/);
     copyFileSync(new URL("../../package.json", import.meta.url), bus.database);
     assert.equal((await send()).status, 500);
+  });
+});
+
+suite("who waits on a database that is removed", { concurrency: 3 }, () => {
+  test("is told, and doesn't wait for what can't come any more", async () => {
+    using bus = openBus();
+    await succeeded(bus.run("channels"));
+    const waiters = [bus.start("read", "c", "me", "--wait", "--timeout", "20"), bus.start("follow", "c", "other")];
+    await eventually(() => existsSync(bus.file("bus.db-bells")), "somebody waits");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    for (const name of ["bus.db", "bus.db-wal", "bus.db-shm"]) rmSync(bus.file(name), { force: true });
+    await succeeded(bus.run("send", "c", "sender", "to the new one"));
+    for (const waiter of waiters) {
+      const { code, stdout, stderr } = await waiter.ended;
+      assert.match(
+        stderr,
+        /^Error: The database \S+ was removed or replaced while it was in use: start again to use it\n$/,
+      );
+      assert.deepEqual([code, stdout], [1, ""]);
+    }
   });
 });
 
