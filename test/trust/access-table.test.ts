@@ -59,7 +59,7 @@ interface Place {
 const PLACES: readonly Place[] = (["open", "secure", "required"] as const).flatMap((mode) =>
   [false, true].flatMap((hasKey) => [
     { mode, hasKey, insecure: false },
-    ...(mode === "open" ? [{ mode, hasKey, insecure: true }] : []),
+    ...(mode === "open" && !hasKey ? [{ mode, hasKey, insecure: true }] : []),
   ]),
 );
 
