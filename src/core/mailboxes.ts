@@ -14,7 +14,7 @@ export interface Emptying {
 /** What waits in a mailbox, handed out: it is consumed once `arrived` says so, and offered again where nothing does. */
 export async function take(bus: Bus, { mailbox, limit }: Emptying): Promise<readonly Message[]> {
   const taking = { limit, now: bus.now(), lease: LEASE_SECONDS };
-  return (await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking)).map(asRead);
+  return await asRead(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking));
 }
 
 /** The same, as soon as there is something; nothing when the time is up. */

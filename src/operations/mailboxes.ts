@@ -139,7 +139,11 @@ export const showInbox = operation({
     const { messages } = bus.store;
     const options = { limit: BATCH_MESSAGES, others: false };
     const unread = await messages.unread(mailboxOf(mailbox), mailbox, options);
-    return { ok: true, unread: await messages.pending(mailboxOf(mailbox), mailbox), messages: unread.map(asRead) };
+    return {
+      ok: true,
+      unread: await messages.pending(mailboxOf(mailbox), mailbox),
+      messages: await asRead(bus, unread),
+    };
   },
   show: ({ unread, messages }) => [`${unread} unread`, ...messages.map(mailLine)].join("\n"),
 });

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { createPublicKey } from "node:crypto";
 import { suite, test } from "node:test";
 import { readPrivateKey } from "../../src/core/keys.ts";
-import { messageBytes, sign } from "../../src/core/signature.ts";
+import { messageBytesV1, sign } from "../../src/core/signature.ts";
 import { messagesOf, secureBus, succeeded, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
 import { environmentOf } from "../support/program.ts";
 
@@ -115,7 +115,7 @@ for (const signer of signers) {
       const key = readPrivateKey(Buffer.from(textIn(bus.file("herald.key"))));
       for (const content of contents) {
         const bytes = Buffer.from(`c\nherald\n${content}`);
-        const signature = Buffer.from(sign(messageBytes({ channel: "c", sender: "herald", content }), key), "base64");
+        const signature = Buffer.from(sign(messageBytesV1({ channel: "c", sender: "herald", content }), key), "base64");
         assert.ok(signer.verify(bytes, signature, bus.file("herald.pub"), bus));
         assert.equal(signer.verify(Buffer.from("else"), signature, bus.file("herald.pub"), bus), false);
       }

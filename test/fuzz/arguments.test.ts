@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createBus } from "../../src/core/bus.ts";
+import { THIS_PROCESS } from "../../src/core/caller.ts";
 import { isIpcError } from "../../src/core/errors.ts";
 import { operations } from "../../src/operations/index.ts";
 import { isStream } from "../../src/operations/operation.ts";
 import { perform } from "../../src/operations/perform.ts";
-import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { optionsOf, parseArguments } from "../../src/surfaces/cli/arguments.ts";
 import { helpOf } from "../../src/surfaces/cli/help.ts";
-import { createFileBells } from "../../src/wakeup/files.ts";
 import { temporaryBus } from "../support/bus.ts";
+import { openedBus } from "../support/opened.ts";
 import { start } from "../support/program.ts";
 import { type Chance, createChance } from "./random.ts";
 
@@ -35,12 +34,6 @@ function words(chance: Chance): string[] {
   });
 }
 
-async function openBus(path: string) {
-  const store = await openSqlite({ path, durability: "normal" });
-  const wakeup = createFileBells({ folder: `${path}-bells`, changedChannels: store.changedChannels });
-  return createBus({ store, wakeup, card: { name: "", description: "", url: "" }, now: () => Date.now() / 1_000 });
-}
-
 /** What fails must be a sentence for the user. */
 async function expectSentence(said: string, act: () => Promise<void>): Promise<boolean> {
   try {
@@ -58,8 +51,8 @@ test(`${LISTS} argument lists and ${INPUTS} inputs are done or refused in a sent
   const chance = createChance();
   t.diagnostic(`FUZZ_SEED=${chance.seed}`);
   using folder = temporaryBus();
-  await using bus = await openBus(folder.file("bus.db"));
-  const context = { caller: { from: "process", proof: "none" }, signal: AbortSignal.abort() } as const;
+  await using bus = await openedBus({ path: folder.file("bus.db"), durability: "normal" });
+  const context = { caller: THIS_PROCESS, signal: AbortSignal.abort() };
   let done = 0;
 
   for (let count = 0; count < LISTS + INPUTS; count++) {

@@ -1,18 +1,13 @@
 // Reads a channel as an event source does: waits, prints what came, and only then says that it has it. Prints `got ID
 // CONTENT` for each message and `has ID` once the bus has answered that it knows.
 import { writeSync } from "node:fs";
-import { createBus } from "../../src/core/bus.ts";
 import { acknowledge, read } from "../../src/core/messages.ts";
 import { drivers } from "../../src/storage/sqlite/driver.ts";
-import { openSqlite } from "../../src/storage/sqlite/open.ts";
-import { createFileBells } from "../../src/wakeup/files.ts";
+import { openedBus } from "../support/opened.ts";
 
 const [path = "", channel = "", agent = "", library = ""] = process.argv.slice(2);
 const driver = drivers.find((known) => known === library);
-const store = await openSqlite({ path, ...(driver === undefined ? {} : { driver }) });
-const wakeup = createFileBells({ folder: `${path}-bells`, changedChannels: store.changedChannels });
-const card = { name: "", description: "", url: "" };
-await using bus = createBus({ store, wakeup, card, now: () => Date.now() / 1_000 });
+await using bus = await openedBus({ path, ...(driver === undefined ? {} : { driver }) });
 
 const stopping = new AbortController();
 process.stdin.on("end", () => stopping.abort());

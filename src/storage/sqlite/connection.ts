@@ -95,6 +95,7 @@ export function connect(driver: Driver, path: string): Connection {
     statement,
     read: async (step) => {
       try {
+        checkFile();
         return await whileBusy(step);
       } catch (error) {
         throw inWords(error, path);
