@@ -21,7 +21,7 @@ export interface Asked {
 export async function admit(bus: Bus, access: Access, asked: Asked, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
-  else if (caller.from === "beyond" && !caller.admitted) throw beyond();
+  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted)) throw beyond();
 }
 
 function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }: Caller): void {

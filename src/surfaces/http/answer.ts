@@ -11,7 +11,11 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   internal: 500,
 };
 
-const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = { unauthenticated: 401, too_large: 413 };
+const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
+  unauthenticated: 401,
+  too_large: 413,
+  busy: 503,
+};
 
 const KEEP_ALIVE_MS = 15_000;
 
@@ -35,7 +39,7 @@ export function answerError(response: ServerResponse, error: unknown): number {
   const { code, message, reason } = publicError(error);
   const status = statusOf(code, reason);
   if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
-  if (status === 413) response.setHeader("Connection", "close");
+  if (status === 413 || status === 503) response.setHeader("Connection", "close");
   answerJson(response, status, { ok: false, error: message, code, reason });
   return status;
 }

@@ -180,7 +180,8 @@ function failureOf(answer: unknown, status: number): IpcError {
   const code = errorCodes.find((known) => known === said.code) ?? "internal";
   const sentence = typeof said.error === "string" ? said.error : `The server answered with status ${status}`;
   const reason = reasons.find((known) => known === said.reason);
-  return new IpcError(code, status === 401 ? `${sentence}: set IPC_API_KEY to the server's key` : sentence, reason);
+  const hint = sentence === "unauthorized" ? ": set IPC_API_KEY to the server's key" : "";
+  return new IpcError(code, sentence + hint, reason);
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -26,20 +26,33 @@ async function readJson(request: IncomingMessage): Promise<object> {
   throw invalid("the body must be a JSON object");
 }
 
+/** So much of any body is always taken; the rest of all that are on their way at once holds no more than this. */
+const SMALL_BYTES = 64 * 1024;
+const MOST_HELD = 128 * 1024 * 1024;
+
+let held = 0;
+
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (isTooLarge(request)) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
+  let large = 0;
   try {
     for await (const chunk of request) {
       const bytes: Buffer = chunk;
       length += bytes.length;
       if (length > BODY_BYTES) throw tooLarge();
+      const more = Math.max(0, length - SMALL_BYTES) - large;
+      large += more;
+      held += more;
+      if (held > MOST_HELD) throw tooMany();
       chunks.push(bytes);
     }
   } catch (error) {
     if (error instanceof IpcError) throw error;
     throw invalid("the body ended too early");
+  } finally {
+    held -= large;
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
@@ -89,6 +102,10 @@ function decodeText(text: string): string {
   } catch {
     throw invalid("the address is not well encoded: use %XX of UTF-8");
   }
+}
+
+function tooMany(): IpcError {
+  return new IpcError("internal", "too many large requests are on their way: try again in a moment", "busy");
 }
 
 function tooLarge(): IpcError {

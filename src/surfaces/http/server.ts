@@ -32,6 +32,9 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** More than any bus has waiters, and fewer than would take all of a process's memory. */
+const MOST_CONNECTIONS = 15_000;
+
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
 
@@ -142,6 +145,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     void handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
     server.once("error", reject);
@@ -190,6 +194,8 @@ function answerHalfRequest(error: Error & { code?: string }, socket: Socket): vo
   const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    // Who goes on holding its own end would keep the connection.
+    () => socket.destroy(),
   );
 }
 
