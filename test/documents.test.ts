@@ -21,16 +21,23 @@ function textOf(...path: string[]): string {
   return readFileSync(join(repository, ...path), "utf8");
 }
 
-const verbs = ["serve", ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
+/** The verbs that start something instead of asking the bus. */
+const starters = [...textOf("src/main.ts").matchAll(/\bcommand\(\{\s*name: "([a-z-]+)"/g)].map(([, name = ""]) => name);
+
+const verbs = [...starters, ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
 
 async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   using folder = temporaryFolder();
-  const { stdout } = await run(["serve", "--help"], { IPC_DB_PATH: folder.file("bus.db") });
-  const ofServe = new Set(stdout.match(/--[a-z][a-z-]*/g));
+  const ofStarters = await Promise.all(
+    starters.map(async (name) => {
+      const { stdout } = await run([name, "--help"], { IPC_DB_PATH: folder.file("bus.db") });
+      return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
+    }),
+  );
   const ofOperations = operations.map(
     (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
   );
-  return new Map([["serve", ofServe], ...ofOperations]);
+  return new Map([...ofStarters, ...ofOperations]);
 }
 
 interface Shown {
@@ -42,8 +49,8 @@ interface Shown {
 function commandsIn(text: string): Shown[] {
   const plain = text.replace(/\\\n/g, " ").replace(/"[^"\n]*"|'[^'\n]*'/g, '""');
   const found = plain.matchAll(/(?:^|[\s/(])(?:el-ipc|ipc-server(?:\.sh|\.js)?) +([a-z][a-z-]*)((?: +[^\s;|&)]+)*)/gm);
-  return [...found].map(([, verb = "", rest = ""]) => ({
-    verb,
+  return [...found].map(([, first = "", rest = ""]) => ({
+    verb: verbs.find((verb) => verb === `${first} ${/^ +([a-z-]+)/.exec(rest)?.[1]}`) ?? first,
     options: rest.match(/(?<= )--[a-z][a-z0-9-]*/g) ?? [],
   }));
 }
@@ -70,7 +77,7 @@ suite("every command in the documents", () => {
 
   test("README's table of commands has every command and no other", () => {
     const rows = rowsOf(section(readme, "Commands")).filter(([first = ""]) => !first.startsWith("`--"));
-    const listed = rows.map(([first = ""]) => /^`([a-z-]+)/.exec(first)?.[1]);
+    const listed = rows.map(([first = ""]) => /^`([a-z-]+(?: [a-z-]+)?)/.exec(first)?.[1]);
     assert.deepEqual(listed.toSorted(), [...verbs, "help"].toSorted());
   });
 
@@ -95,15 +102,15 @@ suite("every command in the documents", () => {
 
 /** The options that are also words, so that nobody types them. */
 function wordsOf(verb: string): string[] {
-  if (verb === "serve") return ["--port"];
+  if (starters.includes(verb)) return ["--port"];
   return operations.find(({ name }) => name === verb)?.words.map((word) => `--${word}`) ?? [];
 }
 
 suite("README's endpoints", () => {
-  const rows = rowsOf(section(readme, "HTTP")).filter(([first = ""]) => /^`(GET|POST) /.test(first));
+  const rows = rowsOf(section(readme, "HTTP")).filter(([first = ""]) => /^`(GET|POST|DELETE) /.test(first));
 
   test("are those of the table", () => {
-    const shown = new Set([...readme.matchAll(/\b(?:GET|POST) \/[\w./-]*/g)].map(([path]) => path));
+    const shown = new Set([...readme.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
     const known = new Set([...operations.flatMap(({ http }) => http ?? []), "GET /metrics"]);
     assert.deepEqual(shown, known);
     assert.deepEqual(new Set(rows.map(([first = ""]) => first.replaceAll("`", ""))), known);
@@ -112,10 +119,11 @@ suite("README's endpoints", () => {
   test("take what the table says", () => {
     for (const [first = "", takes = ""] of rows) {
       const operation = operations.find(({ http }) => first === `\`${http}\``);
-      const fields: readonly string[] = takes.match(/\w+/g) ?? [];
+      const fields: readonly string[] = codeIn(takes).join(" ").match(/\w+/g) ?? [];
       for (const field of fields) assert.ok(operation?.input[field] !== undefined, `${first} takes ${field}`);
       const required = Object.entries(operation?.input ?? {}).filter(([, { optional }]) => !optional);
-      for (const [field] of required) assert.ok(fields.includes(field), `${first} needs ${field}`);
+      const inPath = [...first.matchAll(/:(\w+)/g)].map(([, field = ""]) => field);
+      for (const [field] of required) assert.ok([...fields, ...inPath].includes(field), `${first} needs ${field}`);
     }
   });
 });

@@ -79,6 +79,31 @@ test("README's first screen: one agent waits, another sends, the first wakes up"
   assert.match(stdout, /"Hello from Agent A"/);
 });
 
+test("README's sessions at work: one takes a command, one gives it, one waits for its signal", async () => {
+  using folder = temporaryFolder();
+  const { sh } = shellIn(folder.path);
+  assert.equal(
+    (await sh(blocksOf(section(readme, "Install")).find(({ language }) => language === "sh")?.text ?? "")).code,
+    0,
+  );
+  const shown = blocksOf(section(readme, "Sessions at work")).filter(({ language }) => language === "console");
+  const commands = shown.flatMap(({ text }) => [...text.matchAll(/^\$ (.*)$/gm)].map(([, command = ""]) => command));
+  const ids = new Map<string, string>();
+  const start = (words: string) => {
+    const command = commands.find((known) => known.includes(words)) ?? assert.fail(`README shows ${words}`);
+    return sh(command.replace(/\b(?:bac|orc|cmd)-[0-9a-f]+\b/g, (id) => ids.get(id) ?? assert.fail(id)));
+  };
+  const idIn = (text: string) => /\b(?:bac|orc|cmd)-[0-9a-f]+\b/.exec(text)?.[0] ?? assert.fail(text);
+
+  ids.set("bac-1a2b3c", idIn((await start("connect backend")).stdout));
+  ids.set("orc-9f8e7d", idIn((await start("connect orchestrator")).stdout));
+  const [takes, waits, asks] = [start("command wait"), start("signal wait"), start("ask backend")];
+  ids.set("cmd-1a2b3c4d5e6f", idIn((await takes).stdout));
+  assert.match((await start("command ack")).stdout, /^cmd-\w+ is acknowledged$/m);
+  assert.deepEqual([(await asks).stdout.trim(), (await asks).stderr], ['{"pid":4711}', ""]);
+  assert.match((await waits).stdout, /^\{"name":"start_server_done",.*"result":\{"pid":4711\}/);
+});
+
 test("E3 README states the runtime, which is all that identity features need", async () => {
   assert.match(section(readme, "Prerequisites"), /Node\.js 22\.14 or newer.*No package/s);
   const manifest = jsonOf("package.json");
