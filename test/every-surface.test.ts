@@ -101,9 +101,8 @@ function http({ url }: Server): Driver {
     health: (channel, agent) => answer(`GET /health?${query(channel, agent)}`),
     card: () => answer("GET /.well-known/agent-card.json"),
     async register({ name, publicKey, operator, operatorKey }) {
-      const public_key = textIn(publicKey);
-      const operator_signature = signed(operatorKey, `register\n${name}\n\n${public_key.trim()}`);
-      await answer("POST /register", { name, public_key: public_key.trim(), operator, operator_signature });
+      const operator_key = textIn(operatorKey);
+      await answer("POST /register", { name, public_key: textIn(publicKey), operator, operator_key });
     },
   };
 }

@@ -49,6 +49,7 @@ export const arrivedMessages = operation({
   examples: ["el-ipc mailbox settle reviewer 42,43"],
   access: "reader",
   http: "POST /mailboxes/:mailbox/settle",
+  idempotent: true,
   input: { mailbox, ids: ids("Their ids, separated by commas") },
   words: ["mailbox", "ids"],
   self: "mailbox",

@@ -60,6 +60,8 @@ export interface Definition<F extends Fields, A> {
   readonly signedBy?: keyof F & string;
   /** It answers with an async iterable. */
   readonly stream?: true;
+  /** Done twice it is as if done once. */
+  readonly idempotent?: true;
   /** It works on nothing stored, so no store is opened for it. */
   readonly detached?: true;
   /** It is no verb: another operation settles with it. */

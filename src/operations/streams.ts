@@ -1,3 +1,5 @@
+import { maySee } from "../core/access.ts";
+import type { Identity } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
 import { send } from "../core/messages.ts";
@@ -84,16 +86,20 @@ export const watchEvents = operation({
   stream: true,
   input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
   words: [],
-  run: (bus, { since }, { signal }) => {
+  run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : cursorOf(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
-    return publicEvents(events(bus, cursor, signal));
+    return publicEvents(events(bus, cursor, signal), caller.identity);
   },
   show: (event) => JSON.stringify(event),
 });
 
-async function* publicEvents(told: AsyncIterable<BusEvent>) {
-  for await (const { id, at, happening } of told) yield { id, ts: at, ...publicHappening(happening, at) };
+/** What is said where the watcher may not look is left out. */
+async function* publicEvents(told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
+  for await (const { id, at, happening } of told) {
+    if (happening.kind === "message" && !maySee(happening.message.channel, watcher)) continue;
+    yield { id, ts: at, ...publicHappening(happening, at) };
+  }
 }
 
 function publicHappening(happening: Happening, now: number) {

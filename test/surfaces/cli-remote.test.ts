@@ -5,12 +5,6 @@ import { contentsOf, secureBus, type TemporaryBus, temporaryBus, textIn } from "
 import { ask, standIn, standInSocket } from "../support/http.ts";
 import { listening, type Server, until } from "../support/program.ts";
 
-const UNACKNOWLEDGED = "an acknowledgement that meets no server ends the stream with an error";
-
-const ENDLESS = "it asks again for ever, in silence";
-
-const KILLED = "a connection that breaks before its first answer counts as one that never was";
-
 /** Somebody on another machine: no database there, only an address. */
 function remoteTo(bus: TemporaryBus, server: { readonly url: string }): TemporaryBus {
   return bus.with({ IPC_URL: server.url, IPC_DB_PATH: "/nonexistent/bus.db" });
@@ -161,7 +155,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(JSON.parse(stdout)), ["after the restart"]);
   });
 
-  test("read --wait goes on over a server that was killed", { todo: KILLED }, async () => {
+  test("read --wait goes on over a server that was killed", async () => {
     using bus = temporaryBus();
     await using first = await bus.serve();
     const waiter = remoteTo(bus, first).start(["read", "c", "me", "--wait"]);
@@ -203,9 +197,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.equal(second.child.exitCode, null);
   });
 
-  test("follow goes on when the server is away just as a message is acknowledged", {
-    todo: UNACKNOWLEDGED,
-  }, async () => {
+  test("follow goes on when the server is away just as a message is acknowledged", async () => {
     using bus = temporaryBus();
     let acknowledged = 0;
     using server = await standIn((request, response) => {
@@ -285,7 +277,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     }
   });
 
-  test("follow says so when what answers is no el-ipc server", { todo: ENDLESS }, async () => {
+  test("follow says so when what answers is no el-ipc server", async () => {
     using bus = temporaryBus();
     using page = await standIn((_, response) => response.end("<html>hello</html>"));
     await using follower = bus.start(["follow", "a", "b", "--url", page.url]);

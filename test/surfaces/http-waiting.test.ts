@@ -6,8 +6,6 @@ import { ask, wire } from "../support/http.ts";
 import { original } from "../support/original.ts";
 import { listening, type Server, until } from "../support/program.ts";
 
-const PIPELINING = "an answer on its way isn't waited for by the next request";
-
 const quickClock = ["--import", new URL("../support/quick-clock.ts", import.meta.url).href];
 
 async function openRequests({ url }: Server): Promise<number> {
@@ -182,7 +180,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     assert.deepEqual(health.json, { status: "ok", pending: 12, secure_mode: false });
   });
 
-  test("two requests of one agent on one connection get no message twice", { todo: PIPELINING }, async () => {
+  test("two requests of one agent on one connection get no message twice", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const content of ["1", "2", "3"]) await send(server, content);

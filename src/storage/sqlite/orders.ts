@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { NewOrder, Order, OrderStatus, OrderStore } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
@@ -104,7 +103,7 @@ export function createOrderStore({ statement, read, write }: Connection): OrderS
         const order = find(id);
         if (order === undefined) return "missing";
         if (order.status === "acked" || order.status === "failed") {
-          return order.status === status && isDeepStrictEqual(order.result, plain(result)) ? "same" : "different";
+          return order.status === status && canonical(order.result) === canonical(result) ? "same" : "different";
         }
         statement(END).run(status, JSON.stringify(result ?? null), at, id);
         if (response !== undefined) add(response);
@@ -117,9 +116,13 @@ export function createOrderStore({ statement, read, write }: Connection): OrderS
   };
 }
 
-/** As it comes back from the database. */
-function plain(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value ?? null));
+/** JSON that is the same for values that are, in whatever order their keys came. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, (_, part) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 }
 
 const STATUSES: readonly OrderStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { conflict, invalid, isIpcError, publicError, type Reason } from "../../core/errors.ts";
+import { conflict, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
@@ -100,17 +100,23 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   let input = withTexts(operation, given);
   const url = given.url ?? shell.url;
   const keyFile = given.key ?? shell.keyFile;
+  if (operation.sign) await helpfully(operation, false, async () => parseInput(operation.input, input));
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
   let signer: Signer | undefined;
   const asker = operation.signedBy ?? operation.self;
-  const token = async () => shell.token ?? (await tokenFor(asker === undefined ? shell.self : input[asker], signer));
+  // Who acts may name a session instead of itself; the key is the agent's.
+  const reader = () => (operation.access === "actor" ? shell.self : undefined) ?? (asker ? input[asker] : shell.self);
+  const token = async () => shell.token ?? (await tokenFor(reader(), signer));
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
   signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
-  const answer = await asked(door, operation, input, signal);
+  const unnamed = signer !== undefined && reader() === undefined;
+  // Whoever prints an answer settles it; a server must not do so before.
+  const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
+  const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
     if (signal.aborted) return false;
@@ -151,13 +157,16 @@ async function deliver(
   if (failure !== undefined && !signal.aborted) throw conflict(failure);
 }
 
-async function asked(door: Door, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {
+/** Adds what a person at a command line can do about an error. */
+async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => Promise<T>): Promise<T> {
   try {
-    // Whoever prints an answer settles it; a server must not do so before.
-    return await door(operation, "ack" in operation.input ? { ...input, ack: "manual" } : input, signal);
+    return await act();
   } catch (error) {
-    if (isIpcError(error) && error.message.endsWith(" required"))
-      throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
+    if (!isIpcError(error)) throw error;
+    if (error.message.endsWith(" required")) throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
+    if (unnamed && error.reason === "unauthenticated") {
+      throw unauthorized(`${error.message}; set IPC_AGENT to the agent whose key this is`);
+    }
     throw error;
   }
 }
@@ -221,7 +230,6 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
 
 const HINTS: Readonly<Partial<Record<Reason, string>>> = {
   unsigned_message: ": give --key <private-key-file>, or set IPC_KEY",
-  unauthenticated: "; or give --key FILE, with IPC_AGENT where the command doesn't name who asks",
 };
 
 function report(error: unknown, debug: boolean): void {

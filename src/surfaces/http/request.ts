@@ -16,14 +16,15 @@ export async function inputOf(request: IncomingMessage, found: Found, query: str
 }
 
 async function everything(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
-  const { operation } = found.route;
-  const texts = { ...parseQuery(query), ...decoded(found.parameters) };
-  const typed = fromText(operation.input, texts);
-  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)) };
-  if (found.route.method !== "GET") return { ...(await readObject(request)), ...typed };
+  const { operation, method } = found.route;
+  const asked = parseQuery(query);
   const resume = request.headers["last-event-id"];
-  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) texts.since = resume;
-  return fromText(operation.input, texts);
+  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) asked.since = resume;
+  const named = fromText(operation.input, decoded(found.parameters));
+  const typed = fromText(operation.input, asked);
+  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)), ...named };
+  const body = method === "POST" ? await readObject(request) : {};
+  return { ...typed, ...body, ...named };
 }
 
 export function isTooLarge(request: IncomingMessage): boolean {
@@ -54,7 +55,7 @@ async function readBody(request: IncomingMessage): Promise<Buffer> {
   let length = 0;
   let large = 0;
   try {
-    for await (const chunk of request) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       const bytes: Buffer = chunk;
       length += bytes.length;
       if (length > BODY_BYTES) throw tooLarge();

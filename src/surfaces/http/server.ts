@@ -45,6 +45,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const open = new Set<AbortController>();
   const settling = new Map<string, Promise<unknown>>();
   const metrics = createMetrics(() => open.size);
+  const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -55,6 +56,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     let route: Route | undefined;
     response.setHeader("Server", product);
     if (closing) response.setHeader("Connection", "close");
+    const before = answering.get(request.socket);
+    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -64,6 +67,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
+      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
+      await before;
       const caller = await callerOf(request, door);
       response.once(
         "close",
