@@ -27,7 +27,7 @@ export function httpDoor(server: Server): Door {
     const asked: Asked = { base, server, reached, operation, input: Object(input), signal };
     if (operation.stream) return streamed(asked);
     if (operation.waits?.(asked.input)) return waited(asked);
-    return mayRepeat(asked) ? repeated(asked) : once(asked);
+    return reached.once && mayRepeat(asked) ? repeated(asked) : once(asked);
   };
 }
 

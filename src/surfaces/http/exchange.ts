@@ -14,6 +14,8 @@ export interface Server {
 /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
 export interface Reached {
   once: boolean;
+  /** When it first took a connection and broke it. */
+  hungUpAt?: number;
 }
 
 export interface Asked {
@@ -25,12 +27,19 @@ export interface Asked {
   readonly signal: AbortSignal;
 }
 
-const HESITATION_MS = 500;
-
+/** A failure that may pass, where a server was. */
 class ConnectionError extends IpcError {}
 
+/** The connection was made, and broke: that may have been a server in the moment of its end. */
+class HangUp extends ConnectionError {}
+
+const PATIENCE_MS = 10_000;
+
+/** Whether to ask again. What has only ever hung up is given a while to answer once. */
 export function isPassing(error: unknown, { reached }: Asked): boolean {
-  return error instanceof ConnectionError && reached.once;
+  if (!(error instanceof ConnectionError)) return false;
+  if (error instanceof HangUp) reached.hungUpAt ??= elapsed();
+  return reached.once || (reached.hungUpAt !== undefined && elapsed() - reached.hungUpAt < PATIENCE_MS);
 }
 
 export async function request(asked: Asked): Promise<IncomingMessage> {
@@ -49,15 +58,10 @@ export async function request(asked: Asked): Promise<IncomingMessage> {
   const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing: ClientRequest = open(base, options, resolve);
-    const asking = elapsed();
     outgoing.on("response", () => {
       reached.once = true;
     });
-    outgoing.on("error", (cause) => {
-      // What took a request and thought about it was a server; what hangs up at once may be anything.
-      if (outgoing.socket?.bytesWritten && elapsed() - asking > HESITATION_MS) reached.once = true;
-      reject(unreachable(base, cause));
-    });
+    outgoing.on("error", (cause) => reject(unreachable(base, cause)));
     outgoing.end(body);
   });
   if (response.statusCode === 200 || (response.statusCode === 408 && operation.waits !== undefined)) return response;
@@ -141,8 +145,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function unreachable(base: URL, cause: Error): Error {
   if (isIpcError(cause)) return cause;
-  if ("code" in cause && String(cause.code).startsWith("HPE_")) return notOurs("HTTP", cause);
-  return new ConnectionError("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, {
-    cause,
-  });
+  const code = "code" in cause ? String(cause.code) : "";
+  const Failure = code.startsWith("HPE_") ? IpcError : code === "ECONNRESET" ? HangUp : ConnectionError;
+  return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
 }
