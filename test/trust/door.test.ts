@@ -191,7 +191,12 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     await using insecure = await wide.serve({}, "--host", "0.0.0.0", "--insecure");
     const wideOpen = `http://${address}:${insecure.port}`;
     assert.equal((await ask(wideOpen, "GET /channels")).status, 200);
-    assert.equal((await ask(wideOpen, "POST /reset", { body: {} })).status, 403);
+    assert.equal((await ask(wideOpen, "POST /reset", { body: {}, headers })).status, 403);
+    using secret = await secureBus();
+    await using secure = await secret.serve({}, "--host", "0.0.0.0");
+    const asked = await ask(`http://${address}:${secure.port}`, "GET /channels", { headers });
+    assert.equal(asked.status, 401);
+    assert.equal((await secure.ask("GET /channels")).status, 200);
   });
 
   test("defect S1, S4: a server of an open bus listens on this machine alone, unless it has a key or is told to", async () => {
