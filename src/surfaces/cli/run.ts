@@ -102,8 +102,7 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const keyFile = given.key ?? shell.keyFile;
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
   let signer: Signer | undefined;
-  const token = async () =>
-    shell.token ?? (await tokenFor(operation.self ? input[operation.self] : shell.self, signer));
+  const token = async () => shell.token ?? (await tokenFor(askerIn(operation, input, shell.self), signer));
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
@@ -112,7 +111,10 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const answer = await asked(door, operation, input, signal);
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
-    if (signal.aborted) return false;
+    if (signal.aborted) {
+      await giveBack(door, operation, one, input);
+      return false;
+    }
     await deliver(door, operation, one, input, given, signal);
   }
   return !signal.aborted;
@@ -131,7 +133,12 @@ async function deliver(
   const progress = operation.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
-  showAnswer(operation, answer, input, given);
+  try {
+    showAnswer(operation, answer, input, given);
+  } catch (error) {
+    await giveBack(door, operation, answer, input);
+    throw error;
+  }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
   const own = operation.failure?.(answer, input);
@@ -144,6 +151,22 @@ async function deliver(
   if (settlement.shown) showAnswer(settlement.operation, settled, Object(settlement.input), given);
   const failure = settlement.operation.failure?.(settled, Object(settlement.input));
   if (failure !== undefined && !signal.aborted) throw conflict(failure);
+}
+
+/** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
+async function giveBack(
+  door: Door,
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const settlement = operation.undelivered?.(answer, input);
+  if (settlement === undefined) return;
+  try {
+    await door(settlement.operation, settlement.input, new AbortController().signal);
+  } catch {
+    // As above.
+  }
 }
 
 async function asked(door: Door, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {
@@ -165,6 +188,12 @@ function showAnswer(
 ): void {
   const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
   if (shown !== "") print(shown);
+}
+
+/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
+function askerIn(operation: Operation, input: Readonly<Record<string, unknown>>, self: string | undefined): unknown {
+  const named = operation.self === undefined ? undefined : input[operation.self];
+  return operation.access === "actor" ? (self ?? named) : operation.self === undefined ? self : named;
 }
 
 /** A token of whoever asks, for a bus that has operators to know them. */

@@ -3,6 +3,7 @@ import { isLoopback } from "../../core/access.ts";
 import { elapsed } from "../../core/clock.ts";
 import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../../core/limits.ts";
+import type { Field } from "../../operations/fields.ts";
 import type { Operation } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
 import { decodeEvents } from "../../wire/sse.ts";
@@ -23,7 +24,7 @@ export function httpDoor(server: Server): Door {
     }
     const asked: Asked = { base, server, operation, input: Object(input), signal };
     if (operation.stream) return streamed(asked);
-    return operation.nothing !== undefined && asked.input.wait === true ? waited(asked) : once(asked);
+    return operation.waits?.(asked.input) ? waited(asked) : once(asked);
   };
 }
 
@@ -55,7 +56,7 @@ async function waited(asked: Asked): Promise<unknown> {
       const nothing = answer === null || asked.operation.nothing?.(answer, asked.input);
       if (!nothing || elapsed() >= end || asked.signal.aborted) return answer;
     } catch (error) {
-      if (asked.signal.aborted) return [];
+      if (asked.signal.aborted) return asked.operation.nothing === undefined ? null : [];
       if (!isPassing(error) || !pause.wasConnected() || elapsed() >= end) throw error;
       await pause.wait();
     }
@@ -143,7 +144,7 @@ async function request({ base, server, operation, input, signal }: Asked): Promi
 
 /** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
 async function credential(base: URL, server: Server, { access }: Operation): Promise<string | undefined> {
-  const token = access === "reader" || access === "keeper" ? await server.token() : undefined;
+  const token = access === "reader" || access === "actor" || access === "keeper" ? await server.token() : undefined;
   if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
   }
@@ -155,7 +156,7 @@ function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) 
   const told = Object.entries(input).filter(
     ([name, value]) => value !== undefined && !operation.input[name]?.callerOnly,
   );
-  const rest = new Map(told);
+  const rest = new Map(told.map(([name, value]) => [name, asOnWire(operation.input[name], value)]));
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
     const value = String(rest.get(name) ?? "");
     rest.delete(name);
@@ -168,6 +169,10 @@ function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) 
   if (operation.body !== undefined) rest.delete(operation.body);
   const pairs = [...rest].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`);
   return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body };
+}
+
+function asOnWire(field: Field | undefined, value: unknown): unknown {
+  return field?.httpMilliseconds && typeof value === "number" ? value * 1_000 : value;
 }
 
 async function textOf(response: IncomingMessage): Promise<string> {
