@@ -1,5 +1,5 @@
 import { BATCH_MESSAGES, CONTENT_BYTES } from "../core/limits.ts";
-import { identityFault, nameFault } from "../core/names.ts";
+import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
@@ -50,6 +50,11 @@ export function name(about: string, extras: Extras = {}): Field<string> {
   return { ...text(about, extras), check: checkText(nameFault) };
 }
 
+/** The name of a role or of an action. */
+export function word(about: string): Field<string> {
+  return { ...text(about), check: checkText(wordFault) };
+}
+
 export function identity(about: string): Field<string> {
   return { ...text(about), check: checkText(identityFault) };
 }
@@ -78,8 +83,18 @@ export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: 
   });
 }
 
-export function seconds(about: string): Field<number> {
-  return number(about, "must be a number of seconds, 0 or more", (value) => value >= 0 && value <= 1e9);
+export function seconds(about: string, least = 0): Field<number> {
+  const fault = `must be a number of seconds, ${least} or more`;
+  return number(about, fault, (value) => value >= least && value <= 1e9);
+}
+
+/** The same, but milliseconds over HTTP. */
+export function httpMilliseconds(field: Field<number>): Field<number> {
+  const check = (value: unknown): Checked<number> => {
+    const checked = field.check(value);
+    return "value" in checked ? checked : { fault: `${checked.fault} (over HTTP: of milliseconds)` };
+  };
+  return { ...field, check, about: `${field.about} (over HTTP: milliseconds)`, httpMilliseconds: true };
 }
 
 /** Any JSON value. */
@@ -93,7 +108,7 @@ export function json(about: string, extras: Extras = {}): Field<unknown> {
 }
 
 /** How long a value is as JSON; undefined for one that JSON has no words for. */
-function jsonBytes(value: unknown): number | undefined {
+export function jsonBytes(value: unknown): number | undefined {
   try {
     const text: string | undefined = JSON.stringify(value);
     return text === undefined ? undefined : Buffer.byteLength(text);

@@ -19,6 +19,11 @@ function publicMessage({ id, channel, sender, content, timestamp }: StoredMessag
   return { id, channel, from: sender, data: asJson(content), ts: timestamp };
 }
 
+/** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
+function contentOf(data: unknown): string {
+  return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
+}
+
 function asJson(content: string): unknown {
   try {
     return JSON.parse(content);
@@ -38,9 +43,10 @@ export const sendToChannel = operation({
   words: ["channel", "data"],
   self: "from",
   run: async (bus, { channel, data, from }, { caller }) => {
-    const sender = await askerOf(bus, from, caller);
-    const content = typeof data === "string" ? data : JSON.stringify(data);
-    const { id } = await send(bus, { channel, sender, content, signature: undefined }, caller);
+    const asker = await askerOf(bus, from, caller);
+    // A session's id is nobody's name: what a token proves is sent in the name that it proves.
+    const sender = caller.identity?.agent ?? asker;
+    const { id } = await send(bus, { channel, sender, content: contentOf(data), signature: undefined }, caller);
     return { ok: true, id };
   },
   show: (answer) => JSON.stringify(answer),

@@ -104,9 +104,7 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
   let signer: Signer | undefined;
-  const asker = operation.signedBy ?? operation.self;
-  // Who acts may name a session instead of itself; the key is the agent's.
-  const reader = () => (operation.access === "actor" ? shell.self : undefined) ?? (asker ? input[asker] : shell.self);
+  const reader = () => askerIn(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
@@ -119,7 +117,10 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
-    if (signal.aborted) return false;
+    if (signal.aborted) {
+      await giveBack(door, operation, one, input);
+      return false;
+    }
     await deliver(door, operation, one, input, given, signal);
   }
   return !signal.aborted;
@@ -142,7 +143,12 @@ async function deliver(
   const progress = operation.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
-  showAnswer(operation, answer, input, given);
+  try {
+    showAnswer(operation, answer, input, given);
+  } catch (error) {
+    await giveBack(door, operation, answer, input);
+    throw error;
+  }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
   const own = operation.failure?.(answer, input);
@@ -155,6 +161,22 @@ async function deliver(
   if (settlement.shown) showAnswer(settlement.operation, settled, Object(settlement.input), given);
   const failure = settlement.operation.failure?.(settled, Object(settlement.input));
   if (failure !== undefined && !signal.aborted) throw conflict(failure);
+}
+
+/** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
+async function giveBack(
+  door: Door,
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const settlement = operation.undelivered?.(answer, input);
+  if (settlement === undefined) return;
+  try {
+    await door(settlement.operation, settlement.input, new AbortController().signal);
+  } catch {
+    // As above.
+  }
 }
 
 /** Adds what a person at a command line can do about an error. */
@@ -179,6 +201,13 @@ function showAnswer(
 ): void {
   const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
   if (shown !== "") print(shown);
+}
+
+/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
+function askerIn(operation: Operation, input: Readonly<Record<string, unknown>>, self: string | undefined): unknown {
+  const field = operation.signedBy ?? operation.self;
+  const named = field === undefined ? undefined : input[field];
+  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
 }
 
 /** A token of whoever asks, for a bus that has operators to know them. */

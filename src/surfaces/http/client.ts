@@ -72,7 +72,7 @@ async function waited(asked: Asked): Promise<unknown> {
       const nothing = answer === null || asked.operation.nothing?.(answer, asked.input);
       if (!nothing || elapsed() >= end || asked.signal.aborted) return answer;
     } catch (error) {
-      if (asked.signal.aborted) return null;
+      if (asked.signal.aborted) return asked.operation.nothing === undefined ? null : [];
       if (!isPassing(error, asked) || elapsed() >= end) throw error;
       await pause.wait();
     }

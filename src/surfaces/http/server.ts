@@ -92,8 +92,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     input: Readonly<Record<string, unknown>>,
     context: Context,
   ): Promise<void> => {
-    const turn = operation.turn?.(input) ?? "";
-    await settling.get(turn);
+    const turn = operation.turn?.(input);
+    if (turn !== undefined) await settling.get(turn);
     const result = await perform(operation, input, context);
     if (isStream(result)) return await answerEvents(response, result);
     if (!response.destroyed) answerResult(response, result);
@@ -101,6 +101,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
     if (settlement === undefined) return;
     const settled = perform(settlement.operation, settlement.input, context);
+    if (turn === undefined) return void (await settled);
     settling.set(turn, settled);
     try {
       await settled;
