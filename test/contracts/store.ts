@@ -254,10 +254,11 @@ function checkWatermarks(check: Check): void {
     await fill(store, "b", "me", "elsewhere");
     const [yours = 0] = await fill(store, "a", "you", "yours");
     await fill(store, "a", "me", "mine again");
+    await fill(store, "a", "they", "theirs");
     await store.messages.skipOwn("a", "me");
     const stands = await store.messages.watermark("a", "me");
     assert.ok(stands >= second && stands < yours);
-    assert.deepEqual(await contents(store.messages.unread("a", "me", all)), ["yours", "mine again"]);
+    assert.deepEqual(await contents(store.messages.unread("a", "me", all)), ["yours", "mine again", "theirs"]);
     await store.messages.skipOwn("a", "me");
     assert.equal(await store.messages.watermark("a", "me"), stands);
   });
