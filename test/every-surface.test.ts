@@ -109,9 +109,8 @@ function http({ url }: Server): Driver {
     health: (channel, agent) => answer(`GET /health?${query(channel, agent)}`),
     card: () => answer("GET /.well-known/agent-card.json"),
     async register({ name, publicKey, operator, operatorKey }) {
-      const public_key = textIn(publicKey);
-      const operator_signature = signed(operatorKey, `register\n${name}\n\n${public_key.trim()}`);
-      await answer("POST /register", { name, public_key: public_key.trim(), operator, operator_signature });
+      const [public_key, operator_key] = [textIn(publicKey), textIn(operatorKey)];
+      await answer("POST /register", { name, public_key, operator, operator_key });
     },
   };
 }
