@@ -16,7 +16,7 @@ import {
 export interface TemporaryBus extends Disposable {
   readonly environment: Environment;
   file(name: string): string;
-  /** Writes a file of the bus's folder; answers with its path. */
+  /** Writes a file of the bus's folder, for its owner alone as a key must be; answers with its path. */
   place(name: string, content: string | Uint8Array): string;
   run(...words: string[]): Promise<Result>;
   /** What it prints, as a value; throws where it fails. */
@@ -33,7 +33,7 @@ export function temporaryBus(): TemporaryBus {
     environment,
     file: folder.file,
     place(name, content) {
-      writeFileSync(folder.file(name), content);
+      writeFileSync(folder.file(name), content, { mode: 0o600 });
       return folder.file(name);
     },
     run: (...words) => run(words, environment),
