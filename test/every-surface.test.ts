@@ -2,7 +2,15 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
 import { suite, test } from "node:test";
-import { contentsOf, type Message, messagesOf, type TemporaryBus, temporaryBus, textIn } from "./support/bus.ts";
+import {
+  contentsOf,
+  type Message,
+  messagesOf,
+  placeKeys,
+  type TemporaryBus,
+  temporaryBus,
+  textIn,
+} from "./support/bus.ts";
 import { ask } from "./support/http.ts";
 import { type Server, until } from "./support/program.ts";
 
@@ -101,8 +109,8 @@ function http({ url }: Server): Driver {
     health: (channel, agent) => answer(`GET /health?${query(channel, agent)}`),
     card: () => answer("GET /.well-known/agent-card.json"),
     async register({ name, publicKey, operator, operatorKey }) {
-      const operator_key = textIn(operatorKey);
-      await answer("POST /register", { name, public_key: textIn(publicKey), operator, operator_key });
+      const [public_key, operator_key] = [textIn(publicKey), textIn(operatorKey)];
+      await answer("POST /register", { name, public_key, operator, operator_key });
     },
   };
 }
@@ -188,8 +196,7 @@ async function secureMode(bus: TemporaryBus, driver: Driver): Promise<void> {
   const message = { channel: "ops", sender: "herald", content: "signed ü" };
   await driver.send({ ...message, content: "before" });
   bus.place("ops.key", (await bus.run("seed", "ops")).stdout);
-  await bus.run("keygen", "--out", bus.file("herald"));
-  await bus.run("keygen", "--out", bus.file("mallory"));
+  for (const name of ["herald", "mallory"]) placeKeys(bus, name);
   const key = bus.file("herald.key");
 
   await assert.rejects(driver.send(message), { message: "signature required (secure mode active)" });

@@ -149,8 +149,8 @@ suite("the package", () => {
 /** Of the machine on which something was made; that of an example is called `you` or so. */
 const PATHS_OF_A_MACHINE = new RegExp(
   [
-    "/root/",
-    "/work/",
+    `/${"root"}/`,
+    `/${"work"}/`,
     "/home/(?!you\\b|user\\b|me\\b|linuxbrew\\b|<)[a-z]+",
     "/Users/(?!you\\b|user\\b|me\\b|<)[A-Za-z]+",
   ]

@@ -238,8 +238,9 @@ suite("signing", () => {
   });
 
   test("E20 tweetnacl accepts what we sign, and we what tweetnacl signs, in a hundred random cases each", () => {
+    let theirs = nacl.sign.keyPair();
     for (let n = 0; n < 100; n++) {
-      const theirs = nacl.sign.keyPair();
+      if (n % 5 === 0) theirs = nacl.sign.keyPair();
       const ours = readPrivateKey(theirs.secretKey);
       const pem = publicPem(publicHalf(ours));
       assert.deepEqual(rawBytes(publicHalf(ours)), Buffer.from(theirs.publicKey));

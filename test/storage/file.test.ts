@@ -68,6 +68,19 @@ for (const driver of drivers) {
     }
   });
 
+  test(`opening a database that is up to date doesn't wait for who writes to it (${driver})`, async () => {
+    using folder = temporaryFolder();
+    const path = folder.file("bus.db");
+    const writer = await openFile({ path, driver });
+    writer.exec("BEGIN IMMEDIATE");
+    const started = performance.now();
+    await using store = await openSqlite({ path, driver });
+    assert.deepEqual(await store.messages.channels(), []);
+    assert.ok(performance.now() - started < 1_000);
+    writer.exec("COMMIT");
+    writer.close();
+  });
+
   test(`opening a database that is up to date writes nothing (${driver})`, async () => {
     using folder = temporaryFolder();
     const path = folder.file("bus.db");

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { createKeyPair } from "../../src/core/keys.ts";
 import {
   type Environment,
   type Program,
@@ -53,12 +54,19 @@ export function temporaryBus(): TemporaryBus {
 export async function secureBus(...agents: string[]): Promise<TemporaryBus> {
   const bus = temporaryBus();
   bus.place("ops.key", (await succeeded(bus.run("seed", "ops"))).stdout);
-  await Promise.all(agents.map((name) => succeeded(bus.run("keygen", "--out", bus.file(name)))));
+  for (const name of agents) placeKeys(bus, name);
   const signed = ["--as", "ops", "--key", bus.file("ops.key")];
   for (const name of agents) {
     await succeeded(bus.run("register", name, "--pubkey", bus.file(`${name}.pub`), ...signed));
   }
   return bus;
+}
+
+/** NAME.key and NAME.pub, as `keygen --out` makes them but without a process. */
+export function placeKeys(bus: TemporaryBus, name: string): void {
+  const { privateKey, publicKey } = createKeyPair();
+  bus.place(`${name}.key`, privateKey);
+  bus.place(`${name}.pub`, publicKey);
 }
 
 export async function succeeded(result: Promise<Result>): Promise<Result> {

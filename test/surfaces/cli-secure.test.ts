@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { createPrivateKey, createPublicKey, verify } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { suite, test } from "node:test";
-import { messagesOf, secureBus, succeeded, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
+import {
+  messagesOf,
+  placeKeys,
+  secureBus,
+  succeeded,
+  type TemporaryBus,
+  temporaryBus,
+  textIn,
+} from "../support/bus.ts";
 
 const PRIVATE = /^-----BEGIN PRIVATE KEY-----\n[A-Za-z0-9+/]{64}\n-----END PRIVATE KEY-----\n$/;
 const PUBLIC = /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{60}\n-----END PUBLIC KEY-----\n$/;
@@ -95,7 +103,7 @@ suite("secure mode", { concurrency: 6 }, () => {
 
   test("E15 E16 E52 register stores an agent under its operator's signature, with any identity or none", async () => {
     using bus = await secureBus();
-    await succeeded(bus.run("keygen", "--out", bus.file("k")));
+    placeKeys(bus, "k");
     const signed = ["--pubkey", bus.file("k.pub"), "--as", "ops", "--key", bus.file("ops.key")];
     const registered = await bus.run("register", "herald", ...signed, "--identity", "9f0c72-uuid, or någon annan");
     assert.deepEqual(registered, {
@@ -179,7 +187,6 @@ suite("secure mode", { concurrency: 6 }, () => {
   test("E20 the signature is Ed25519 over channel, sender and content, a line each, in base64", async () => {
     using bus = await secureBus("herald");
     const content = "line one\nline two: ü 🎉";
-    await succeeded(bus.run("keygen", "--out", bus.file("mine")));
     const { sign } = await import("node:crypto");
     const bytes = Buffer.from(`room\nherald\n${content}`);
     const signature = sign(null, bytes, createPrivateKey(textIn(bus.file("herald.key")))).toString("base64");
@@ -230,7 +237,7 @@ suite("secure mode", { concurrency: 6 }, () => {
       bus.place(`${operator}.key`, (await succeeded(bus.run("seed", operator))).stdout);
     }
     await refuses(bus, ["seed", "ops-team-1"], /Agent 'ops-team-1' already exists/);
-    await succeeded(bus.run("keygen", "--out", bus.file("k")));
+    placeKeys(bus, "k");
     const by = (operator: string) => [
       "--pubkey",
       bus.file("k.pub"),
@@ -248,7 +255,7 @@ suite("secure mode", { concurrency: 6 }, () => {
 
   test("an open bus takes signed messages too, and marks them", async () => {
     using bus = temporaryBus();
-    await succeeded(bus.run("keygen", "--out", bus.file("k")));
+    placeKeys(bus, "k");
     const sent = await bus.answer("send", "room", "a", "x", "--key", bus.file("k.key"));
     assert.deepEqual(sent, { ok: true, id: 1, channel: "room", signed: true });
     assert.equal(messagesOf(await bus.answer("read", "room", "b"))[0]?.signed, true);

@@ -134,7 +134,7 @@ suite("what is typed", { concurrency: 6 }, () => {
       await refuses(bus, ["send", ...words], required);
     }
     await refuses(bus, ["seed"], /^Error: name required\nUsage: el-ipc seed <name> \[options\]\n$/);
-    await refuses(bus, ["register", "x"], /required\nUsage: el-ipc register <name> --pubkey FILE --as OPERATOR /);
+    await refuses(bus, ["register", "x"], /\nUsage: el-ipc register <name> --pubkey FILE --as OPERATOR /);
   });
 
   test("numbers and names that can't be are refused", async () => {

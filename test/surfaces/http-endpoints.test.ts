@@ -6,8 +6,8 @@ import { registrationBytes } from "../../src/core/signature.ts";
 import {
   contentsOf,
   messagesOf,
+  placeKeys,
   secureBus,
-  succeeded,
   type TemporaryBus,
   temporaryBus,
   textIn,
@@ -150,7 +150,7 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
   test("E31 POST /register registers an agent by its operator's key, or by its signature", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
-    await succeeded(bus.run("keygen", "--out", bus.file("k")));
+    placeKeys(bus, "k");
     const register = (body: unknown) => ask(server.url, "POST /register", { body });
     const public_key = textIn(bus.file("k.pub"));
     const operator_key = textIn(bus.file("ops.key"));
