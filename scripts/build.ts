@@ -49,6 +49,8 @@ const outputs = await Promise.all(
       define: { "import.meta.dirname": "__dirname" },
       // Node's own import() starts its whole ESM loader; require() doesn't.
       supported: { "dynamic-import": false },
+      // The same file comes out wherever node_modules really lies.
+      preserveSymlinks: true,
       plugins: [onDemand],
       banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });
