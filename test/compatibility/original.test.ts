@@ -126,7 +126,7 @@ suite("the Python original on the same database", { skip, concurrency: 4 }, () =
     await bus.run("keygen", "--out", bus.file("k"));
     const words = ["register", "ops", "--pubkey", bus.file("k.pub"), "--as", "ops", "--key", bus.file("ops.key")];
     assert.notEqual((await python(bus, ...words)).code, 0);
-    assert.deepEqual(await bus.answer("health"), { status: "ok", pending: 0, secure_mode: true });
+    assert.match((await bus.run("health")).stdout, /"secure_mode":true/);
   });
 
   test("its server and ours serve one database at the same time, and answer alike", async () => {
