@@ -85,7 +85,11 @@ suite("what is typed", { concurrency: 6 }, () => {
 
   test("an unknown verb or option is refused with what there is", async () => {
     using bus = temporaryBus();
-    await refuses(bus, ["sned", "a", "b", "c"], /^Error: unknown command "sned"; the commands are serve, broker, send, read/);
+    await refuses(
+      bus,
+      ["sned", "a", "b", "c"],
+      /^Error: unknown command "sned"; the commands are serve, broker, send, read/,
+    );
     await refuses(bus, ["help", "sned"], /^Error: unknown command "sned"/);
     await refuses(bus, ["constructor"], /^Error: unknown command "constructor"/);
     await refuses(bus, ["read", "a", "b", "--wiat"], "unknown option --wiat; see el-ipc read --help");
