@@ -14,8 +14,9 @@ export interface Store extends AsyncDisposable {
   readonly journal: Journal;
 
   /**
-   * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. Ids
-   * go on from where they were.
+   * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. What
+   * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
+   * where they were.
    */
   reset(keptChannel: string): Promise<Reset>;
 
@@ -99,7 +100,7 @@ export interface Pruning {
 export interface Prunable {
   readonly upTo: number;
   readonly count: number;
-  /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+  /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
   readonly unconsumed: number;
 }
 
@@ -130,7 +131,7 @@ export interface MessageStore {
 
   find(id: number): Promise<StoredMessage | undefined>;
 
-  /** The newest id of the store; 0 where there is none. */
+  /** The newest message's id, of those that are there; 0 where there is none. */
   lastId(): Promise<number>;
 
   /** The first messages after `id`, of every channel, oldest first. */
@@ -167,9 +168,8 @@ export interface MailboxStore {
   nextFree(channel: string): Promise<number | undefined>;
 }
 
-/** Takes away what others could still need: who calls this has asked. */
 export interface Reset {
-  /** Where everything was copied to before. */
+  /** Where everything was copied to before, for its owner alone. */
   readonly backup: string;
   readonly removed: number;
 }

@@ -79,11 +79,19 @@ export const commandResult = operation({
     const ended = await waitForEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
     return { ok: true, command: publicOrder(ended) };
   },
-  show: ({ command }) => (command.ackedAt === null ? "" : JSON.stringify(command.result)),
+  show: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
   waits: () => true,
   nothing: ({ command }) => command.ackedAt === null,
-  failure: ({ command: { id, status } }) => (status === "acked" ? undefined : `The command ${id} is ${status}`),
+  failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
 });
+
+/** What became of an order that nobody has done. */
+function notDone({ id, status, result }: PublicOrder): string {
+  if (status !== "failed") return `The command ${id} is ${status}`;
+  const why = typeof result === "object" && result !== null && "error" in result ? result.error : result;
+  const words = typeof why === "string" ? why : JSON.stringify(why);
+  return words === "" ? `The command ${id} failed` : `The command ${id} failed: ${words}`;
+}
 
 export const ask = operation({
   name: "ask",

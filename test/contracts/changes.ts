@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { operator } from "./agents.ts";
+import { newOrder } from "./orders.ts";
+import { newPeer } from "./peers.ts";
 import { all, type Check, fill } from "./place.ts";
 
 const nothing = { channels: [], others: false };
@@ -59,5 +61,51 @@ export function checkChanges(check: Check): void {
     writing = false;
     await asking;
     assert.equal(told.size, 200);
+  });
+
+  check("a change that is no message is told as one, without a channel", async (store, place) => {
+    await using other = await place.open();
+    const [id = 0] = await fill(other, "a", "herald", "one");
+    await other.peers.connect(newPeer("bac-1"), undefined);
+    const changing: readonly [string, () => Promise<unknown>][] = [
+      ["a watermark", () => other.messages.advance("a", "reader", id)],
+      ["an agent", () => other.agents.enter(operator, "new")],
+      ["a peer", () => other.peers.connect(newPeer("bac-2"), undefined)],
+      ["a waiting peer", () => other.peers.seen("bac-2", 2e9, "commands")],
+      ["an order", () => other.orders.add([newOrder("cmd-1")])],
+      ["a lease", () => other.orders.take("bac-1", 2e9, 5)],
+      ["an end", () => other.orders.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, {})],
+      ["a signal", () => other.signals.set({ name: "ready", data: 1, sender: "human", setAt: 1 })],
+      ["a cleared signal", () => other.signals.clear("ready")],
+      ["a peer that left", () => other.peers.leave("bac-1", 2e9)],
+    ];
+    await store.changes();
+    for (const [what, change] of changing) {
+      await change();
+      assert.deepEqual(await store.changes(), { channels: [], others: true }, what);
+      assert.deepEqual(await store.changes(), nothing, what);
+    }
+  });
+
+  check("messages and other changes at once are told both", async (store, place) => {
+    await using other = await place.open();
+    await other.orders.add([newOrder("cmd-1")]);
+    await store.changes();
+    const activity = { channel: "activity", sender: "bac-1", content: "done" };
+    await other.orders.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, { activity });
+    assert.deepEqual(await store.changes(), { channels: ["activity"], others: true });
+    assert.deepEqual(await store.changes(), nothing);
+  });
+
+  check("messages that were removed, and ids that are gone, hide none that comes", async (store, place) => {
+    await using other = await place.open();
+    await store.changes();
+    for (let round = 0; round < 5; round++) {
+      const ids = await fill(other, `c${round}`, "herald", "one", "two");
+      await other.messages.remove(`c${round}`, ids.at(-1) ?? 0, 10);
+      await store.changes();
+      await fill(other, `d${round}`, "herald", "one");
+      assert.deepEqual((await store.changes())?.channels, [`d${round}`]);
+    }
   });
 }

@@ -6,6 +6,8 @@ import { append } from "../support/append.ts";
 export interface Place extends AsyncDisposable {
   /** Opens it; each time anew, as another process would. */
   open(): Promise<Store>;
+  /** Opens what a reset has copied. */
+  openBackup(backup: string): Promise<Store>;
 }
 
 /** A promise, and a body that holds a new and empty store to it. */

@@ -3,8 +3,18 @@ import type { Store } from "../../src/core/store.ts";
 import { checkAgents } from "./agents.ts";
 import { checkChanges } from "./changes.ts";
 import { checkConnections } from "./connections.ts";
+import { checkEntering } from "./entering.ts";
+import { checkJournal } from "./journal.ts";
+import { checkLookups } from "./lookups.ts";
 import { checkChannels, checkMessages, checkReading } from "./messages.ts";
+import { checkOnce } from "./once.ts";
+import { checkOrderEnds } from "./order-ends.ts";
+import { checkOrders } from "./orders.ts";
+import { checkPeers } from "./peers.ts";
 import type { Place } from "./place.ts";
+import { checkPruning } from "./pruning.ts";
+import { checkReset } from "./reset.ts";
+import { checkSignals } from "./signals.ts";
 import { checkWatermarks } from "./watermarks.ts";
 
 /** What every engine does that keeps the bus: the promises of src/core/store.ts, beyond its signatures. */
@@ -24,5 +34,15 @@ export function storeContract(engine: string, makePlace: () => Promise<Place>): 
     checkConnections(check);
     checkChanges(check);
     checkAgents(check);
+    checkEntering(check);
+    checkOnce(check);
+    checkLookups(check);
+    checkPruning(check);
+    checkReset(check);
+    checkPeers(check);
+    checkOrders(check);
+    checkOrderEnds(check);
+    checkSignals(check);
+    checkJournal(check);
   });
 }
