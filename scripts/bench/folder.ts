@@ -8,17 +8,24 @@ export interface Folder extends Disposable {
   file(name: string): string;
 }
 
+const folders = new Set<string>();
+
+// Also where the benchmark itself is ended.
+process.on("exit", () => {
+  for (const path of folders) remove(path);
+});
+
 export function temporaryFolder(): Folder {
   const path = mkdtempSync(join(tmpdir(), "el-ipc-bench-"));
-  const remove = () => rmSync(path, { recursive: true, force: true });
-  // Also where the benchmark itself is ended.
-  process.on("exit", remove);
+  folders.add(path);
   return {
     path,
     file: (name) => join(path, name),
-    [Symbol.dispose]() {
-      process.off("exit", remove);
-      remove();
-    },
+    [Symbol.dispose]: () => remove(path),
   };
+}
+
+function remove(path: string): void {
+  folders.delete(path);
+  rmSync(path, { recursive: true, force: true });
 }

@@ -3,16 +3,22 @@ import type { Bench, Setting } from "./bench.ts";
 import { benches } from "./benches.ts";
 import { temporaryFolder } from "./folder.ts";
 import { type Line, ratioOf, verdict } from "./lines.ts";
-import { load, machine, machineText } from "./machine.ts";
+import { machine, machineText, othersShare } from "./machine.ts";
 import { findNeighbours } from "./neighbours/neighbours.ts";
 import { helpText, type Options, parseOptions } from "./options.ts";
 import { originalAt } from "./original.ts";
+import { stopAll } from "./processes.ts";
 import { table } from "./table.ts";
+
+/** So long may one row take, at most. */
+const LONGEST_MS = 20 * 60_000;
 
 interface Outcome {
   readonly bench: Bench;
   readonly lines: readonly Line[];
   readonly failure?: string;
+  /** How busy others kept the machine when it began. */
+  readonly others: number;
 }
 
 try {
@@ -20,7 +26,7 @@ try {
   if (options.help) console.log(helpText(benches));
   else process.exitCode = await measureAll(options);
 } catch (error) {
-  console.error(`Error: ${error instanceof Error ? error.message : String(error)}`);
+  console.error(`Error: ${messageOf(error)}`);
   process.exitCode = 1;
 }
 process.exit();
@@ -33,52 +39,52 @@ async function measureAll(options: Options): Promise<number> {
     neighbours: findNeighbours(),
     note: (text) => void notes.add(text),
   };
-  const missing = missingFrom(setting);
+  const skipped = missingFrom(setting);
   using folder = temporaryFolder();
   const here = machine(folder);
-  const busy = load();
-  say(`${machineText(here)}, load ${busy ?? "unknown"}`);
-  for (const text of missing) say(`skipped: ${text}`);
+  for (const text of [machineText(here), ...skipped.map((name) => `skipped: ${name}`)]) say(text);
 
   const chosen = benches.filter(({ name }) => options.only.length === 0 || options.only.includes(name));
   const outcomes: Outcome[] = [];
-  for (const bench of chosen)
-    outcomes.push(await measure(bench, setting, `${outcomes.length + 1} of ${chosen.length}`));
+  for (const bench of chosen) {
+    outcomes.push(await measure(bench, setting, `${outcomes.length + 1} of ${chosen.length}: ${bench.name}`));
+  }
 
   const lines = outcomes.flatMap((outcome) => outcome.lines);
   const failures = outcomes.flatMap(({ bench, failure }) =>
     failure === undefined ? [] : [`${bench.name}: ${failure}`],
   );
+  const busiest = Math.max(...outcomes.map(({ others }) => others));
   const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(" ")}` : ""}`;
   if (options.json) {
-    const all = { command, machine: { ...here, load: busy }, skipped: missing, notes: [...notes], failures };
-    console.log(JSON.stringify({ ...all, lines: lines.map(asJson) }));
+    const about = { command, machine: { ...here, others: busiest }, skipped, notes: [...notes], failures };
+    console.log(JSON.stringify({ ...about, lines: lines.map(asJson) }));
   } else {
-    const about = [
-      command,
-      `${machineText(here)}, load ${busy ?? "unknown"} at the start and ${load() ?? "unknown"} at the end`,
-    ];
+    const others = `others kept this machine up to ${Math.round(busiest * 100)} % busy meanwhile`;
     const remarks = [
-      ...missing.map((text) => `skipped: ${text}`),
+      ...skipped.map((name) => `skipped: ${name}`),
       ...notes,
       ...failures.map((text) => `FAILED ${text}`),
     ];
-    console.log([...about, "", table(lines), "", summary(lines), ...remarks].join("\n"));
+    console.log([command, machineText(here), others, "", table(lines), "", summary(lines), ...remarks].join("\n"));
   }
   return failures.length === 0 ? 0 : 1;
 }
 
-async function measure(bench: Bench, setting: Setting, place: string): Promise<Outcome> {
+async function measure(bench: Bench, setting: Setting, name: string): Promise<Outcome> {
+  const others = await othersShare();
   const started = performance.now();
-  say(`${place}: ${bench.name} …`);
+  const tooLong = setTimeout(stopAll, LONGEST_MS);
+  say(`${name} …`);
   try {
     const lines = await bench.run(setting);
-    say(`${place}: ${bench.name} took ${((performance.now() - started) / 1_000).toFixed(1)} s`);
-    return { bench, lines };
+    say(`${name} took ${((performance.now() - started) / 1_000).toFixed(1)} s`);
+    return { bench, lines, others };
   } catch (error) {
-    const failure = error instanceof Error ? error.message : String(error);
-    say(`${place}: ${bench.name} failed: ${error instanceof Error ? error.stack : failure}`);
-    return { bench, lines: [], failure };
+    say(`${name} failed: ${error instanceof Error ? error.stack : messageOf(error)}`);
+    return { bench, lines: [], failure: messageOf(error), others };
+  } finally {
+    clearTimeout(tooLong);
   }
 }
 
@@ -104,4 +110,8 @@ function summary(lines: readonly Line[]): string {
 /** How far it is: beside the result, which alone goes to standard output. */
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

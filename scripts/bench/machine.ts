@@ -1,7 +1,8 @@
-import { closeSync, fdatasyncSync, openSync, readFileSync, statfsSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, openSync, statfsSync, writeSync } from "node:fs";
 import { cpus, release, type as system, totalmem } from "node:os";
 import { percentile } from "./figures.ts";
 import type { Folder } from "./folder.ts";
+import { pause } from "./processes.ts";
 
 /** Where the figures come from: without this they say nothing. */
 export interface Machine {
@@ -36,13 +37,25 @@ export function machineText({ cpu, cores, memoryGb, node, kernel, fsyncMs, inMem
   return `${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node}, ${kernel}, ${disk}`;
 }
 
-/** How busy it is with other things; undefined where the system doesn't say. */
-export function load(): string | undefined {
-  try {
-    return readFileSync("/proc/loadavg", "utf8").split(" ")[0];
-  } catch {
-    return undefined;
-  }
+/** How busy others keep it, from 0 to 1, looking for a moment in which we do nothing. */
+export async function othersShare(): Promise<number> {
+  const before = idleAndAll();
+  await pause(LOOK_MS);
+  const after = idleAndAll();
+  return 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
+}
+
+const LOOK_MS = 400;
+
+function idleAndAll(): { idle: number; all: number } {
+  const times = cpus().map(({ times: { idle, user, nice, sys, irq } }) => ({
+    idle,
+    all: idle + user + nice + sys + irq,
+  }));
+  return {
+    idle: times.reduce((sum, { idle }) => sum + idle, 0),
+    all: times.reduce((sum, { all }) => sum + all, 0),
+  };
 }
 
 function fsyncMs(path: string): number {

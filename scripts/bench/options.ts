@@ -59,5 +59,6 @@ How to read the table:
   FULL: each message is on the disk before its sender hears of it (IPC_DURABILITY=full, the default). NORMAL: it
   survives a kill, and a power cut may take the last moments.
 
-Close what else keeps the machine busy: the load is printed with the table, and above 0.5 the figures say little.`;
+Close what else keeps the machine busy: how busy others kept it is printed with the table, and above a tenth the
+figures say little.`;
 }

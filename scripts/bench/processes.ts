@@ -4,7 +4,7 @@ import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
 const LONGEST_COMMAND_MS = 60_000;
-const LONGEST_START_MS = 30_000;
+const LONGEST_START_MS = 120_000;
 const STOP_MS = 5_000;
 
 export type Variables = Readonly<Record<string, string>>;
@@ -23,14 +23,18 @@ export interface Ended {
 }
 
 /** Runs a whole command, from before it is started until it has ended. Throws where it fails. */
-export function runCommand(words: readonly string[], variables: Variables = {}): Ended {
+export function runCommand(
+  words: readonly string[],
+  variables: Variables = {},
+  longestMs: number = LONGEST_COMMAND_MS,
+): Ended {
   const [program = "", ...rest] = words;
   const started = performance.now();
   const { status, error, stdout, stderr } = spawnSync(program, rest, {
     env: environment(variables),
     stdio: ["ignore", "pipe", "pipe"],
     encoding: "utf8",
-    timeout: LONGEST_COMMAND_MS,
+    timeout: longestMs,
   });
   const milliseconds = performance.now() - started;
   if (error !== undefined) throw error;
@@ -52,9 +56,13 @@ export interface Running extends AsyncDisposable {
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
 const running = new Set<Child>();
-process.on("exit", () => {
+
+/** Ends all that was started: whoever waits for one of them gets an error. */
+export function stopAll(): void {
   for (const child of running) child.kill("SIGKILL");
-});
+}
+
+process.on("exit", stopAll);
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => process.exit(130));
 
 export function start(words: readonly string[], variables: Variables = {}): Running {

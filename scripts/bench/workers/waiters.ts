@@ -13,7 +13,7 @@ export interface WaitersTask {
 }
 
 /** So many connect at once: more would overrun what a server can keep waiting. */
-const AT_ONCE = 200;
+const AT_ONCE = 64;
 
 const task: WaitersTask = JSON.parse(taskText());
 const wanted = Buffer.from(task.text);
