@@ -17,7 +17,7 @@ interface Outcome {
   readonly bench: Bench;
   readonly lines: readonly Line[];
   readonly failure?: string;
-  /** How busy others kept the machine when it began. */
+  /** How busy others kept the machine before and after it. */
   readonly others: number;
 }
 
@@ -79,7 +79,7 @@ async function measure(bench: Bench, setting: Setting, name: string): Promise<Ou
   try {
     const lines = await bench.run(setting);
     say(`${name} took ${((performance.now() - started) / 1_000).toFixed(1)} s`);
-    return { bench, lines, others };
+    return { bench, lines, others: Math.max(others, await othersShare()) };
   } catch (error) {
     say(`${name} failed: ${error instanceof Error ? error.stack : messageOf(error)}`);
     return { bench, lines: [], failure: messageOf(error), others };

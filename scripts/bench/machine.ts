@@ -45,7 +45,7 @@ export async function othersShare(): Promise<number> {
   return 1 - (after.idle - before.idle) / Math.max(1, after.all - before.all);
 }
 
-const LOOK_MS = 400;
+const LOOK_MS = 1_000;
 
 function idleAndAll(): { idle: number; all: number } {
   const times = cpus().map(({ times: { idle, user, nice, sys, irq } }) => ({
