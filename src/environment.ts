@@ -6,6 +6,11 @@ export const DEFAULT_PORT = 9876;
 /** What the environment variables say. */
 export interface Environment {
   readonly databasePath: string;
+  /** The address of another engine than the database, where the bus is kept. */
+  readonly store: string | undefined;
+  readonly replicas: number;
+  /** Where the bus is kept, as it may be shown. */
+  readonly place: string;
   readonly durability: "full" | "normal";
   readonly port: number;
   readonly apiKey: string | undefined;
@@ -25,8 +30,13 @@ export interface Environment {
 
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
+  const databasePath = resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db");
+  const store = storeOf(text("IPC_STORE"));
   return {
-    databasePath: resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db"),
+    databasePath,
+    store,
+    place: store === undefined ? databasePath : withoutLogin(store),
+    replicas: Number(oneOf("IPC_NATS_REPLICAS", text("IPC_NATS_REPLICAS"), ["1", "3", "5"])),
     durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
     port: portOf(text("IPC_PORT")),
     apiKey: text("IPC_API_KEY"),
@@ -51,6 +61,15 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
   const value = text === undefined ? values[0] : values.find((known) => known === text);
   if (value !== undefined) return value;
   throw invalid(`${name} must be ${values.join(" or ")}, not ${JSON.stringify(text)}`);
+}
+
+function storeOf(text: string | undefined): string | undefined {
+  if (text === undefined || /^(nats|tls):\/\//.test(text)) return text;
+  throw invalid(`IPC_STORE must be nats://HOST:PORT or tls://HOST:PORT; for a database file set IPC_DB_PATH`);
+}
+
+function withoutLogin(address: string): string {
+  return address.replace(/\/\/[^/]*@/, "//").replace(/\?.*$/s, "");
 }
 
 function portOf(text: string | undefined): number {

@@ -47,7 +47,7 @@ export async function serve(
   });
   listening = server.port;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
-  log("info", "listening", { url, database: environment.databasePath, security: secure ? "secure" : "open", version });
+  log("info", "listening", { url, database: environment.place, security: secure ? "secure" : "open", version });
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });

@@ -20,7 +20,8 @@ const map: readonly Row[] = [
   row("core",           [],                             ["lazy node:crypto", "jose"]),
   row("operations",     ["core"],                       ["lazy node:crypto"]),
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
-  row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
+  row("storage/nats",   ["core"],                       ["@nats-io/transport-node", "@nats-io/jetstream", "node:fs", "lazy node:crypto", "lazy node:zlib"]),
+  row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto", "lazy @nats-io/transport-node"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
 ];
