@@ -17,7 +17,12 @@ const environment = Object.fromEntries(
 const wanted = process.env.EL_IPC_TEST_STORE;
 if (wanted !== undefined && wanted !== "nats") throw new Error(`EL_IPC_TEST_STORE may be nats, not ${wanted}`);
 await using server = wanted === undefined ? undefined : await startNats();
-if (server !== undefined) environment.EL_IPC_TEST_STORE = `nats://127.0.0.1:${server.port}`;
+if (server !== undefined) {
+  Object.assign(environment, {
+    EL_IPC_TEST_STORE: `nats://127.0.0.1:${server.port}`,
+    EL_IPC_TEST_MONITOR: server.monitor,
+  });
+}
 
 const { status } = spawnSync(
   process.execPath,

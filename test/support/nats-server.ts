@@ -16,6 +16,8 @@ export const needsNats = {
 
 export interface NatsServer extends AsyncDisposable {
   readonly port: number;
+  /** Where it says what goes on in it. */
+  readonly monitor: string;
   readonly process: ChildProcess;
   /** The address of a bus that nobody has used. */
   freshBus(): string;
@@ -30,12 +32,13 @@ const MAX_PAYLOAD = 16 * 1024 * 1024;
 export async function startNats(more = "", at?: { port: number; folder: string }): Promise<NatsServer> {
   const own = at === undefined ? temporaryFolder() : undefined;
   const port = at?.port ?? (await freePort());
+  const monitor = await freePort();
   const folder = at?.folder ?? own?.path ?? "";
   const file = `${folder}/nats.conf`;
   const store = JSON.stringify(`${folder}/jetstream`);
   writeFileSync(
     file,
-    `listen: "127.0.0.1:${port}"\nmax_payload: ${MAX_PAYLOAD}\njetstream { store_dir: ${store} }\n${more}\n`,
+    `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitor}"\nmax_payload: ${MAX_PAYLOAD}\njetstream { store_dir: ${store} }\n${more}\n`,
   );
   const server = spawn("nats-server", ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
   const end = () => void server.kill("SIGKILL");
@@ -54,6 +57,7 @@ export async function startNats(more = "", at?: { port: number; folder: string }
   }, "nats-server listens");
   return {
     port,
+    monitor: `http://127.0.0.1:${monitor}`,
     process: server,
     freshBus: () => `nats://127.0.0.1:${port}/${randomBytes(6).toString("hex")}`,
     log: () => log,
