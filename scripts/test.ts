@@ -1,5 +1,5 @@
 // Runs the tests: all of them, or the files and folders named. `npm run test:only -- test/core`
-// EL_IPC_TEST_STORE=nats has them keep their buses on a NATS server, which is started for them.
+// TEST_STORE=nats has them keep their buses on a NATS server, which is started for them.
 import { spawnSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
 import { startNats } from "../test/support/nats-server.ts";
@@ -14,13 +14,13 @@ const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(CLAUDE|IPC_|EL_IPC_|NODE_EXTRA_CA_CERTS)/.test(name)),
 );
 
-const wanted = process.env.EL_IPC_TEST_STORE;
-if (wanted !== undefined && wanted !== "nats") throw new Error(`EL_IPC_TEST_STORE may be nats, not ${wanted}`);
+const wanted = process.env.TEST_STORE;
+if (wanted !== undefined && wanted !== "nats") throw new Error(`TEST_STORE may be nats, not ${wanted}`);
 await using server = wanted === undefined ? undefined : await startNats();
 if (server !== undefined) {
   Object.assign(environment, {
-    EL_IPC_TEST_STORE: `nats://127.0.0.1:${server.port}`,
-    EL_IPC_TEST_MONITOR: server.monitor,
+    TEST_STORE: `nats://127.0.0.1:${server.port}`,
+    TEST_MONITOR: server.monitor,
   });
 }
 

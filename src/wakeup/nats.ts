@@ -1,4 +1,4 @@
-import type { NatsConnection, Subscription } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changes } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/wakeup.ts";
 import { createAsker, createBells } from "./bells.ts";
@@ -20,7 +20,7 @@ const CLOCK_MS = 2_000;
 export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup {
   const bells = createBells();
   const ask = createAsker(bells, changes);
-  const subscriptions = new Map<Topic, Subscription>();
+  const subscriptions = new Map<Topic, ReturnType<NatsConnection["subscribe"]>>();
   let clock: NodeJS.Timeout | undefined;
   let closed = false;
 

@@ -51,16 +51,16 @@ export function temporaryBus(): TemporaryBus {
   return on(storeIn(folder));
 }
 
-/** Where a bus of one's own is kept: in a file, or on the server that `EL_IPC_TEST_STORE` names. */
+/** Where a bus of one's own is kept: in a file, or on the server that `TEST_STORE` names. */
 function storeIn(folder: { file(name: string): string }): Environment {
-  const server = process.env.EL_IPC_TEST_STORE;
+  const server = process.env.TEST_STORE;
   const path = { IPC_DB_PATH: folder.file("bus.db") };
   return server === undefined ? path : { ...path, IPC_STORE: `${server}/${randomBytes(6).toString("hex")}` };
 }
 
 /** Why a test is skipped that is about the database's file. */
 export const aboutTheFile = {
-  skip: process.env.EL_IPC_TEST_STORE !== undefined && "the bus is kept in no file",
+  skip: process.env.TEST_STORE !== undefined && "the bus is kept in no file",
 };
 
 /** A bus in secure mode: the operator `ops`, and each of these agents with its key in NAME.key. */

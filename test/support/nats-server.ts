@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -66,6 +67,54 @@ export async function startNats(more = "", at?: { port: number; folder: string }
       end();
       await ended;
       own?.[Symbol.dispose]();
+    },
+  };
+}
+
+export interface Cluster extends AsyncDisposable {
+  /** Of its servers all. */
+  readonly address: string;
+  readonly names: readonly string[];
+  kill(name: string): Promise<void>;
+  restart(name: string): Promise<void>;
+  /** It stands still with its connections open, as if the network were cut. */
+  pause(name: string): Promise<void>;
+  resume(name: string): Promise<void>;
+}
+
+/** Three servers on this machine that keep everything together. */
+export async function startCluster(): Promise<Cluster> {
+  const names = ["n1", "n2", "n3"];
+  const folders = names.map(() => temporaryFolder());
+  const ports = await Promise.all(names.map(freePort));
+  const routes = await Promise.all(names.map(freePort));
+  const started = new Map<string, NatsServer>();
+  const start = async (index: number): Promise<void> => {
+    const listed = routes.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+    const cluster = `cluster { name: c, listen: "127.0.0.1:${routes[index]}", routes: [${listed}] }`;
+    const at = { port: ports[index] ?? 0, folder: folders[index]?.path ?? "" };
+    started.set(names[index] ?? "", await startNats(`server_name: ${names[index]}\n${cluster}`, at));
+  };
+  const server = (name: string) => started.get(name) ?? assert.fail(`there is no server ${name}`);
+  await Promise.all(names.map((_, index) => start(index)));
+  await until(
+    async () => {
+      const health = await Promise.all([...started.values()].map(({ monitor }) => fetch(`${monitor}/healthz`)));
+      return health.every(({ ok }) => ok);
+    },
+    "the cluster has a leader",
+    40_000,
+  );
+  return {
+    address: `nats://${ports.map((port) => `127.0.0.1:${port}`).join(",")}`,
+    names,
+    kill: async (name) => server(name)[Symbol.asyncDispose](),
+    restart: (name) => start(names.indexOf(name)),
+    pause: async (name) => void server(name).process.kill("SIGSTOP"),
+    resume: async (name) => void server(name).process.kill("SIGCONT"),
+    async [Symbol.asyncDispose]() {
+      for (const one of started.values()) await one[Symbol.asyncDispose]();
+      for (const folder of folders) folder[Symbol.dispose]();
     },
   };
 }

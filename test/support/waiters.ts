@@ -15,6 +15,6 @@ function hasBells(bus: TemporaryBus): boolean {
 
 /** The server that the tests have started says who listens to what. */
 async function hasListeners({ environment: { IPC_STORE = "" } }: TemporaryBus): Promise<boolean> {
-  const answer = await fetch(`${process.env.EL_IPC_TEST_MONITOR}/subsz?subs=1&limit=100000`);
+  const answer = await fetch(`${process.env.TEST_MONITOR}/subsz?subs=1&limit=100000`);
   return (await answer.text()).includes(`"${new URL(IPC_STORE).pathname.slice(1)}.bell.`);
 }

@@ -17,12 +17,16 @@ export interface Address {
   readonly key: string | undefined;
   /** The JetStream domain, where the streams lie behind a leaf node. */
   readonly domain: string | undefined;
+  /** Milliseconds for which a request is tried again while no server answers. */
+  readonly patience: number;
+  /** That was asked for: then the first connection is tried again, too. */
+  readonly patient: boolean;
   /** As it may be shown: without a password. */
   readonly shown: string;
 }
 
 const DEFAULT_BUS = "el-ipc";
-const SETTINGS = ["creds", "nkey", "ca", "cert", "key", "domain"] as const;
+const SETTINGS = ["creds", "nkey", "ca", "cert", "key", "domain", "wait"] as const;
 const SHAPE = /^(nats|tls):\/\/(?:([^@/?]*)@)?([^/?@]+)(?:\/([^?]*))?(?:\?(.*))?$/;
 
 export function readAddress(text: string): Address {
@@ -57,6 +61,8 @@ export function readAddress(text: string): Address {
     ca: setting("ca"),
     cert: setting("cert"),
     key: setting("key"),
+    patience: patienceOf(setting("wait")),
+    patient: settings.has("wait"),
     domain: domainOf(setting("domain")),
     shown: `${scheme}://${servers.join(",")}/${bus}`,
   };
@@ -67,6 +73,14 @@ function withPort(host: string): string {
   if (name === undefined || Number(port) > 65_535)
     throw invalid(`${JSON.stringify(host)} is no HOST:PORT of a NATS server`);
   return `${name}:${port}`;
+}
+
+const PATIENCE_SECONDS = 10;
+
+function patienceOf(text: string | undefined): number {
+  const seconds = text === undefined ? PATIENCE_SECONDS : Number(text);
+  if (seconds >= 1 && seconds <= 86_400) return seconds * 1_000;
+  throw invalid(`wait in a NATS address is a number of seconds from 1 to 86400, not ${JSON.stringify(text)}`);
 }
 
 function domainOf(domain: string | undefined): string | undefined {

@@ -1,15 +1,15 @@
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
-import { connect, errors, type NatsConnection } from "@nats-io/transport-node";
+import { type ConnectionOptions, connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
 import type { Address } from "./address.ts";
 import { inWords, isNobodyThere, isPassing } from "./faults.ts";
 import { type Login, loginOf } from "./login.ts";
 
-/** How long a request is tried again while no server answers, and how long each try may take. */
-export const LONGEST_MS = 10_000;
-const TRY_MS = 2_500;
+/** How long one try may take. */
+const TRY_MS = 1_500;
 const PAUSE_MS = 50;
+const RECONNECT_MS = 250;
 
 /** The oldest that can be asked for the next message of a subject, which all reading here is made of. */
 const OLDEST = [2, 9] as const;
@@ -22,7 +22,7 @@ export interface Connection {
   readonly apiPrefix: string;
   /** Bytes that the server takes in one message. */
   readonly largest: () => number;
-  /** Does one request, again and again while the server is away or chooses a leader; after ten seconds says so. */
+  /** Does one request, again and again while the server is away or chooses a leader; in the end says so. */
   attempt<T>(step: () => Promise<T>): Promise<T>;
   /** Waits for what was asked before. */
   close(): Promise<void>;
@@ -37,7 +37,7 @@ export async function connectNats(address: Address): Promise<Connection> {
   /** A server that stands still keeps its connections open: one that doesn't answer a ping is left for another. */
   const doubt = async (): Promise<void> => {
     const answered = nats.flush().then(() => true);
-    const late = new Promise<false>((resolve) => void setTimeout(resolve, TRY_MS / 5, false).unref());
+    const late = new Promise<false>((resolve) => void setTimeout(resolve, TRY_MS / 3, false).unref());
     if (!(await Promise.race([answered, late]))) await nats.reconnect();
   };
   let doubting = false;
@@ -53,7 +53,7 @@ export async function connectNats(address: Address): Promise<Connection> {
   };
 
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {
-    for (const end = elapsed() + LONGEST_MS; ; ) {
+    for (const end = elapsed() + address.patience; ; ) {
       try {
         return await step();
       } catch (error) {
@@ -89,21 +89,19 @@ export async function connectNats(address: Address): Promise<Connection> {
 }
 
 async function opened(address: Address, { nkey, ...login }: Login): Promise<NatsConnection> {
-  let nats: NatsConnection;
-  try {
-    nats = await connect({
-      ...login,
-      servers: [...address.servers],
-      name: `el-ipc ${address.bus}`,
-      timeout: 5_000,
-      maxReconnectAttempts: -1,
-      reconnectTimeWait: 250,
-      reconnectJitter: 250,
-      pingInterval: 20_000,
-    });
-  } catch (error) {
+  const options = {
+    ...login,
+    servers: [...address.servers],
+    name: `el-ipc ${address.bus}`,
+    timeout: 5_000,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RECONNECT_MS,
+    reconnectJitter: RECONNECT_MS,
+    pingInterval: 20_000,
+  };
+  const nats = await reached(address, options).catch((error: unknown) => {
     throw unreachable(address, nkey, error);
-  }
+  });
   const version = nats.info?.version ?? "";
   const [major = 0, minor = 0] = version.split(".").map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return nats;
@@ -111,10 +109,26 @@ async function opened(address: Address, { nkey, ...login }: Login): Promise<Nats
   throw invalid(`NATS at ${address.shown} is version ${version}; ${OLDEST.join(".")} is the oldest that will do`);
 }
 
+/** Where nobody said how long to wait, who finds no server hears so at once. */
+async function reached({ patience, patient }: Address, options: ConnectionOptions): Promise<NatsConnection> {
+  for (const end = elapsed() + (patient ? patience : 0); ; ) {
+    try {
+      return await connect(options);
+    } catch (error) {
+      if (isRefused(error) || elapsed() >= end) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
+}
+
 function unreachable({ shown }: Address, nkey: string | undefined, cause: unknown): IpcError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const refused = cause instanceof errors.AuthorizationError || cause instanceof errors.UserAuthenticationExpiredError;
-  if (!refused) return new IpcError("internal", `NATS at ${shown} can't be reached: ${why}`, undefined, { cause });
+  if (!isRefused(cause))
+    return new IpcError("internal", `NATS at ${shown} can't be reached: ${why}`, undefined, { cause });
   const whom = nkey === undefined ? "this login" : `the key ${nkey}`;
   return new IpcError("unauthorized", `NATS at ${shown} refused ${whom}: ${why}`, undefined, { cause });
 }
@@ -124,7 +138,7 @@ function withoutJetStream({ shown }: Address, cause: unknown): IpcError {
   return new IpcError("internal", words, undefined, { cause });
 }
 
-function away({ shown }: Address, cause: unknown): IpcError {
-  const words = `NATS at ${shown} gave no answer for ${LONGEST_MS / 1_000} seconds; what was asked may still have been done`;
+function away({ shown, patience }: Address, cause: unknown): IpcError {
+  const words = `NATS at ${shown} gave no answer for ${patience / 1_000} seconds; what was asked may still have been done`;
   return new IpcError("internal", words, "busy", { cause });
 }

@@ -56,12 +56,13 @@ function faultOf(error: unknown): string | undefined {
   }
   if (code !== undefined) return textOf(error);
   if (error instanceof errors.PermissionViolationError) {
-    return `this login may not ${error.operation} ${error.subject}: docs/nats.md lists what an agent needs`;
+    const what = error.operation === "publish" ? "publish to" : "subscribe to";
+    return `this login may not ${what} ${error.subject}: docs/nats.md lists what an agent needs`;
   }
   if (error instanceof errors.ClosedConnectionError || error instanceof errors.DrainingConnectionError) {
     return "the connection is closed";
   }
-  return undefined;
+  return error instanceof Error && error.cause !== undefined ? faultOf(error.cause) : undefined;
 }
 
 function codeOf(error: unknown): number | undefined {

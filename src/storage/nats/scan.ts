@@ -16,6 +16,8 @@ export interface Range {
 
 /** So many are asked for one by one before a consumer is made for the rest. */
 const FEW = 3;
+/** So many, where a cluster had none for it: it may have put it on a server that is gone. */
+const MANY = 50;
 const CHUNK = { messages: 500, bytes: 4 * 1024 * 1024 };
 const PULL_MS = 2_500;
 const ABANDONED_MS = 10_000;
@@ -26,52 +28,63 @@ const MILLISECOND = 1_000_000;
  * own, and the end by the leader alone, since a replica may be behind it.
  */
 export async function* scan(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  const { subject, lastOnly = false } = range;
-  let from = range.from;
-  for (let n = 0; !lastOnly && n < FEW; n++) {
-    const found = await streams.next(kind, subject, from);
-    if (found === undefined) return;
-    yield found;
-    from = found.seq + 1;
+  if (range.lastOnly) {
+    yield* lastOfEach(streams, kind, range);
+    return;
   }
-  for (;;) {
-    const consumer = await openConsumer(streams, kind, { ...range, from });
-    if (consumer === undefined) return;
+  let { from } = range;
+  for (let singly = FEW; ; ) {
+    for (let n = 0; n < singly; n++) {
+      const found = await streams.next(kind, range.subject, from);
+      if (found === undefined) return;
+      yield found;
+      from = found.seq + 1;
+    }
+    // One by one also what is too large to come in a batch, and what a server that went has left.
+    singly = 1;
     try {
-      for (let told = 0; told < consumer.num_pending; ) {
-        const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, CHUNK.messages));
-        if (batch.length === 0) break;
-        told += batch.length;
-        for (const message of batch) {
-          yield message;
-          from = Math.max(from, message.seq + 1);
-        }
+      for await (const found of delivered(streams, kind, { ...range, from })) {
+        yield found;
+        from = found.seq + 1;
       }
     } catch (error) {
-      // The server that kept the consumer is gone: another goes on from here.
-      if (!isPassing(error) || lastOnly) throw error;
-    } finally {
-      closeConsumer(streams, consumer);
+      if (!isPassing(error)) throw error;
+      singly = MANY;
     }
-    if (lastOnly) return;
-    // Also the one that is too large to come in a batch.
-    const found = await streams.next(kind, subject, from);
-    if (found === undefined) return;
-    yield found;
-    from = found.seq + 1;
+  }
+}
+
+async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+  const found = await streams.connection.attempt(() => Array.fromAsync(delivered(streams, kind, range)));
+  yield* found;
+}
+
+/** What a consumer of its own delivers; less than there is where one is too large, or was lost on its way. */
+async function* delivered(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+  const consumer = await openConsumer(streams, kind, range);
+  if (consumer === undefined) return;
+  try {
+    for (let told = 0; told < consumer.num_pending; ) {
+      const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, CHUNK.messages));
+      if (batch.length === 0) return;
+      told += batch.length;
+      yield* batch;
+    }
+  } finally {
+    closeConsumer(streams, consumer);
   }
 }
 
 /** How many messages a range holds. */
 export async function countOf(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
-  const consumer = await openConsumer(streams, kind, range);
+  const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, range));
   if (consumer === undefined) return 0;
   closeConsumer(streams, consumer);
   return consumer.num_pending;
 }
 
 async function openConsumer(
-  { connection, names, ifThere }: Streams,
+  { connection, names, isReady }: Streams,
   kind: StreamKind,
   { subject, from, lastOnly = false, headersOnly = false }: Range,
 ): Promise<ConsumerInfo | undefined> {
@@ -89,7 +102,7 @@ async function openConsumer(
     num_replicas: 1,
     inactive_threshold: ABANDONED_MS * MILLISECOND,
   };
-  return ifThere(kind, () => connection.jsm.consumers.add(names.stream(kind), config));
+  return (await isReady(kind)) ? connection.jsm.consumers.add(names.stream(kind), config) : undefined;
 }
 
 /** Nobody waits for it: one that stays behind leaves by itself. */

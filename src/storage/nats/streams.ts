@@ -42,8 +42,8 @@ export interface Streams {
   counts(kind: StreamKind, subject: string): Promise<Readonly<Record<string, number>>>;
   /** Removes the messages of a subject up to a sequence, or all; answers with how many there were. */
   purge(kind: StreamKind, subject: string, upTo?: number): Promise<number>;
-  /** Asks something of a stream; undefined where there is none. */
-  ifThere<T>(kind: StreamKind, step: () => Promise<T>): Promise<T | undefined>;
+  /** Whether there is such a stream, and it may be asked. */
+  isReady(kind: StreamKind): Promise<boolean>;
 }
 
 const FIELDS = "El-Ipc";
@@ -139,7 +139,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
       return attempt(store);
     },
 
-    ifThere,
+    isReady,
     last: (kind, subject) => message(kind, { last_by_subj: subject }),
     next(kind, subject, seq) {
       // The client's types don't know that it may be asked like this.
