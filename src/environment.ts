@@ -31,11 +31,9 @@ export interface Environment {
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
   const databasePath = resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db");
-  const store = storeOf(text("IPC_STORE"));
   return {
     databasePath,
-    store,
-    place: store === undefined ? databasePath : withoutLogin(store),
+    ...storeOf("IPC_STORE", text("IPC_STORE"), databasePath),
     replicas: Number(oneOf("IPC_NATS_REPLICAS", text("IPC_NATS_REPLICAS"), ["1", "3", "5"])),
     durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
     port: portOf(text("IPC_PORT")),
@@ -63,9 +61,15 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
   throw invalid(`${name} must be ${values.join(" or ")}, not ${JSON.stringify(text)}`);
 }
 
-function storeOf(text: string | undefined): string | undefined {
-  if (text === undefined || /^(nats|tls):\/\//.test(text)) return text;
-  throw invalid(`IPC_STORE must be nats://HOST:PORT or tls://HOST:PORT; for a database file set IPC_DB_PATH`);
+/** The same, with another store where one is named. */
+export function withStore(environment: Environment, store: string | undefined): Environment {
+  return store === undefined ? environment : { ...environment, ...storeOf("--store", store, environment.databasePath) };
+}
+
+function storeOf(name: string, text: string | undefined, databasePath: string): Pick<Environment, "store" | "place"> {
+  if (text === undefined) return { store: undefined, place: databasePath };
+  if (/^(nats|tls):\/\//.test(text)) return { store: text, place: withoutLogin(text) };
+  throw invalid(`${name} must be nats://HOST:PORT or tls://HOST:PORT; for a database file set IPC_DB_PATH`);
 }
 
 function withoutLogin(address: string): string {

@@ -2,7 +2,7 @@ import manifest from "../package.json" with { type: "json" };
 import { noBus } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
 import { isIpcError } from "./core/errors.ts";
-import { readEnvironment } from "./environment.ts";
+import { readEnvironment, withStore } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openBus } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
@@ -26,10 +26,13 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
+    const near = async (operation: Operation, store: string | undefined): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? noBus
-        : await openBus(environment, { port: () => environment.port, seeding: operation === seedOperator });
+        : await openBus(withStore(environment, store), {
+            port: () => environment.port,
+            seeding: operation === seedOperator,
+          });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
@@ -46,12 +49,18 @@ async function main(typed: readonly string[]): Promise<number> {
           host: optional(text("The address to listen on (127.0.0.1)")),
           insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
           verbose: flag("Log each request"),
+          store: optional(text("The NATS server that keeps the bus (IPC_STORE)")),
         },
         words: ["port"],
         outlives: true,
-        run: async ({ port = usual.port, host = "127.0.0.1", insecure = false, verbose = false }, signal) => {
+        run: async ({ port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
           const server = await import("./serve.ts");
-          await server.serve(environment, manifest.version, { port, host, insecure, verbose }, signal);
+          await server.serve(
+            withStore(environment, store),
+            manifest.version,
+            { port, host, insecure, verbose },
+            signal,
+          );
         },
       });
 
@@ -81,7 +90,8 @@ async function main(typed: readonly string[]): Promise<number> {
       {
         verbs: [serve, broker, ...operations],
         version: manifest.version,
-        open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
+        open: async (operation, { url, store }, token) =>
+          url === undefined ? near(operation, store) : far(url, token),
         pins: createNotes(environment.configFolder),
         self: environment.agent,
         keyFile: environment.keyFile,

@@ -16,7 +16,7 @@ export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
   /** The door to the bus: on this machine's database, or behind the server at `url`. */
-  readonly open: (operation: Operation, url: string | undefined, token: TokenSource) => Promise<Door & AsyncDisposable>;
+  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Door & AsyncDisposable>;
   readonly pins: Pins;
   /** What the environment says for those who leave it out. */
   readonly self: string | undefined;
@@ -26,6 +26,12 @@ export interface Shell {
   readonly url: string | undefined;
   /** Whether a fault is shown with all that is known of it. */
   readonly debug: boolean;
+}
+
+/** At which server, or in which store; neither where that is this machine's database. */
+export interface Where {
+  readonly url: string | undefined;
+  readonly store: string | undefined;
 }
 
 export type TokenSource = () => Promise<string | undefined>;
@@ -85,7 +91,11 @@ function findVerb(
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
   let input = withTexts(operation, given);
-  const url = given.url ?? shell.url;
+  const { store } = given;
+  if (store !== undefined && given.url !== undefined) throw invalid("--url and --store name two buses: give one");
+  // What was typed wins over the environment.
+  const url = given.url ?? (store === undefined ? shell.url : undefined);
+  const where = { url, store };
   const keyFile = given.key ?? shell.keyFile;
   if (operation.sign) await helpfully(operation, false, async () => parseInput(operation.input, input));
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
@@ -93,9 +103,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   let signer: Signer | undefined;
   const reader = () => askerIn(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
-  await using door = await shell.open(operation, operation.detached ? undefined : url, token);
+  await using door = await shell.open(operation, operation.detached ? { ...where, url: undefined } : where, token);
   // What works on nothing stored may still have to know for which bus it signs.
-  await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
+  await using other = key && operation.detached ? await shell.open(showHealth, where, token) : undefined;
   signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
   const unnamed = signer !== undefined && reader() === undefined;
