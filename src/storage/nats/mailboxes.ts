@@ -60,7 +60,7 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
       change<readonly StoredMessage[]>(channel, async (found) => {
         const from = await follow(channel, agent, await watermarks.get(channel, agent), found);
         const taken = since(found, from);
-        const messages = messagesAfter(streams, names.message(channel), from);
+        const messages = messagesAfter(streams, names.message(channel), from, taking.limit);
         const free = await batch(messages, taking.limit, ({ id }) => isFree(id, taken, taking));
         return free.length > 0
           ? { to: leased(taken, free, taking), answer: free }

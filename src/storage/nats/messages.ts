@@ -13,7 +13,8 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
   const { names } = streams;
   const nonces = createNonces(streams);
 
-  const after = (channel: string, id: number) => messagesAfter(streams, names.message(channel), id);
+  const after = (channel: string, id: number, limit: number) =>
+    messagesAfter(streams, names.message(channel), id, limit);
 
   return {
     async append(message, once) {
@@ -28,11 +29,11 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
     },
 
     async unread(channel, agent, { limit, others }) {
-      const found = after(channel, await watermarks.get(channel, agent));
+      const found = after(channel, await watermarks.get(channel, agent), limit);
       return batch(found, limit, ({ sender }) => !others || sender !== agent);
     },
 
-    after: (channel, id, limit) => batch(after(channel, id), limit),
+    after: (channel, id, limit) => batch(after(channel, id, limit), limit),
 
     watermark: watermarks.get,
     advance: watermarks.advance,
@@ -62,7 +63,7 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
 
     lastId: async () => (await streams.last("messages", names.everyMessage))?.seq ?? 0,
 
-    everyAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id), limit),
+    everyAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id, limit), limit),
 
     ...createPruning(streams, watermarks),
 
@@ -89,9 +90,14 @@ export async function appendMessage(
   return published;
 }
 
-export async function* messagesAfter(streams: Streams, subject: string, id: number): AsyncGenerator<StoredMessage> {
+export async function* messagesAfter(
+  streams: Streams,
+  subject: string,
+  id: number,
+  enough = 1_000,
+): AsyncGenerator<StoredMessage> {
   if (id >= Number.MAX_SAFE_INTEGER) return;
-  for await (const found of scan(streams, "messages", { subject, from: id + 1 })) yield asMessage(found);
+  for await (const found of scan(streams, "messages", { subject, from: id + 1, enough })) yield asMessage(found);
 }
 
 /** As many as a reader should get at once: so many, and no more bytes than a batch holds, but one at least. */

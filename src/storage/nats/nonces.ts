@@ -1,6 +1,6 @@
 import type { Once } from "../../core/store.ts";
 import { type Fields, numberIn, textIn } from "./fields.ts";
-import { getRecord, putRecord } from "./records.ts";
+import { type Found, getRecord, putRecord } from "./records.ts";
 import type { Streams } from "./streams.ts";
 
 const KEPT_SECONDS = 3_600;
@@ -28,8 +28,8 @@ export function createNonces(streams: Streams): Nonces {
   return {
     async claim({ signer, nonce, digest, at }) {
       const subject = names.nonce(signer, nonce);
-      for (;;) {
-        const found = await getRecord(streams, "nonces", subject);
+      // Most nonces are new, and then nothing has to be looked up.
+      for (let found: Found = { seq: 0, value: undefined }; ; found = await getRecord(streams, "nonces", subject)) {
         const known = found.value;
         if (known !== undefined && known.gone !== true && numberIn(known, "at") >= at - KEPT_SECONDS) {
           if (textIn(known, "digest") !== digest) return "clash";

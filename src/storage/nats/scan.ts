@@ -12,6 +12,8 @@ export interface Range {
   readonly lastOnly?: boolean;
   /** Without what the messages hold. */
   readonly headersOnly?: boolean;
+  /** So many are likely to be enough: an old server takes half a millisecond for each, wanted or not. */
+  readonly enough?: number;
 }
 
 /** So many are asked for one by one before a consumer is made for the rest. */
@@ -63,9 +65,10 @@ async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): As
 async function* delivered(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
   const consumer = await openConsumer(streams, kind, range);
   if (consumer === undefined) return;
+  const most = Math.min(CHUNK.messages, range.enough ?? CHUNK.messages);
   try {
     for (let told = 0; told < consumer.num_pending; ) {
-      const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, CHUNK.messages));
+      const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, most));
       if (batch.length === 0) return;
       told += batch.length;
       yield* batch;
