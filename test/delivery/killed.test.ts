@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import { suite, test } from "node:test";
+import { whileBusy } from "../../src/storage/sqlite/busy.ts";
 import { openFile } from "../../src/storage/sqlite/open.ts";
 import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open, wire } from "../support/http.ts";
+import { ask, open, type Wire, wire } from "../support/http.ts";
 import { createIdentity, sentV2, stampFor } from "../support/identity.ts";
 import { listening, type Program, type Server, until } from "../support/program.ts";
 import { connect, waitFor } from "../support/sessions.ts";
@@ -27,7 +29,7 @@ function serveDying(bus: TemporaryBus, moment: string): Promise<Server> {
 /** As if the time had gone by for which what a mailbox handed out is nobody else's. */
 async function leasesEnd(bus: TemporaryBus): Promise<void> {
   const file = await openFile({ path: bus.file("bus.db") });
-  file.exec("UPDATE taken SET lease_until = lease_until - 10");
+  await whileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
   file.close();
 }
 
@@ -204,10 +206,59 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
     }
   });
 
-  async function takeHalf(server: Server, path: string): Promise<void> {
+  test("after half of a message of 1 MiB loses nothing without it either, however it vanishes", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const ways = [(socket: Socket) => void socket.resetAndDestroy(), (socket: Socket) => void socket.destroy()];
+    for (const path of ["/messages?channel=room&agent=me", "/mailboxes/me/fetch"]) {
+      for (const vanish of ways) {
+        await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
+        await ask(server.url, "POST /mailboxes/me", { body: { from: "a", message: long } });
+        await takeHalf(server, path, vanish);
+        await until(async () => (await ask(server.url, `GET ${path}`)).text.includes(long), path);
+      }
+    }
+  });
+
+  test("has a message of 1 MiB once it ends its connection, asks for more on it, or has had the time", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const path = "/messages?channel=room&agent=me";
+    const isRead = async () => Object((await ask(server.url, "GET /health?channel=room&agent=me")).json).pending === 0;
+    const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+    const ways: readonly ((connection: Wire) => Promise<unknown> | unknown)[] = [
+      (connection) => connection.socket.end(),
+      async (connection) => {
+        connection.socket.write(request);
+        await until(() => connection.soFar().endsWith("\r\n\r\n[]"), "the next answer");
+      },
+      () => undefined,
+    ];
+    for (const way of ways) {
+      await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
+      using connection = await wire(server.url, request);
+      await until(() => connection.soFar().endsWith("}]"), "all of it");
+      await way(connection);
+      await until(isRead, "it is read");
+    }
+    const pipelined = await wire(server.url, request + request);
+    await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
+    await until(() => pipelined.soFar().endsWith("[]"), "both answers");
+    pipelined[Symbol.dispose]();
+  });
+
+  async function takeHalf(
+    server: Server,
+    path: string,
+    vanish = (socket: Socket): void => void socket.resetAndDestroy(),
+  ): Promise<void> {
     using connection = await wire(server.url, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
-    await until(() => connection.soFar().length > 512 * 1024, "half of it");
-    connection.socket.resetAndDestroy();
+    connection.socket.on("data", () => {
+      if (connection.soFar().length > 512 * 1024) connection.socket.pause();
+    });
+    await until(() => connection.socket.isPaused(), "half of it");
+    assert.ok(connection.soFar().length < 1024 * 1024);
+    vanish(connection.socket);
     await connection.all;
   }
 });

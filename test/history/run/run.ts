@@ -1,5 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
 import type { Row } from "../../../src/storage/sqlite/driver.ts";
 import { drivers } from "../../../src/storage/sqlite/driver.ts";
 import { openFile } from "../../../src/storage/sqlite/open.ts";
@@ -114,7 +115,7 @@ async function secured(folder: string, environment: Environment): Promise<NonNul
 /** As if the ten seconds had gone by for which what a mailbox handed out is nobody else's. */
 async function leasesEnd(world: World): Promise<void> {
   const driver = await openFile({ path: world.path });
-  driver.exec("UPDATE taken SET lease_until = 0");
+  await whileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
   driver.close();
   world.log("time", { kind: "passed" });
 }
