@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { smallDisk } from "../support/disk.ts";
 import { violations } from "./check/violations.ts";
-import { smallDisk } from "./disk.ts";
 import { type History, ofKind } from "./events.ts";
 import { run } from "./run/run.ts";
 
