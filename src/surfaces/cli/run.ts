@@ -10,7 +10,7 @@ import { readKey, withTexts, writeFiles } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSigner, type Pins } from "./signer.ts";
-import { ClosedOutput, clearProgress, print, printNote, showProgress } from "./terminal.ts";
+import { ClosedOutput, clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
@@ -96,7 +96,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
-  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
+  // An event source hands on what a waiter says beside its answer as part of the event.
+  const warn = operation.stream || operation.waits?.(input) ? () => {} : printNote;
+  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
   const unnamed = signer !== undefined && reader() === undefined;
   // Whoever prints an answer settles it; a server must not do so before.
@@ -112,6 +114,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   }
   return !signal.aborted;
 }
+
+const READABLE =
+  "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
 
 function keyNeeded(operation: Operation): Error {
   return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
@@ -138,6 +143,7 @@ async function deliver(
   }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
+  if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
   const own = operation.failure?.(answer, input);
   if (own !== undefined) throw conflict(own);
   // Only now: what couldn't be written is not consumed.
@@ -207,9 +213,17 @@ const HINTS: Readonly<Partial<Record<Reason, string>>> = {
   unsigned_message: ": give --key <private-key-file>, or set IPC_KEY",
 };
 
+/** Of what is wrong with a signature this alone is about the key. */
+const WRONG_KEY = "invalid signature";
+
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
-  const hint = reason === undefined ? "" : (HINTS[reason] ?? "");
+  const hint =
+    message === WRONG_KEY
+      ? ": is this the key that is registered for that name? `el-ipc agents --keys` shows it"
+      : reason === undefined
+        ? ""
+        : (HINTS[reason] ?? "");
   printNote(`Error: ${message}${hint}`);
   if (code === "internal" && debug) console.error(error);
 }

@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
@@ -48,6 +49,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
   const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
@@ -106,10 +108,16 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     return arrivals.hasArrived(response, bytes);
   };
 
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
+  };
+
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
