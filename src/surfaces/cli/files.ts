@@ -19,12 +19,14 @@ const KEY_BYTES = 32;
 /** The typed input, with the texts that are in files. */
 export function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
   const input = { ...given.input };
+  // What was signed elsewhere was signed to the last byte.
+  const end = input.signature === undefined ? withoutLineEnd : (text: string) => text;
   for (const [name, field] of Object.entries(operation.input)) {
     const value = input[name];
     if (field.given === "file" && typeof value === "string") input[name] = readKeyText(value);
     if (field.given !== "text") continue;
-    if (given.file !== undefined) input[name] = withoutLineEnd(readTextFile(given.file));
-    else if (value === "-") input[name] = readStandardInput();
+    if (given.file !== undefined) input[name] = end(readTextFile(given.file));
+    else if (value === "-") input[name] = end(readStandardInput());
   }
   return input;
 }

@@ -103,7 +103,11 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   const unnamed = signer !== undefined && reader() === undefined;
   // Whoever prints an answer settles it; a server must not do so before.
   const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
-  const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
+  const answer = await helpfully(operation, unnamed, () =>
+    door(operation, unsettled, signal).catch((error) => {
+      throw signer && operation.sign ? aboutKey(error) : error;
+    }),
+  );
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
     if (signal.aborted) {
@@ -172,6 +176,13 @@ async function giveBack(
   }
 }
 
+/** What was signed here can only be wrong by its key. */
+function aboutKey(error: unknown): unknown {
+  if (!isIpcError(error) || error.message !== "invalid signature") return error;
+  const hint = "is this the key that is registered for that name? `el-ipc agents --keys` shows it";
+  return unauthorized(`${error.message}: ${hint}`, error.reason);
+}
+
 /** Adds what a person at a command line can do about an error. */
 async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => Promise<T>): Promise<T> {
   try {
@@ -213,17 +224,9 @@ const HINTS: Readonly<Partial<Record<Reason, string>>> = {
   unsigned_message: ": give --key <private-key-file>, or set IPC_KEY",
 };
 
-/** Of what is wrong with a signature this alone is about the key. */
-const WRONG_KEY = "invalid signature";
-
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
-  const hint =
-    message === WRONG_KEY
-      ? ": is this the key that is registered for that name? `el-ipc agents --keys` shows it"
-      : reason === undefined
-        ? ""
-        : (HINTS[reason] ?? "");
+  const hint = reason === undefined ? "" : (HINTS[reason] ?? "");
   printNote(`Error: ${message}${hint}`);
   if (code === "internal" && debug) console.error(error);
 }

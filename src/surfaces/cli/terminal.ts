@@ -75,7 +75,7 @@ export function readStandardInput(): string {
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
-  return withoutLineEnd(utf8(Buffer.concat(chunks), "standard input"));
+  return utf8(Buffer.concat(chunks), "standard input");
 }
 
 function readSome(chunk: Buffer): number {
