@@ -6,11 +6,11 @@ import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
 import { type AnswerFile, isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
+import { createSigner, type Pins } from "../../operations/signer.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
-import { createSigner, type Pins } from "./signer.ts";
 import {
   ClosedOutput,
   clearProgress,
