@@ -152,9 +152,12 @@ async function credential(base: URL, server: Server, { access }: Operation): Pro
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {
   const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
-  const told = Object.entries(input).filter(
-    ([name, value]) => value !== undefined && !operation.input[name]?.callerOnly,
-  );
+  const told = Object.entries(input)
+    .filter(([name, value]) => value !== undefined && !operation.input[name]?.callerOnly)
+    .map(([name, value]): [string, unknown] => {
+      const milliseconds = operation.input[name]?.httpMilliseconds && typeof value === "number";
+      return [name, milliseconds ? value * 1_000 : value];
+    });
   const rest = new Map(told);
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
     const value = String(rest.get(name) ?? "");
