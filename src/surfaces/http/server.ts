@@ -11,6 +11,13 @@ import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
 
+/** A surface that this server hosts under a path, without knowing it. */
+export interface Mount {
+  /** It gets this path and all below. */
+  readonly path: string;
+  handle(request: IncomingMessage, response: ServerResponse, caller: Caller, signal: AbortSignal): Promise<void>;
+}
+
 export interface HttpOptions {
   readonly operations: readonly Operation[];
   readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
@@ -22,6 +29,7 @@ export interface HttpOptions {
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
+  readonly mounts?: readonly Mount[];
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -32,6 +40,9 @@ export interface HttpServer extends AsyncDisposable {
 const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
+
+/** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
+const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
 
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
@@ -61,11 +72,14 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
       const caller = await callerOf(request, door);
       response.once(
         "close",
         endWithToken(request, caller, door, () => controller.abort()),
       );
+      const mount = options.mounts?.find(({ path: root }) => path === root || path.startsWith(`${root}/`));
+      if (mount !== undefined) return await mount.handle(request, response, caller, controller.signal);
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
