@@ -57,12 +57,17 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = elapsed();
+    // While there is a socket: one that broke has none.
+    const from = request.socket.remoteAddress ?? "";
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
     response.setHeader("Server", product);
-    if (closing) response.setHeader("Connection", "close");
+    if (closing) {
+      response.setHeader("Connection", "close");
+      controller.abort();
+    }
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -87,7 +92,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const input = await inputOf(request, found, query);
       await answer(response, found.route.operation, input, { caller, signal: controller.signal });
     } catch (error) {
-      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
+      if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
     }
   };

@@ -1,3 +1,4 @@
+import { elapsed } from "../../core/clock.ts";
 import { HEARTBEAT_SECONDS } from "../../core/peers.ts";
 import { beatHeart } from "../../operations/peers.ts";
 import type { Client, Memory } from "./call.ts";
@@ -39,7 +40,7 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   const makeRoom = (): boolean => {
     if (known.size < MOST) return true;
     const idle = [...known].filter(([, { conversation, used }]) => {
-      return conversation.open.size === 0 && performance.now() - used > BUSY_MS;
+      return conversation.open.size === 0 && elapsed() - used > BUSY_MS;
     });
     const [longest] = idle.sort(([, a], [, b]) => a.used - b.used);
     if (longest !== undefined) remove(longest[0]);
@@ -51,9 +52,9 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
       const { open, memory } = entry.conversation;
       const [client] = open;
       if (client !== undefined) {
-        entry.used = performance.now();
+        entry.used = elapsed();
         void showLife(client, memory);
-      } else if (performance.now() - entry.used > IDLE_MS) remove(id);
+      } else if (elapsed() - entry.used > IDLE_MS) remove(id);
     }
   }, HEARTBEAT_SECONDS * 1_000);
   beat.unref();
@@ -61,13 +62,13 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   return {
     add(id, conversation) {
       if (!makeRoom()) return false;
-      known.set(id, { conversation, used: performance.now() });
+      known.set(id, { conversation, used: elapsed() });
       return true;
     },
     find(id, agent) {
       const found = known.get(id);
       if (found === undefined || found.conversation.agent !== agent) return undefined;
-      found.used = performance.now();
+      found.used = elapsed();
       return found.conversation;
     },
     remove,

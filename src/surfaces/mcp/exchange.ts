@@ -51,7 +51,9 @@ export function createExchange(
 
 /** The body as JSON; undefined where it isn't any. */
 export async function jsonBody(request: IncomingMessage): Promise<unknown> {
-  const body = await readBody(request, BODY_BYTES);
+  const large = Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
+  // Whoever sends too much is answered, so its connection stays.
+  const body = large ? undefined : await readBody(request.iterator({ destroyOnReturn: false }), BODY_BYTES);
   if (body === undefined) throw invalid("the body is too large: 6 MiB at most, and 1 MiB of content", "too_large");
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
@@ -85,12 +87,13 @@ export async function answerWith(response: ServerResponse, answer: Response, sig
   if (answer.headers.get("content-type")?.startsWith("text/event-stream")) response.write(KEEP_ALIVE);
   const reader = answer.body?.getReader();
   const stop = () => void reader?.cancel().catch(() => {});
+  if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   for (let part = await reader?.read(); part?.value !== undefined; part = await reader?.read()) {
     if (response.destroyed || response.writableEnded) break;
     if (!response.write(part.value)) await Promise.race([once(response, "drain"), once(response, "close")]);
   }
   signal.removeEventListener("abort", stop);
-  if (signal.aborted) stop();
+  stop();
   response.end();
 }

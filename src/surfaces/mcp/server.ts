@@ -10,9 +10,11 @@ export type Settle = (delivered: boolean) => Promise<void>;
 export interface Line {
   readonly client: Client;
   readonly memory: Memory;
-  /** Aborts when nobody is there any more to hear the answer. */
+  /** Aborts when nobody is there any more to wait for an answer. */
   readonly signal: AbortSignal;
   answering(settle: Settle): void;
+  /** Is told where the call was cancelled, and so has no answer to wait for. */
+  unanswered?(): void;
 }
 
 export interface McpOptions {
@@ -55,10 +57,12 @@ export function createMcpServer(options: McpOptions, lineOf: (context: ServerCon
     }
     const line = lineOf(context);
     using _ = operation.waits === undefined ? undefined : progress(context);
-    const signal = AbortSignal.any([context.mcpReq.signal, line.signal]);
+    const cancelled = context.mcpReq.signal;
+    const signal = operation.waits === undefined ? cancelled : AbortSignal.any([cancelled, line.signal]);
     const { client, memory } = line;
     const calling = { client, memory, signal, failed: options.failed };
     const { text, isError, settle } = await callTool(operation, params.arguments ?? {}, calling);
+    if (cancelled.aborted) line.unanswered?.();
     line.answering((delivered) => settle(delivered).catch(options.failed));
     return { content: [{ type: "text", text }], ...(isError ? { isError } : {}) };
   });
@@ -69,9 +73,9 @@ export function createMcpServer(options: McpOptions, lineOf: (context: ServerCon
 function progress({ mcpReq }: ServerContext): Disposable | undefined {
   const progressToken = mcpReq._meta?.progressToken;
   if (progressToken === undefined) return undefined;
-  const started = performance.now();
+  let seconds = 0;
   const timer = setInterval(() => {
-    const seconds = Math.round((performance.now() - started) / 1_000);
+    seconds += PROGRESS_MS / 1_000;
     const params = { progressToken, progress: seconds, message: `waiting, ${seconds} s` };
     mcpReq.notify({ method: "notifications/progress", params }).catch(() => {});
   }, PROGRESS_MS);

@@ -44,8 +44,9 @@ export function createSseEndpoint(
       if (!sessions.add(id, { ...session, close: () => server.close() })) {
         return answerWith(response, tooMany(), signal);
       }
-      signal.addEventListener("abort", () => response.end(), { once: true });
       await server.connect(transport);
+      if (signal.aborted) response.end();
+      signal.addEventListener("abort", () => response.end(), { once: true });
       if (!response.closed) await once(response, "close");
       sessions.remove(id);
     },

@@ -43,12 +43,11 @@ export function createStreamableEndpoint(
   const exchanges = new WeakMap<Request, Exchange>();
   const sessions = createConversations<Session>();
 
-  const lineOf = ({ http, mcpReq }: ServerContext, memory: Memory): Line => {
+  const lineOf = ({ http }: ServerContext, memory: Memory): Line => {
     const exchange = http?.req && exchanges.get(http.req);
     if (exchange === undefined) throw new Error("a call came over no request");
-    // Who cancels a call isn't answered, so nothing more comes here.
-    if (exchange.single) mcpReq.signal.addEventListener("abort", exchange.end, { once: true });
-    return { client: clientOf(exchange.caller), memory, signal: exchange.signal, answering: exchange.answering };
+    const { signal, answering, single, end } = exchange;
+    return { client: clientOf(exchange.caller), memory, signal, answering, ...(single ? { unanswered: end } : {}) };
   };
 
   const modern = createMcpHandler(() => createMcpServer(options, (context) => lineOf(context, { peer: undefined })), {
