@@ -64,7 +64,10 @@ interface Shown {
 function nearDoor(bus: Bus): (shown?: Shown) => Door {
   return (shown) => async (operation, input, signal) => {
     const identity = shown && (await identityOf(bus, shown));
-    return perform(bus, operation, input, { caller: { from: "local", admitted: false, identity }, signal });
+    return perform(bus, operation, input, {
+      caller: { from: "local", admitted: false, hasKey: false, identity },
+      signal,
+    });
   };
 }
 

@@ -10,8 +10,9 @@ import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
 import { createLog, errorDetails } from "./surfaces/http/log.ts";
+import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
-import { type Mount, serveHttp } from "./surfaces/http/server.ts";
+import { serveHttp } from "./surfaces/http/server.ts";
 import type { HttpMcp } from "./surfaces/mcp/http.ts";
 
 export interface Serving {
@@ -78,7 +79,7 @@ function mountMcp(bus: Bus, version: string, failed: (error: unknown) => void): 
     });
   };
   return {
-    path: MCP_PATH,
+    prefix: MCP_PATH,
     async handle(...request) {
       loaded ??= load();
       await (await loaded).handle(...request);

@@ -1,6 +1,7 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
+import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
 import {
@@ -38,6 +39,12 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  postMail,
+  fetchMail,
+  waitMail,
+  showInbox,
+  arrivedMessages,
+  listMailboxes,
   listPeers,
   discoverPeers,
   connectPeer,

@@ -24,7 +24,7 @@ export function publicOrder(order: NewOrder | Order) {
   };
 }
 
-type PublicOrder = ReturnType<typeof publicOrder>;
+export type PublicOrder = ReturnType<typeof publicOrder>;
 
 /** The command for a model: what is our own outside of the marks, what its sender chose inside. */
 export function commandText({ command, agent }: { command: PublicOrder; agent?: string }, quote: Quote): string {

@@ -1,3 +1,5 @@
+import { maySee } from "../core/access.ts";
+import type { Identity } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
 import { messagesAfter, send } from "../core/messages.ts";
@@ -21,9 +23,9 @@ function publicMessage({ id, channel, sender, content, timestamp }: StoredMessag
   return { id, channel, from: sender, data: asJson(content), ts: timestamp };
 }
 
-/** What is stored of a message that is sent as JSON: a text as it is. */
+/** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
 function contentOf(data: unknown): string {
-  return typeof data === "string" ? data : JSON.stringify(data);
+  return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
 }
 
 function asJson(content: string): unknown {
@@ -99,9 +101,9 @@ export const channelMessages = operation({
   show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
   tell: ({ messages }, { limit }, quote) => {
     if (messages.length === 0) return "No messages";
-    const lines = messages.map(
-      ({ id, from, data, proof }) => `#${id} ${quote({ from, text: contentOf(data), proof })}`,
-    );
+    const lines = messages.map(({ id, from, data, proof }) => {
+      return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
+    });
     return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
   },
   tool: {
@@ -144,16 +146,20 @@ export const watchEvents = operation({
   stream: true,
   input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
   words: [],
-  run: (bus, { since }, { signal }) => {
+  run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : cursorOf(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
-    return publicEvents(events(bus, cursor, signal));
+    return publicEvents(events(bus, cursor, signal), caller.identity);
   },
   show: (event) => JSON.stringify(event),
 });
 
-async function* publicEvents(told: AsyncIterable<BusEvent>) {
-  for await (const { id, at, happening } of told) yield { id, ts: at, ...publicHappening(happening, at) };
+/** What is said where the watcher may not look is left out. */
+async function* publicEvents(told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
+  for await (const { id, at, happening } of told) {
+    if (happening.kind === "message" && !maySee(happening.message.channel, watcher)) continue;
+    yield { id, ts: at, ...publicHappening(happening, at) };
+  }
 }
 
 function publicHappening(happening: Happening, now: number) {

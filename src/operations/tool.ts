@@ -1,5 +1,5 @@
-import type { Fields, InputOf } from "./fields.ts";
-import type { Operation, Settlement } from "./operation.ts";
+import type { Fields } from "./fields.ts";
+import type { Operation } from "./operation.ts";
 
 /** An operation as a tool that a model calls. Each word of it is paid for in every conversation. */
 export interface Tool<F extends Fields, A> {
@@ -15,8 +15,6 @@ export interface Tool<F extends Fields, A> {
   readonly repeatable?: true;
   /** The session that an answer has made, which from then on is the caller's own. */
   begins?(answer: A): string;
-  /** What is performed once the model has the answer, beyond what any caller's settles. */
-  settle?(answer: A, input: InputOf<F>): Settlement | undefined;
 }
 
 export interface Argument {

@@ -115,8 +115,8 @@ suite("MCP in secure mode", () => {
 
   test("others' mailboxes stay theirs, and the alarms the operators'", async () => {
     await using reader = await overHttp("reader");
-    assert.match(await reader.refusal("read_messages", { channel: "@herald" }), /not a mailbox of reader/);
-    assert.match(await reader.refusal("read_messages", { channel: "security" }), /for operators/);
+    assert.match(await reader.refusal("read_messages", { channel: "@herald" }), /@herald is not for reader/);
+    assert.match(await reader.refusal("read_messages", { channel: "security" }), /security is not for reader/);
     await using herald = await overStdio("herald");
     await herald.join("alarming");
     assert.match(await herald.refusal("send_message", { channel: "security", message: "x" }), /only the bus itself/);

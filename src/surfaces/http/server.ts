@@ -8,18 +8,14 @@ import { answerError, answerEvents, answerJson } from "./answer.ts";
 import { callerOf, type Door, endWithToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { inputOf, isTooLarge } from "./request.ts";
+import { type Mount, mountAt } from "./mount.ts";
+import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
-
-/** A surface that this server hosts under a path, without knowing it. */
-export interface Mount {
-  /** It gets this path and all below. */
-  readonly path: string;
-  handle(request: IncomingMessage, response: ServerResponse, caller: Caller, signal: AbortSignal): Promise<void>;
-}
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
+  /** Other surfaces, by their paths. */
+  readonly mounts: readonly Mount[];
   readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
   readonly host: string;
   readonly port: number;
@@ -29,7 +25,6 @@ export interface HttpOptions {
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
-  readonly mounts?: readonly Mount[];
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -43,16 +38,19 @@ const IDLE_MS = 65_000;
 
 /** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
 const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
+/** More than any bus has waiters, and fewer than would take all of a process's memory. */
+const MOST_CONNECTIONS = 15_000;
 
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, perform, door, log, product } = options;
+  const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
   const settling = new Map<string, Promise<unknown>>();
   const metrics = createMetrics(() => open.size);
+  const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -68,6 +66,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       response.setHeader("Connection", "close");
       controller.abort();
     }
+    const before = answering.get(request.socket);
+    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -78,13 +78,18 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     });
     try {
       if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
+      const mount = mountAt(mounts, path);
+      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
+      await before;
       const caller = await callerOf(request, door);
       response.once(
         "close",
         endWithToken(request, caller, door, () => controller.abort()),
       );
-      const mount = options.mounts?.find(({ path: root }) => path === root || path.startsWith(`${root}/`));
-      if (mount !== undefined) return await mount.handle(request, response, caller, controller.signal);
+      if (mount !== undefined) {
+        const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
+        return await mount.handle(request, response, visit);
+      }
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
@@ -103,8 +108,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     input: Readonly<Record<string, unknown>>,
     context: Context,
   ): Promise<void> => {
-    const turn = operation.turn?.(input) ?? "";
-    await settling.get(turn);
+    const turn = operation.turn?.(input);
+    if (turn !== undefined) await settling.get(turn);
     const result = await perform(operation, input, context);
     if (isStream(result)) return await answerEvents(response, result);
     if (!response.destroyed) answerResult(response, result);
@@ -112,6 +117,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
     if (settlement === undefined) return;
     const settled = perform(settlement.operation, settlement.input, context);
+    if (turn === undefined) return void (await settled);
     settling.set(turn, settled);
     try {
       await settled;
@@ -162,6 +168,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     void handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
     server.once("error", reject);
@@ -216,6 +223,8 @@ function answerHalfRequest(error: Error & { code?: string }, socket: Socket): vo
   const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    // Who goes on holding its own end would keep the connection.
+    () => socket.destroy(),
   );
 }
 

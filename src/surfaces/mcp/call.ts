@@ -63,17 +63,9 @@ async function called(asked: ToolOperation, given: Values, calling: Calling): Pr
   const own = sessionIn(given) ?? memory.peer;
   const { operation, input } = await askedFor(asked, given, own, client);
   const answer = await client.door(operation, input, signal);
-  const settlements = {
-    arrived: () => [
-      operation.settle?.(answer, input),
-      operation === asked ? asked.tool.settle?.(answer, input) : undefined,
-    ],
-    lost: () => [operation.undelivered?.(answer, input)],
-  };
   const settle = async (delivered: boolean) => {
-    for (const settlement of delivered ? settlements.arrived() : settlements.lost()) {
-      if (settlement !== undefined) await settled(client, settlement);
-    }
+    const settlement = delivered ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+    if (settlement !== undefined) await settled(client, settlement);
   };
   if (operation === asked && asked.tool.begins !== undefined) memory.peer = asked.tool.begins(answer);
   else if (own !== undefined) await seen(client, memory, own);
@@ -138,11 +130,11 @@ function takenFrom(operation: ToolOperation, given: Values) {
   throw invalid(`unknown argument ${JSON.stringify(unknown)}; ${operation.tool.name} takes ${names.join(", ")}`);
 }
 
-/** Models write "5" for 5 now and then, and an object as its JSON. */
+/** Models write "5" for 5 now and then, and an object as its JSON. Any other text is what it is, though it read as JSON. */
 function plain({ input }: Operation, { field, type }: { field: string; type?: string }, value: unknown): unknown {
   if (typeof value !== "string") return value;
   const kind = input[field]?.kind;
-  const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type === "object" && isObject(value));
+  const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
   return isWritten ? fromText(input, { [field]: value })[field] : value;
 }
 

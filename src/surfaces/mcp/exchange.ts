@@ -1,9 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller } from "../../core/caller.ts";
-import { invalid } from "../../core/errors.ts";
-import { BODY_BYTES } from "../../core/limits.ts";
-import { readBody } from "../../wire/body.ts";
 import { KEEP_ALIVE } from "../../wire/sse.ts";
 import type { Settle } from "./server.ts";
 
@@ -13,6 +10,7 @@ export interface Asked {
   readonly response: ServerResponse;
   readonly caller: Caller;
   readonly signal: AbortSignal;
+  body(): Promise<Buffer>;
 }
 
 /** One HTTP request, and whether anybody is still there to be answered. */
@@ -50,13 +48,10 @@ export function createExchange(
 }
 
 /** The body as JSON; undefined where it isn't any. */
-export async function jsonBody(request: IncomingMessage): Promise<unknown> {
-  const large = Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
-  // Whoever sends too much is answered, so its connection stays.
-  const body = large ? undefined : await readBody(request.iterator({ destroyOnReturn: false }), BODY_BYTES);
-  if (body === undefined) throw invalid("the body is too large: 6 MiB at most, and 1 MiB of content", "too_large");
+export async function jsonBody({ body }: Asked): Promise<unknown> {
+  const bytes = await body();
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
     return undefined;
   }

@@ -16,9 +16,17 @@ export interface HttpMcpOptions extends McpOptions {
   readonly admit: (caller: Caller) => Promise<void>;
 }
 
+/** What the server knows of a request. */
+interface Visit {
+  readonly path: string;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  body(): Promise<Buffer>;
+}
+
 /** Where a server mounts it, and what it does with a request there. */
 export interface HttpMcp extends AsyncDisposable {
-  handle(request: IncomingMessage, response: ServerResponse, caller: Caller, signal: AbortSignal): Promise<void>;
+  handle(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void>;
 }
 
 const HELP = [
@@ -40,13 +48,12 @@ export function createHttpMcp(options: HttpMcpOptions): HttpMcp {
   const sse = createSseEndpoint(options, clientOf, `${path}/messages`);
 
   return {
-    async handle(request, response, caller, signal) {
-      await admit(caller);
-      const { pathname, searchParams } = new URL(request.url ?? "", "http://localhost");
-      const asked = { request, response, caller, signal };
-      if (pathname === path) await streamable.handle(asked);
-      else if (pathname === `${path}/sse`) await sse.open(asked);
-      else if (pathname === `${path}/messages`) await sse.post(asked, searchParams.get("sessionId") ?? "");
+    async handle(request, response, visit) {
+      await admit(visit.caller);
+      const asked = { request, response, ...visit };
+      if (visit.path === path) await streamable.handle(asked);
+      else if (visit.path === `${path}/sse`) await sse.open(asked);
+      else if (visit.path === `${path}/messages`) await sse.post(asked);
       else throw notFound("not found");
     },
     async [Symbol.asyncDispose]() {

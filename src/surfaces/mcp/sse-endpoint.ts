@@ -16,7 +16,7 @@ export interface SseEndpoint extends AsyncDisposable {
   /** Begins a session, which lasts as long as the stream that this answers with. */
   open(asked: Asked): Promise<void>;
   /** Takes what the client of a session says. */
-  post(asked: Asked, session: string): Promise<void>;
+  post(asked: Asked): Promise<void>;
 }
 
 export function createSseEndpoint(
@@ -51,12 +51,14 @@ export function createSseEndpoint(
       sessions.remove(id);
     },
 
-    async post({ request, response, caller, signal }, id) {
+    async post(asked) {
+      const { request, response, caller, signal } = asked;
+      const id = new URL(request.url ?? "", "http://localhost").searchParams.get("sessionId") ?? "";
       const answer = await (async () => {
         if (request.method !== "POST") return failure(405, "Use POST", { Allow: "POST" });
         const session = sessions.find(id, caller.identity?.agent);
         if (session === undefined) return failure(404, "Session not found");
-        const body = await jsonBody(request);
+        const body = await jsonBody(asked);
         const web = webRequest(request, signal);
         callers.set(web, caller);
         try {

@@ -92,7 +92,7 @@ export function createStreamableEndpoint(
 
   const answerTo = async (asked: Asked): Promise<Response> => {
     const { request, response, caller, signal } = asked;
-    const body = request.method === "POST" ? await jsonBody(request) : undefined;
+    const body = request.method === "POST" ? await jsonBody(asked) : undefined;
     if (request.method === "POST" && body === undefined) return failure(400, "The body must be JSON", {}, -32_700);
     const web = webRequest(request, signal);
     exchanges.set(web, createExchange(response, caller, signal, !Array.isArray(body)));
