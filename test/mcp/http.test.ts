@@ -3,7 +3,7 @@ import { after, before, suite, test } from "node:test";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask, open } from "../support/http.ts";
 import { NEWEST, OLDER, type Place, sse, streamable } from "../support/mcp.ts";
-import { until } from "../support/program.ts";
+import { type Server, until } from "../support/program.ts";
 
 const HEADERS = { "Content-Type": "application/json", Accept: "application/json, text/event-stream" };
 
@@ -16,7 +16,7 @@ const initialize = {
 
 suite("MCP over HTTP", () => {
   const stack = new AsyncDisposableStack();
-  let stage: Place & { readonly bus: TemporaryBus };
+  let stage: Place & { readonly bus: TemporaryBus; readonly server: Server };
   const post = (body: unknown, headers: Readonly<Record<string, string>> = {}, path = "/mcp") =>
     ask(stage.server.url, `POST ${path}`, { headers: { ...HEADERS, ...headers }, body });
 

@@ -5,7 +5,7 @@ import { suite, test } from "node:test";
 import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { NEWEST, OLDER, stdio } from "../support/mcp.ts";
-import { entry, until } from "../support/program.ts";
+import { entry, lives, until } from "../support/program.ts";
 
 const clientInfo = { name: "test", version: "1" };
 
@@ -141,11 +141,3 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     assert.equal((await bus.start(["mcp"], alone).ended).code, 1);
   });
 });
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}

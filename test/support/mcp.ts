@@ -19,7 +19,7 @@ export interface Way {
 /** A bus, by its environment for who starts a process, by its server for who asks over HTTP. */
 export interface Place {
   readonly environment: Environment;
-  readonly server: Server;
+  readonly server: Pick<Server, "url">;
 }
 
 export interface Options {
