@@ -173,7 +173,7 @@ export const waitCommand = operation({
   tool: {
     name: "wait_for_command",
     about:
-      "Wait for a command and take it. End each with ack_command or fail_command, or it comes again. Then wait for the next.",
+      "Wait for a command and take it. End each with ack_command or fail_command, or it comes again. Then wait for the next. If you have a shell, wait cheaper: `el-ipc command wait PEER_ID` in the background.",
     arguments: { timeout: { about: "Seconds (50, at most 300)" } },
     session: "peer",
   },

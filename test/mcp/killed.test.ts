@@ -8,10 +8,10 @@ import { command, order, said } from "../support/sessions.ts";
 
 const client = new URL("client.ts", import.meta.url);
 
-suite("kill -9 of an MCP client that waits for a command", { concurrency: 2 }, () => {
+suite("kill -9", { concurrency: 2 }, () => {
   const far = { name: `${stdio().name}, of a server`, way: stdio(), far: true };
   for (const { name, way, far: viaServer } of [...everyWay.map((way) => ({ name: way.name, way, far: false })), far]) {
-    test(`leaves no lease and no process behind: ${name}`, async () => {
+    test(`of an MCP client that waits for a command leaves no lease and no process behind: ${name}`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve();
       const environment = viaServer ? { IPC_URL: server.url, IPC_DB_PATH: bus.file("unused.db") } : bus.environment;
@@ -35,7 +35,35 @@ suite("kill -9 of an MCP client that waits for a command", { concurrency: 2 }, (
     });
   }
 
-  test("who was killed while it worked on one loses it when its lease ends, and another has it", async () => {
+  for (const way of everyWay.filter(({ name }) => !name.startsWith("stdio"))) {
+    test(`of the server: started again, it has every command, signal and message: ${way.name}`, async () => {
+      using bus = temporaryBus();
+      let server = await bus.serve();
+      await using _last = { [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+      const first = await way.connect({ environment: bus.environment, server });
+      const peer = await first.join("worker");
+      const begun = await order(server, peer, "begun");
+      assert.match(await first.call("wait_for_command", { timeout: 20 }), new RegExp(`^${begun}: `));
+      await first.call("signal", { name: "half_way", data: { done: 1 } });
+      await first.call("send_message", { channel: "log", message: "half of it is done" });
+      const later = await order(server, peer, "later");
+
+      server.child.kill("SIGKILL");
+      await server.ended;
+      await first.client.close();
+      server = await bus.serve();
+
+      await using again = await way.connect({ environment: bus.environment, server });
+      const call = (tool: string, given: object) => again.call(tool, { ...given, peer_id: peer });
+      assert.match(await call("ack_command", { id: begun, result: { done: 2 } }), /is acknowledged/);
+      assert.match(await call("wait_for_command", { timeout: 20 }), new RegExp(`^${later}: `));
+      assert.match(await call("wait_for_signal", { name: "half_way", timeout: 1 }), /half_way \{"done":1\}/);
+      assert.match(await call("wait_for_signal", { name: "begun_done", timeout: 1 }), /"done":2/);
+      assert.match(await call("read_messages", { channel: "log" }), /half of it is done/);
+    });
+  }
+
+  test("of an MCP client that works on a command: when the lease ends another has it", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const place = JSON.stringify({ environment: bus.environment, server: { url: server.url } });
