@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller } from "../../core/caller.ts";
 import { notFound } from "../../core/errors.ts";
-import type { Context, Operation } from "../../operations/operation.ts";
+import type { Perform } from "../../operations/deliver.ts";
 import type { Client } from "./call.ts";
 import { createRunning } from "./running.ts";
 import type { McpOptions } from "./server.ts";
@@ -11,7 +11,7 @@ import { createStreamableEndpoint } from "./streamable.ts";
 export interface HttpMcpOptions extends McpOptions {
   /** Where it is mounted. */
   readonly path: string;
-  readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
+  readonly perform: Perform;
   /** Refuses who may not even look. */
   readonly admit: (caller: Caller) => Promise<void>;
 }
