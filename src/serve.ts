@@ -8,6 +8,7 @@ import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
+import { dashboard } from "./surfaces/dashboard/files.ts";
 import { createLog } from "./surfaces/http/log.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
@@ -35,6 +36,9 @@ export async function serve(
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   await using server = await serveHttp({
     operations,
+    mounts: [
+      { prefix: "/dashboard", open: true, handle: dashboard({ folder: import.meta.dirname, prefix: "/dashboard" }) },
+    ],
     perform: (operation, input, context) => perform(bus, operation, input, context),
     host,
     port,

@@ -49,6 +49,12 @@ function admitIdentity({ agent, channel }: Asked, identity: Identity): void {
     throw notYours(`${channel} is not a mailbox of ${identity.agent}`);
 }
 
+/** Whether one who may read may read this channel too: an agent neither others' mailboxes nor the alarms. */
+export function mayRead(channel: string, { identity }: Caller): boolean {
+  if (identity === undefined || identity.operator) return true;
+  return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === `@${identity.agent}`);
+}
+
 function beyond(): IpcError {
   return unauthorized(
     "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",

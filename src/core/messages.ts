@@ -143,6 +143,7 @@ async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Pr
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);
   bus.wakeup.ring(readingOf(channel));
+  bus.wakeup.ring(EVERYTHING);
   return watermark;
 }
 

@@ -16,11 +16,14 @@ import {
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
 import { pruneMessages } from "./prune.ts";
+import { channelReaders } from "./readers.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
+import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
 import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
 import { makeToken } from "./tokens.ts";
+import { showTraffic } from "./traffic.ts";
 
 /** THE table: everything that one can ask of the bus. */
 export const operations: readonly Operation[] = [
@@ -38,6 +41,7 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  showRights,
   listPeers,
   discoverPeers,
   connectPeer,
@@ -61,7 +65,9 @@ export const operations: readonly Operation[] = [
   unsetSignal,
   sendToChannel,
   channelMessages,
+  channelReaders,
   showStatus,
+  showTraffic,
   watchEvents,
   pruneMessages,
   resetBus,

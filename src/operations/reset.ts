@@ -1,4 +1,5 @@
 import { SECURITY_CHANNEL } from "../core/security.ts";
+import { EVERYTHING } from "../core/wakeup.ts";
 import { operation } from "./operation.ts";
 
 export const resetBus = operation({
@@ -15,6 +16,7 @@ export const resetBus = operation({
   words: [],
   run: async (bus) => {
     const { backup, removed } = await bus.store.reset(SECURITY_CHANNEL);
+    bus.wakeup.ring(EVERYTHING);
     return { ok: true, removed, backup };
   },
   show: (answer) => JSON.stringify(answer),

@@ -1,6 +1,9 @@
+import { mayRead } from "../core/access.ts";
+import type { Caller } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
 import { send } from "../core/messages.ts";
+import type { Reading } from "../core/readers.ts";
 import { type Status, statusOf } from "../core/status.ts";
 import type { StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
@@ -8,13 +11,22 @@ import { json, name, optional, text, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
 import { publicOrder } from "./orders.ts";
 import { publicPeer } from "./peers.ts";
+import { publicReading } from "./readers.ts";
 import { publicSignal } from "./signals.ts";
 
 const channelName = name("The channel");
 
 /** A message whose content is JSON as that JSON, any other as its text. */
-function publicMessage({ id, channel, sender, content, timestamp }: StoredMessage) {
-  return { id, channel, from: sender, data: asJson(content), ts: timestamp };
+function publicMessage({ id, channel, sender, content, timestamp, signature, attested }: StoredMessage) {
+  return {
+    id,
+    channel,
+    from: sender,
+    data: asJson(content),
+    ts: timestamp,
+    ...(signature === "" ? {} : { signed: true }),
+    ...(attested ? { attested: true } : {}),
+  };
 }
 
 function asJson(content: string): unknown {
@@ -53,13 +65,17 @@ export const channelMessages = operation({
   input: {
     channel: channelName,
     since: optional(whole("Only those after this id", { least: 0 })),
+    before: optional(whole("The last ones before this id instead", { least: 1 })),
     limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
   },
   words: ["channel"],
-  run: async (bus, { channel, since = 0, limit = 1_000 }) => ({
-    ok: true,
-    messages: (await bus.store.messages.after(channel, since, limit)).map(publicMessage),
-  }),
+  run: async (bus, { channel, since = 0, before, limit = 1_000 }) => {
+    const { messages } = bus.store;
+    const found = await (before === undefined
+      ? messages.after(channel, since, limit)
+      : messages.before(channel, before, limit));
+    return { ok: true, messages: found.filter(({ id }) => id > since).map(publicMessage) };
+  },
   show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
 });
 
@@ -71,7 +87,7 @@ export const showStatus = operation({
   http: "GET /status",
   input: {},
   words: [],
-  run: async (bus) => publicStatus(await statusOf(bus)),
+  run: async (bus, _, { caller }) => publicStatus(await statusOf(bus), caller),
   show: indented,
 });
 
@@ -84,24 +100,36 @@ export const watchEvents = operation({
   stream: true,
   input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
   words: [],
-  run: (bus, { since }, { signal }) => {
+  run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : cursorOf(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
-    return publicEvents(events(bus, cursor, signal));
+    return publicEvents(events(bus, cursor, signal), caller);
   },
   show: (event) => JSON.stringify(event),
 });
 
-async function* publicEvents(told: AsyncIterable<BusEvent>) {
-  for await (const { id, at, happening } of told) yield { id, ts: at, ...publicHappening(happening, at) };
+async function* publicEvents(told: AsyncIterable<BusEvent>, caller: Caller) {
+  for await (const { id, at, happening } of told) {
+    if (happening.kind === "message" && !mayRead(happening.message.channel, caller)) continue;
+    yield { id, ts: at, ...publicHappening(happening, at, caller) };
+  }
 }
 
-function publicHappening(happening: Happening, now: number) {
+function publicHappening(happening: Happening, now: number, caller: Caller) {
   switch (happening.kind) {
-    case "snapshot":
-      return { type: "snapshot", data: publicStatus(happening.status) };
+    case "snapshot": {
+      const { status, readings } = happening;
+      return {
+        type: "snapshot",
+        data: { ...publicStatus(status, caller), readings: publicReadings(readings, caller) },
+      };
+    }
     case "message":
       return { type: "message", data: publicMessage(happening.message) };
+    case "peers":
+      return { type: "peers_seen", data: happening.peers.map((peer) => publicPeer(peer, now)) };
+    case "readings":
+      return { type: "readings", data: publicReadings(happening.readings, caller) };
     case "peer":
       return {
         type: `peer_${happening.what}`,
@@ -120,7 +148,13 @@ function publicHappening(happening: Happening, now: number) {
   }
 }
 
-function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status) {
+function publicReadings(readings: readonly Reading[], caller: Caller) {
+  return readings
+    .filter(({ channel }) => mayRead(channel, caller))
+    .map(({ channel, ...reading }) => ({ channel, ...publicReading(reading) }));
+}
+
+function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status, caller: Caller) {
   return {
     ok: true,
     secure_mode,
@@ -128,6 +162,8 @@ function publicStatus({ now, secure_mode, peers, commands, signals, channels }: 
     peers: peers.map((peer) => publicPeer(peer, now)),
     commands: commands.map(publicOrder),
     signals: signals.map(publicSignal),
-    channels: channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
+    channels: channels
+      .filter(({ channel }) => mayRead(channel, caller))
+      .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
   };
 }

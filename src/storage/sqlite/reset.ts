@@ -9,6 +9,11 @@ const LAST_ID = "SELECT max(id) AS id FROM messages";
 /** Only what the backup holds: a message that came meanwhile stays. */
 const REMOVE = "DELETE FROM messages WHERE channel <> ? AND id <= ?";
 
+/** Leaves a gap in the journal, so that whoever follows it begins anew with what is left. */
+const FORGET = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
+  (VALUES (1), (2))`;
+const FORGET_THE_REST = "DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)";
+
 const CHANGES = "SELECT changes() AS removed";
 
 export function createReset(
@@ -25,6 +30,7 @@ export function createReset(
       statement(REMOVE).run(keptChannel, last);
       const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
       for (const table of ["orders", "peers", "signals"]) statement(`DELETE FROM ${table}`).run();
+      for (const step of [FORGET, FORGET_THE_REST]) statement(step).run();
       return removed;
     });
     return { backup, removed };

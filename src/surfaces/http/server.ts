@@ -5,14 +5,17 @@ import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { callerOf, type Door, endWithToken } from "./caller.ts";
+import { callerOf, type Door, endWithToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
+import { type Mount, mountAt } from "./mount.ts";
 import { inputOf, isTooLarge } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
+  /** Other surfaces, by their paths. */
+  readonly mounts: readonly Mount[];
   readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
   readonly host: string;
   readonly port: number;
@@ -37,7 +40,7 @@ const IDLE_MS = 65_000;
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, perform, door, log, product } = options;
+  const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
   const settling = new Map<string, Promise<unknown>>();
@@ -61,11 +64,14 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
-      const caller = await callerOf(request, door);
+      const mount = mountAt(mounts, path);
+      const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
       response.once(
         "close",
         endWithToken(request, caller, door, () => controller.abort()),
       );
+      if (mount !== undefined)
+        return await mount.handle(request, response, { path, caller, signal: controller.signal });
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);

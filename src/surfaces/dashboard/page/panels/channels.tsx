@@ -1,0 +1,36 @@
+import { useEffect } from "preact/hooks";
+import { useBoard } from "../bus/board.ts";
+import { Nothing, Panel } from "../parts/panel.tsx";
+import { ChannelList, newestFirst } from "./channel-list.tsx";
+import { ThreadView } from "./thread-view.tsx";
+
+/** The channels, and beside them the one that is open. A narrow window shows one of the two. */
+export function Channels() {
+  const { state, place, thread } = useBoard("channels", "place", "thread");
+  const { channel } = place;
+
+  useEffect(() => {
+    if (channel !== undefined) thread.open(channel);
+  }, [channel]);
+
+  // Somebody who has just come sees something happen, where there is room for it.
+  const first = thread.channel === undefined && channel === undefined ? newestFirst(state)[0]?.name : undefined;
+  useEffect(() => {
+    if (first !== undefined) thread.open(first);
+  }, [first]);
+
+  return (
+    <Panel view="channels" title="Channels" count={`${state.channels.size}`}>
+      <div class={channel === undefined ? "split" : "split chosen"}>
+        <ChannelList open={thread.channel} onOpen={(name) => place.go("channels", name)} />
+        {thread.channel === undefined ? (
+          <Nothing>
+            Nothing has been sent yet. <code>el-ipc send CHANNEL SENDER TEXT</code> sends the first message.
+          </Nothing>
+        ) : (
+          <ThreadView key={thread.channel} channel={thread.channel} onBack={() => place.go("channels")} />
+        )}
+      </div>
+    </Panel>
+  );
+}
