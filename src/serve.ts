@@ -13,6 +13,8 @@ import { createLog } from "./surfaces/http/log.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
 
+const DASHBOARD = "/dashboard";
+
 export interface Serving {
   readonly host: string;
   readonly port: number;
@@ -36,9 +38,7 @@ export async function serve(
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   await using server = await serveHttp({
     operations,
-    mounts: [
-      { prefix: "/dashboard", open: true, handle: dashboard({ folder: import.meta.dirname, prefix: "/dashboard" }) },
-    ],
+    mounts: [{ prefix: DASHBOARD, open: true, handle: dashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) }],
     perform: (operation, input, context) => perform(bus, operation, input, context),
     host,
     port,
@@ -51,7 +51,13 @@ export async function serve(
   });
   listening = server.port;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
-  log("info", "listening", { url, database: environment.databasePath, security: secure ? "secure" : "open", version });
+  log("info", "listening", {
+    url,
+    dashboard: `${url}${DASHBOARD}`,
+    database: environment.databasePath,
+    security: secure ? "secure" : "open",
+    version,
+  });
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });

@@ -10,7 +10,7 @@ import { Peers } from "./panels/peers.tsx";
 import { Pictures } from "./panels/pictures.tsx";
 import { SignIn } from "./panels/sign-in.tsx";
 import { Signals } from "./panels/signals.tsx";
-import { Top } from "./panels/top.tsx";
+import { LINK_WORDS, Top } from "./panels/top.tsx";
 
 const LABELS: Readonly<Record<View, string>> = {
   channels: "Channels",
@@ -27,7 +27,7 @@ export function App() {
   const [draft, setDraft] = useState<Draft>({ target: "", action: "", params: "", version: 0 });
 
   useEffect(() => {
-    document.title = link.state.kind === "live" ? "el-ipc" : `(${link.state.kind}) el-ipc`;
+    document.title = link.state.kind === "live" ? "el-ipc" : `(${LINK_WORDS[link.state.kind]}) el-ipc`;
   }, [link.state.kind]);
 
   const takeDraft = (given: Omit<Draft, "version">): void => {

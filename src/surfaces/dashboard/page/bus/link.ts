@@ -83,7 +83,8 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, apply }:
       if (error instanceof Refusal && error.status < 500) {
         if (error.status === 400) lastId = undefined;
         enter({ kind: "refused", status: error.status, why: sentenceOf(error) });
-        await waitFor(LONGEST_PAUSE_MS * 6);
+        // Asking again by itself would be one more refusal for the operators to hear of.
+        await waitFor(undefined);
         continue;
       }
       const milliseconds = pause * (0.75 + Math.random() / 2);
@@ -94,9 +95,9 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, apply }:
     }
   };
 
-  const waitFor = (milliseconds: number): Promise<void> =>
+  const waitFor = (milliseconds: number | undefined): Promise<void> =>
     new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
+      const timer = milliseconds === undefined ? undefined : setTimeout(resolve, milliseconds);
       wake = () => {
         clearTimeout(timer);
         resolve();

@@ -145,7 +145,9 @@ export function unreadText(unread: number): string {
 }
 
 export function newestFirst({ channels }: State): readonly Channel[] {
-  return [...channels.values()].sort((a, b) => b.lastAt - a.lastAt || a.name.localeCompare(b.name));
+  return [...channels.values()].sort(
+    (a, b) => b.lastAt - a.lastAt || a.name.localeCompare(b.name, undefined, { numeric: true }),
+  );
 }
 
 function inOrder(state: State, resting: readonly string[] | undefined): readonly Channel[] {

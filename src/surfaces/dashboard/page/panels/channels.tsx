@@ -2,6 +2,7 @@ import { useEffect } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { ChannelList, newestFirst } from "./channel-list.tsx";
+import { ALARMS } from "./composer.tsx";
 import { ThreadView } from "./thread-view.tsx";
 
 /** The channels, and beside them the one that is open. A narrow window shows one of the two. */
@@ -14,10 +15,16 @@ export function Channels() {
   }, [channel]);
 
   // Somebody who has just come sees something happen, where there is room for it.
-  const first = thread.channel === undefined && channel === undefined ? newestFirst(state)[0]?.name : undefined;
+  const newest = newestFirst(state).find(({ name }) => name !== ALARMS)?.name;
+  const first = thread.channel === undefined && channel === undefined ? newest : undefined;
   useEffect(() => {
     if (first !== undefined) thread.open(first);
   }, [first]);
+
+  const leave = (): void => {
+    place.go("channels");
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(".channel-list ul")?.focus());
+  };
 
   return (
     <Panel view="channels" title="Channels" count={`${state.channels.size}`}>
@@ -28,7 +35,7 @@ export function Channels() {
             Nothing has been sent yet. <code>el-ipc send CHANNEL SENDER TEXT</code> sends the first message.
           </Nothing>
         ) : (
-          <ThreadView key={thread.channel} channel={thread.channel} onBack={() => place.go("channels")} />
+          <ThreadView key={thread.channel} channel={thread.channel} onBack={leave} />
         )}
       </div>
     </Panel>

@@ -144,7 +144,7 @@ function SendAgain({ command, onDraft }: CommandRowProps) {
   if (isIn(status, "failed") && session.may("command retry")) {
     const retry = () => asker.ask("command retry", { id }).catch((reason) => setError(sentenceOf(reason)));
     return (
-      <button type="button" class="link" onClick={() => void retry()} aria-label={`Send ${shown(action)} again`}>
+      <button type="button" class="link" onClick={() => void retry()} aria-label={`Send again: ${shown(action)}`}>
         Send again
       </button>
     );
@@ -156,7 +156,7 @@ function SendAgain({ command, onDraft }: CommandRowProps) {
         type="button"
         class="link"
         onClick={() => onDraft({ target, action, params: given === "{}" ? "" : given })}
-        aria-label={`Use ${shown(action)} again`}
+        aria-label={`Use again: ${shown(action)}`}
       >
         Use again
       </button>

@@ -6,7 +6,7 @@ import { jsonFault } from "../parts/json.ts";
 import { shown } from "../parts/name.tsx";
 
 /** Only the bus itself writes there. */
-const ALARMS = "security";
+export const ALARMS = "security";
 
 /** A message written by a human. */
 export function Composer({ channel }: { channel: string }) {
@@ -50,7 +50,7 @@ export function Composer({ channel }: { channel: string }) {
         rows={Math.min(6, text.split("\n").length)}
         value={text}
         aria-label={`Message to ${shown(channel)}`}
-        placeholder={`Message to ${shown(channel)}, as ${shown(session.name)}`}
+        placeholder={`Message as ${shown(session.name)}`}
         aria-invalid={error !== undefined}
         aria-describedby={error === undefined ? undefined : errorId}
         dir="auto"

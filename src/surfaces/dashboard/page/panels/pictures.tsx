@@ -35,10 +35,7 @@ function MessagesPerMinute() {
   const counts = times.map((time) => traffic.minutes.get(time) ?? 0);
   const sum = counts.reduce((total, count) => total + count, 0);
   const most = Math.max(...counts);
-  const data = useMemo(
-    (): [number[], (number | null)[]] => [times, counts.map((count) => count || null)],
-    [now, counts.join()],
-  );
+  const data = useMemo((): [number[], number[]] => [times, counts], [now, counts.join()]);
   const sentence = `${sum.toLocaleString()} messages in the last hour, ${counts.at(-1)} in this minute, ${most.toLocaleString()} in the busiest`;
   return (
     <figure class="picture">
@@ -94,6 +91,5 @@ function WaitingTimes() {
 function inWords(waits: readonly Wait[]): string {
   const sorted = waits.map(({ untilEnded }) => untilEnded).toSorted((a, b) => a - b);
   const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
-  const ended = waits.length === 1 ? "1 command" : `${waits.length} commands`;
-  return `${ended} done: half within ${span(at(0.5))}, 95 % within ${span(at(0.95))}, the longest ${span(at(1))}`;
+  return `${waits.length} done: half within ${span(at(0.5))}, 95\u00a0% within ${span(at(0.95))}, the longest ${span(at(1))}`;
 }

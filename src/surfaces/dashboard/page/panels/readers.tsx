@@ -6,9 +6,19 @@ import { unreadText } from "./channel-list.tsx";
 export function Readers({ readings }: { readings: readonly Reading[] }) {
   if (readings.length === 0) return <span class="muted readers-none">nobody reads it</span>;
   const behind = readings.filter(({ unread }) => unread > 0).length;
-  const sorted = readings.toSorted((a, b) => b.unread - a.unread || a.agent.localeCompare(b.agent));
+  const sorted = readings.toSorted(
+    (a, b) => b.unread - a.unread || a.agent.localeCompare(b.agent, undefined, { numeric: true }),
+  );
   return (
-    <details class="readers">
+    <details
+      class="readers"
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === "Escape") currentTarget.open = false;
+      }}
+      onFocusOut={({ relatedTarget, currentTarget }) => {
+        if (!(relatedTarget instanceof Node && currentTarget.contains(relatedTarget))) currentTarget.open = false;
+      }}
+    >
       <summary>
         {readings.length === 1 ? "1 reader" : `${readings.length} readers`}
         <span class="muted">{behind === 0 ? ", all up to date" : `, ${behind} behind`}</span>

@@ -113,7 +113,7 @@ function matrixOf(counts: Counts) {
 
 function largest(sums: ReadonlyMap<string, number>): readonly string[] {
   return [...sums]
-    .sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
+    .sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0], undefined, { numeric: true }))
     .slice(0, MOST)
     .map(([name]) => name);
 }

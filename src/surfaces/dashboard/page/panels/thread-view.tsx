@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import { said } from "../bus/said.ts";
 import type { Message } from "../bus/things.ts";
@@ -33,6 +33,12 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
   const readings = [...(state.readings.get(channel)?.values() ?? [])];
   const marks = marksOf(found, readings);
 
+  // A narrow window has just hidden what had the focus.
+  const back = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (back.current?.offsetParent != null) back.current.focus();
+  }, []);
+
   // Who searches, searches everything that the page can hold.
   useEffect(() => {
     if (wanted !== "") void thread.older();
@@ -41,7 +47,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
   return (
     <section class="thread" aria-labelledby="thread-title">
       <header class="thread-head">
-        <button type="button" class="back" onClick={onBack} aria-label="Back to the channels">
+        <button ref={back} type="button" class="back" onClick={onBack} aria-label="Back to the channels">
           ←
         </button>
         <h3 id="thread-title">
@@ -90,7 +96,34 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
         </button>
       )}
       <Composer channel={channel} />
+      <Arrivals />
     </section>
+  );
+}
+
+const QUIET_MS = 5_000;
+
+/** Tells who reads here by ear that something has come; not more often than they could listen. */
+function Arrivals() {
+  const { thread } = useBoard("thread");
+  const [words, setWords] = useState("");
+  const told = useRef(0);
+  const box = useRef<HTMLParagraphElement>(null);
+  const fresh = thread.arrived > told.current;
+  useEffect(() => {
+    if (!fresh) return;
+    const timer = setTimeout(() => {
+      const here = box.current?.parentElement?.contains(document.activeElement) === true;
+      const count = thread.arrived - told.current;
+      if (here) setWords(count === 1 ? "1 new message" : `${count} new messages`);
+      told.current = thread.arrived;
+    }, QUIET_MS);
+    return () => clearTimeout(timer);
+  }, [fresh, told.current]);
+  return (
+    <p ref={box} class="hidden" role="status">
+      {words}
+    </p>
   );
 }
 

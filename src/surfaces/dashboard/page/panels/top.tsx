@@ -2,6 +2,7 @@ import { useBoard } from "../bus/board.ts";
 import type { LinkState } from "../bus/link.ts";
 import { Name } from "../parts/name.tsx";
 import { ThemeChoice } from "../parts/theme.tsx";
+import { clockTime } from "../parts/time.tsx";
 
 /** What this is, whether it is live, and who sits here. */
 export function Top({ onSignIn }: { onSignIn: () => void }) {
@@ -9,7 +10,7 @@ export function Top({ onSignIn }: { onSignIn: () => void }) {
   return (
     <header class="top">
       <h1>el-ipc</h1>
-      <span class={`pill ${link.state.kind}`}>{WORDS[link.state.kind]}</span>
+      <span class={`pill ${link.state.kind}`}>{LINK_WORDS[link.state.kind]}</span>
       <span class="end" />
       <Who onSignIn={onSignIn} />
       <ThemeChoice />
@@ -17,7 +18,7 @@ export function Top({ onSignIn }: { onSignIn: () => void }) {
   );
 }
 
-const WORDS: Readonly<Record<LinkState["kind"], string>> = {
+export const LINK_WORDS: Readonly<Record<LinkState["kind"], string>> = {
   connecting: "connecting",
   live: "live",
   lost: "disconnected",
@@ -41,6 +42,7 @@ function Who({ onSignIn }: { onSignIn: () => void }) {
           <span>
             <Name of={rights.agent} strong />
             {rights.operator ? <span class="muted"> operator</span> : null}
+            {rights.expires === null ? null : <span class="muted until"> until {clockTime(rights.expires)}</span>}
           </span>
         )}
         {rights?.agent == null ? <OwnName /> : null}

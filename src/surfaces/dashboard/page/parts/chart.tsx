@@ -71,7 +71,7 @@ function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLEl
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { range: (_, first, last) => (last - first < 60 ? [first - 30, last + 30] : [first, last]) },
+      x: { range: (_, first, last) => (bars || last - first < 60 ? [first - 30, last + 60] : [first, last]) },
       y: logarithmic ? { distr: 3 } : { range: (_, __, most) => [0, Math.max(4, most * 1.1)] },
     },
     axes: [
@@ -86,7 +86,7 @@ function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLEl
           label,
           stroke: colour(tone),
           fill: colour(tone),
-          width: 1,
+          width: 0,
           ...(drawn === undefined ? {} : { paths: drawn }),
           points: { show: !bars, size: 6, fill: colour(tone) },
         };
