@@ -76,7 +76,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
 
     await channels.locator(".messages > ul").focus();
     await page.keyboard.press("Home");
-    await channels.getByRole("article").getByText("number 9800").waitFor({ state: "attached" });
+    await channels.getByRole("button", { name: /newest/ }).waitFor();
     await until(async () => {
       await page.evaluate("document.querySelector('.messages').scrollTop = 0");
       return (
@@ -87,12 +87,19 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
       );
     }, "older messages come as one scrolls back");
     assert.ok((await rowsOf(page)) < 250);
+    const height = Number(await page.evaluate("document.querySelector('.messages').scrollHeight"));
+    assert.ok(height > 50_000, `a scroll bar for all of them, and not for ${height} pixels`);
+    await until(async () => (await channels.getByText("Loading…").count()) === 0, "nothing is on its way");
+    const before = await topOf(page);
+    await flood(server, 200, 10_000);
+    await channels.getByRole("button", { name: "200 new ↓" }).waitFor();
+    assert.deepEqual(await topOf(page), before, "what one reads stays where it is");
     await channels.getByLabel("Search messages").fill("number 4711");
     await channels.getByText(/^1 of [\d,]+ messages/).waitFor();
     await channels.getByLabel("Search messages").fill("");
-    await channels.getByRole("button", { name: /newest/ }).click();
+    await channels.getByRole("article").getByText("number 10199").waitFor();
 
-    const flooding = flood(server, 3_000, 10_000);
+    const flooding = flood(server, 2_800, 10_200);
     await panel(page, "Live activity").getByRole("button", { name: "Pause" }).click();
     await panel(page, "Live activity")
       .getByRole("button", { name: /Resume/ })
@@ -122,4 +129,13 @@ async function flood({ url }: Server, count: number, from: number): Promise<void
 
 async function rowsOf(page: { evaluate(expression: string): Promise<unknown> }): Promise<number> {
   return Number(await page.evaluate("document.querySelectorAll('li').length"));
+}
+
+/** The first message in view, and where it stands. */
+function topOf(page: { evaluate(expression: string): Promise<unknown> }): Promise<unknown> {
+  return page.evaluate(`(() => {
+    const box = document.querySelector(".messages").getBoundingClientRect();
+    const first = [...document.querySelectorAll(".messages article")].find((row) => row.getBoundingClientRect().bottom > box.top);
+    return [first.ariaLabel, Math.round(first.getBoundingClientRect().top)];
+  })()`);
 }

@@ -134,7 +134,7 @@ suite("the dashboard is used", { skip, concurrency: 2 }, () => {
       assert.deepEqual(await seriousFaults(page), []);
       await using narrow = await visit(browser, server.url, { dark, width: 390, height: 800 });
       await live(narrow.page);
-      for (const view of VIEWS) {
+      for (const view of ["channels/builds", "commands"]) {
         await go(narrow.page, view);
         assert.deepEqual(await seriousFaults(narrow.page), [], view);
       }

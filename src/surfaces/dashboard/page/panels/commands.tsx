@@ -85,6 +85,7 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
         <span class={`badge ${status}`}>{WORDS[status]}</span>
         <Name of={action} strong />
         <span class="muted end">
+          {endedAt === null ? "" : `took ${span(Math.max(0, endedAt - ts))} · `}
           <Ago ts={ts} />
         </span>
       </div>
@@ -103,7 +104,6 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
               <Name of={holder} />
             </>
           )}
-          {endedAt === null ? "" : `, took ${span(Math.max(0, endedAt - ts))}`}
           {attempts > 1 ? `, ${attempts} attempts` : ""}
         </span>
         <SendAgain command={command} onDraft={onDraft} />

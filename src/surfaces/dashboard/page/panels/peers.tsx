@@ -69,7 +69,7 @@ function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => 
           {capabilities.length === 0 ? null : (
             <>
               {" · can "}
-              <bdi>{shown(capabilities.join(", "))}</bdi>
+              <bdi title={shown(capabilities.join(", "))}>{shown(capabilities.join(", "))}</bdi>
             </>
           )}
         </span>

@@ -33,6 +33,12 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
   const readings = [...(state.readings.get(channel)?.values() ?? [])];
   const marks = marksOf(found, readings);
 
+  /** Who has found it goes on with the newest. */
+  const find = (value: string): void => {
+    setSearch(value);
+    if (value === "") setToEnd((times) => times + 1);
+  };
+
   // A narrow window has just hidden what had the focus.
   const back = useRef<HTMLButtonElement>(null);
   useEffect(() => {
@@ -54,7 +60,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
           <bdi>{shown(channel)}</bdi>
         </h3>
         <Readers readings={readings} />
-        <Search label="Search messages" value={search} onInput={setSearch} />
+        <Search label="Search messages" value={search} onInput={find} />
       </header>
       {wanted === "" ? null : (
         <p class="muted note" role="status">

@@ -124,7 +124,10 @@ export function Windowed<T>(props: WindowedProps<T>) {
         aria-label={label}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be within a keyboard's reach
         tabIndex={0}
-        style={{ paddingTop: rows.offsets[first] ?? 0, paddingBottom: rows.total - (rows.offsets[last] ?? 0) }}
+        style={{
+          paddingTop: `${rows.offsets[first] ?? 0}px`,
+          paddingBottom: `${rows.total - (rows.offsets[last] ?? 0)}px`,
+        }}
         {...list}
       >
         {items.slice(first, last).map((item, offset) => {
