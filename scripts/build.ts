@@ -26,6 +26,18 @@ const onDemand: Plugin = {
   },
 };
 
+/** Of our own manifest only the version is built in, so that nothing else in it makes the built files differ. */
+const versionOnly: Plugin = {
+  name: "version-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /^.*\/package\.json$/ }, ({ path }) => {
+      if (path !== `${root}package.json`) return undefined;
+      const { version } = JSON.parse(readFileSync(path, "utf8"));
+      return { contents: JSON.stringify({ version }), loader: "json" };
+    });
+  },
+};
+
 /** Run by any Node, and so in words that the oldest understands: one that is too old hands over to ipc-server.sh. */
 const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
   .replace(/^\/\/.*\n/gm, "")
@@ -50,7 +62,9 @@ const programs = await Promise.all(
       define: { "import.meta.dirname": "__dirname" },
       // Node's own import() starts its whole ESM loader; require() doesn't.
       supported: { "dynamic-import": false },
-      plugins: [onDemand],
+      // The same file comes out wherever node_modules really lies.
+      preserveSymlinks: true,
+      plugins: [onDemand, versionOnly],
       banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });
     return { to, text: outputFiles[0]?.text ?? "", mode: 0o755 };

@@ -10,10 +10,15 @@ import { flag, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
-import { command } from "./surfaces/cli/command.ts";
+import { type Command, command } from "./surfaces/cli/command.ts";
 import { run, type TokenSource } from "./surfaces/cli/run.ts";
 import { printNote } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
+
+/** Where sessions look for their broker. */
+const BROKER_PORT = 9100;
+
+type Serving = Pick<Command, "summary" | "details" | "examples">;
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));
 
@@ -31,37 +36,50 @@ async function main(typed: readonly string[]): Promise<number> {
     const far = (url: string, token: TokenSource): Door & AsyncDisposable =>
       Object.assign(httpDoor({ url, apiKey: environment.apiKey, token }), { [Symbol.asyncDispose]: async () => {} });
 
-    const serve = command({
-      name: "serve",
-      summary: "Serve the bus over HTTP",
-      details: [
-        "Listens on this machine only unless --host says otherwise. Stops, with nothing accepted lost, on Ctrl-C.",
-        "Beyond this machine it needs IPC_API_KEY, an operator, or --insecure.",
-      ].join("\n"),
-      examples: ["el-ipc serve", "el-ipc serve 8080", "IPC_API_KEY=secret el-ipc serve --host 0.0.0.0"],
-      input: {
-        port: optional(whole("The port to listen on; 0 for any (IPC_PORT, 9876)", { least: 0, most: 65_535 })),
-        host: optional(text("The address to listen on (127.0.0.1)")),
-        insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
-        verbose: flag("Log each request"),
+    /** One server under two names, each with a port of its own. */
+    const serving = (name: string, usual: { readonly port: number; readonly about: string }, more: Serving) =>
+      command({
+        ...more,
+        name,
+        input: {
+          port: optional(whole(`The port to listen on; 0 for any (${usual.about})`, { least: 0, most: 65_535 })),
+          host: optional(text("The address to listen on (127.0.0.1)")),
+          insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
+          verbose: flag("Log each request"),
+        },
+        words: ["port"],
+        outlives: true,
+        run: async ({ port = usual.port, host = "127.0.0.1", insecure = false, verbose = false }, signal) => {
+          const server = await import("./serve.ts");
+          await server.serve(environment, manifest.version, { port, host, insecure, verbose }, signal);
+        },
+      });
+
+    const serve = serving(
+      "serve",
+      { port: environment.port, about: "IPC_PORT, 9876" },
+      {
+        summary: "Serve the bus over HTTP",
+        details: [
+          "Listens on this machine only unless --host says otherwise. Stops, with nothing accepted lost, on Ctrl-C.",
+          "Beyond this machine it needs IPC_API_KEY, an operator, or --insecure.",
+        ].join("\n"),
+        examples: ["el-ipc serve", "el-ipc serve 8080", "IPC_API_KEY=secret el-ipc serve --host 0.0.0.0"],
       },
-      words: ["port"],
-      outlives: true,
-      run: async ({ port, host, insecure, verbose }, signal) => {
-        const server = await import("./serve.ts");
-        const serving = {
-          port: port ?? environment.port,
-          host: host ?? "127.0.0.1",
-          insecure: insecure ?? false,
-          verbose: verbose ?? false,
-        };
-        await server.serve(environment, manifest.version, serving, signal);
+    );
+    const broker = serving(
+      "broker",
+      { port: BROKER_PORT, about: String(BROKER_PORT) },
+      {
+        summary: `Serve the bus over HTTP on port ${BROKER_PORT}`,
+        details: "The same server as `serve`, where sessions look for their broker.",
+        examples: ["el-ipc broker", "el-ipc broker --port 8080 --host 127.0.0.1"],
       },
-    });
+    );
 
     return await run(
       {
-        verbs: [serve, ...operations],
+        verbs: [serve, broker, ...operations],
         version: manifest.version,
         open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
         pins: createNotes(environment.configFolder),

@@ -2,7 +2,7 @@ import { isSecure } from "./agents.ts";
 import type { Bus } from "./bus.ts";
 import type { Caller, Identity } from "./caller.ts";
 import { IpcError, invalid, unauthorized } from "./errors.ts";
-import { isMailbox } from "./names.ts";
+import { isMailbox, mailboxOf } from "./names.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
 
 /**
@@ -22,7 +22,7 @@ export interface Asked {
 export async function admit(bus: Bus, access: Access, asked: Asked, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
-  else if (caller.from === "beyond" && !caller.admitted) throw beyond();
+  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted)) throw beyond();
 }
 
 function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }: Caller): void {
@@ -39,20 +39,18 @@ function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }:
   else if (from === "beyond" || bus.readsNeedToken) throw tokenNeeded("a token");
 }
 
+/** Whether who shows a token may see what is said in a channel: not in others' mailboxes, and not the alarms. */
+export function maySee(channel: string, identity: Identity | undefined): boolean {
+  if (identity === undefined || identity.operator) return true;
+  return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
+}
+
 /** An agent reads as itself, and neither others' mailboxes nor the alarms; an operator reads everything. */
 function admitIdentity({ agent, channel }: Asked, identity: Identity): void {
   if (identity.operator) return;
   if (agent !== undefined && agent !== identity.agent) throw notYours(`this token is for ${identity.agent}`);
-  if (typeof channel !== "string") return;
-  if (channel === SECURITY_CHANNEL) throw notYours(`the channel ${SECURITY_CHANNEL} is for operators`);
-  if (isMailbox(channel) && channel !== `@${identity.agent}`)
-    throw notYours(`${channel} is not a mailbox of ${identity.agent}`);
-}
-
-/** Whether one who may read may read this channel too: an agent neither others' mailboxes nor the alarms. */
-export function mayRead(channel: string, { identity }: Caller): boolean {
-  if (identity === undefined || identity.operator) return true;
-  return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === `@${identity.agent}`);
+  if (typeof channel === "string" && !maySee(channel, identity))
+    throw notYours(`${channel} is not for ${identity.agent}`);
 }
 
 function beyond(): IpcError {
@@ -67,7 +65,7 @@ function tokenNeeded(what: string): IpcError {
   return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
 }
 
-function notYours(why: string): IpcError {
+export function notYours(why: string): IpcError {
   return unauthorized(`not allowed: ${why}`, "not_yours");
 }
 

@@ -65,7 +65,7 @@ export async function register(bus: Bus, registration: Registration, caller: Cal
   const { name, identity, operator: operatorName, rotate, v2_only } = registration;
   const key = readPublicKey(Buffer.from(registration.public_key));
   const operator = await operatorNamed(bus, operatorName);
-  const signed = { name, identity, rawKey: rawBytes(key), operator: operatorName };
+  const signed = { name, identity, rawKey: rawBytes(key), operator: operatorName, v2Only: v2_only };
   const once = await (registration.operator_signature === undefined
     ? checkOperatorKey(operator, registration.operator_key, caller)
     : checkOperatorSignature(bus, operator, registration.operator_signature, registration, (stamp) =>

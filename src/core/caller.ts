@@ -4,6 +4,8 @@ export interface Caller {
   readonly from: "process" | "local" | "beyond";
   /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
   readonly admitted: boolean;
+  /** It showed the server's key. */
+  readonly hasKey: boolean;
   /** It showed a token. */
   readonly identity: Identity | undefined;
 }
@@ -16,4 +18,4 @@ export interface Identity {
   readonly expires: number;
 }
 
-export const THIS_PROCESS: Caller = { from: "process", admitted: false, identity: undefined };
+export const THIS_PROCESS: Caller = { from: "process", admitted: false, hasKey: false, identity: undefined };

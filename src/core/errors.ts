@@ -5,6 +5,7 @@ export type ErrorCode = (typeof errorCodes)[number];
 /** Finer than a code, for programs: what a client or an operator may want to tell apart. */
 export const reasons = [
   "too_large",
+  "busy",
   "unauthenticated",
   "unsigned_message",
   "unknown_sender",

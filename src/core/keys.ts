@@ -9,6 +9,9 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
+/** Longer than any key's file. What is longer isn't searched: finding PEM in it takes time that grows with its square. */
+const FILE_BYTES = 8 * 1024;
+
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
@@ -93,6 +96,7 @@ interface Pem {
 }
 
 function readPem(bytes: Buffer): Pem | undefined {
+  if (bytes.length > FILE_BYTES) throw notEd25519("too long to be a key");
   const match = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/.exec(bytes.toString("latin1"));
   const [, label, inside] = match ?? [];
   if (label === undefined || inside === undefined) return undefined;
@@ -160,5 +164,9 @@ const SMALL_ORDER = new Set([
 
 function refuseWeakPoint(raw: Buffer): void {
   const y = BigInt(`0x${Buffer.from(raw).reverse().toString("hex")}`) & (2n ** 255n - 1n);
-  if (y >= P || SMALL_ORDER.has(y)) throw invalid("this public key is not safe to use: it is a point of small order");
+  if (y >= P || SMALL_ORDER.has(y)) {
+    throw invalid(
+      "this public key is not safe to use: it is a point of small order, or not written in the one right way",
+    );
+  }
 }

@@ -1,4 +1,5 @@
 export const NAME_LENGTH = 200;
+export const WORD_LENGTH = 100;
 export const IDENTITY_LENGTH = 1_000;
 export const CONTENT_BYTES = 1024 * 1024;
 
@@ -12,6 +13,9 @@ export const BATCH_BYTES = 8 * CONTENT_BYTES;
 /** Seconds that a wait over a network lasts when it doesn't say, and at most. */
 export const WAIT_SECONDS = 30;
 export const LONGEST_WAIT_SECONDS = 300;
+
+/** How long an order that has ended, and a peer that is gone, can still be looked up. */
+export const KEPT_SECONDS = 7 * 24 * 3_600;
 
 /** How far a signed request's time may be from the bus's. */
 export const STAMP_TOLERANCE_SECONDS = 300;

@@ -18,7 +18,7 @@ export interface Message {
   readonly sender: string;
   readonly content: string;
   readonly timestamp: number;
-  /** Present when it came with a signature; in secure mode the bus has verified it. */
+  /** Present when it came with a signature. Once there is an operator: when the bus has verified it. */
   readonly signed?: true;
   /** Present when the sender showed a token instead: the server vouches for it. */
   readonly attested?: true;
@@ -125,7 +125,7 @@ async function lookForUnread(bus: Bus, reading: Reading): Promise<readonly Messa
   const { channel, agent, others, peek } = reading;
   const limit = Math.min(reading.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
   const unread = await bus.store.messages.unread(channel, agent, { limit, others });
-  if (unread.length > 0) return unread.map(asRead);
+  if (unread.length > 0) return await asRead(bus, unread);
   if (others && !peek) await bus.store.messages.skipOwn(channel, agent);
   return undefined;
 }
@@ -168,20 +168,27 @@ export async function* follow(
     return next.length > 0 ? next : undefined;
   };
   for await (const batch of waiting({ wakeup: bus.wakeup, topic: channel, signal }, look)) {
-    for (const message of batch) {
+    for (const message of await asRead(bus, batch)) {
       position = message.id;
-      if (!(others && message.sender === agent)) yield asRead(message);
+      if (!(others && message.sender === agent)) yield message;
     }
   }
 }
 
-function asRead({ id, sender, content, timestamp, signature, attested }: StoredMessage): Message {
-  return {
+/** Messages as their readers get them. */
+export async function asRead(bus: Bus, messages: readonly StoredMessage[]): Promise<readonly Message[]> {
+  const since = messages.some(({ signature }) => signature !== "") ? await verifiedSince(bus) : 0;
+  return messages.map(({ id, sender, content, timestamp, signature, attested }) => ({
     id,
     sender,
     content,
     timestamp,
-    ...(signature === "" ? {} : { signed: true }),
+    ...(signature === "" || timestamp < since ? {} : { signed: true }),
     ...(attested ? { attested: true } : {}),
-  };
+  }));
+}
+
+/** From when on every signature was verified: in open mode there was no key to do it with, and anybody could write one. */
+async function verifiedSince(bus: Bus): Promise<number> {
+  return (await bus.store.agents.firstOperator())?.createdAt ?? 0;
 }

@@ -1,18 +1,13 @@
+import { isSecure } from "./agents.ts";
 import type { Bus } from "./bus.ts";
 import type { Caller } from "./caller.ts";
-import { conflict, invalid, notFound } from "./errors.ts";
-import { cryptography } from "./keys.ts";
-import { HEARTBEAT_SECONDS, isAlive, ownPeer } from "./peers.ts";
-import type { Consequences, Ending, Json, NewOrder, Order, Peer } from "./session-store.ts";
+import { consequencesOf, endLapsed, lapsesAt, MOST_ATTEMPTS, newOrderId, ringEnd } from "./endings.ts";
+import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
+import { KEPT_SECONDS } from "./limits.ts";
+import { EVERYBODY, HEARTBEAT_SECONDS, isAlive, ownPeer, owns, peerOf } from "./peers.ts";
+import type { Ending, Json, NewOrder, Order, OrderList, Peer } from "./session-store.ts";
 import { waiting } from "./waiting.ts";
-import { EVERYTHING, endOf, ordersFor, settingOf } from "./wakeup.ts";
-
-/** An order that was handed out so often and never came to an end is dead: visible, and to be sent again by hand. */
-const MOST_ATTEMPTS = 5;
-
-const ACTIVITY_CHANNEL = "activity";
-
-const EVERYBODY: readonly string[] = ["*", "all"];
+import { EVERYTHING, endOf, ordersFor } from "./wakeup.ts";
 
 export interface Ordering {
   /** Who orders: a peer's id, or the name of a human or a program that is none. */
@@ -34,7 +29,7 @@ export async function order(bus: Bus, ordering: Ordering, caller: Caller): Promi
   if (sender !== undefined) await ownPeer(bus, sender.id, caller);
   const now = bus.now();
   const make = (target: string | null, targetRole: string): NewOrder => ({
-    id: newId(),
+    id: newOrderId(),
     kind: "command",
     from: sender?.role ?? ordering.from,
     fromId: sender?.id ?? null,
@@ -49,8 +44,9 @@ export async function order(bus: Bus, ordering: Ordering, caller: Caller): Promi
   const targets = targetsOf(peers, ordering, sender?.id, now);
   const orders = ordering.any ? [make(null, ordering.target)] : targets.map(({ id, role }) => make(id, role));
   await bus.store.orders.add(orders);
-  for (const { id } of targets) bus.wakeup.ring(ordersFor(id));
+  for (const one of orders) await ringTakers(bus, one);
   bus.wakeup.ring(EVERYTHING);
+  await bus.store.orders.forget(now - KEPT_SECONDS, 2 * orders.length + 10);
   return orders;
 }
 
@@ -69,12 +65,23 @@ function targetsOf(
   const named = peers.filter(({ role, id }) => (everybody ? id !== sender : role === target));
   const there = named.filter((peer) => isAlive(peer, now));
   if (there.length > 0 || (any && named.length > 0)) return there;
-  if (named.length > 0)
-    throw notFound(`Everybody in the role ${target} is gone: ${named.map(({ id }) => id).join(", ")}`);
-  throw notFound(everybody ? "Nobody else is connected" : `There is no peer and no role ${target}`);
+  const gone = named.map(({ id }) => id).join(", ");
+  if (everybody) throw notFound(gone === "" ? "Nobody else is connected" : `Everybody else is gone: ${gone}`);
+  throw notFound(
+    gone === "" ? `There is no peer and no role ${target}` : `Everybody who is ${target} is gone: ${gone}`,
+  );
 }
 
-/** The next order for a peer, leased to it; undefined when the time is up. While it waits, it is seen to live. */
+/** Wakes whoever may take this order. Only now is looked who that is: somebody may have come since it was sent. */
+async function ringTakers(bus: Bus, { target, targetRole }: NewOrder): Promise<void> {
+  if (target !== null) return bus.wakeup.ring(ordersFor(target));
+  for (const { id, role } of await bus.store.peers.list()) if (role === targetRole) bus.wakeup.ring(ordersFor(id));
+}
+
+/**
+ * The next order for a peer, leased to it; undefined when the time is up. While it waits, it is seen to live, but not to
+ * work: what it took before and didn't end is offered again in time.
+ */
 export async function waitForOrder(
   bus: Bus,
   { peer, seconds }: { peer: string; seconds: number | undefined },
@@ -83,11 +90,15 @@ export async function waitForOrder(
 ): Promise<Order | undefined> {
   await ownPeer(bus, peer, caller);
   const { peers, orders } = bus.store;
-  let seen = 0;
+  let seen = Number.NEGATIVE_INFINITY;
+  // Kept here, so that one taken in the moment in which the wait is given up can be put back.
+  let taken: Order | undefined;
   const look = async () => {
     if (signal.aborted) return undefined;
+    await peerOf(bus, peer);
+    await endLapsed(bus);
     const now = bus.now();
-    const taken = await orders.take(peer, now, MOST_ATTEMPTS);
+    taken = await orders.take(peer, now, MOST_ATTEMPTS);
     if (taken === undefined && now - seen >= HEARTBEAT_SECONDS) {
       seen = now;
       await peers.seen(peer, now, "commands");
@@ -100,14 +111,8 @@ export async function waitForOrder(
     return Math.min(HEARTBEAT_SECONDS, next === undefined ? HEARTBEAT_SECONDS : next - bus.now()) * 1_000 + 1;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  let taken: Order | undefined;
-  for await (const found of waiting(
-    { wakeup: bus.wakeup, topic: ordersFor(peer), signal, milliseconds, pause },
-    look,
-  )) {
-    taken = found;
-    break;
-  }
+  const wait = { wakeup: bus.wakeup, topic: ordersFor(peer), signal, milliseconds, pause };
+  for await (const _ of waiting(wait, look)) break;
   await peers.seen(peer, bus.now(), null);
   bus.wakeup.ring(EVERYTHING);
   return taken;
@@ -115,8 +120,9 @@ export async function waitForOrder(
 
 /** A handed-out order didn't reach the peer: it is offered again at once. */
 export async function putBack(bus: Bus, id: string, peer: string): Promise<void> {
-  await bus.store.orders.release(id, peer);
-  bus.wakeup.ring(ordersFor(peer));
+  const released = await bus.store.orders.release(id, peer);
+  if (released === undefined) return;
+  await ringTakers(bus, released);
   bus.wakeup.ring(EVERYTHING);
 }
 
@@ -128,53 +134,34 @@ export async function end(
   caller: Caller,
 ): Promise<Order> {
   const ended = await orderOf(bus, id);
+  await checkEnder(bus, ended, caller);
+  const ending = { status, result, at: bus.now() };
+  const consequences = consequencesOf(ended, ending);
   const by = ended.holder ?? ended.target;
-  if (by !== null && (await bus.store.peers.find(by)) !== undefined) await ownPeer(bus, by, caller);
-  const at = bus.now();
-  const outcome = await bus.store.orders.end(id, { status, result, at }, consequencesOf(ended, status, result, at));
+  const [outcome] = await Promise.all([
+    bus.store.orders.end(id, ending, consequences),
+    by === null ? undefined : bus.store.peers.renew(by, ending.at),
+  ]);
   if (outcome === "missing") throw noOrder(id);
   if (outcome === "different") throw conflict(`The command ${id} has ended otherwise already`);
-  if (outcome === "done") {
-    bus.wakeup.ring(endOf(id));
-    bus.wakeup.ring(settingOf(signalOf(ended.action)));
-    bus.wakeup.ring(ACTIVITY_CHANNEL);
-    if (ended.fromId !== null) bus.wakeup.ring(ordersFor(ended.fromId));
-    bus.wakeup.ring(EVERYTHING);
-  }
+  if (outcome === "done") ringEnd(bus, ended, consequences);
   return orderOf(bus, id);
 }
 
-function consequencesOf(ended: Order, status: Ending["status"], result: Json, at: number): Consequences {
-  const by = ended.holder ?? ended.target ?? ended.targetRole;
-  const told = { command_id: ended.id, action: ended.action, status, result, by };
-  const tells = ended.kind === "command" && ended.fromId !== null;
-  return {
-    signal: { name: signalOf(ended.action), data: told, sender: by, setAt: at },
-    activity: {
-      channel: ACTIVITY_CHANNEL,
-      sender: by,
-      content: JSON.stringify({ type: `command_${status}`, ...told }),
-    },
-    response: tells
-      ? {
-          id: newId(),
-          kind: "command_response",
-          from: ended.targetRole,
-          fromId: ended.holder ?? ended.target,
-          target: ended.fromId,
-          targetRole: ended.from,
-          action: "command_response",
-          params: told,
-          createdAt: at,
-          leaseSeconds: ended.leaseSeconds,
-          expiresAt: null,
-        }
-      : undefined,
-  };
+/** In secure mode an order is ended by who holds it or, while nobody does, by one who could take it. */
+async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Order, caller: Caller): Promise<void> {
+  if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
+  const by = holder ?? target;
+  const peers = await bus.store.peers.list();
+  const may = peers.filter((peer) => (by === null ? peer.role === targetRole : peer.id === by));
+  if (!may.some((peer) => owns(peer, caller))) throw notYours(id);
 }
 
-function signalOf(action: string): string {
-  return `${action}_done`;
+/** In secure mode an order is sent again by who sent it. */
+async function checkSender(bus: Bus, { id, from, fromId }: Order, caller: Caller): Promise<void> {
+  if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
+  const sender = fromId === null ? undefined : await bus.store.peers.find(fromId);
+  if (sender === undefined ? caller.identity?.agent !== from : !owns(sender, caller)) throw notYours(id);
 }
 
 export async function orderOf(bus: Bus, id: string): Promise<Order> {
@@ -183,35 +170,53 @@ export async function orderOf(bus: Bus, id: string): Promise<Order> {
   return found;
 }
 
+export async function listOrders(bus: Bus, list: OrderList): Promise<readonly Order[]> {
+  await endLapsed(bus);
+  return bus.store.orders.list(list);
+}
+
 /** The order once it has ended; as it is when the time is up. */
 export async function waitForEnd(
   bus: Bus,
   { id, seconds }: { id: string; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<Order> {
+  let current = await orderOf(bus, id);
   const look = async () => {
-    const now = await orderOf(bus, id);
-    return now.endedAt === null ? undefined : now;
+    await endLapsed(bus);
+    current = await orderOf(bus, id);
+    return current.endedAt === null ? undefined : current;
+  };
+  const pause = async () => {
+    const lapses = lapsesAt(current);
+    return lapses === undefined ? undefined : (lapses - bus.now()) * 1_000 + 1;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  for await (const ended of waiting({ wakeup: bus.wakeup, topic: endOf(id), signal, milliseconds }, look)) return ended;
+  const wait = { wakeup: bus.wakeup, topic: endOf(id), signal, milliseconds, pause };
+  for await (const ended of waiting(wait, look)) return ended;
   return orderOf(bus, id);
 }
 
 /** Offers an order that came to nothing once more. */
-export async function orderAgain(bus: Bus, id: string): Promise<Order> {
-  const { target, targetRole } = await orderOf(bus, id);
-  if (!(await bus.store.orders.offerAgain(id))) throw conflict(`The command ${id} is on its way, or was acknowledged`);
-  const peers = await bus.store.peers.list();
-  for (const peer of peers) if (peer.id === target || peer.role === targetRole) bus.wakeup.ring(ordersFor(peer.id));
+export async function orderAgain(bus: Bus, id: string, caller: Caller): Promise<Order> {
+  const again = await orderOf(bus, id);
+  await checkSender(bus, again, caller);
+  if (!(await bus.store.orders.offerAgain(id))) {
+    const { target } = again;
+    if (target === null || (await bus.store.peers.find(target)) !== undefined) {
+      throw conflict(`The command ${id} is on its way, or was acknowledged`);
+    }
+    throw notFound(`Nobody can take the command ${id} any more: ${target} has left`);
+  }
+  await ringTakers(bus, again);
   bus.wakeup.ring(EVERYTHING);
   return orderOf(bus, id);
 }
 
-function newId(): string {
-  return `cmd-${cryptography().randomBytes(6).toString("hex")}`;
-}
-
 function noOrder(id: string): Error {
   return notFound(`There is no command ${id}`);
+}
+
+function notYours(id: string): Error {
+  return unauthorized(`not allowed: the command ${id} is another agent's`, "not_yours");
 }

@@ -1,5 +1,6 @@
 import type { Bus } from "./bus.ts";
 import type { IpcError, Reason } from "./errors.ts";
+import { EVERYTHING } from "./wakeup.ts";
 
 /** Written by the bus alone: an operator who waits there hears of every refusal. */
 export const SECURITY_CHANNEL = "security";
@@ -87,6 +88,7 @@ export async function raiseAlarm(bus: Bus, refusal: IpcError, attempt: Attempt):
     };
     await bus.store.messages.append(message);
     bus.wakeup.ring(SECURITY_CHANNEL);
+    bus.wakeup.ring(EVERYTHING);
   } catch {
     // The store is in trouble; the request that was refused is not the one to hear of it.
   }

@@ -14,7 +14,7 @@ export interface Peer {
   readonly waitingFor: string | null;
 }
 
-/** A role that one peer alone may have, while it was seen since a time. */
+/** A role that one peer alone may have, of those that were seen after a time. */
 export interface SoleRole {
   readonly role: string;
   readonly aliveSince: number;
@@ -26,11 +26,16 @@ export interface PeerStore {
   find(id: string): Promise<Peer | undefined>;
   /** In the order in which they came. */
   list(): Promise<readonly Peer[]>;
-  /** It lives; the leases that it holds begin anew. False where there is no such peer. */
+  /** It lives, and waits for this. False where there is no such peer. */
   seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
+  /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
+  renew(id: string, at: number): Promise<boolean>;
   setRole(id: string, role: string, sole: SoleRole | undefined): Promise<"done" | "taken" | "missing">;
-  /** The orders that it held are offered again. */
-  leave(id: string): Promise<boolean>;
+  /**
+   * The orders that it held for its role are offered again; those for itself alone are dead. Answers with the dead ones;
+   * undefined where there is no such peer.
+   */
+  leave(id: string, at: number): Promise<readonly Order[] | undefined>;
 }
 
 export type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
@@ -70,37 +75,47 @@ export interface Ending {
 
 /** What follows from an order's end, in the same step. */
 export interface Consequences {
-  readonly response: NewOrder | undefined;
-  readonly signal: Signal;
-  readonly activity: { readonly channel: string; readonly sender: string; readonly content: string };
+  readonly response?: NewOrder | undefined;
+  readonly signal?: Signal | undefined;
+  readonly activity?: { readonly channel: string; readonly sender: string; readonly content: string } | undefined;
 }
 
 export interface OrderList {
-  readonly target?: string | undefined;
+  /** Only those that a peer could take or has taken: its own, and those for whoever of its role. */
+  readonly peer?: string | undefined;
   readonly status?: OrderStatus | undefined;
   readonly limit: number;
 }
 
 export interface OrderStore {
-  /** All of them, or none. */
+  /** All of them, or none. One for a peer that isn't there is dead. */
   add(orders: readonly NewOrder[]): Promise<void>;
   find(id: string): Promise<Order | undefined>;
-  /** The newest so many, oldest first. */
+  /** The newest so many, oldest first; fewer where those would be too much for one answer. */
   list(list: OrderList): Promise<readonly Order[]>;
   /**
    * Leases the oldest order that is free for a peer: its own, or one for whoever of its role is first. Free is what is
-   * pending, or leased for longer than its lease. One handed out `mostAttempts` times is dead instead, one past its time
-   * expired.
+   * pending, or leased for longer than its lease, and neither past its time nor handed out `mostAttempts` times.
    */
   take(peer: string, now: number, mostAttempts: number): Promise<Order | undefined>;
   /** When the next lease ends of an order that the peer could then take. */
   nextFree(peer: string): Promise<number | undefined>;
-  /** Ends a lease of this peer at once, as if the order had never been handed out. */
-  release(id: string, peer: string): Promise<void>;
+  /** Ends a lease of this peer at once, as if the order had never been handed out. Answers with the order if it did. */
+  release(id: string, peer: string): Promise<Order | undefined>;
+  /**
+   * Ends what would be free and nobody may take any more: as `expired` what is past its time, as `dead` what was handed out
+   * `mostAttempts` times. Answers with what it ended.
+   */
+  lapse(now: number, mostAttempts: number): Promise<readonly Order[]>;
   /** The first ending counts. `same`: it had ended like this; `different`: otherwise; `missing`: there is no such order. */
   end(id: string, ending: Ending, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
-  /** Offers a dead, failed or expired order again, from the beginning. */
+  /**
+   * Offers a dead, failed or expired order again, from the beginning and without a time. False for another, and for one
+   * whose peer isn't there.
+   */
   offerAgain(id: string): Promise<boolean>;
+  /** Removes orders that ended before a time, the longest ended first, so many at most; answers with how many it removed. */
+  forget(endedBefore: number, limit: number): Promise<number>;
 }
 
 export interface Signal {
@@ -113,7 +128,7 @@ export interface Signal {
 export interface SignalStore {
   set(signal: Signal): Promise<void>;
   get(name: string): Promise<Signal | undefined>;
-  /** The latest last. */
+  /** The latest last; without the oldest where all would be too much for one answer. */
   list(): Promise<readonly Signal[]>;
   clear(name: string): Promise<boolean>;
 }

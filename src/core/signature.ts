@@ -32,11 +32,12 @@ export interface SignedRegistration {
   readonly identity: string;
   readonly rawKey: Uint8Array;
   readonly operator: string;
+  readonly v2Only: boolean;
 }
 
 export function registrationBytes(registration: SignedRegistration, { aud, nonce, ts }: Stamp): Buffer {
-  const { name, identity, rawKey, operator } = registration;
-  return v2Bytes("register", aud, name, identity, rawKey, "agent", operator, nonce, String(ts));
+  const { name, identity, rawKey, operator, v2Only } = registration;
+  return v2Bytes("register", aud, name, identity, rawKey, "agent", operator, nonce, String(ts), ...rules(v2Only));
 }
 
 export interface SignedKeyChange {
@@ -44,10 +45,17 @@ export interface SignedKeyChange {
   /** The new key to rotate to, or the key that is revoked. */
   readonly rawKey: Uint8Array;
   readonly operator: string;
+  readonly v2Only?: boolean;
 }
 
 export function keyChangeBytes(act: "rotate" | "revoke", change: SignedKeyChange, { aud, nonce, ts }: Stamp): Buffer {
-  return v2Bytes(act, aud, change.name, change.rawKey, change.operator, nonce, String(ts));
+  const { name, rawKey, operator, v2Only = false } = change;
+  return v2Bytes(act, aud, name, rawKey, operator, nonce, String(ts), ...rules(v2Only));
+}
+
+/** A last field, where the operator asks for more than the others say: nobody on the way can take it back. */
+function rules(v2Only: boolean): readonly string[] {
+  return v2Only ? ["v2"] : [];
 }
 
 /** Netstrings behind a prefix of their own: no field can run into the next, and nothing else that is signed looks alike. */

@@ -1,17 +1,18 @@
 import { isSecure } from "./agents.ts";
 import type { Bus } from "./bus.ts";
+import { listOrders } from "./orders.ts";
 
 const MOST_ORDERS = 200;
 
 /** All that is on the bus, but for what messages say. */
 export async function statusOf(bus: Bus) {
-  const { peers, orders, signals, messages } = bus.store;
+  const { peers, signals, messages } = bus.store;
   const now = bus.now();
   return {
     now,
     secure_mode: await isSecure(bus),
     peers: await peers.list(),
-    commands: await orders.list({ limit: MOST_ORDERS }),
+    commands: await listOrders(bus, { limit: MOST_ORDERS }),
     signals: await signals.list(),
     channels: await messages.channels(),
   };

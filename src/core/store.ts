@@ -6,6 +6,7 @@ import type { Journal, OrderStore, PeerStore, SignalStore } from "./session-stor
  */
 export interface Store extends AsyncDisposable {
   readonly messages: MessageStore;
+  readonly mailboxes: MailboxStore;
   readonly agents: AgentStore;
   readonly peers: PeerStore;
   readonly orders: OrderStore;
@@ -13,8 +14,9 @@ export interface Store extends AsyncDisposable {
   readonly journal: Journal;
 
   /**
-   * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. Ids
-   * go on from where they were.
+   * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. What
+   * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
+   * where they were.
    */
   reset(keptChannel: string): Promise<Reset>;
 
@@ -110,7 +112,7 @@ export interface Pruning {
 export interface Prunable {
   readonly upTo: number;
   readonly count: number;
-  /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+  /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
   readonly unconsumed: number;
 }
 
@@ -153,7 +155,7 @@ export interface MessageStore {
 
   find(id: number): Promise<StoredMessage | undefined>;
 
-  /** The newest id of the store; 0 where there is none. */
+  /** The newest message's id, of those that are there; 0 where there is none. */
   lastId(): Promise<number>;
 
   /** The first messages after `id`, of every channel, oldest first. */
@@ -171,9 +173,27 @@ export interface MessageStore {
   channels(): Promise<readonly ChannelSummary[]>;
 }
 
-/** Takes away what others could still need: who calls this has asked. */
+export interface Taking {
+  readonly limit: number;
+  readonly now: number;
+  /** Seconds for which nobody else gets what was taken. */
+  readonly lease: number;
+}
+
+/** A channel that several may read under one name, each message going to one of them. */
+export interface MailboxStore {
+  /** The first unread messages that nobody has or had, leased to whoever asks. */
+  take(channel: string, agent: string, taking: Taking): Promise<readonly StoredMessage[]>;
+  /** These have arrived. The watermark moves up to the first message that hasn't. */
+  settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
+  /** These have not arrived: they are free again at once. */
+  release(channel: string, ids: readonly number[]): Promise<void>;
+  /** When the next lease ends. */
+  nextFree(channel: string): Promise<number | undefined>;
+}
+
 export interface Reset {
-  /** Where everything was copied to before. */
+  /** Where everything was copied to before, for its owner alone. */
   readonly backup: string;
   readonly removed: number;
 }
@@ -202,7 +222,7 @@ export interface Revoked {
 
 /**
  * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
- * it is there, whoever registered it, and gets another key. An operator's name is never taken.
+ * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
  */
 export type Entry = "new" | "own" | "rotate";
 

@@ -63,8 +63,10 @@ async function verified(
       clockTolerance: TOLERANCE_SECONDS,
       currentDate: new Date(now * 1_000),
     });
-    const { exp = 0 } = payload;
+    const { exp = 0, iat = 0 } = payload;
+    if (exp <= now) throw refused("it has expired");
     if (exp - now > TOKEN_SECONDS + TOLERANCE_SECONDS) throw refused("it is good for more than an hour");
+    if (iat - now > TOLERANCE_SECONDS) throw refused("its iat is not right");
     return { exp };
   } catch (error) {
     if (error instanceof errors.JOSEError) throw refused(inWords(error));

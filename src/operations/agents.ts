@@ -92,11 +92,13 @@ export const registerAgent = operation({
     ...stampFields,
   },
   words: ["name"],
-  self: "operator",
+  signedBy: "operator",
+  mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
-    const { name, identity = "", operator } = input;
-    const signed = { name, identity, operator, rawKey: rawBytes(readPublicKey(Buffer.from(input.public_key))) };
+    const { name, identity = "", operator, v2_only: v2Only = false } = input;
+    const rawKey = rawBytes(readPublicKey(Buffer.from(input.public_key)));
+    const signed = { name, identity, operator, rawKey, v2Only };
     const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
     return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
   },
@@ -126,7 +128,8 @@ export const revokeAgent = operation({
     ...stampFields,
   },
   words: ["name"],
-  self: "operator",
+  signedBy: "operator",
+  mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, operator } = input;

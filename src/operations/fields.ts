@@ -1,5 +1,5 @@
-import { CONTENT_BYTES } from "../core/limits.ts";
-import { identityFault, nameFault } from "../core/names.ts";
+import { BATCH_MESSAGES, CONTENT_BYTES } from "../core/limits.ts";
+import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
@@ -50,6 +50,11 @@ export function name(about: string, extras: Extras = {}): Field<string> {
   return { ...text(about, extras), check: checkText(nameFault) };
 }
 
+/** The name of a role or of an action. */
+export function word(about: string): Field<string> {
+  return { ...text(about), check: checkText(wordFault) };
+}
+
 export function identity(about: string): Field<string> {
   return { ...text(about), check: checkText(identityFault) };
 }
@@ -78,15 +83,38 @@ export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: 
   });
 }
 
-export function seconds(about: string): Field<number> {
-  return number(about, "must be a number of seconds, 0 or more", (value) => value >= 0 && value <= 1e9);
+export function seconds(about: string, least = 0): Field<number> {
+  const fault = `must be a number of seconds, ${least} or more`;
+  return number(about, fault, (value) => value >= least && value <= 1e9);
+}
+
+/** The same, but milliseconds over HTTP. */
+export function httpMilliseconds(field: Field<number>): Field<number> {
+  const check = (value: unknown): Checked<number> => {
+    const checked = field.check(value);
+    return "value" in checked ? checked : { fault: `${checked.fault} (over HTTP: of milliseconds)` };
+  };
+  return { ...field, check, about: `${field.about} (over HTTP: milliseconds)`, httpMilliseconds: true };
 }
 
 /** Any JSON value. */
 export function json(about: string, extras: Extras = {}): Field<unknown> {
-  const check = (value: unknown): Checked<unknown> =>
-    JSON.stringify(value).length <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
+  const check = (value: unknown): Checked<unknown> => {
+    const bytes = jsonBytes(value);
+    if (bytes === undefined) return { fault: "must be JSON" };
+    return bytes <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
+  };
   return { check, about, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
+}
+
+/** How long a value is as JSON; undefined for one that JSON has no words for. */
+export function jsonBytes(value: unknown): number | undefined {
+  try {
+    const text: string | undefined = JSON.stringify(value);
+    return text === undefined ? undefined : Buffer.byteLength(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A few short texts; separated by commas on a command line. */
@@ -95,6 +123,17 @@ export function list(about: string): Field<readonly string[]> {
   const check = (given: unknown): Checked<readonly string[]> => {
     if (!Array.isArray(given) || given.length > 50) return { fault };
     const value = given.filter((item) => typeof item === "string" && nameFault(item) === undefined);
+    return value.length === given.length ? { value } : { fault };
+  };
+  return { check, about, kind: "list", optional: false };
+}
+
+/** Ids of messages. */
+export function ids(about: string): Field<readonly number[]> {
+  const fault = `must be a list of ${BATCH_MESSAGES} ids at most`;
+  const check = (given: unknown): Checked<readonly number[]> => {
+    if (!Array.isArray(given) || given.length > BATCH_MESSAGES) return { fault };
+    const value = given.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
     return value.length === given.length ? { value } : { fault };
   };
   return { check, about, kind: "list", optional: false };

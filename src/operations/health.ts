@@ -15,6 +15,7 @@ export const showHealth = operation({
     agent: optional(name("An agent, whose unread messages there are counted")),
   },
   words: ["channel", "agent"],
+  self: "agent",
   run: async (bus, { channel, agent }, { caller }) => {
     const counts = channel !== undefined && agent !== undefined;
     // Anyone may ask how the bus is; how much somebody has to read is for who may read it.

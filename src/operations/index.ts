@@ -1,6 +1,7 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
+import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
 import {
@@ -42,6 +43,12 @@ export const operations: readonly Operation[] = [
   showCard,
   showHealth,
   showRights,
+  postMail,
+  fetchMail,
+  waitMail,
+  showInbox,
+  arrivedMessages,
+  listMailboxes,
   listPeers,
   discoverPeers,
   connectPeer,

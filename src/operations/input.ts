@@ -1,5 +1,5 @@
 import { invalid } from "../core/errors.ts";
-import type { Field, Fields, InputOf } from "./fields.ts";
+import { type Field, type Fields, type InputOf, jsonBytes } from "./fields.ts";
 
 /** Turns whatever a caller sent into an operation's input, or says in a sentence what is wrong with it. */
 export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
@@ -7,7 +7,7 @@ export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F
   refuseMissing(fields, raw);
   const input: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(fields)) {
-    const value = given(raw, name);
+    const value = given(raw, name, field);
     if (value !== undefined) input[name] = parseField(name, field, value);
   }
   return input as InputOf<F>;
@@ -54,21 +54,26 @@ function parseJson(name: string, text: string): unknown {
 
 function refuseMissing(fields: Fields, raw: Readonly<Record<string, unknown>>): void {
   const required = Object.keys(fields).filter((name) => !fields[name]?.optional);
-  if (required.some((name) => given(raw, name) === undefined)) throw invalid(`${inWords(required)} required`);
+  if (required.some((name) => given(raw, name, fields[name]) === undefined))
+    throw invalid(`${inWords(required)} required`);
 }
 
-/** Null and the empty text say no more than a field that isn't there. */
-function given(raw: Readonly<Record<string, unknown>>, name: string): unknown {
+/** Null and the empty text say no more than a field that isn't there, but where any JSON is a value. */
+function given(raw: Readonly<Record<string, unknown>>, name: string, field: Field | undefined): unknown {
   const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
-  return value === null || value === "" ? undefined : value;
+  return field?.kind !== "json" && (value === null || value === "") ? undefined : value;
 }
 
 function parseField(name: string, field: Field, value: unknown): unknown {
   const checked = field.check(value);
   if ("value" in checked) return checked.value;
-  const large =
-    field.mostBytes !== undefined && typeof value === "string" && Buffer.byteLength(value) > field.mostBytes;
+  const large = field.mostBytes !== undefined && (bytesOf(field, value) ?? 0) > field.mostBytes;
   throw invalid(`${name} ${checked.fault}`, large ? "too_large" : undefined);
+}
+
+function bytesOf(field: Field, value: unknown): number | undefined {
+  if (field.kind === "json") return jsonBytes(value);
+  return typeof value === "string" ? Buffer.byteLength(value) : undefined;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

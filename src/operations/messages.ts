@@ -52,6 +52,7 @@ export const acknowledgeMessages = operation({
   examples: ["el-ipc ack builds herald 42"],
   access: "reader",
   http: "POST /ack",
+  idempotent: true,
   input: {
     channel: name("The channel"),
     agent: name("The agent that has consumed it"),

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Access } from "../core/access.ts";
+import type { Access, Asked } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Caller } from "../core/caller.ts";
 import type { Stamp } from "../core/signature.ts";
@@ -56,12 +56,19 @@ export interface Definition<F extends Fields, A> {
   readonly words: readonly (keyof F & string)[];
   /** The field that says who asks; a command line may leave it to IPC_AGENT. */
   readonly self?: keyof F & string;
+  /** The field that says whose key signs it, where that isn't who asks. */
+  readonly signedBy?: keyof F & string;
   /** It answers with an async iterable. */
   readonly stream?: true;
+  /** Done twice it is as if done once. */
+  readonly idempotent?: true;
   /** It works on nothing stored, so no store is opened for it. */
   readonly detached?: true;
   /** It is no verb: another operation settles with it. */
   readonly hidden?: true;
+
+  /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
+  asks?(input: InputOf<F>): Asked;
 
   /** A promise for one answer, or an async iterable for a stream of them. */
   run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
@@ -73,6 +80,9 @@ export interface Definition<F extends Fields, A> {
   note?(answer: A, input: InputOf<F>): string;
 
   files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
+
+  /** Without a signature it comes to nothing, so a command line asks for the key at once. */
+  readonly mustSign?: true;
 
   /** The same input, signed. */
   sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;

@@ -1,9 +1,9 @@
-import { end, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/orders.ts";
+import { end, listOrders, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/orders.ts";
 import type { NewOrder, Order } from "../core/session-store.ts";
 import { askerOf } from "./askers.ts";
-import { flag, json, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
+import { flag, json, name, oneOf, optional, seconds, text, whole, word } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { waitSeconds } from "./waits.ts";
+import { waitSeconds, waitTime } from "./waits.ts";
 
 const LEASE_SECONDS = 60;
 
@@ -34,10 +34,10 @@ type PublicOrder = ReturnType<typeof publicOrder>;
 
 const ordering = {
   target: name("For whom: a session's id, a role, or * for everybody"),
-  action: name("What is to be done, in a word"),
+  action: word("What is to be done, in a word"),
   params: optional(json("What it needs to know, as JSON")),
   from: optional(name("Who orders it: a session's id, or a name (human)")),
-  lease: optional(seconds("Offer it again when whoever took it is silent for so many seconds (60)")),
+  lease: optional(seconds("Offer it again when whoever took it is silent for so many seconds (60)", 1)),
   any: flag("Of a role: one command for whoever is first, instead of one for each"),
   expires: optional(seconds("Nobody takes it any more after so many seconds")),
 } as const;
@@ -72,21 +72,26 @@ export const commandResult = operation({
   http: "GET /commands/:id/result",
   input: {
     id: name("The command"),
-    timeout: {
-      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
-      httpMilliseconds: true,
-    },
+    timeout: waitTime,
   },
   words: ["id"],
   run: async (bus, { id, timeout }, { caller, signal }) => {
     const ended = await waitForEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
     return { ok: true, command: publicOrder(ended) };
   },
-  show: ({ command }) => (command.ackedAt === null ? "" : JSON.stringify(command.result)),
+  show: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
   waits: () => true,
   nothing: ({ command }) => command.ackedAt === null,
-  failure: ({ command: { id, status } }) => (status === "acked" ? undefined : `The command ${id} is ${status}`),
+  failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
 });
+
+/** What became of an order that nobody has done. */
+function notDone({ id, status, result }: PublicOrder): string {
+  if (status !== "failed") return `The command ${id} is ${status}`;
+  const why = typeof result === "object" && result !== null && "error" in result ? result.error : result;
+  const words = typeof why === "string" ? why : JSON.stringify(why);
+  return words === "" ? `The command ${id} failed` : `The command ${id} failed: ${words}`;
+}
 
 export const ask = operation({
   name: "ask",
@@ -122,7 +127,7 @@ export const listCommands = operation({
   words: ["peer"],
   run: async (bus, { peer, status, limit = 200 }) => ({
     ok: true,
-    commands: (await bus.store.orders.list({ target: peer, status, limit })).map(publicOrder),
+    commands: (await listOrders(bus, { peer, status, limit })).map(publicOrder),
   }),
   show: ({ commands }) => commands.map(orderLine).join("\n"),
 });
@@ -136,7 +141,7 @@ export const pendingCommands = operation({
   input: { peer: name("The session's id") },
   words: ["peer"],
   run: async (bus, { peer }) => {
-    const pending = await bus.store.orders.list({ target: peer, status: "pending", limit: 1_000 });
+    const pending = await listOrders(bus, { peer, status: "pending", limit: 1_000 });
     return { ok: true, commands: pending.map(publicOrder) };
   },
   show: ({ commands }) => commands.map(orderLine).join("\n"),
@@ -166,10 +171,7 @@ export const waitCommand = operation({
   http: "GET /commands/:peer/wait",
   input: {
     peer: name("The session's id, as connect gave it"),
-    timeout: {
-      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
-      httpMilliseconds: true,
-    },
+    timeout: waitTime,
   },
   words: ["peer"],
   run: async (bus, { peer, timeout }, { caller, signal }) => {
@@ -179,6 +181,11 @@ export const waitCommand = operation({
   show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
   waits: () => true,
   failure: (answer) => (answer === null ? "No command came in that time" : undefined),
+  // That an answer arrived is all that it asks for.
+  settle: (answer) =>
+    answer?.command.kind === "command_response"
+      ? { operation: ackCommand, input: { id: answer.command.id } }
+      : undefined,
   undelivered: (answer, { peer }) =>
     answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
 });
@@ -202,6 +209,8 @@ export const ackCommand = operation({
 export const failCommand = operation({
   name: "command fail",
   summary: "Say that a command failed, and why",
+  details:
+    "Its sender gets a command_response, the signal <action>_failed is set, and the channel activity tells of it.",
   examples: ['el-ipc command fail cmd-1a2b3c4d5e6f "port 7400 is taken"'],
   access: "actor",
   http: "POST /commands/:id/fail",
@@ -216,13 +225,13 @@ export const failCommand = operation({
 
 export const retryCommand = operation({
   name: "command retry",
-  summary: "Offer a command once more that failed, expired or found nobody",
+  summary: "Offer a command once more that failed, expired or is dead",
   examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
   access: "actor",
   http: "POST /commands/:id/retry",
   input: { id: name("The command") },
   words: ["id"],
-  run: async (bus, { id }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id)) }),
+  run: async (bus, { id }, { caller }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id, caller)) }),
   show: ({ command }) => `${command.id} is offered again`,
 });
 

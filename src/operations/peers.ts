@@ -1,6 +1,6 @@
 import { connect, heartbeat, isAlive, leave, ORCHESTRATOR, peerOf, setRole } from "../core/peers.ts";
 import type { Peer } from "../core/session-store.ts";
-import { list, name, optional } from "./fields.ts";
+import { list, name, optional, word } from "./fields.ts";
 import { operation } from "./operation.ts";
 
 /** A peer as the world sees it. */
@@ -67,7 +67,7 @@ export const connectPeer = operation({
   access: "actor",
   http: "POST /peers/connect",
   input: {
-    role: name("What it does: orchestrator, backend, …"),
+    role: word("What it does: orchestrator, backend, …"),
     capabilities: optional(list("What it can, separated by commas")),
   },
   words: ["role"],
@@ -110,7 +110,7 @@ export const changeRole = operation({
   examples: ["el-ipc role bac-1a2b3c reviewer"],
   access: "actor",
   http: "POST /peers/:id/role",
-  input: { id, role: name("The new role") },
+  input: { id, role: word("The new role") },
   words: ["id", "role"],
   run: async (bus, { id, role }, { caller }) => ({
     ok: true,

@@ -12,7 +12,7 @@ import type { Context, Operation } from "./operation.ts";
 export async function perform(bus: Bus, operation: Operation, input: unknown, context: Context): Promise<unknown> {
   const asked = parseInput(operation.input, input);
   try {
-    await admit(bus, operation.access, asked, context.caller);
+    await admit(bus, operation.access, operation.asks?.(asked) ?? asked, context.caller);
     return await operation.run(bus, asked, context);
   } catch (error) {
     const { channel, sender } = asked;

@@ -1,3 +1,4 @@
+import { admit } from "../core/access.ts";
 import { type Receipts, receipts, receiptsOnceRead } from "../core/receipts.ts";
 import { name, optional, seconds, whole } from "./fields.ts";
 import { operation } from "./operation.ts";
@@ -18,8 +19,11 @@ export const showReceipts = operation({
     ),
   },
   words: ["id"],
-  run: (bus, { id, wait_for, timeout }, { caller, signal }) => {
-    if (wait_for === undefined) return receipts(bus, id);
+  run: async (bus, { id, wait_for, timeout }, { caller, signal }) => {
+    const now = await receipts(bus, id);
+    // Who may not read a mailbox learns nothing of it by a number either.
+    await admit(bus, "reader", { channel: now.channel }, caller);
+    if (wait_for === undefined) return now;
     return receiptsOnceRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, signal);
   },
   show: (answer: Receipts) => JSON.stringify(answer),

@@ -1,10 +1,10 @@
+import { reset } from "../core/reset.ts";
 import { SECURITY_CHANNEL } from "../core/security.ts";
-import { EVERYTHING } from "../core/wakeup.ts";
 import { operation } from "./operation.ts";
 
 export const resetBus = operation({
   name: "reset",
-  summary: "Remove all messages, after a backup of the database",
+  summary: "Remove all messages, sessions, commands and signals, after a backup of the database",
   details: [
     `Agents, watermarks and the channel ${SECURITY_CHANNEL} stay, and ids go on from where they were.`,
     "Over a network it needs, in secure mode, an operator's token.",
@@ -15,8 +15,7 @@ export const resetBus = operation({
   input: {},
   words: [],
   run: async (bus) => {
-    const { backup, removed } = await bus.store.reset(SECURITY_CHANNEL);
-    bus.wakeup.ring(EVERYTHING);
+    const { backup, removed } = await reset(bus);
     return { ok: true, removed, backup };
   },
   show: (answer) => JSON.stringify(answer),

@@ -1,9 +1,9 @@
 import type { Signal } from "../core/session-store.ts";
 import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
 import { askerOf } from "./askers.ts";
-import { json, name, optional, seconds } from "./fields.ts";
+import { json, name, optional } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { waitSeconds } from "./waits.ts";
+import { waitSeconds, waitTime } from "./waits.ts";
 
 const signalName = name("The signal's name");
 
@@ -52,10 +52,7 @@ export const awaitSignal = operation({
   http: "GET /signals/:name/wait",
   input: {
     name: signalName,
-    timeout: {
-      ...optional(seconds("Wait this many seconds at most (over HTTP: milliseconds)")),
-      httpMilliseconds: true,
-    },
+    timeout: waitTime,
   },
   words: ["name"],
   run: async (bus, { name, timeout }, { caller, signal }) => {

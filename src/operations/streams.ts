@@ -1,5 +1,5 @@
-import { mayRead } from "../core/access.ts";
-import type { Caller } from "../core/caller.ts";
+import { maySee } from "../core/access.ts";
+import type { Identity } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
 import { send } from "../core/messages.ts";
@@ -29,6 +29,11 @@ function publicMessage({ id, channel, sender, content, timestamp, signature, att
   };
 }
 
+/** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
+function contentOf(data: unknown): string {
+  return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
+}
+
 function asJson(content: string): unknown {
   try {
     return JSON.parse(content);
@@ -48,9 +53,10 @@ export const sendToChannel = operation({
   words: ["channel", "data"],
   self: "from",
   run: async (bus, { channel, data, from }, { caller }) => {
-    const sender = await askerOf(bus, from, caller);
-    const content = typeof data === "string" ? data : JSON.stringify(data);
-    const { id } = await send(bus, { channel, sender, content, signature: undefined }, caller);
+    const asker = await askerOf(bus, from, caller);
+    // A session's id is nobody's name: what a token proves is sent in the name that it proves.
+    const sender = caller.identity?.agent ?? asker;
+    const { id } = await send(bus, { channel, sender, content: contentOf(data), signature: undefined }, caller);
     return { ok: true, id };
   },
   show: (answer) => JSON.stringify(answer),
@@ -87,7 +93,7 @@ export const showStatus = operation({
   http: "GET /status",
   input: {},
   words: [],
-  run: async (bus, _, { caller }) => publicStatus(await statusOf(bus), caller),
+  run: async (bus, _, { caller }) => publicStatus(await statusOf(bus), caller.identity),
   show: indented,
 });
 
@@ -103,25 +109,26 @@ export const watchEvents = operation({
   run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : cursorOf(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
-    return publicEvents(events(bus, cursor, signal), caller);
+    return publicEvents(events(bus, cursor, signal), caller.identity);
   },
   show: (event) => JSON.stringify(event),
 });
 
-async function* publicEvents(told: AsyncIterable<BusEvent>, caller: Caller) {
+/** What is said where the watcher may not look is left out. */
+async function* publicEvents(told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
   for await (const { id, at, happening } of told) {
-    if (happening.kind === "message" && !mayRead(happening.message.channel, caller)) continue;
-    yield { id, ts: at, ...publicHappening(happening, at, caller) };
+    if (happening.kind === "message" && !maySee(happening.message.channel, watcher)) continue;
+    yield { id, ts: at, ...publicHappening(happening, at, watcher) };
   }
 }
 
-function publicHappening(happening: Happening, now: number, caller: Caller) {
+function publicHappening(happening: Happening, now: number, watcher: Identity | undefined) {
   switch (happening.kind) {
     case "snapshot": {
       const { status, readings } = happening;
       return {
         type: "snapshot",
-        data: { ...publicStatus(status, caller), readings: publicReadings(readings, caller) },
+        data: { ...publicStatus(status, watcher), readings: publicReadings(readings, watcher) },
       };
     }
     case "message":
@@ -129,7 +136,7 @@ function publicHappening(happening: Happening, now: number, caller: Caller) {
     case "peers":
       return { type: "peers_seen", data: happening.peers.map((peer) => publicPeer(peer, now)) };
     case "readings":
-      return { type: "readings", data: publicReadings(happening.readings, caller) };
+      return { type: "readings", data: publicReadings(happening.readings, watcher) };
     case "peer":
       return {
         type: `peer_${happening.what}`,
@@ -148,13 +155,13 @@ function publicHappening(happening: Happening, now: number, caller: Caller) {
   }
 }
 
-function publicReadings(readings: readonly Reading[], caller: Caller) {
+function publicReadings(readings: readonly Reading[], watcher: Identity | undefined) {
   return readings
-    .filter(({ channel }) => mayRead(channel, caller))
+    .filter(({ channel }) => maySee(channel, watcher))
     .map(({ channel, ...reading }) => ({ channel, ...publicReading(reading) }));
 }
 
-function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status, caller: Caller) {
+function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status, watcher: Identity | undefined) {
   return {
     ok: true,
     secure_mode,
@@ -163,7 +170,7 @@ function publicStatus({ now, secure_mode, peers, commands, signals, channels }: 
     commands: commands.map(publicOrder),
     signals: signals.map(publicSignal),
     channels: channels
-      .filter(({ channel }) => mayRead(channel, caller))
+      .filter(({ channel }) => maySee(channel, watcher))
       .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
   };
 }

@@ -25,6 +25,7 @@ export const makeToken = operation({
   },
   words: ["agent"],
   self: "agent",
+  mustSign: true,
   sign: async (input, signer) => ({
     ...input,
     token: await signer.token(input.agent, input.seconds ?? TOKEN_SECONDS),

@@ -1,14 +1,41 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bell, Wakeup } from "../../src/core/wakeup.ts";
-import { hostileNames } from "./store.ts";
+import {
+  type Bell,
+  EVERYTHING,
+  endOf,
+  isChannel,
+  ordersFor,
+  readingOf,
+  settingOf,
+  type Topic,
+  type Wakeup,
+} from "../../src/core/wakeup.ts";
+import { hostileNames } from "./place.ts";
 
 /** Where the bells of one bus are. */
 export interface Belfry extends AsyncDisposable {
   /** The bells as one process has them; each time anew, as another process would. */
   open(): Wakeup;
 }
+
+/** What names a channel, a peer, an order and a signal alike. */
+const names = ["a", "reading", "orders", "a".repeat(200)];
+
+/** Topics that are no channels. */
+const others: readonly [string, Topic][] = [
+  ["everything", EVERYTHING],
+  ...names.flatMap((name): [string, Topic][] => {
+    const short = name.slice(0, 8);
+    return [
+      [`the reading of ${short}`, readingOf(name)],
+      [`the orders of ${short}`, ordersFor(name)],
+      [`the end of the order ${short}`, endOf(name)],
+      [`the signal ${short}`, settingOf(name)],
+    ];
+  }),
+];
 
 /** How soon a bell must be heard. Below any clock, so that it was the bell and not the clock. */
 const SOON_MS = 400;
@@ -93,6 +120,30 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
       });
     }
 
+    for (const [what, topic] of others) {
+      check(`a ring for ${what} is heard, here and elsewhere`, async (near, far) => {
+        for (const ringer of [near, far, near]) {
+          using here = near.arm(topic);
+          using there = far.arm(topic);
+          ringer.ring(topic);
+          await Promise.all([here, there].map(assertHeard));
+        }
+      });
+
+      check(`a ring for ${what} wakes nobody who waits for something else`, async (near, far) => {
+        const elsewhere = [...others.map(([, other]) => other).filter((other) => other !== topic), ...names];
+        const bells = elsewhere.map((other) => ({ other, bell: near.arm(other) }));
+        // The files were only just made: what that itself tells a watcher comes first.
+        await Promise.all(bells.map(({ bell }) => bell.rung(never, 50)));
+        far.ring(topic);
+        near.ring(topic);
+        const started = performance.now();
+        await Promise.race(bells.map(({ bell }) => bell.rung(never, 250)));
+        assert.ok(performance.now() - started > 240, "somebody was woken");
+        for (const { bell } of bells) bell[Symbol.dispose]();
+      });
+    }
+
     for (const name of hostileNames) {
       check(`any channel's ring is heard: ${JSON.stringify(name).slice(0, 20)}`, async (near, far) => {
         using bell = near.arm(name);
@@ -100,6 +151,13 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
         await assertHeard(bell);
       });
     }
+
+    check("no topic is another's, and none but a channel's name is taken for one", async () => {
+      const topics = [...names, ...others.map(([, topic]) => topic)];
+      assert.equal(new Set(topics).size, topics.length);
+      assert.deepEqual(topics.filter(isChannel), names);
+      for (const name of hostileNames) assert.ok(isChannel(name), name);
+    });
 
     check("a ring that nobody waits for does nothing", async (near, far) => {
       near.ring("a");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { identityFault, nameFault } from "../../src/core/names.ts";
-import { hostileNames } from "../contracts/store.ts";
+import { hostileNames } from "../contracts/place.ts";
 
 test("any name is good that has no control characters", () => {
   for (const name of hostileNames) assert.equal(nameFault(name), undefined, name);

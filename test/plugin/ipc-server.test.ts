@@ -72,6 +72,13 @@ for (const shell of shells()) {
       });
     });
 
+    test("leaves the input to ipc-server.js when a shim that it asks reads its own", async (t) => {
+      const folder = scratch(t);
+      place(join(folder, "shim", "node"), "#!/bin/sh\nread -r line\nexit 1\n", 0o755);
+      const env = { PATH: `${folder}/shim:${thisNode(folder)}` };
+      assert.equal(told(await start(plugin(folder), [], { env, stdin: "one\ntwo\n" })).input, "one\ntwo\n");
+    });
+
     test("becomes what it runs: exit codes are its own", async (t) => {
       const folder = scratch(t);
       const file = plugin(folder);
@@ -164,6 +171,7 @@ for (const shell of shells()) {
         place(join(folder, "dead", "node"), "#!/nowhere/sh\n", 0o755);
         place(join(folder, "plain", "node"), "not a program");
         mkdirSync(join(folder, "folder", "node"), { recursive: true });
+        fakeNode(join(folder, "star", "node"), "v99.0.0");
         fakeNode(join(folder, "good one", "node"), "v22.20.0");
         const entries = [
           "old",
@@ -175,6 +183,7 @@ for (const shell of shells()) {
           "plain",
           "folder",
           "missing",
+          "st*r",
           "good one",
         ];
         return { PATH: entries.map((entry) => join(folder, entry)).join(":") };
@@ -196,7 +205,7 @@ for (const shell of shells()) {
       const line = await version(t, (folder) => {
         fakeNode(join(folder, "bin", "node"), "v20.20.2");
         const versions = join(folder, ".nvm", "versions", "node");
-        for (const name of ["v9.11.2", "v22.15.0", "v24.9.0", "v24.10.1", "v18.0.0", "v08.1.0"]) {
+        for (const name of ["v9.11.2", "v22.15.0", "v24.9.0", "v24.10.1", "v18.0.0", "v24.08.0"]) {
           fakeNode(join(versions, name, "bin", "node"), name);
         }
         place(join(versions, "v25.0.0", "bin", "node"), "#!/bin/sh\nexit 1\n", 0o755);

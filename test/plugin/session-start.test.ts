@@ -50,6 +50,13 @@ for (const shell of shells()) {
       assert.equal(existsSync(inHome(folder)), false);
     });
 
+    test("links it when PATH is empty", async (t) => {
+      const home = scratch(t);
+      const { start: file, source } = installed(home);
+      assert.deepEqual(await start(file, { HOME: home, PATH: "" }), nothing);
+      assert.equal(readlinkSync(inHome(home)), source);
+    });
+
     test("leaves a link that is right as it is", async (t) => {
       const home = scratch(t);
       const { start: file } = installed(home);
@@ -71,6 +78,16 @@ for (const shell of shells()) {
         assert.equal(readlinkSync(inHome(folder)), source);
         assert.deepEqual(readdirSync(join(inHome(folder), "..")), ["ipc-server.sh"], "nothing is left behind");
       }
+    });
+
+    test("leaves nothing behind when the link can't be replaced", async (t) => {
+      const home = scratch(t);
+      const { start: file } = installed(home);
+      link(join(home, "dangling"), inHome(home));
+      place(join(home, "bin", "mv"), "#!/bin/sh\nexit 1\n", 0o755);
+      assert.deepEqual(await start(file, { HOME: home, PATH: `${home}/bin:${path}` }), nothing);
+      assert.equal(readlinkSync(inHome(home)), join(home, "dangling"));
+      assert.deepEqual(readdirSync(join(inHome(home), "..")), ["ipc-server.sh"]);
     });
 
     test("keeps a user's own file, folder and link of that name", async (t) => {

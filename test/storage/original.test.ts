@@ -5,6 +5,7 @@ import { waiting } from "../../src/core/waiting.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
+import { append } from "../support/append.ts";
 import { type Original, original } from "../support/original.ts";
 import { run, temporaryFolder } from "../support/program.ts";
 
@@ -41,9 +42,9 @@ for (const driver of drivers) {
       const two = { channel: "builds", sender: "mia", content: "two", timestamp: 1_700_000_002.5, signature: "" };
       const three = { ...one, content: "three", timestamp: 1_700_000_004.5, signature: "" };
       assert.deepEqual(await store.messages.after("builds", 0, 10), [
-        { id: 1, ...one },
-        { id: 2, ...two },
-        { id: 4, ...three },
+        { id: 1, ...one, attested: false },
+        { id: 2, ...two, attested: false },
+        { id: 4, ...three, attested: false },
       ]);
       assert.deepEqual(
         (await store.messages.after("chat", 0, 10)).map(({ content }) => content),
@@ -51,14 +52,14 @@ for (const driver of drivers) {
       );
       assert.equal(await store.messages.watermark("builds", "reader"), 2);
       assert.equal(await store.messages.pending("builds", "reader"), 1);
-      assert.deepEqual(await store.messages.unread("builds", "reader", all), [{ id: 4, ...three }]);
+      assert.deepEqual(await store.messages.unread("builds", "reader", all), [{ id: 4, ...three, attested: false }]);
       assert.deepEqual(await store.messages.channels(), [
         { channel: "builds", count: 3, lastMessage: 1_700_000_004.5 },
         { channel: "chat", count: 1, lastMessage: 1_700_000_003.5 },
       ]);
       assert.deepEqual(await store.agents.list(), [
-        { ...chief, identity: "", createdAt: 1_700_000_000 },
-        { ...herald, identity: "", createdAt: 1_700_000_000.5 },
+        { ...chief, identity: "", createdAt: 1_700_000_000, v2Only: false },
+        { ...herald, identity: "", createdAt: 1_700_000_000.5, v2Only: false },
       ]);
       assert.equal((await store.agents.firstOperator())?.name, "chief");
     });
@@ -104,7 +105,7 @@ for (const driver of drivers) {
           timestamp: 1_800_000_000 + n,
           signature: "",
         };
-        ids.push(await store.messages.append(ours));
+        ids.push(await append(store.messages, ours));
       }
       assert.deepEqual(ids, [5, 6, 7, 8, 9, 10, 11, 12, 13, 14]);
       const written = [
@@ -158,13 +159,13 @@ for (const driver of drivers) {
       const path = folder.file("bus.db");
       await using python = await usedFile(path);
       await using store = await openSqlite({ path, driver });
-      await using wakeup = createFileBells({ folder: `${path}-bells`, changedChannels: store.changedChannels });
+      await using wakeup = createFileBells({ folder: `${path}-bells`, changes: store.changes });
       const look = async () => {
         const [found] = await store.messages.unread("quiet", "reader", all);
         return found?.content;
       };
       const found = (async () => {
-        const wait = { wakeup, channel: "quiet", signal: new AbortController().signal, milliseconds: 5_000 };
+        const wait = { wakeup, topic: "quiet", signal: new AbortController().signal, milliseconds: 5_000 };
         for await (const content of waiting(wait, look)) return content;
         return undefined;
       })();
@@ -204,7 +205,7 @@ test("no id is ever used twice, not even of messages that somebody deleted", asy
   byHand.exec("DELETE FROM messages");
   byHand.close();
   assert.deepEqual(await store.messages.channels(), []);
-  assert.equal(await store.messages.append(message), 5);
+  assert.equal(await append(store.messages, message), 5);
   assert.deepEqual(
     (await store.messages.unread("a", "reader", all)).map(({ id }) => id),
     [5],

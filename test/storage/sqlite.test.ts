@@ -7,7 +7,8 @@ for (const driver of drivers) {
   storeContract(`SQLite with ${driver}`, async () => {
     const folder = temporaryFolder();
     return {
-      open: () => openSqlite({ path: folder.file("bus.db"), driver }),
+      open: () => openSqlite({ path: folder.file("bus.db"), driver, durability: "normal" }),
+      openBackup: (backup) => openSqlite({ path: backup, driver }),
       [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
     };
   });

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { createKeyPair } from "../../src/core/keys.ts";
 import {
   type Environment,
   type Program,
@@ -15,7 +16,7 @@ import {
 export interface TemporaryBus extends Disposable {
   readonly environment: Environment;
   file(name: string): string;
-  /** Writes a file of the bus's folder; answers with its path. */
+  /** Writes a file of the bus's folder, for its owner alone as a key must be; answers with its path. */
   place(name: string, content: string | Uint8Array): string;
   run(...words: string[]): Promise<Result>;
   /** What it prints, as a value; throws where it fails. */
@@ -32,7 +33,7 @@ export function temporaryBus(): TemporaryBus {
     environment,
     file: folder.file,
     place(name, content) {
-      writeFileSync(folder.file(name), content);
+      writeFileSync(folder.file(name), content, { mode: 0o600 });
       return folder.file(name);
     },
     run: (...words) => run(words, environment),
@@ -53,12 +54,19 @@ export function temporaryBus(): TemporaryBus {
 export async function secureBus(...agents: string[]): Promise<TemporaryBus> {
   const bus = temporaryBus();
   bus.place("ops.key", (await succeeded(bus.run("seed", "ops"))).stdout);
-  await Promise.all(agents.map((name) => succeeded(bus.run("keygen", "--out", bus.file(name)))));
+  for (const name of agents) placeKeys(bus, name);
   const signed = ["--as", "ops", "--key", bus.file("ops.key")];
   for (const name of agents) {
     await succeeded(bus.run("register", name, "--pubkey", bus.file(`${name}.pub`), ...signed));
   }
   return bus;
+}
+
+/** NAME.key and NAME.pub, as `keygen --out` makes them but without a process. */
+export function placeKeys(bus: TemporaryBus, name: string): void {
+  const { privateKey, publicKey } = createKeyPair();
+  bus.place(`${name}.key`, privateKey);
+  bus.place(`${name}.pub`, publicKey);
 }
 
 export async function succeeded(result: Promise<Result>): Promise<Result> {

@@ -60,6 +60,14 @@ export function environmentOf(more: Environment): Environment {
   return { PATH: process.env.PATH ?? "", HOME: temporaryHome(), ...more };
 }
 
+const started = new Set<ChildProcessWithoutNullStreams>();
+
+// A test that is ended, for taking too long say, leaves no server behind.
+process.on("exit", () => {
+  for (const child of started) child.kill("SIGKILL");
+});
+process.once("SIGTERM", () => process.exit(143));
+
 /** The built program as a user starts it. */
 export function start(words: readonly string[], environment: Environment, starting: string | Starting = ""): Program {
   const {
@@ -69,6 +77,8 @@ export function start(words: readonly string[], environment: Environment, starti
     cwd,
   } = typeof starting === "string" ? { input: starting } : starting;
   const child = spawn(process.execPath, [...node, file, ...words], { env: environmentOf(environment), cwd });
+  started.add(child);
+  child.on("exit", () => started.delete(child));
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -136,12 +136,16 @@ suite("a waiter", { concurrency: 6 }, () => {
       const parent = spawn("sh", ["-c", line, "sh", process.execPath, entry], { env: environmentOf(bus.environment) });
       const [said] = await once(parent.stdout, "data");
       const orphan = Number(String(said));
-      await armed(bus);
-      assert.ok(isAlive(orphan));
-      parent.kill("SIGKILL");
-      const died = performance.now();
-      await until(() => !isAlive(orphan), "the end of the orphan");
-      assert.ok(performance.now() - died < 2_000);
+      try {
+        await armed(bus);
+        assert.ok(isAlive(orphan));
+        parent.kill("SIGKILL");
+        const died = performance.now();
+        await until(() => !isAlive(orphan), "the end of the orphan");
+        assert.ok(performance.now() - died < 2_000);
+      } finally {
+        if (isAlive(orphan)) process.kill(orphan, "SIGKILL");
+      }
     });
   }
 });

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
 import { suite, test } from "node:test";
+import { rawBytes, readPublicKey } from "../../src/core/keys.ts";
+import { registrationBytes } from "../../src/core/signature.ts";
 import {
   contentsOf,
   messagesOf,
+  placeKeys,
   secureBus,
-  succeeded,
   type TemporaryBus,
   temporaryBus,
   textIn,
@@ -109,11 +111,9 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
       secure_mode: false,
     });
     await bus.run("seed", "ops");
-    assert.deepEqual((await ask(server.url, "GET /health?channel=c")).json, {
-      status: "ok",
-      pending: 0,
-      secure_mode: true,
-    });
+    const { did, ...health } = Object((await ask(server.url, "GET /health?channel=c")).json);
+    assert.deepEqual(health, { status: "ok", pending: 0, secure_mode: true });
+    assert.match(did, /^did:key:z6Mk/);
   });
 
   test("E19 E20 in secure mode POST /send takes a valid signature, and nothing else", async () => {
@@ -150,7 +150,7 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
   test("E31 POST /register registers an agent by its operator's key, or by its signature", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
-    await succeeded(bus.run("keygen", "--out", bus.file("k")));
+    placeKeys(bus, "k");
     const register = (body: unknown) => ask(server.url, "POST /register", { body });
     const public_key = textIn(bus.file("k.pub"));
     const operator_key = textIn(bus.file("ops.key"));
@@ -160,14 +160,16 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
       [answer.status, answer.json],
       [200, { ok: true, message: "Agent 'one' registered by operator 'ops'" }],
     );
-    const bytes = Buffer.from(`register\ntwo\n\n${public_key}`);
-    const operator_signature = sign(null, bytes, createPrivateKey(operator_key)).toString("base64");
-    assert.equal((await register({ name: "two", public_key, operator: "ops", operator_signature })).status, 200);
-    fails(
-      await register({ name: "three", public_key, operator: "ops", operator_signature }),
-      403,
-      /verification failed/,
+    const { did } = Object((await ask(server.url, "GET /health")).json);
+    const stamp = { aud: String(did), nonce: "AAECAwQFBgcICQoLDA0ODw", ts: Date.now() };
+    const rawKey = rawBytes(readPublicKey(Buffer.from(public_key)));
+    const signed = { name: "two", identity: "", rawKey, operator: "ops", v2Only: false };
+    const operator_signature = sign(null, registrationBytes(signed, stamp), createPrivateKey(operator_key)).toString(
+      "base64",
     );
+    const bySignature = { name: "two", public_key, operator: "ops", operator_signature, v: 2, ...stamp };
+    assert.equal((await register(bySignature)).status, 200);
+    fails(await register({ ...bySignature, name: "three" }), 403, /verification failed/);
 
     for (const missing of ["name", "public_key", "operator", "operator_key"]) {
       fails(await register({ ...byKey, [missing]: "" }), 400, /required/);

@@ -23,6 +23,7 @@ import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertHeard, assertSoon, wakeupContract } from "../contracts/wakeup.ts";
 import { startModule } from "../support/module.ts";
 import { temporaryFolder } from "../support/program.ts";
+import { nothingChanges } from "../support/quiet.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -35,7 +36,7 @@ const never = new AbortController().signal;
 
 /** The bells of a folder, of a process that no clock wakes: its store says that nobody writes. */
 function bellsIn(folder: string) {
-  return createFileBells({ folder, changedChannels: async () => [] });
+  return createFileBells({ folder, changes: nothingChanges });
 }
 
 /** The bells of a folder, and a store to whose channel `a` somebody has just written without ringing, each time it is asked. */
@@ -43,9 +44,9 @@ function bellsBesideSilentWriter(folder: string) {
   const asked: number[] = [];
   const bells = createFileBells({
     folder,
-    changedChannels: async () => {
+    changes: async () => {
       asked.push(performance.now());
-      return ["a"];
+      return { channels: ["a"], others: false };
     },
   });
   return Object.assign(bells, { asked });
@@ -265,7 +266,7 @@ test("a writer that rings no bell is heard by the clock, and nobody asks the sto
   assert.equal(bells.asked.length, 2);
 });
 
-for (const [answer, changedChannels] of [
+for (const [answer, changes] of [
   ["that it can't tell", async () => undefined],
   [
     "with a fault",
@@ -276,7 +277,7 @@ for (const [answer, changedChannels] of [
 ] as const) {
   test(`a store that answers ${answer} lets every waiter look`, async () => {
     using parent = temporaryFolder();
-    await using bells = createFileBells({ folder: parent.file("bells"), changedChannels });
+    await using bells = createFileBells({ folder: parent.file("bells"), changes });
     using one = bells.arm("a");
     using two = bells.arm("b");
     await Promise.all([one.rung(never, 30), two.rung(never, 30)]);

@@ -21,6 +21,8 @@ const UPDATE = "UPDATE agents SET identity = ?, public_key = ?, created_at = ? W
 const RULE = `INSERT INTO agent_rules (name, v2_only) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET v2_only = excluded.v2_only`;
 
+const UNRULE = "DELETE FROM agent_rules WHERE name = ?";
+
 const REMOVE = "DELETE FROM agents WHERE name = ? AND role = 'agent'";
 
 const REVOKED = "SELECT name, public_key, registered_by FROM revoked_agents WHERE name = ?";
@@ -49,7 +51,7 @@ export function createAgentStore(connection: Connection): AgentStore {
   const mayEnter = (agent: Agent, entry: Entry): boolean => {
     const present = find(agent.name);
     if (present?.role === "operator") return false;
-    if (entry === "rotate") return present !== undefined;
+    if (entry === "rotate") return present !== undefined || revoked(agent.name) !== undefined;
     if (entry === "new") return present === undefined && revoked(agent.name) === undefined;
     const owner = present ?? revoked(agent.name);
     return owner === undefined || owner.registeredBy === agent.registeredBy;
@@ -104,6 +106,7 @@ export function createAgentStore(connection: Connection): AgentStore {
           if (agent?.role !== "agent" || agent.publicKey.trim() !== publicKey.trim()) return "taken";
           statement(REVOKE).run(name, publicKey, agent.registeredBy, request.at);
           statement(REMOVE).run(name);
+          statement(UNRULE).run(name);
           return "done";
         }),
       ),

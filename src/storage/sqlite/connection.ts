@@ -44,8 +44,11 @@ export function connect(driver: Driver, path: string): Connection {
       const jobs = waiting.splice(0, MOST_JOBS);
       try {
         checkFile();
-        await whileBusy(() => statement("BEGIN IMMEDIATE").run());
-        commit(jobs);
+        // In one go: between two turns of the event loop no transaction is open that another step could stumble over.
+        await whileBusy(() => {
+          statement("BEGIN IMMEDIATE").run();
+          commit(jobs);
+        });
       } catch (error) {
         for (const job of jobs) job.failed(inWords(error, path));
       }
@@ -95,6 +98,7 @@ export function connect(driver: Driver, path: string): Connection {
     statement,
     read: async (step) => {
       try {
+        checkFile();
         return await whileBusy(step);
       } catch (error) {
         throw inWords(error, path);

@@ -32,8 +32,8 @@ function makeFile(path: string): void {
 const CHECK_MS = 1_000;
 
 /**
- * Refuses to write to a file that isn't there any more (a cleaned /tmp, say): what is written to it now is gone with
- * this process. Looks once in a while, for those who live long.
+ * Refuses to use a file that isn't there any more (a cleaned /tmp, say): what is written to it now is gone with this
+ * process, and who waits for others' writes waits in vain. Looks once in a while, for those who live long.
  */
 export function createFileCheck(path: string): () => void {
   const opened = statSync(path).ino;

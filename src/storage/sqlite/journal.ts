@@ -3,21 +3,23 @@ import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-const BOUNDS = "SELECT coalesce(min(seq), 0) AS first, coalesce(max(seq), 0) AS last FROM journal";
+const LAST = "SELECT max(seq) AS last FROM journal";
 
 const AFTER = "SELECT seq, at, kind, key, what FROM journal WHERE seq > ? ORDER BY seq LIMIT ?";
 
 /** The triggers of migration 005 write it. */
 export function createJournal({ statement, read }: Connection): Journal {
-  const bounds = () => row(statement(BOUNDS).get()) ?? {};
+  const last = () => numberOf(row(statement(LAST).get()) ?? {}, "last");
 
   return {
-    last: () => read(() => numberOf(bounds(), "last")),
+    last: () => read(last),
     after: (seq, limit) =>
       read(() => {
-        const { first, last } = { first: numberOf(bounds(), "first"), last: numberOf(bounds(), "last") };
-        if (seq > last || seq < first - 1) return seq === last ? [] : undefined;
-        return statement(AFTER).all(seq, limit).filter(isRow).map(asEntry);
+        const newest = last();
+        const entries = statement(AFTER).all(seq, limit).filter(isRow).map(asEntry);
+        // There is no gap in the numbers but where entries were removed.
+        const next = entries[0]?.seq ?? newest + 1;
+        return next === seq + 1 ? entries : undefined;
       }),
   };
 }

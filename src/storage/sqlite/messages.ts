@@ -7,7 +7,8 @@ import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-const COLUMNS = `id, channel, sender, content, created_at, signature,
+/** The content as bytes: of a text that holds NUL the node:sqlite of Node 22 hands over no more than what is before it. */
+export const COLUMNS = `id, channel, sender, CAST(content AS BLOB) AS content, created_at, signature,
   EXISTS (SELECT 1 FROM attested WHERE message_id = messages.id) AS attested`;
 
 const APPEND = `INSERT INTO messages (channel, sender, content, created_at, signature)
@@ -50,6 +51,7 @@ const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER 
 export function createMessageStore(connection: Connection): MessageStore {
   const { statement, read, write } = connection;
   const nonces = createNonces(connection);
+  const { watermark, moveTo } = createWatermarks(connection);
 
   const add = ({ channel, sender, content, timestamp, signature, attested }: NewMessage): number => {
     const added = row(statement(APPEND).get(channel, sender, content, timestamp, signature));
@@ -57,21 +59,6 @@ export function createMessageStore(connection: Connection): MessageStore {
     const id = numberOf(added, "id");
     if (attested) statement(ATTEST).run(id);
     return id;
-  };
-
-  const watermark = (channel: string, agent: string): number => {
-    const found = row(statement(WATERMARK).get(agent, channel));
-    return found === undefined ? 0 : numberOf(found, "last_id");
-  };
-
-  const moveTo = (channel: string, agent: string, id: number): number => {
-    const from = watermark(channel, agent);
-    // An id that isn't there yet would make the agent miss what comes until then.
-    const newest = row(statement(LAST_ID).get());
-    const to = Math.min(id, newest === undefined ? 0 : numberOf(newest, "seq"));
-    if (to <= from) return from;
-    statement(ADVANCE).run(agent, channel, to);
-    return to;
   };
 
   /** How far the agent can go without passing a message of somebody else; undefined where it stands there already. */
@@ -151,8 +138,28 @@ export function createMessageStore(connection: Connection): MessageStore {
   };
 }
 
+/** Where agents stand; parts of a step. */
+export function createWatermarks({ statement }: Connection) {
+  const watermark = (channel: string, agent: string): number => {
+    const found = row(statement(WATERMARK).get(agent, channel));
+    return found === undefined ? 0 : numberOf(found, "last_id");
+  };
+
+  const moveTo = (channel: string, agent: string, id: number): number => {
+    const from = watermark(channel, agent);
+    // An id that isn't there yet would make the agent miss what comes until then.
+    const newest = row(statement(LAST_ID).get());
+    const to = Math.min(id, newest === undefined ? 0 : numberOf(newest, "seq"));
+    if (to <= from) return from;
+    statement(ADVANCE).run(agent, channel, to);
+    return to;
+  };
+
+  return { watermark, moveTo };
+}
+
 /** The rows of a query up to a batch's size in bytes, and one at least. */
-function batch(query: Statement, ...values: Value[]): StoredMessage[] {
+export function batch(query: Statement, ...values: Value[]): StoredMessage[] {
   const messages: StoredMessage[] = [];
   let bytes = 0;
   for (const found of query.iterate(...values)) {

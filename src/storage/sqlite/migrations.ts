@@ -3,6 +3,7 @@ import channels from "./migrations/002-channels.sql";
 import trust from "./migrations/003-trust.sql";
 import readers from "./migrations/004-readers.sql";
 import sessions from "./migrations/005-sessions.sql";
+import mailboxes from "./migrations/006-mailboxes.sql";
 
 /** In order; `PRAGMA user_version` says how many of them a file has had. */
-export const migrations: readonly string[] = [originalTables, channels, trust, readers, sessions];
+export const migrations: readonly string[] = [originalTables, channels, trust, readers, sessions, mailboxes];

@@ -7,6 +7,7 @@ import { connect, inWords } from "./connection.ts";
 import { type Driver, type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
 import { createJournal } from "./journal.ts";
+import { createMailboxStore } from "./mailboxes.ts";
 import { createMessageStore } from "./messages.ts";
 import { migrate } from "./migrate.ts";
 import { createOrderStore } from "./orders.ts";
@@ -27,6 +28,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
+    mailboxes: createMailboxStore(connection),
     peers: createPeerStore(connection),
     orders: createOrderStore(connection),
     signals: createSignalStore(connection),

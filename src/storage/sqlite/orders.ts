@@ -1,48 +1,65 @@
-import { isDeepStrictEqual } from "node:util";
-import type { NewOrder, Order, OrderStatus, OrderStore } from "../../core/session-store.ts";
+import type { NewOrder, Order, OrderStore } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
-import type { Row } from "./driver.ts";
-import { isRow, jsonOf, nullableNumberOf, nullableOf, numberOf, row, textOf } from "./rows.ts";
+import { asOrder, listOrders } from "./order-rows.ts";
+import { isRow, numberOf, row } from "./rows.ts";
 import { SET_SIGNAL } from "./signals.ts";
 
 const ADD = `INSERT INTO orders (id, kind, sender, sender_id, target, target_role, action, params, created_at,
-  lease_seconds, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+  lease_seconds, expires_at, status, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const IS_THERE = "SELECT id FROM peers WHERE id = ?";
 
 const FIND = "SELECT * FROM orders WHERE id = ?";
 
-const LIST = `SELECT * FROM (
-    SELECT * FROM orders WHERE (? IS NULL OR target = ? OR holder = ?) AND (? IS NULL OR status = ?)
-    ORDER BY seq DESC LIMIT ?
-  ) ORDER BY seq`;
+const ROLE = "(SELECT role FROM peers WHERE id = ?)";
+
+const OPEN = "status IN ('pending', 'leased')";
+
+const FREE = `${OPEN} AND (status = 'pending' OR lease_until <= ?)`;
+
+const TAKEABLE = `${FREE} AND (expires_at IS NULL OR expires_at > ?) AND attempts < ?`;
 
 /** The oldest of those for the peer itself and of those for its role, each by an index of its own. */
-const CANDIDATE = `SELECT * FROM (
-    SELECT * FROM (SELECT * FROM orders WHERE target = ? AND status IN ('pending', 'leased')
-      AND (status = 'pending' OR lease_until <= ?) ORDER BY seq LIMIT 1)
+const CANDIDATE = `SELECT seq, id FROM (
+    SELECT * FROM (SELECT seq, id FROM orders WHERE target = ? AND ${TAKEABLE} ORDER BY seq LIMIT 1)
     UNION ALL
-    SELECT * FROM (SELECT * FROM orders WHERE target IS NULL AND target_role = (SELECT role FROM peers WHERE id = ?)
-      AND status IN ('pending', 'leased') AND (status = 'pending' OR lease_until <= ?) ORDER BY seq LIMIT 1)
+    SELECT * FROM (SELECT seq, id FROM orders WHERE target IS NULL AND target_role = ${ROLE} AND ${TAKEABLE}
+      ORDER BY seq LIMIT 1)
   ) ORDER BY seq LIMIT 1`;
 
-const NEXT_FREE = `SELECT min(lease_until) AS at FROM orders WHERE status = 'leased'
-  AND (target = ? OR (target IS NULL AND target_role = (SELECT role FROM peers WHERE id = ?)))`;
+const NEXT_FREE = `SELECT min(at) AS at FROM (
+    SELECT min(lease_until) AS at FROM orders WHERE target = ? AND ${OPEN}
+    UNION ALL
+    SELECT min(lease_until) FROM orders WHERE target IS NULL AND target_role = ${ROLE} AND ${OPEN}
+  )`;
 
 const LEASE = `UPDATE orders SET status = 'leased', attempts = attempts + 1, holder = ?, lease_until = ? + lease_seconds
   WHERE id = ?`;
 
-const GIVE_UP = "UPDATE orders SET status = ?, holder = NULL, lease_until = NULL, ended_at = ? WHERE id = ?";
+const LAPSED = `SELECT seq FROM orders WHERE expires_at <= ? AND ${FREE}
+  UNION SELECT seq FROM orders WHERE attempts >= ? AND ${FREE}`;
+
+const LAPSE = `UPDATE orders SET status = CASE WHEN expires_at <= ? THEN 'expired' ELSE 'dead' END, lease_until = NULL,
+  ended_at = ? WHERE seq = ? RETURNING *`;
 
 const RELEASE = `UPDATE orders SET status = 'pending', attempts = attempts - 1, holder = NULL, lease_until = NULL
-  WHERE id = ? AND holder = ? AND status = 'leased'`;
+  WHERE id = ? AND holder = ? AND status = 'leased' RETURNING *`;
 
 const END = "UPDATE orders SET status = ?, result = ?, ended_at = ?, lease_until = NULL WHERE id = ?";
 
-const OFFER_AGAIN = `UPDATE orders SET status = 'pending', attempts = 0, holder = NULL, ended_at = NULL, expires_at = NULL
-  WHERE id = ? AND status IN ('dead', 'failed', 'expired') RETURNING id`;
+const OFFER_AGAIN = `UPDATE orders SET status = 'pending', attempts = 0, holder = NULL, result = 'null', ended_at = NULL,
+  expires_at = NULL WHERE id = ? AND status IN ('dead', 'failed', 'expired')
+  AND (target IS NULL OR EXISTS (SELECT 1 FROM peers WHERE peers.id = orders.target)) RETURNING id`;
+
+const ENDED_LONG_AGO = "SELECT seq FROM orders WHERE ended_at < ? ORDER BY ended_at LIMIT ?";
+
+const FORGET = `DELETE FROM orders WHERE seq IN (${ENDED_LONG_AGO}) RETURNING seq`;
 
 const NOTE = "INSERT INTO messages (channel, sender, content, created_at, signature) VALUES (?, ?, ?, ?, '')";
 
-export function createOrderStore({ statement, read, write }: Connection): OrderStore {
+export function createOrderStore(connection: Connection): OrderStore {
+  const { statement, read, write } = connection;
+
   const find = (id: string): Order | undefined => {
     const found = row(statement(FIND).get(id));
     return found && asOrder(found);
@@ -50,14 +67,23 @@ export function createOrderStore({ statement, read, write }: Connection): OrderS
 
   const add = (order: NewOrder): void => {
     const { id, kind, from, fromId, target, targetRole, action, params, createdAt, leaseSeconds, expiresAt } = order;
+    const dead = target !== null && statement(IS_THERE).get(target) === undefined;
+    const state = dead ? (["dead", createdAt] as const) : (["pending", null] as const);
     const json = JSON.stringify(params ?? null);
-    statement(ADD).run(id, kind, from, fromId, target, targetRole, action, json, createdAt, leaseSeconds, expiresAt);
-  };
-
-  /** Why an order isn't handed out once more, if it isn't. */
-  const giveUp = ({ attempts, expiresAt }: Order, now: number, mostAttempts: number): OrderStatus | undefined => {
-    if (expiresAt !== null && expiresAt <= now) return "expired";
-    return attempts >= mostAttempts ? "dead" : undefined;
+    const said = [
+      id,
+      kind,
+      from,
+      fromId,
+      target,
+      targetRole,
+      action,
+      json,
+      createdAt,
+      leaseSeconds,
+      expiresAt,
+    ] as const;
+    statement(ADD).run(...said, ...state);
   };
 
   return {
@@ -65,29 +91,17 @@ export function createOrderStore({ statement, read, write }: Connection): OrderS
 
     find: (id) => read(() => find(id)),
 
-    list: ({ target, status, limit }) =>
-      read(() =>
-        statement(LIST)
-          .all(target ?? null, target ?? null, target ?? null, status ?? null, status ?? null, limit)
-          .filter(isRow)
-          .map(asOrder),
-      ),
+    list: (list) => read(() => listOrders(statement, list)),
 
     take: async (peer, now, mostAttempts) => {
-      const candidate = () => row(statement(CANDIDATE).get(peer, now, peer, now));
+      const candidate = () => row(statement(CANDIDATE).get(peer, now, now, mostAttempts, peer, now, now, mostAttempts));
       if ((await read(candidate)) === undefined) return undefined;
       return write(() => {
-        for (let found = candidate(); found !== undefined; found = candidate()) {
-          const order = asOrder(found);
-          const given = giveUp(order, now, mostAttempts);
-          if (given !== undefined) {
-            statement(GIVE_UP).run(given, now, order.id);
-            continue;
-          }
-          statement(LEASE).run(peer, now, order.id);
-          return find(order.id);
-        }
-        return undefined;
+        const found = candidate();
+        if (found === undefined) return undefined;
+        const id = String(found.id);
+        statement(LEASE).run(peer, now, id);
+        return find(id);
       });
     },
 
@@ -97,51 +111,53 @@ export function createOrderStore({ statement, read, write }: Connection): OrderS
         return found === undefined || found.at === null ? undefined : numberOf(found, "at");
       }),
 
-    release: (id, peer) => write(() => void statement(RELEASE).run(id, peer)),
+    release: (id, peer) =>
+      write(() => {
+        const released = row(statement(RELEASE).get(id, peer));
+        return released && asOrder(released);
+      }),
+
+    lapse: async (now, mostAttempts) => {
+      const lapsed = () => statement(LAPSED).all(now, now, mostAttempts, now).filter(isRow);
+      if ((await read(lapsed)).length === 0) return [];
+      return write(() =>
+        lapsed().flatMap((found) => {
+          const ended = row(statement(LAPSE).get(now, now, numberOf(found, "seq")));
+          return ended === undefined ? [] : [asOrder(ended)];
+        }),
+      );
+    },
 
     end: (id, { status, result, at }, { response, signal, activity }) =>
       write(() => {
         const order = find(id);
         if (order === undefined) return "missing";
         if (order.status === "acked" || order.status === "failed") {
-          return order.status === status && isDeepStrictEqual(order.result, plain(result)) ? "same" : "different";
+          return order.status === status && canonical(order.result) === canonical(result) ? "same" : "different";
         }
         statement(END).run(status, JSON.stringify(result ?? null), at, id);
         if (response !== undefined) add(response);
-        statement(SET_SIGNAL).run(signal.name, JSON.stringify(signal.data ?? null), signal.sender, signal.setAt);
-        statement(NOTE).run(activity.channel, activity.sender, activity.content, at);
+        if (signal !== undefined) {
+          statement(SET_SIGNAL).run(signal.name, JSON.stringify(signal.data ?? null), signal.sender, signal.setAt);
+        }
+        if (activity !== undefined) statement(NOTE).run(activity.channel, activity.sender, activity.content, at);
         return "done";
       }),
 
     offerAgain: (id) => write(() => statement(OFFER_AGAIN).get(id) !== undefined),
+
+    forget: async (endedBefore, limit) => {
+      if ((await read(() => statement(ENDED_LONG_AGO).get(endedBefore, 1))) === undefined) return 0;
+      return write(() => statement(FORGET).all(endedBefore, limit).length);
+    },
   };
 }
 
-/** As it comes back from the database. */
-function plain(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value ?? null));
-}
-
-const STATUSES: readonly OrderStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
-
-function asOrder(found: Row): Order {
-  return {
-    id: textOf(found, "id"),
-    kind: found.kind === "command_response" ? "command_response" : "command",
-    from: textOf(found, "sender"),
-    fromId: nullableOf(found, "sender_id"),
-    target: nullableOf(found, "target"),
-    targetRole: textOf(found, "target_role"),
-    action: textOf(found, "action"),
-    params: jsonOf(found, "params"),
-    createdAt: numberOf(found, "created_at"),
-    leaseSeconds: numberOf(found, "lease_seconds"),
-    expiresAt: nullableNumberOf(found, "expires_at"),
-    status: STATUSES.find((status) => status === found.status) ?? "dead",
-    attempts: numberOf(found, "attempts"),
-    holder: nullableOf(found, "holder"),
-    leaseUntil: nullableNumberOf(found, "lease_until"),
-    result: jsonOf(found, "result"),
-    endedAt: nullableNumberOf(found, "ended_at"),
-  };
+/** JSON that is the same for values that are, in whatever order their keys came. */
+function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, (_, part) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
 }

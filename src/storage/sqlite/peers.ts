@@ -1,6 +1,7 @@
 import type { Peer, PeerStore, SoleRole } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
+import { asOrder } from "./order-rows.ts";
 import { isRow, jsonOf, nullableOf, numberOf, row, textOf } from "./rows.ts";
 
 const ADD = `INSERT INTO peers (id, role, capabilities, agent, connected_at, last_seen, waiting_for)
@@ -10,9 +11,11 @@ const FIND = "SELECT * FROM peers WHERE id = ?";
 
 const LIST = "SELECT * FROM peers ORDER BY connected_at, id";
 
-const HAS_ROLE = "SELECT id FROM peers WHERE role = ? AND last_seen >= ? AND id <> ?";
+const HAS_ROLE = "SELECT id FROM peers WHERE role = ? AND last_seen > ? AND id <> ?";
 
 const SEEN = "UPDATE peers SET last_seen = max(last_seen, ?), waiting_for = ? WHERE id = ? RETURNING id";
+
+const AT_WORK = "UPDATE peers SET last_seen = max(last_seen, ?) WHERE id = ? RETURNING id";
 
 const RENEW = "UPDATE orders SET lease_until = ? + lease_seconds WHERE holder = ? AND status = 'leased'";
 
@@ -20,8 +23,12 @@ const SET_ROLE = "UPDATE peers SET role = ? WHERE id = ? RETURNING id";
 
 const LEAVE = "DELETE FROM peers WHERE id = ? RETURNING id";
 
-const FREE =
-  "UPDATE orders SET status = 'pending', holder = NULL, lease_until = NULL WHERE holder = ? AND status = 'leased'";
+const FREE = `UPDATE orders SET status = 'pending', holder = NULL, lease_until = NULL
+  WHERE holder = ? AND status = 'leased' AND target IS NULL`;
+
+/** Nobody else can take them. */
+const BURY = `UPDATE orders SET status = 'dead', lease_until = NULL, ended_at = ?
+  WHERE target = ? AND status IN ('pending', 'leased') RETURNING *`;
 
 export function createPeerStore({ statement, read, write }: Connection): PeerStore {
   const isTaken = (id: string, sole: SoleRole | undefined): boolean =>
@@ -44,9 +51,11 @@ export function createPeerStore({ statement, read, write }: Connection): PeerSto
 
     list: () => read(() => statement(LIST).all().filter(isRow).map(asPeer)),
 
-    seen: (id, at, waitingFor) =>
+    seen: (id, at, waitingFor) => write(() => statement(SEEN).get(at, waitingFor, id) !== undefined),
+
+    renew: (id, at) =>
       write(() => {
-        if (statement(SEEN).get(at, waitingFor, id) === undefined) return false;
+        if (statement(AT_WORK).get(at, id) === undefined) return false;
         statement(RENEW).run(at, id);
         return true;
       }),
@@ -57,11 +66,11 @@ export function createPeerStore({ statement, read, write }: Connection): PeerSto
         return statement(SET_ROLE).get(role, id) === undefined ? "missing" : "done";
       }),
 
-    leave: (id) =>
+    leave: (id, at) =>
       write(() => {
-        if (statement(LEAVE).get(id) === undefined) return false;
+        if (statement(LEAVE).get(id) === undefined) return undefined;
         statement(FREE).run(id);
-        return true;
+        return statement(BURY).all(at, id).filter(isRow).map(asOrder);
       }),
   };
 }

@@ -1,13 +1,17 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, unlinkSync } from "node:fs";
 import type { Reset } from "../../core/store.ts";
-import { whileBusy } from "./busy.ts";
 import type { Connection } from "./connection.ts";
 import { numberOf, row } from "./rows.ts";
 
-const LAST_ID = "SELECT max(id) AS id FROM messages";
+const NOW = `SELECT (SELECT max(id) FROM messages) AS message, (SELECT max(seq) FROM orders) AS placed,
+  (SELECT max(seq) FROM journal) AS entry`;
 
-/** Only what the backup holds: a message that came meanwhile stays. */
-const REMOVE = "DELETE FROM messages WHERE channel <> ? AND id <= ?";
+// Only what the backup holds: what came meanwhile stays.
+const REMOVE_MESSAGES = "DELETE FROM messages WHERE channel <> ? AND id <= ?";
+const REMOVE_ORDERS = "DELETE FROM orders WHERE seq <= ?";
+const SINCE = "SELECT key FROM journal WHERE seq > ?";
+const REMOVE_PEERS = `DELETE FROM peers WHERE id NOT IN (${SINCE} AND kind = 'peer' AND what = 'connected')`;
+const REMOVE_SIGNALS = `DELETE FROM signals WHERE name NOT IN (${SINCE} AND kind = 'signal')`;
 
 /** Leaves a gap in the journal, so that whoever follows it begins anew with what is left. */
 const FORGET = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
@@ -21,18 +25,28 @@ export function createReset(
   path: string,
 ): (keptChannel: string) => Promise<Reset> {
   return async (keptChannel) => {
-    const last = await read(() => numberOf(row(statement(LAST_ID).get()) ?? {}, "id"));
+    const before = await read(() => row(statement(NOW).get()) ?? {});
     const backup = `${path}.backup-${new Date().toISOString().replace(/[:.]/g, "-")}`;
-    // As private as the database itself; SQLite takes an empty file for a new one.
-    closeSync(openSync(backup, "wx", 0o600));
-    await whileBusy(() => statement("VACUUM INTO ?").run(backup));
+    await read(() => copy(backup));
     const removed = await write(() => {
-      statement(REMOVE).run(keptChannel, last);
+      statement(REMOVE_MESSAGES).run(keptChannel, numberOf(before, "message"));
       const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
-      for (const table of ["orders", "peers", "signals"]) statement(`DELETE FROM ${table}`).run();
-      for (const step of [FORGET, FORGET_THE_REST]) statement(step).run();
+      statement(REMOVE_ORDERS).run(numberOf(before, "placed"));
+      for (const sql of [REMOVE_PEERS, REMOVE_SIGNALS]) statement(sql).run(numberOf(before, "entry"));
+      for (const sql of [FORGET, FORGET_THE_REST]) statement(sql).run();
       return removed;
     });
     return { backup, removed };
   };
+
+  function copy(backup: string): void {
+    // As private as the database itself; SQLite takes an empty file for a new one.
+    closeSync(openSync(backup, "wx", 0o600));
+    try {
+      statement("VACUUM INTO ?").run(backup);
+    } catch (error) {
+      unlinkSync(backup);
+      throw error;
+    }
+  }
 }

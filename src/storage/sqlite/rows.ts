@@ -11,6 +11,7 @@ export function row(value: unknown): Row | undefined {
 
 export function textOf(from: Row, column: string): string {
   const value = from[column];
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString();
   return typeof value === "string" ? value : value === null || value === undefined ? "" : String(value);
 }
 

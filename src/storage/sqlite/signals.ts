@@ -1,6 +1,7 @@
+import { BATCH_BYTES } from "../../core/limits.ts";
 import type { Signal, SignalStore } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
-import type { Row } from "./driver.ts";
+import type { Row, Statement } from "./driver.ts";
 import { isRow, jsonOf, numberOf, row, textOf } from "./rows.ts";
 
 export const SET_SIGNAL = `INSERT INTO signals (name, data, sender, set_at) VALUES (?, ?, ?, ?)
@@ -8,7 +9,7 @@ export const SET_SIGNAL = `INSERT INTO signals (name, data, sender, set_at) VALU
 
 const GET = "SELECT * FROM signals WHERE name = ?";
 
-const LIST = "SELECT * FROM signals ORDER BY set_at, name";
+const LATEST = "SELECT * FROM signals ORDER BY set_at DESC, name DESC";
 
 const CLEAR = "DELETE FROM signals WHERE name = ? RETURNING name";
 
@@ -23,10 +24,23 @@ export function createSignalStore({ statement, read, write }: Connection): Signa
         return found && asSignal(found);
       }),
 
-    list: () => read(() => statement(LIST).all().filter(isRow).map(asSignal)),
+    list: () => read(() => latest(statement(LATEST))),
 
     clear: (name) => write(() => statement(CLEAR).get(name) !== undefined),
   };
+}
+
+/** The latest last, up to an answer's size in bytes. */
+function latest(query: Statement): Signal[] {
+  const signals: Signal[] = [];
+  let bytes = 0;
+  for (const found of query.iterate()) {
+    if (!isRow(found)) continue;
+    bytes += Buffer.byteLength(textOf(found, "data"));
+    if (signals.length > 0 && bytes > BATCH_BYTES) break;
+    signals.push(asSignal(found));
+  }
+  return signals.reverse();
 }
 
 function asSignal(found: Row): Signal {

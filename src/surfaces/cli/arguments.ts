@@ -102,7 +102,7 @@ export function optionsOf(verb: Verb): readonly Option[] {
   return [
     ...own,
     ...(verb.sign ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }] : []),
-    ...(verb.http && !verb.sign && verb.access !== "anyone" ? [SHOWN_KEY] : []),
+    ...(verb.http && !verb.sign && (verb.access !== "anyone" || verb.self) ? [SHOWN_KEY] : []),
     ...(text ? [{ flag: "file", about: "Take the text from this file", value: "FILE" }] : []),
     ...(verb.http || verb.sign
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
@@ -135,7 +135,8 @@ function placeWords(
   const asker = isOperation(verb) ? verb.self : undefined;
   let places = verb.words.filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
   const placed: Record<string, string> = {};
-  if (asker !== undefined && self !== undefined && places.includes(asker) && words.length < places.length) {
+  const left = asker !== undefined && named[asker] === undefined;
+  if (left && self !== undefined && (!places.includes(asker) || words.length < places.length)) {
     placed[asker] = self;
     places = places.filter((name) => name !== asker);
   }

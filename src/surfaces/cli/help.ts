@@ -1,12 +1,13 @@
 import { optionsOf } from "./arguments.ts";
-import type { Verb } from "./command.ts";
+import { isOperation, type Verb } from "./command.ts";
 
 export function usageOf(verb: Verb): string {
   const words = verb.words.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));
   const demanded = Object.entries(verb.input)
     .filter(([name, field]) => !field.optional && !verb.words.includes(name))
     .map(([name, field]) => `--${field.flag ?? name} ${field.given === "file" ? "FILE" : name.toUpperCase()}`);
-  return ["el-ipc", verb.name, ...words, ...demanded, "[options]"].join(" ");
+  const key = isOperation(verb) && verb.mustSign ? ["--key FILE"] : [];
+  return ["el-ipc", verb.name, ...words, ...demanded, ...key, "[options]"].join(" ");
 }
 
 export function helpOf(verb: Verb): string {

@@ -1,28 +1,16 @@
-import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { conflict, invalid, isIpcError, publicError } from "../../core/errors.ts";
-import { readPrivateKey } from "../../core/keys.ts";
+import { conflict, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
-import { type AnswerFile, isStream, type Operation, type Signer } from "../../operations/operation.ts";
+import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
+import { readKey, withTexts, writeFiles } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { createSigner, type Pins } from "./signer.ts";
-import {
-  ClosedOutput,
-  clearProgress,
-  hasCode,
-  othersCanRead,
-  print,
-  printNote,
-  readFile,
-  readStandardInput,
-  readTextFile,
-  showProgress,
-} from "./terminal.ts";
+import { ClosedOutput, clearProgress, print, printNote, showProgress } from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
@@ -99,22 +87,34 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   let input = withTexts(operation, given);
   const url = given.url ?? shell.url;
   const keyFile = given.key ?? shell.keyFile;
-  const key = keyFile === undefined ? undefined : readPrivateKey(readKeyFile(keyFile, operation.sign !== undefined));
+  if (operation.sign) await helpfully(operation, false, async () => parseInput(operation.input, input));
+  if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
+  const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
   let signer: Signer | undefined;
-  const token = async () =>
-    shell.token ?? (await tokenFor(operation.self ? input[operation.self] : shell.self, signer));
+  const reader = () => askerIn(operation, input, shell.self);
+  const token = async () => shell.token ?? (await tokenFor(reader(), signer));
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
   signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
-  const answer = await asked(door, operation, input, signal);
+  const unnamed = signer !== undefined && reader() === undefined;
+  // Whoever prints an answer settles it; a server must not do so before.
+  const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
+  const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
-    if (signal.aborted) return false;
+    if (signal.aborted) {
+      await giveBack(door, operation, one, input);
+      return false;
+    }
     await deliver(door, operation, one, input, given, signal);
   }
   return !signal.aborted;
+}
+
+function keyNeeded(operation: Operation): Error {
+  return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
 }
 
 /** Prints an answer and, once it is printed, sees to what follows from it. */
@@ -130,7 +130,12 @@ async function deliver(
   const progress = operation.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
-  showAnswer(operation, answer, input, given);
+  try {
+    showAnswer(operation, answer, input, given);
+  } catch (error) {
+    await giveBack(door, operation, answer, input);
+    throw error;
+  }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
   const own = operation.failure?.(answer, input);
@@ -145,13 +150,32 @@ async function deliver(
   if (failure !== undefined && !signal.aborted) throw conflict(failure);
 }
 
-async function asked(door: Door, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {
+/** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
+async function giveBack(
+  door: Door,
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const settlement = operation.undelivered?.(answer, input);
+  if (settlement === undefined) return;
   try {
-    // Whoever prints an answer settles it; a server must not do so before.
-    return await door(operation, "ack" in operation.input ? { ...input, ack: "manual" } : input, signal);
+    await door(settlement.operation, settlement.input, new AbortController().signal);
+  } catch {
+    // As above.
+  }
+}
+
+/** Adds what a person at a command line can do about an error. */
+async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
   } catch (error) {
-    if (isIpcError(error) && error.message.endsWith(" required"))
-      throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
+    if (!isIpcError(error)) throw error;
+    if (error.message.endsWith(" required")) throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
+    if (unnamed && error.reason === "unauthenticated") {
+      throw unauthorized(`${error.message}; set IPC_AGENT to the agent whose key this is`);
+    }
     throw error;
   }
 }
@@ -166,57 +190,26 @@ function showAnswer(
   if (shown !== "") print(shown);
 }
 
+/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
+function askerIn(operation: Operation, input: Readonly<Record<string, unknown>>, self: string | undefined): unknown {
+  const field = operation.signedBy ?? operation.self;
+  const named = field === undefined ? undefined : input[field];
+  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
+}
+
 /** A token of whoever asks, for a bus that has operators to know them. */
 async function tokenFor(reader: unknown, signer: Signer | undefined): Promise<string | undefined> {
   if (signer === undefined || (await signer.audience()) === "") return undefined;
-  if (typeof reader === "string") return await signer.token(reader, TOKEN_SECONDS);
-  throw invalid("set IPC_AGENT to the agent whose key this is: the server wants to know who asks");
+  return typeof reader === "string" ? await signer.token(reader, TOKEN_SECONDS) : undefined;
 }
 
-/** The typed input, with the texts that are in files. */
-function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
-  const input = { ...given.input };
-  for (const [name, field] of Object.entries(operation.input)) {
-    const value = input[name];
-    if (field.given === "file" && typeof value === "string") input[name] = readTextFile(value).trim();
-    if (field.given !== "text") continue;
-    if (given.file !== undefined) input[name] = readTextFile(given.file);
-    else if (value === "-") input[name] = readStandardInput();
-  }
-  return input;
-}
-
-/** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
-function readKeyFile(path: string, warn: boolean): Buffer {
-  const file = readFile(path);
-  if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${path}; chmod 600 ${path}`);
-  return file;
-}
-
-/** Never over a file that is there already: a key that is gone can't be made again. */
-function writeFiles(files: readonly AnswerFile[]): void {
-  const made: string[] = [];
-  try {
-    for (const { path, text, secret } of files) {
-      const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, secret ? 0o600 : 0o644);
-      made.push(path);
-      writeSync(file, text);
-      closeSync(file);
-    }
-  } catch (error) {
-    for (const path of made) unlinkSync(path);
-    if (hasCode(error, "EEXIST")) throw invalid(`${nextOf(files, made)} exists already; nothing was written`);
-    throw invalid(`${nextOf(files, made)} can't be written: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
-  return files[made.length]?.path ?? files.at(-1)?.path ?? "";
-}
+const HINTS: Readonly<Partial<Record<Reason, string>>> = {
+  unsigned_message: ": give --key <private-key-file>, or set IPC_KEY",
+};
 
 function report(error: unknown, debug: boolean): void {
   const { code, message, reason } = publicError(error);
-  const hint = reason === "unsigned_message" ? ": give --key <private-key-file>, or set IPC_KEY" : "";
+  const hint = reason === undefined ? "" : (HINTS[reason] ?? "");
   printNote(`Error: ${message}${hint}`);
   if (code === "internal" && debug) console.error(error);
 }

@@ -43,16 +43,21 @@ export function createSigner({ key, door, url, pins, signal }: Signing): Signer 
 async function askDid(door: Door, signal: AbortSignal): Promise<string> {
   const health = await door(showHealth, {}, signal);
   if (typeof health !== "object" || health === null || !("did" in health)) return "";
-  return typeof health.did === "string" ? health.did : "";
+  if (typeof health.did === "string" && DID.test(health.did)) return health.did;
+  throw invalid("The server doesn't say who it is in a way that can be trusted: its did is not a did:key");
 }
 
+/** What it says is noted as a part of a line, and so must not hold another. */
+const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
+
 function pinned(pins: Pins, url: string, said: string): string {
-  const origin = new URL(url).origin;
-  const known = pins.serverDid(origin);
-  if (known === undefined && said !== "") pins.addServer(origin, said);
+  const { origin, pathname } = new URL(url);
+  const server = origin + pathname.replace(/\/$/, "");
+  const known = pins.serverDid(server);
+  if (known === undefined && said !== "") pins.addServer(server, said);
   if (known === undefined || known === said) return said;
   throw invalid(
-    `The server at ${origin} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
+    `The server at ${server} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
       `If that is right, remove its line from ${pins.serversFile}`,
   );
 }

@@ -11,15 +11,27 @@ const STATUS: Readonly<Record<ErrorCode, number>> = {
   internal: 500,
 };
 
-const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = { unauthenticated: 401, too_large: 413 };
+const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
+  unauthenticated: 401,
+  too_large: 413,
+  busy: 503,
+};
 
 const KEEP_ALIVE_MS = 15_000;
+
+/** What is read and thrown away of a body that is refused, and for how long. */
+const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
+const LINGER_MS = 5_000;
 
 export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
 export function answerJson(response: ServerResponse, status: number, value: unknown): void {
+  response.end(writeJsonHead(response, status, value));
+}
+
+function writeJsonHead(response: ServerResponse, status: number, value: unknown): Buffer {
   const body = Buffer.from(JSON.stringify(value));
   response.writeHead(status, {
     "Content-Type": "application/json",
@@ -27,7 +39,7 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
   });
-  response.end(body);
+  return body;
 }
 
 /** Says what went wrong, as far as it is the caller's business. Answers with the status that it gave. */
@@ -35,9 +47,27 @@ export function answerError(response: ServerResponse, error: unknown): number {
   const { code, message, reason } = publicError(error);
   const status = statusOf(code, reason);
   if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
-  if (status === 413) response.setHeader("Connection", "close");
-  answerJson(response, status, { ok: false, error: message, code, reason });
+  if (status === 413 || status === 503) response.setHeader("Connection", "close");
+  const answer = { ok: false, error: message, code, reason };
+  if (status === 413) answerTooLarge(response, answer);
+  else answerJson(response, status, answer);
   return status;
+}
+
+/** A client that is still sending is let to, for a while: cut off, it would not read why. */
+function answerTooLarge(response: ServerResponse, answer: object): void {
+  const request = response.req;
+  const body = writeJsonHead(response, 413, answer);
+  response.write(body);
+  let left = MOST_UNREAD_BYTES;
+  const timer = setTimeout(() => response.destroy(), LINGER_MS);
+  response.once("close", () => clearTimeout(timer));
+  request.once("end", () => response.end());
+  request.on("data", (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) response.destroy();
+  });
+  if (request.readableEnded) response.end();
 }
 
 /** Writes a stream of answers as server-sent events, at the pace at which the other end reads them. */

@@ -16,6 +16,9 @@ const RECHECK_MS = 30_000;
 
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
+/** What whoever passes a request on may say of whose it is. */
+const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-|fly-)?client-ip|cf-connecting-ip)$/;
+
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 
 /** Ends what a token opened when it runs out or isn't good any more, as when its agent was revoked. Answers with how to stop. */
@@ -31,41 +34,47 @@ export function endWithToken(request: IncomingMessage, { identity }: Caller, doo
 
 /** Who sends this request. Throws where the request itself says that it must not be let in. */
 export async function callerOf(request: IncomingMessage, door: Door): Promise<Caller> {
-  refuseForeignOrigin(request.headers);
+  refuseForeignPage(request.headers);
   const shown = shownIn(request.headers);
   const hasKey = door.apiKey !== undefined && isSame(shown, door.apiKey);
   const identity = !hasKey && isToken(shown) ? await door.identify(shown) : undefined;
   if (door.apiKey !== undefined && !hasKey && identity === undefined) {
     throw new IpcError("unauthorized", "unauthorized", "unauthenticated");
   }
-  return { from: isLocal(request) ? "local" : "beyond", admitted: hasKey || door.insecure, identity };
+  return { from: isLocal(request) ? "local" : "beyond", admitted: hasKey || door.insecure, hasKey, identity };
 }
 
 /** Whoever sends this request, of whom nothing is asked, and to whom nothing is owed but what is no secret. */
 export function strangerOf(request: IncomingMessage): Caller {
-  return { from: isLocal(request) ? "local" : "beyond", admitted: false, identity: undefined };
+  return { from: isLocal(request) ? "local" : "beyond", admitted: false, hasKey: false, identity: undefined };
 }
 
 /**
  * From this machine: the connection comes from a loopback address, was made to one by name, and nobody passed it on.
- * A page in a browser that was rebound to 127.0.0.1 names another host; a reverse proxy names whom it speaks for.
+ * A page in a browser that was rebound to 127.0.0.1 names another host; a reverse proxy names whom it speaks for, or
+ * speaks HTTP/1.0, as nginx does where nobody told it more.
  */
-function isLocal({ socket, headers }: IncomingMessage): boolean {
+function isLocal({ socket, headers, httpVersion }: IncomingMessage): boolean {
   return (
     LOOPBACK_ADDRESS.test(socket.remoteAddress ?? "") &&
     LOOPBACK_HOST.test(headers.host ?? "") &&
-    !Object.keys(headers).some((name) => name === "forwarded" || name === "via" || name.startsWith("x-forwarded-"))
+    httpVersion !== "1.0" &&
+    !Object.keys(headers).some((name) => PASSED_ON.test(name))
   );
 }
 
-function refuseForeignOrigin({ origin, host }: IncomingHttpHeaders): void {
-  if (origin === undefined || origin === `http://${host}` || origin === `https://${host}`) return;
+/** A browser names the page's origin where the page could read the answer, and else, as for an image, how far it is. */
+function refuseForeignPage(headers: IncomingHttpHeaders): void {
+  const { origin, host } = headers;
+  const own = origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
+  const site = headers["sec-fetch-site"];
+  if (own && (site === undefined || site === "same-origin" || site === "none")) return;
   throw unauthorized("this request comes from a web page elsewhere", "from_beyond");
 }
 
 /** What stands behind Authorization: Bearer. */
 function shownIn({ authorization }: IncomingHttpHeaders): string {
-  return /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1] ?? "";
+  return /^Bearer +(.*\S) *$/i.exec(authorization ?? "")?.[1] ?? "";
 }
 
 function isToken(shown: string): boolean {

@@ -16,14 +16,15 @@ export async function inputOf(request: IncomingMessage, found: Found, query: str
 }
 
 async function everything(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
-  const { operation } = found.route;
-  const texts = { ...parseQuery(query), ...decoded(found.parameters) };
-  const typed = fromText(operation.input, texts);
-  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)) };
-  if (found.route.method !== "GET") return { ...(await readObject(request)), ...typed };
+  const { operation, method } = found.route;
+  const asked = parseQuery(query);
   const resume = request.headers["last-event-id"];
-  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) texts.since = resume;
-  return fromText(operation.input, texts);
+  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) asked.since = resume;
+  const named = fromText(operation.input, decoded(found.parameters));
+  const typed = fromText(operation.input, asked);
+  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)), ...named };
+  const body = method === "POST" ? await readObject(request) : {};
+  return { ...typed, ...body, ...named };
 }
 
 export function isTooLarge(request: IncomingMessage): boolean {
@@ -42,20 +43,33 @@ async function readObject(request: IncomingMessage): Promise<object> {
   throw invalid("the body must be a JSON object");
 }
 
+/** So much of any body is always taken; the rest of all that are on their way at once holds no more than this. */
+const SMALL_BYTES = 64 * 1024;
+const MOST_HELD = 128 * 1024 * 1024;
+
+let held = 0;
+
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (isTooLarge(request)) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
+  let large = 0;
   try {
-    for await (const chunk of request) {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       const bytes: Buffer = chunk;
       length += bytes.length;
       if (length > BODY_BYTES) throw tooLarge();
+      const more = Math.max(0, length - SMALL_BYTES) - large;
+      large += more;
+      held += more;
+      if (held > MOST_HELD) throw tooMany();
       chunks.push(bytes);
     }
   } catch (error) {
     if (error instanceof IpcError) throw error;
     throw invalid("the body ended too early");
+  } finally {
+    held -= large;
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
@@ -105,6 +119,10 @@ function decodeText(text: string): string {
   } catch {
     throw invalid("the address is not well encoded: use %XX of UTF-8");
   }
+}
+
+function tooMany(): IpcError {
+  return new IpcError("internal", "too many large requests are on their way: try again in a moment", "busy");
 }
 
 function tooLarge(): IpcError {

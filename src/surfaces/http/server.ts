@@ -36,6 +36,9 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** More than any bus has waiters, and fewer than would take all of a process's memory. */
+const MOST_CONNECTIONS = 15_000;
+
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
 
@@ -45,6 +48,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const open = new Set<AbortController>();
   const settling = new Map<string, Promise<unknown>>();
   const metrics = createMetrics(() => open.size);
+  const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -55,6 +59,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     let route: Route | undefined;
     response.setHeader("Server", product);
     if (closing) response.setHeader("Connection", "close");
+    const before = answering.get(request.socket);
+    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -65,6 +71,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     });
     try {
       const mount = mountAt(mounts, path);
+      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
+      await before;
       const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
       response.once(
         "close",
@@ -90,8 +98,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     input: Readonly<Record<string, unknown>>,
     context: Context,
   ): Promise<void> => {
-    const turn = operation.turn?.(input) ?? "";
-    await settling.get(turn);
+    const turn = operation.turn?.(input);
+    if (turn !== undefined) await settling.get(turn);
     const result = await perform(operation, input, context);
     if (isStream(result)) return await answerEvents(response, result);
     if (!response.destroyed) answerResult(response, result);
@@ -99,6 +107,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
     if (settlement === undefined) return;
     const settled = perform(settlement.operation, settlement.input, context);
+    if (turn === undefined) return void (await settled);
     settling.set(turn, settled);
     try {
       await settled;
@@ -149,6 +158,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     void handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
     server.once("error", reject);
@@ -203,6 +213,8 @@ function answerHalfRequest(error: Error & { code?: string }, socket: Socket): vo
   const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    // Who goes on holding its own end would keep the connection.
+    () => socket.destroy(),
   );
 }
 

@@ -32,7 +32,16 @@ CREATE TABLE orders (
 -- Only what may still be handed out: looking for an order costs what is open, however many have ended.
 CREATE INDEX orders_open_by_target ON orders (target, seq) WHERE status IN ('pending', 'leased');
 CREATE INDEX orders_open_by_role ON orders (target_role, seq) WHERE status IN ('pending', 'leased') AND target IS NULL;
-CREATE INDEX orders_held ON orders (holder) WHERE status = 'leased';
+
+-- What nobody may take any more, by time or by how often it was handed out.
+CREATE INDEX orders_open_by_expiry ON orders (expires_at) WHERE status IN ('pending', 'leased') AND expires_at IS NOT NULL;
+CREATE INDEX orders_open_by_attempts ON orders (attempts) WHERE status IN ('pending', 'leased');
+
+-- What a peer is and was ordered, what came to the same end, and what ended long ago.
+CREATE INDEX orders_by_target ON orders (target, status);
+CREATE INDEX orders_by_holder ON orders (holder, status);
+CREATE INDEX orders_by_status ON orders (status);
+CREATE INDEX orders_by_end ON orders (ended_at) WHERE ended_at IS NOT NULL;
 
 CREATE TABLE signals (
   name   TEXT PRIMARY KEY,

@@ -1,0 +1,25 @@
+import type { Bench } from "./bench.ts";
+import { fanOut, fanOutStreams } from "./rows/fan-out.ts";
+import { growth } from "./rows/growth.ts";
+import { httpSends, signedHttpSends } from "./rows/http-sends.ts";
+import { idle } from "./rows/idle.ts";
+import { sends } from "./rows/sends.ts";
+import { starts } from "./rows/start.ts";
+import { wait } from "./rows/wait.ts";
+import { wake } from "./rows/wake.ts";
+import { writers } from "./rows/writers.ts";
+
+/** Everything that is measured, in the order of the table. */
+export const benches: readonly Bench[] = [
+  ...starts,
+  wake,
+  wait,
+  idle,
+  sends,
+  httpSends,
+  signedHttpSends,
+  fanOut,
+  fanOutStreams,
+  growth,
+  writers,
+];

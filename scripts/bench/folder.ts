@@ -1,0 +1,31 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A folder for a while, gone with all that is in it. */
+export interface Folder extends Disposable {
+  readonly path: string;
+  file(name: string): string;
+}
+
+const folders = new Set<string>();
+
+// Also where the benchmark itself is ended.
+process.on("exit", () => {
+  for (const path of folders) remove(path);
+});
+
+export function temporaryFolder(): Folder {
+  const path = mkdtempSync(join(tmpdir(), "el-ipc-bench-"));
+  folders.add(path);
+  return {
+    path,
+    file: (name) => join(path, name),
+    [Symbol.dispose]: () => remove(path),
+  };
+}
+
+function remove(path: string): void {
+  folders.delete(path);
+  rmSync(path, { recursive: true, force: true });
+}

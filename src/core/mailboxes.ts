@@ -1,0 +1,64 @@
+import type { Bus } from "./bus.ts";
+import { asRead, type Message } from "./messages.ts";
+import { isMailbox, mailboxOf } from "./names.ts";
+import { waiting } from "./waiting.ts";
+
+/** How long a message that was handed out may be on its way before somebody else gets it. */
+const LEASE_SECONDS = 10;
+
+export interface Emptying {
+  readonly mailbox: string;
+  readonly limit: number;
+}
+
+/** What waits in a mailbox, handed out: it is consumed once `arrived` says so, and offered again where nothing does. */
+export async function take(bus: Bus, { mailbox, limit }: Emptying): Promise<readonly Message[]> {
+  const taking = { limit, now: bus.now(), lease: LEASE_SECONDS };
+  return await asRead(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking));
+}
+
+/** The same, as soon as there is something; nothing when the time is up. */
+export async function takeOnceThere(
+  bus: Bus,
+  { seconds, ...emptying }: Emptying & { seconds: number | undefined },
+  signal: AbortSignal,
+): Promise<readonly Message[]> {
+  const topic = mailboxOf(emptying.mailbox);
+  const look = async () => {
+    const taken = signal.aborted ? [] : await take(bus, emptying);
+    return taken.length > 0 ? taken : undefined;
+  };
+  const pause = async () => {
+    const next = await bus.store.mailboxes.nextFree(topic);
+    return next === undefined ? undefined : (next - bus.now()) * 1_000 + 1;
+  };
+  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
+  for await (const taken of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds, pause }, look)) return taken;
+  return [];
+}
+
+export async function arrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
+  await bus.store.mailboxes.settle(mailboxOf(mailbox), mailbox, ids);
+}
+
+/** What was handed out got lost on its way. */
+export async function putBack(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
+  await bus.store.mailboxes.release(mailboxOf(mailbox), ids);
+  bus.wakeup.ring(mailboxOf(mailbox));
+}
+
+export interface MailboxSummary {
+  readonly mailbox: string;
+  readonly unread: number;
+}
+
+/** The mailboxes that anything was ever posted to, with what waits in them. */
+export async function mailboxes(bus: Bus): Promise<readonly MailboxSummary[]> {
+  const names = (await bus.store.messages.channels()).map(({ channel }) => channel).filter(isMailbox);
+  return Promise.all(
+    names.map(async (channel) => {
+      const mailbox = channel.slice(1);
+      return { mailbox, unread: await bus.store.messages.pending(channel, mailbox) };
+    }),
+  );
+}

@@ -1,0 +1,174 @@
+import { BATCH_MESSAGES } from "../core/limits.ts";
+import { arrived, mailboxes, putBack, take, takeOnceThere } from "../core/mailboxes.ts";
+import { asRead, type Message, send } from "../core/messages.ts";
+import { mailboxOf } from "../core/names.ts";
+import { messageBytes, sign } from "../core/signature.ts";
+import { content, ids, name, optional, seconds, stampFields, text, whole } from "./fields.ts";
+import { operation } from "./operation.ts";
+import { waitSeconds } from "./waits.ts";
+
+const mailbox = name("Whose mailbox");
+
+const asks = ({ mailbox }: { mailbox: string }) => ({ agent: mailbox, channel: mailboxOf(mailbox) });
+
+export const postMail = operation({
+  name: "post",
+  summary: "Put a message into somebody's mailbox",
+  details: "A mailbox is the channel @name: what is posted there can be read on every surface, by name alone.",
+  examples: [
+    'el-ipc post reviewer "please look at main" --from builder',
+    "git diff | el-ipc post reviewer - --from builder",
+  ],
+  access: "signed",
+  http: "POST /mailboxes/:to",
+  input: {
+    to: name("Whose mailbox"),
+    message: content("What it says; - reads it from standard input"),
+    from: name("Who posts it"),
+    signature: optional(text("Base64 Ed25519 signature; --key makes it")),
+    ...stampFields,
+  },
+  words: ["to", "message"],
+  self: "from",
+  sign: async (input, signer) => {
+    const stamp = await signer.stamp();
+    const signed = { channel: mailboxOf(input.to), sender: input.from, content: input.message };
+    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(signed, stamp), signer.key) };
+  },
+  run: async (bus, { to, message, from, signature, v, aud, nonce, ts }, { caller }) => {
+    const posted = { channel: mailboxOf(to), sender: from, content: message, signature, v, aud, nonce, ts };
+    const { id, duplicate } = await send(bus, posted, caller);
+    return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
+  },
+  show: ({ ok, id }, { to }) => JSON.stringify({ ok, id, to }),
+});
+
+export const arrivedMessages = operation({
+  name: "mailbox settle",
+  summary: "Say that messages of a mailbox have arrived",
+  examples: ["el-ipc mailbox settle reviewer 42,43"],
+  access: "reader",
+  http: "POST /mailboxes/:mailbox/settle",
+  idempotent: true,
+  input: { mailbox, ids: ids("Their ids, separated by commas") },
+  words: ["mailbox", "ids"],
+  self: "mailbox",
+  asks,
+  run: async (bus, { mailbox, ids }) => {
+    await arrived(bus, mailbox, ids);
+    return { ok: true };
+  },
+  show: (answer) => JSON.stringify(answer),
+});
+
+const returnMail = operation({
+  name: "mailbox return",
+  summary: "Offer messages again that did not arrive",
+  examples: [],
+  access: "reader",
+  hidden: true,
+  input: { mailbox, ids: ids("Their ids") },
+  words: [],
+  asks,
+  run: (bus, { mailbox, ids }) => putBack(bus, mailbox, ids),
+  show: () => "",
+});
+
+export const fetchMail = operation({
+  name: "fetch",
+  summary: "Print what waits in a mailbox, and consume it",
+  examples: ["el-ipc fetch reviewer", "IPC_AGENT=reviewer el-ipc fetch"],
+  access: "reader",
+  http: "GET /mailboxes/:mailbox/fetch",
+  input: {
+    mailbox,
+    limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
+    ack: optional(text("manual: it is consumed by `mailbox settle` alone", { wireOnly: true })),
+  },
+  words: ["mailbox"],
+  self: "mailbox",
+  asks,
+  run: async (bus, { mailbox, limit = BATCH_MESSAGES }) => ({
+    ok: true,
+    messages: await take(bus, { mailbox, limit }),
+  }),
+  show: ({ messages }) => messages.map(mailLine).join("\n"),
+  settle: ({ messages }, { mailbox, ack }) =>
+    messages.length === 0 || ack === "manual" ? undefined : settlement(mailbox, messages),
+  undelivered: ({ messages }, { mailbox }) => back(mailbox, messages),
+});
+
+export const waitMail = operation({
+  name: "wait",
+  summary: "Wait for a message in a mailbox, print it, and consume it",
+  examples: ["el-ipc wait reviewer", "el-ipc wait reviewer --timeout 60"],
+  access: "reader",
+  http: "GET /mailboxes/:mailbox/wait",
+  input: {
+    mailbox,
+    timeout: optional(
+      seconds("Wait this many seconds at most; over HTTP 30 unless it says otherwise, and 300 at most"),
+    ),
+    ack: optional(text("manual: it is consumed by `mailbox settle` alone", { wireOnly: true })),
+  },
+  words: ["mailbox"],
+  self: "mailbox",
+  asks,
+  run: async (bus, { mailbox, timeout }, { caller, signal }) => {
+    const [message] = await takeOnceThere(bus, { mailbox, limit: 1, seconds: waitSeconds(timeout, caller) }, signal);
+    return message === undefined ? null : { ok: true, message };
+  },
+  show: (answer) => (answer === null ? "" : mailLine(answer.message)),
+  settle: (answer, { mailbox, ack }) =>
+    answer === null || ack === "manual" ? undefined : settlement(mailbox, [answer.message]),
+  undelivered: (answer, { mailbox }) => (answer === null ? undefined : back(mailbox, [answer.message])),
+  waits: () => true,
+  failure: (answer) => (answer === null ? "No message came in that time" : undefined),
+});
+
+export const showInbox = operation({
+  name: "inbox",
+  summary: "Print what waits in a mailbox, and leave it there",
+  examples: ["el-ipc inbox reviewer"],
+  access: "reader",
+  http: "GET /mailboxes/:mailbox",
+  input: { mailbox },
+  words: ["mailbox"],
+  self: "mailbox",
+  asks,
+  run: async (bus, { mailbox }) => {
+    const { messages } = bus.store;
+    const options = { limit: BATCH_MESSAGES, others: false };
+    const unread = await messages.unread(mailboxOf(mailbox), mailbox, options);
+    return {
+      ok: true,
+      unread: await messages.pending(mailboxOf(mailbox), mailbox),
+      messages: await asRead(bus, unread),
+    };
+  },
+  show: ({ unread, messages }) => [`${unread} unread`, ...messages.map(mailLine)].join("\n"),
+});
+
+export const listMailboxes = operation({
+  name: "mailboxes",
+  summary: "List the mailboxes, with how much waits in each",
+  examples: ["el-ipc mailboxes"],
+  access: "reader",
+  http: "GET /mailboxes",
+  input: {},
+  words: [],
+  run: async (bus) => ({ ok: true, mailboxes: await mailboxes(bus) }),
+  show: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
+});
+
+function settlement(mailbox: string, messages: readonly Message[]) {
+  return { operation: arrivedMessages, input: { mailbox, ids: messages.map(({ id }) => id) } };
+}
+
+function back(mailbox: string, messages: readonly Message[]) {
+  return { operation: returnMail, input: { mailbox, ids: messages.map(({ id }) => id) } };
+}
+
+function mailLine(message: Message): string {
+  return JSON.stringify(message);
+}

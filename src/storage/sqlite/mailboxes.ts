@@ -1,0 +1,67 @@
+import type { MailboxStore, StoredMessage } from "../../core/store.ts";
+import type { Connection } from "./connection.ts";
+import { batch, COLUMNS, createWatermarks } from "./messages.ts";
+import { numberOf, row } from "./rows.ts";
+
+/** Unread, and neither arrived nor on its way to somebody else. */
+const FREE = `SELECT ${COLUMNS} FROM messages WHERE channel = ? AND id > ?
+  AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND (settled = 1 OR lease_until > ?))
+  ORDER BY id LIMIT ?`;
+
+const TAKE = `INSERT INTO taken (message_id, channel, lease_until) VALUES (?, ?, ?)
+  ON CONFLICT (message_id) DO UPDATE SET lease_until = excluded.lease_until`;
+
+const SETTLE = `INSERT INTO taken (message_id, channel, lease_until, settled)
+  SELECT id, channel, 0, 1 FROM messages WHERE id = ? AND channel = ? AND id > ?
+  ON CONFLICT (message_id) DO UPDATE SET settled = 1`;
+
+const RELEASE = "DELETE FROM taken WHERE message_id = ? AND channel = ? AND settled = 0";
+
+const FIRST_OPEN = `SELECT id FROM messages WHERE channel = ? AND id > ?
+  AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1) ORDER BY id LIMIT 1`;
+
+const LAST = "SELECT max(id) AS id FROM messages WHERE channel = ?";
+
+const FORGET = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
+
+const NEXT_FREE = "SELECT min(lease_until) AS at FROM taken WHERE channel = ? AND settled = 0";
+
+export function createMailboxStore(connection: Connection): MailboxStore {
+  const { statement, read, write } = connection;
+  const { watermark, moveTo } = createWatermarks(connection);
+
+  const free = (channel: string, agent: string, now: number, limit: number): StoredMessage[] =>
+    batch(statement(FREE), channel, watermark(channel, agent), now, limit);
+
+  return {
+    take: async (channel, agent, { limit, now, lease }) => {
+      if ((await read(() => free(channel, agent, now, 1))).length === 0) return [];
+      return write(() => {
+        const messages = free(channel, agent, now, limit);
+        for (const { id } of messages) statement(TAKE).run(id, channel, now + lease);
+        return messages;
+      });
+    },
+
+    settle: (channel, agent, ids) =>
+      write(() => {
+        const from = watermark(channel, agent);
+        for (const id of ids) statement(SETTLE).run(id, channel, from);
+        const open = row(statement(FIRST_OPEN).get(channel, from));
+        const last = row(statement(LAST).get(channel));
+        const to = moveTo(channel, agent, open === undefined ? numberOf(last ?? {}, "id") : numberOf(open, "id") - 1);
+        statement(FORGET).run(channel, to);
+      }),
+
+    release: (channel, ids) =>
+      write(() => {
+        for (const id of ids) statement(RELEASE).run(id, channel);
+      }),
+
+    nextFree: (channel) =>
+      read(() => {
+        const found = row(statement(NEXT_FREE).get(channel));
+        return found === undefined || found.at === null ? undefined : numberOf(found, "at");
+      }),
+  };
+}

@@ -1,0 +1,48 @@
+import type { KeyObject } from "node:crypto";
+import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import { invalid } from "../../core/errors.ts";
+import { readPrivateKey } from "../../core/keys.ts";
+import type { AnswerFile, Operation } from "../../operations/operation.ts";
+import type { Arguments } from "./arguments.ts";
+import { hasCode, othersCanRead, printNote, readFile, readStandardInput, readTextFile } from "./terminal.ts";
+
+/** The typed input, with the texts that are in files. */
+export function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
+  const input = { ...given.input };
+  for (const [name, field] of Object.entries(operation.input)) {
+    const value = input[name];
+    if (field.given === "file" && typeof value === "string") input[name] = readTextFile(value).trim();
+    if (field.given !== "text") continue;
+    if (given.file !== undefined) input[name] = readTextFile(given.file);
+    else if (value === "-") input[name] = readStandardInput();
+  }
+  return input;
+}
+
+/** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
+export function readKey(path: string, warn: boolean): KeyObject {
+  const key = readPrivateKey(readFile(path));
+  if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${path}; chmod 600 ${path}`);
+  return key;
+}
+
+/** Never over a file that is there already: a key that is gone can't be made again. */
+export function writeFiles(files: readonly AnswerFile[]): void {
+  const made: string[] = [];
+  try {
+    for (const { path, text, secret } of files) {
+      const file = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, secret ? 0o600 : 0o644);
+      made.push(path);
+      writeSync(file, text);
+      closeSync(file);
+    }
+  } catch (error) {
+    for (const path of made) unlinkSync(path);
+    if (hasCode(error, "EEXIST")) throw invalid(`${nextOf(files, made)} exists already; nothing was written`);
+    throw invalid(`${nextOf(files, made)} can't be written: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
+  return files[made.length]?.path ?? files.at(-1)?.path ?? "";
+}

@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
+
+import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { operations } from "../src/operations/index.ts";
+import type { Operation } from "../src/operations/operation.ts";
+import { importsOf } from "./support/imports.ts";
+import { run } from "./support/program.ts";
+
+/**
+ * The map: the folders of src, what each may import of ours, and which packages and modules of Node. Each may import
+ * itself. `lazy`: as types, or once it is needed, but never when the file is loaded, since `send` and `read` would pay
+ * for it. The files of src itself put everything together, so they may import everything, and nobody them.
+ */
+// biome-ignore format: a table
+const map: readonly Row[] = [
+  row("wire",           [],                             []),
+  row("core",           [],                             ["lazy node:crypto", "jose"]),
+  row("operations",     ["core"],                       ["lazy node:crypto"]),
+  row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
+  row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
+  row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
+  row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
+];
+
+const MOST_LINES = 250;
+
+interface Row {
+  readonly folder: string;
+  readonly ours: readonly string[];
+  readonly others: readonly string[];
+}
+
+function row(folder: string, ours: readonly string[], others: readonly string[]): Row {
+  return { folder, ours, others };
+}
+
+/** A law of the code: what is wrong with a file of src, each fault a sentence that says what to do. */
+type Law = (path: string, source: string) => readonly string[];
+
+const isRoot = (path: string) => !path.includes("/");
+
+const rowOf = (path: string) => map.find(({ folder }) => path.startsWith(`${folder}/`));
+
+const keepTheMap: Law = (path, source) => {
+  const faults = importsOf(source).flatMap(({ module, how, line }) => {
+    const at = `src/${path}:${line}`;
+    if (module === undefined) return [`${at} imports what it doesn't name: write the module's name out`];
+    if (isRoot(path)) return [];
+    const own = rowOf(path);
+    if (own === undefined) return [];
+    const what = module.startsWith(".") ? posix.join(posix.dirname(path), module) : module;
+    if (what.startsWith(`${own.folder}/`) || own.ours.some((folder) => what.startsWith(`${folder}/`))) return [];
+    if (own.others.includes(what) || (how === "lazy" && own.others.includes(`lazy ${what}`))) return [];
+    if (own.others.includes(`lazy ${what}`)) {
+      return [
+        `${at} loads ${what} with itself: import its type, and load it where it is needed (\`await import\`, \`process.getBuiltinModule\`)`,
+      ];
+    }
+    return [
+      [
+        `${at} imports ${module}, which ${own.folder} may not.`,
+        `It may import ${inWords(own.ours)} of ours, and else ${inWords(own.others)}.`,
+        `Move what needs it to a folder that may, or let main.ts, open.ts or serve.ts hand it over through a port, as core/store.ts is one.`,
+        `If the map itself should change, change its table in test/architecture.test.ts and say why in ARCHITECTURE.md.`,
+      ].join(" "),
+    ];
+  });
+  if (isRoot(path) || rowOf(path) !== undefined) return faults;
+  return [
+    ...faults,
+    `src/${path} is in no folder of the map: put it into one, or give its folder a row in the table of test/architecture.test.ts`,
+  ];
+};
+
+const onlyTheRootKnowsTheProcess: Law = (path, source) => {
+  if (
+    isRoot(path) ||
+    !/\bprocess\s*(\??\.\s*(env|argv)\b|\[)|\{[^}]*\b(env|argv)\b[^}]*\}\s*=\s*process\b/.test(source)
+  )
+    return [];
+  return [`src/${path} looks at the environment or the arguments: let main.ts hand over what it needs to know`];
+};
+
+const timeIsPassedIn: Law = (path, source) => {
+  if (
+    !path.startsWith("core/") ||
+    path === "core/bus.ts" ||
+    !/\bDate\s*\.\s*now\b|\bnew Date\s*\(\s*\)|\bDate\s*\(\s*\)/.test(source)
+  )
+    return [];
+  return [`src/${path} looks at the clock: take the time from \`bus.now()\``];
+};
+
+const filesSayOneThing: Law = (path, source) => {
+  const lines = source.trimEnd().split("\n").length;
+  return lines <= MOST_LINES
+    ? []
+    : [`src/${path} has ${lines} lines: look for its second subject and give that a file of its own`];
+};
+
+const thereIsOneBarrel: Law = (path, source) => {
+  if (path === "operations/index.ts") return [];
+  const passesOn = /^\s*export\s+(type\s+)?(\*|\{[^}]*\})[^;"'\n]*\bfrom\b/m.test(source);
+  if (!passesOn && posix.basename(path) !== "index.ts") return [];
+  return [`src/${path} passes on what others define: let who needs it import it from there`];
+};
+
+/** It asks servers of any version who they are, so it can't go by the table of this one. */
+const MAY_NAME_A_PATH = "surfaces/http/probe.ts";
+
+const pathsAreInTheTable: Law = (path, source) => {
+  if (path.startsWith("operations/") || path === MAY_NAME_A_PATH) return [];
+  return pathsOf(operations)
+    .filter((route) => new RegExp(`["'\`](?:[A-Z]+ )?${route.replaceAll(".", "\\.")}(?![\\w-])`).test(source))
+    .map(
+      (route) =>
+        `src/${path} writes ${route} out: take it from the operation's \`http\`, the only place where it is said`,
+    );
+};
+
+const laws = {
+  keepTheMap,
+  onlyTheRootKnowsTheProcess,
+  timeIsPassedIn,
+  filesSayOneThing,
+  thereIsOneBarrel,
+  pathsAreInTheTable,
+};
+
+const root = fileURLToPath(new URL("../src", import.meta.url));
+const sources = globSync("**/*.{ts,sql}", { cwd: root }).map((path) => path.replaceAll("\\", "/"));
+
+const sentences: Readonly<Record<keyof typeof laws, string>> = {
+  keepTheMap: "every import keeps the map",
+  onlyTheRootKnowsTheProcess: "only the files of src itself look at the environment and the arguments",
+  timeIsPassedIn: "the core takes the time from the bus",
+  filesSayOneThing: `no file is longer than ${MOST_LINES} lines`,
+  thereIsOneBarrel: "nothing passes on what others define, but for the table",
+  pathsAreInTheTable: "paths are written in operations and nowhere else",
+};
+
+for (const law of Object.keys(laws) as (keyof typeof laws)[]) {
+  test(sentences[law], () => {
+    assert.ok(sources.length > 40, "the sources are found");
+    const faults = sources.flatMap((path) => laws[law](path, readFileSync(join(root, path), "utf8")));
+    assert.equal(faults.join("\n\n"), "");
+  });
+}
+
+suite("what breaks a law is refused, with a text that says what to do", () => {
+  // biome-ignore format: a table
+  const planted: readonly [keyof typeof laws, string, string, RegExp][] = [
+    ["keepTheMap", "core/messages.ts", 'import { readFileSync } from "node:fs";', /^src\/core\/messages\.ts:1 imports node:fs, which core may not\. It may import nothing of ours, and else node:crypto \(lazily\) and jose\. Move what needs it to a folder that may, or let main\.ts/],
+    ["keepTheMap", "core/messages.ts", 'import type { Store } from "../storage/sqlite/open.ts";', /imports \.\.\/storage\/sqlite\/open\.ts, which core may not/],
+    ["keepTheMap", "core/keys.ts", '\nimport { sign } from "node:crypto";', /^src\/core\/keys\.ts:2 loads node:crypto with itself: import its type, and load it where it is needed/],
+    ["keepTheMap", "core/keys.ts", 'import { type KeyObject } from "node:crypto";', /loads node:crypto with itself/],
+    ["keepTheMap", "core/did.ts", 'const os = process.getBuiltinModule("node:os");', /imports node:os, which core may not/],
+    ["keepTheMap", "core/did.ts", 'const name = "node:os"; await import(name);', /:1 imports what it doesn't name: write the module's name out/],
+    ["keepTheMap", "core/did.ts", "await import(`node:os`+name);", /imports what it doesn't name/],
+    ["keepTheMap", "main.ts", "await import(engine);", /imports what it doesn't name/],
+    ["keepTheMap", "operations/messages.ts", 'const x = await import("../surfaces/cli/run.ts");', /imports \.\.\/surfaces\/cli\/run\.ts, which operations may not/],
+    ["keepTheMap", "operations/messages.ts", 'import { z } from "zod";', /imports zod, which operations may not/],
+    ["keepTheMap", "operations/index.ts", 'export { openBus } from "../open.ts";', /imports \.\.\/open\.ts, which operations may not/],
+    ["keepTheMap", "surfaces/http/server.ts", 'import { print } from "../cli/terminal.ts";', /surfaces\/http may not.*core, operations and wire of ours/],
+    ["keepTheMap", "surfaces/cli/run.ts", 'import { openSqlite }\n  from "../../storage/sqlite/open.ts";', /surfaces\/cli may not/],
+    ["keepTheMap", "surfaces/cli/run.ts", 'import "prom-client";', /imports prom-client, which surfaces\/cli may not/],
+    ["keepTheMap", "wire/sse.ts", 'let x: import("../core/store.ts").Store;', /wire may not\. It may import nothing of ours, and else nothing/],
+    ["keepTheMap", "wire/sse.ts", 'const { x } = require("node:stream");', /imports node:stream, which wire may not/],
+    ["keepTheMap", "storage/sqlite/open.ts", 'import Database from "better-sqlite3";', /loads better-sqlite3 with itself/],
+    ["keepTheMap", "storage/sqlite/open.ts", 'import { createFileBells } from "../../wakeup/files.ts";', /storage\/sqlite may not/],
+    ["keepTheMap", "storage/sqlite/open.ts", 'import x from "../nats/open.ts";', /storage\/sqlite may not/],
+    ["keepTheMap", "core/bus.ts", 'import manifest from "../../package.json" with { type: "json" };', /core may not/],
+    ["keepTheMap", "links/tcp.ts", 'import net from "node:net";', /^src\/links\/tcp\.ts is in no folder of the map: put it into one, or give its folder a row/],
+    ["keepTheMap", "surfaces/shared.ts", "", /is in no folder of the map/],
+    ["onlyTheRootKnowsTheProcess", "surfaces/cli/run.ts", "const debug = process.env.IPC_DEBUG;", /let main\.ts hand over/],
+    ["onlyTheRootKnowsTheProcess", "core/bus.ts", "const { pid, argv } = process;", /let main\.ts hand over/],
+    ["onlyTheRootKnowsTheProcess", "core/bus.ts", 'process["env"]', /let main\.ts hand over/],
+    ["timeIsPassedIn", "core/messages.ts", "const now = Date.now() / 1_000;", /take the time from `bus\.now\(\)`/],
+    ["timeIsPassedIn", "core/messages.ts", "new Date().toISOString()", /take the time from `bus\.now\(\)`/],
+    ["filesSayOneThing", "core/messages.ts", "x;\n".repeat(251), /has 251 lines: look for its second subject/],
+    ["thereIsOneBarrel", "core/all.ts", 'export * from "./bus.ts";', /passes on what others define/],
+    ["thereIsOneBarrel", "core/all.ts", 'export type { Bus } from "./bus.ts";', /passes on what others define/],
+    ["thereIsOneBarrel", "core/index.ts", "", /passes on what others define/],
+    ["pathsAreInTheTable", "surfaces/http/client.ts", 'post("/send")', /writes \/send out: take it from the operation's `http`/],
+    ["pathsAreInTheTable", "main.ts", 'route("GET /messages?wait=true")', /writes \/messages out/],
+  ];
+  for (const [law, path, source, text] of planted) {
+    test(`${path}: ${source.slice(0, 70).replaceAll("\n", " ")}`, () => {
+      const faults = laws[law](path, source);
+      assert.equal(faults.length, 1, faults.join("\n"));
+      assert.match(faults.join(), text);
+    });
+  }
+
+  test("and what keeps them isn't", () => {
+    const good: readonly [string, string][] = [
+      [
+        "main.ts",
+        'import { serve } from "./serve.ts";\nconst x = process.env;\nawait import("./surfaces/http/server.ts");',
+      ],
+      [
+        "core/keys.ts",
+        'import type { KeyObject } from "node:crypto";\nlet c: typeof import("node:crypto");\nprocess.getBuiltinModule("node:crypto");',
+      ],
+      ["core/messages.ts", 'import { waiting } from "./waiting.ts";\nperformance.now();\nnew Date(bus.now());'],
+      [
+        "surfaces/http/server.ts",
+        'import { type Route, routesOf } from "./routes.ts";\nimport { invalid } from "../../core/errors.ts";\n"/metrics"; "/sender"; "x/send";',
+      ],
+    ];
+    for (const [path, source] of good) {
+      assert.deepEqual(
+        Object.values(laws).flatMap((law) => law(path, source)),
+        [],
+      );
+    }
+  });
+});
+
+test("every operation that is defined is in the table, once", async () => {
+  const defined = new Set<unknown>();
+  for (const path of sources.filter((path) => path.startsWith("operations/"))) {
+    const module: object = await import(new URL(`../src/${path}`, import.meta.url).href);
+    for (const value of Object.values(module)) if (isOperation(value)) defined.add(value);
+  }
+  assert.deepEqual([...defined].map(nameOf).toSorted(), operations.map(nameOf).toSorted());
+  for (const key of ["name", "http"] as const) {
+    const said = operations.flatMap((operation) => operation[key] ?? []);
+    assert.equal(new Set(said).size, said.length, `two operations have one ${key}`);
+  }
+});
+
+test("what one can ask over HTTP one can ask on the command line", async () => {
+  const asked = operations.filter(({ http }) => http !== undefined);
+  assert.ok(asked.length >= 8);
+  for (const { code, stdout, name } of await Promise.all(
+    asked.map(async ({ name }) => ({ name, ...(await run(["help", name], {})) })),
+  )) {
+    assert.equal(code, 0, name);
+    assert.match(stdout, new RegExp(`^Usage: el-ipc ${name} `, "m"));
+    assert.match(stdout, /^ {2}--url URL/m);
+  }
+});
+
+function pathsOf(table: readonly Operation[]): string[] {
+  return table.flatMap(({ http }) => http?.replace(/^[A-Z]+ /, "").replace(/\/?:.*/, "") ?? []);
+}
+
+function isOperation(value: unknown): value is Operation {
+  return typeof value === "object" && value !== null && "access" in value && "run" in value && "input" in value;
+}
+
+function nameOf(value: unknown): string {
+  return isOperation(value) ? value.name : "";
+}
+
+function inWords(names: readonly string[]): string {
+  const said = names.map((name) => name.replace(/^lazy (.*)/, "$1 (lazily)"));
+  if (said.length === 0) return "nothing";
+  return said.length === 1 ? said.join() : `${said.slice(0, -1).join(", ")} and ${said.at(-1)}`;
+}

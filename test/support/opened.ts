@@ -1,0 +1,11 @@
+import { type Bus, createBus } from "../../src/core/bus.ts";
+import { openSqlite, type SqliteOptions } from "../../src/storage/sqlite/open.ts";
+import { createFileBells } from "../../src/wakeup/files.ts";
+import { noPolicy } from "./quiet.ts";
+
+/** A bus opened in this process, on the file itself, as main.ts opens it but for the environment. */
+export async function openedBus(options: SqliteOptions, now = () => Date.now() / 1_000): Promise<Bus> {
+  const store = await openSqlite(options);
+  const wakeup = createFileBells({ folder: `${options.path}-bells`, changes: store.changes });
+  return createBus({ store, wakeup, policy: noPolicy, now });
+}
