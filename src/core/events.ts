@@ -1,5 +1,5 @@
 import type { Bus } from "./bus.ts";
-import type { Reading } from "./readers.ts";
+import type { Reading } from "./readings.ts";
 import { createSamples, type Sample } from "./samples.ts";
 import type { JournalEntry, Order, Peer, Signal } from "./session-store.ts";
 import { type Status, statusOf } from "./status.ts";

@@ -1,4 +1,6 @@
+import { maySee } from "./access.ts";
 import type { Bus } from "./bus.ts";
+import type { Identity } from "./caller.ts";
 import type { Envelope } from "./store.ts";
 
 export interface MinuteCount {
@@ -27,10 +29,11 @@ export interface Traffic {
 const MOST_MESSAGES = 20_000;
 const MOST_FLOWS = 500;
 
-export async function trafficOf(bus: Bus, minutes: number): Promise<Traffic> {
+/** Of the channels that whoever asks may see. */
+export async function trafficOf(bus: Bus, minutes: number, asker: Identity | undefined): Promise<Traffic> {
   const upTo = await bus.store.messages.lastId();
   const envelopes = await bus.store.messages.recent(bus.now() - minutes * 60, MOST_MESSAGES);
-  const counted = envelopes.filter(({ id }) => id <= upTo);
+  const counted = envelopes.filter(({ id, channel }) => id <= upTo && maySee(channel, asker));
   return { up_to: upTo, minutes: byMinute(counted), flows: byFlow(counted) };
 }
 

@@ -17,7 +17,6 @@ import {
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
 import { pruneMessages } from "./prune.ts";
-import { channelReaders } from "./readers.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
 import { showRights } from "./rights.ts";
@@ -72,7 +71,6 @@ export const operations: readonly Operation[] = [
   unsetSignal,
   sendToChannel,
   channelMessages,
-  channelReaders,
   showStatus,
   showTraffic,
   watchEvents,

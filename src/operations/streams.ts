@@ -3,15 +3,14 @@ import type { Identity } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
 import { send } from "../core/messages.ts";
-import type { Reading } from "../core/readers.ts";
+import type { Reading } from "../core/readings.ts";
 import { type Status, statusOf } from "../core/status.ts";
-import type { StoredMessage } from "../core/store.ts";
+import type { ChannelSummary, StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
 import { json, name, optional, text, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
 import { publicOrder } from "./orders.ts";
 import { publicPeer } from "./peers.ts";
-import { publicReading } from "./readers.ts";
 import { publicSignal } from "./signals.ts";
 
 const channelName = name("The channel");
@@ -135,6 +134,8 @@ function publicHappening(happening: Happening, now: number, watcher: Identity | 
       return { type: "message", data: publicMessage(happening.message) };
     case "peers":
       return { type: "peers_seen", data: happening.peers.map((peer) => publicPeer(peer, now)) };
+    case "pruned":
+      return { type: "channels_pruned", data: publicChannels(happening.channels, watcher) };
     case "readings":
       return { type: "readings", data: publicReadings(happening.readings, watcher) };
     case "peer":
@@ -158,7 +159,7 @@ function publicHappening(happening: Happening, now: number, watcher: Identity | 
 function publicReadings(readings: readonly Reading[], watcher: Identity | undefined) {
   return readings
     .filter(({ channel }) => maySee(channel, watcher))
-    .map(({ channel, ...reading }) => ({ channel, ...publicReading(reading) }));
+    .map(({ channel, agent, lastId, unread }) => ({ channel, agent, last_id: lastId, unread }));
 }
 
 function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status, watcher: Identity | undefined) {
@@ -169,8 +170,12 @@ function publicStatus({ now, secure_mode, peers, commands, signals, channels }: 
     peers: peers.map((peer) => publicPeer(peer, now)),
     commands: commands.map(publicOrder),
     signals: signals.map(publicSignal),
-    channels: channels
-      .filter(({ channel }) => maySee(channel, watcher))
-      .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
+    channels: publicChannels(channels, watcher),
   };
+}
+
+function publicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
+  return channels
+    .filter(({ channel }) => maySee(channel, watcher))
+    .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }

@@ -10,7 +10,7 @@ export const showTraffic = operation({
   http: "GET /traffic",
   input: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) },
   words: [],
-  run: async (bus, { minutes = 60 }) => ({ ok: true, ...(await trafficOf(bus, minutes)) }),
+  run: async (bus, { minutes = 60 }, { caller }) => ({ ok: true, ...(await trafficOf(bus, minutes, caller.identity)) }),
   show: ({ minutes, flows }) =>
     [
       ...minutes.map(({ ts, count }) => `${new Date(ts * 1_000).toISOString().slice(0, 16)}Z  ${count}`),

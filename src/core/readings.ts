@@ -7,17 +7,10 @@ export interface Reading extends Watermark {
   readonly unread: number;
 }
 
-export const MOST_UNREAD = 1_000;
+const MOST_UNREAD = 1_000;
 
 /** Whoever watches the whole bus is told of so many at most, those that are furthest first. */
 const MOST_READINGS = 1_000;
-
-export async function readersOf(bus: Bus, channel: string): Promise<readonly Reading[]> {
-  const { messages } = bus.store;
-  const upTo = await messages.lastId();
-  const readers = await messages.readers(channel);
-  return Promise.all(readers.map((reader) => readingOf(bus, { channel, ...reader }, upTo)));
-}
 
 /** Those whose watermark isn't what it was when this was last asked. `upTo`: unread messages are counted up to this one. */
 export function createReadings(bus: Bus): (upTo: number) => Promise<readonly Reading[]> {
