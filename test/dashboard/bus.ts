@@ -1,4 +1,5 @@
 import { DatabaseSync } from "node:sqlite";
+import { succeeded, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import type { Server } from "../support/program.ts";
 
@@ -40,6 +41,13 @@ export function sessionsOn({ url }: Server, headers: Readonly<Record<string, str
       String(fieldsOf((await post("/commands/send", { from, target, action, params })).command).id),
     take: async (peer) => String(fieldsOf((await get(`/commands/${peer}/wait?timeout=5000`)).command).id),
   };
+}
+
+/** A token of an agent whose key lies beside the bus. */
+export async function tokenOf(bus: TemporaryBus, { url }: Server, agent: string, seconds = 3_600): Promise<string> {
+  const key = bus.file(`${agent}.key`);
+  const { stdout } = await succeeded(bus.run("token", agent, "--key", key, "--url", url, "--seconds", `${seconds}`));
+  return stdout.trim();
 }
 
 function fieldsOf(value: unknown): Fields {

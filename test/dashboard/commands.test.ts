@@ -93,7 +93,7 @@ suite("a human at the dashboard", { skip, concurrency: 2 }, () => {
       await post(`/commands/${await take(peer)}/ack`, { result });
       await row.getByText("acknowledged").waitFor();
       await panel(page, "Signals").getByText(`${action}_done`, { exact: true }).waitFor();
-      await panel(page, "Live activity").getByText(`${action} acknowledged by ${peer}`).waitFor();
+      await panel(page, "Live activity").getByText(`${peer} acknowledged ${action}`).waitFor();
       await panel(page, "Channels").getByRole("article").getByText(`"action": "${action}"`).waitFor();
     };
     await done("backend", "start_server", '{"port": 7400}', { listening: true });

@@ -120,7 +120,7 @@ suite("the dashboard shows", { skip, concurrency: 2 }, () => {
       `${id} connected as backend`,
       "herald to builds green",
       "human set go 1",
-      `human stop sent to ${id}`,
+      `human sent stop to ${id}`,
     ])
       await activity.getByRole("listitem").filter({ hasText: text }).waitFor();
     await activity.getByRole("button", { name: "Pause" }).click();

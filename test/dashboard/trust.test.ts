@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { secureBus, succeeded, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
 import { ask, open } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
+import { until } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
-import { sessionsOn } from "./bus.ts";
+import { sessionsOn, tokenOf } from "./bus.ts";
 
 const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
@@ -167,7 +167,7 @@ suite("at the dashboard", { skip, concurrency: 2 }, () => {
   });
 });
 
-test("an agent's token shows neither others' mailboxes nor the alarms, in the stream and in the status", async () => {
+test("an agent's token shows neither others' mailboxes nor the alarms, in the stream, the status and the figures", async () => {
   using bus = await secureBus("ada", "herald");
   await using server = await bus.serve({ IPC_READ_AUTH: "required" });
   const headers = { Authorization: `Bearer ${await tokenOf(bus, server, "ada")}` };
@@ -189,11 +189,11 @@ test("an agent's token shows neither others' mailboxes nor the alarms, in the st
   assert.doesNotMatch(told, /@ops|for ops|"security"/);
   const { text } = await ask(server.url, "GET /status", { headers });
   assert.doesNotMatch(text, /@ops|"security"/);
+  const traffic = await ask(server.url, "GET /traffic", { headers });
+  assert.deepEqual(
+    Object(traffic.json).flows.map(({ channel }: { channel: string }) => channel),
+    ["@ada"],
+  );
   const { json } = await ask(server.url, "GET /rights", { headers });
   assert.deepEqual(Object(json).may, ["anyone", "signed", "reader", "actor"]);
 });
-
-async function tokenOf(bus: TemporaryBus, { url }: Server, agent: string): Promise<string> {
-  const { stdout } = await succeeded(bus.run("token", agent, "--key", bus.file(`${agent}.key`), "--url", url));
-  return stdout.trim();
-}

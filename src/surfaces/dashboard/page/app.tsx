@@ -5,6 +5,7 @@ import { LiveActivity } from "./panels/activity.tsx";
 import { Banner } from "./panels/banner.tsx";
 import { Channels } from "./panels/channels.tsx";
 import { Commands } from "./panels/commands.tsx";
+import { Door } from "./panels/door.tsx";
 import type { Draft } from "./panels/order-form.tsx";
 import { Peers } from "./panels/peers.tsx";
 import { Pictures } from "./panels/pictures.tsx";
@@ -30,6 +31,8 @@ export function App() {
     document.title = link.state.kind === "live" ? "el-ipc" : `(${LINK_WORDS[link.state.kind]}) el-ipc`;
   }, [link.state.kind]);
 
+  const barred = link.state.kind === "refused" && !state.known;
+
   const takeDraft = (given: Omit<Draft, "version">): void => {
     setDraft(({ version }) => ({ ...given, version: version + 1 }));
     place.go("commands");
@@ -37,33 +40,37 @@ export function App() {
 
   return (
     <div class="app" data-view={place.view}>
-      <nav class="skips" aria-label="Skip">
-        {VIEWS.map((view) => (
-          <a key={view} href={addressOf(view)} onClick={() => document.getElementById(view)?.focus()}>
-            To {LABELS[view].toLowerCase()}
-          </a>
-        ))}
-      </nav>
+      {barred ? null : (
+        <nav class="skips" aria-label="Skip">
+          {VIEWS.map((view) => (
+            <a key={view} href={addressOf(view)} onClick={() => document.getElementById(view)?.focus()}>
+              To {LABELS[view].toLowerCase()}
+            </a>
+          ))}
+        </nav>
+      )}
       <Top onSignIn={() => setSigningIn(true)} />
       <Banner onSignIn={() => setSigningIn(true)} />
-      <nav class="views" aria-label="Panels">
-        {VIEWS.map((view) => (
-          <a key={view} href={addressOf(view)} aria-current={view === place.view ? "page" : undefined}>
-            {LABELS[view]}
-          </a>
-        ))}
-      </nav>
-      {state.known || link.state.kind !== "refused" ? (
-        <main>
-          <Peers onOrder={(target) => takeDraft({ target, action: "", params: "" })} />
-          <Signals />
-          <Channels />
-          <Pictures />
-          <Commands draft={draft} onDraft={takeDraft} />
-          <LiveActivity />
-        </main>
+      {barred ? (
+        <Door onSignIn={() => setSigningIn(true)} />
       ) : (
-        <main class="empty" />
+        <>
+          <nav class="views" aria-label="Panels">
+            {VIEWS.map((view) => (
+              <a key={view} href={addressOf(view)} aria-current={view === place.view ? "page" : undefined}>
+                {LABELS[view]}
+              </a>
+            ))}
+          </nav>
+          <main>
+            <Peers onOrder={(target) => takeDraft({ target, action: "", params: "" })} />
+            <Signals />
+            <Channels />
+            <Pictures />
+            <Commands draft={draft} onDraft={takeDraft} />
+            <LiveActivity />
+          </main>
+        </>
       )}
       <SignIn open={signingIn} onClose={() => setSigningIn(false)} />
     </div>

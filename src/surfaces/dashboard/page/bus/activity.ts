@@ -78,41 +78,36 @@ function lineOf({ type, data }: Told): Line | undefined {
   return kind === "peer" ? peerLine(what, peerOf(data)) : undefined;
 }
 
-const COMMAND_ACTS: Readonly<Record<string, string>> = {
-  pending: "sent to",
-  leased: "taken by",
-  acked: "acknowledged by",
+const HOLDERS_ACTS: Readonly<Record<string, string>> = {
+  leased: "took",
+  acked: "acknowledged",
   failed: "failed at",
-  dead: "given up for",
-  expired: "expired for",
 };
 
-function commandLine(status: string, command: Command): Line {
-  const { from, target, action, holder, params, result, response } = command;
-  const whom = status === "pending" ? target : (holder ?? target);
-  const words = response && status === "pending" ? "answered to" : (COMMAND_ACTS[status] ?? status);
-  const content = status === "acked" || status === "failed" ? result : params;
-  const detail = content === undefined ? "" : preview(content);
-  return { kind: "command", who: from, what: `${action} ${words} ${whom}`, detail };
+function commandLine(status: string, { from, target, action, holder, params, result, response }: Command): Line {
+  const ended = status === "acked" || status === "failed" ? result : undefined;
+  const content = ended ?? (status === "pending" ? params : undefined);
+  const detail = content === undefined || content.text === "{}" ? "" : preview(content);
+  const act = HOLDERS_ACTS[status];
+  if (act !== undefined) return { kind: "command", who: holder ?? target, what: `${act} ${action}`, detail };
+  const sent = response ? "answered" : "sent";
+  const what = status === "pending" ? `${sent} ${action} to ${target}` : `${action} to ${target} is ${status}`;
+  return { kind: "command", who: from, what, detail };
 }
 
-const PEER_ACTS: Readonly<Record<string, string>> = {
-  connected: "connected",
-  changed_role: "changed its role",
-  waits: "waits",
-  works: "stopped waiting",
-  left: "left",
+/** What it did, and how the rest of the sentence begins where that is known. */
+const PEER_ACTS: Readonly<Record<string, readonly [string, string]>> = {
+  connected: ["connected", " as "],
+  changed_role: ["changed its role", " to "],
+  waits: ["waits", " for "],
+  works: ["stopped waiting", ""],
+  left: ["left", ""],
 };
 
 function peerLine(what: string, { id, role, waitsFor }: Peer): Line | undefined {
-  const act = PEER_ACTS[what];
-  if (act === undefined) return undefined;
-  const known = role === "" ? "" : ` as ${role}`;
-  const acted = what === "waits" && waitsFor !== null ? `waits for ${waitsFor}` : act;
-  return {
-    kind: "peer",
-    who: id,
-    what: what === "left" ? acted : `${acted}${what === "waits" ? "" : known}`,
-    detail: "",
-  };
+  const known = PEER_ACTS[what];
+  if (known === undefined) return undefined;
+  const [act, joint] = known;
+  const rest = what === "waits" ? (waitsFor ?? "") : role;
+  return { kind: "peer", who: id, what: joint === "" || rest === "" ? act : `${act}${joint}${rest}`, detail: "" };
 }

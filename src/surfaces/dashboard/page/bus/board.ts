@@ -56,6 +56,7 @@ export function createBoard(): Board {
     if (type === "snapshot") begin(told);
     else if (type === "message") addMessage(told);
     else if (type === "readings") state.setReadings(listOf(data));
+    else if (type === "channels_pruned") state.setChannels(listOf(data));
     else if (type === "peers_seen") state.setPeers(listOf(data));
     else if (type === "peer_left") state.removePeer(textOf(fieldsOf(data).id));
     else if (type === "signal_cleared") state.removeSignal(textOf(fieldsOf(data).name));
@@ -89,7 +90,7 @@ export function createBoard(): Board {
 
   // A refusal is told by the link too.
   const arrive = () => void session.refresh().catch(() => {});
-  const link = createLink(asker, changes, { arrive, apply });
+  const link = createLink(asker, changes, { arrive, refused: session.refused, apply });
 
   return {
     asker,

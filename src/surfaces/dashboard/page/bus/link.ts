@@ -34,10 +34,12 @@ const SLICE_MS = 12;
 export interface Receiver {
   /** There is a connection, anew. */
   arrive(): void;
+  /** There is none, and won't be before whoever sits here shows more. */
+  refused(): void;
   apply(data: unknown): void;
 }
 
-export function createLink({ open }: Asker, changes: Changes, { arrive, apply }: Receiver): Link {
+export function createLink({ open }: Asker, changes: Changes, { arrive, refused, apply }: Receiver): Link {
   let state: LinkState = { kind: "connecting" };
   let lastId: string | undefined;
   let product: string | null = null;
@@ -83,6 +85,7 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, apply }:
       if (error instanceof Refusal && error.status < 500) {
         if (error.status === 400) lastId = undefined;
         enter({ kind: "refused", status: error.status, why: sentenceOf(error) });
+        refused();
         // Asking again by itself would be one more refusal for the operators to hear of.
         await waitFor(undefined);
         continue;

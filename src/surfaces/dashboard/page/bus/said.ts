@@ -39,6 +39,6 @@ export function preview({ text }: Said, most = 160): string {
 }
 
 /** A cut between the two halves of a character leaves neither. */
-function wellFormed(text: string): string {
+export function wellFormed(text: string): string {
   return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
 }

@@ -25,6 +25,8 @@ export interface Session {
   /** Takes a token or an API key, if the server does. */
   signIn(credential: string): Promise<void>;
   signOut(): void;
+  /** The server has just let nobody in: as long as that is so, there is nothing that one may do. */
+  refused(): void;
 }
 
 /** A credential is kept as long as this tab, and nowhere but here. */
@@ -77,6 +79,10 @@ export function createSession({ ask }: Asker, changes: Changes): Session {
         else sessionStorage.setItem(CREDENTIAL, before);
         throw error;
       }
+    },
+    refused() {
+      if (rights !== undefined) rights = { ...rights, may: [] };
+      changes.touch("session");
     },
     signOut() {
       sessionStorage.removeItem(CREDENTIAL);

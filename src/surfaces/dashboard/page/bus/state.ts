@@ -28,6 +28,7 @@ export interface State {
   readonly known: boolean;
   begin(snapshot: Fields): void;
   addMessage(message: Message): void;
+  setChannels(channels: readonly unknown[]): void;
   setPeers(peers: readonly unknown[]): void;
   removePeer(id: string): void;
   setCommand(command: Command): void;
@@ -99,6 +100,13 @@ export function createState(changes: Changes): State {
         if (reading.lastId < id) agents?.set(reading.agent, { ...reading, unread: reading.unread + 1 });
       }
       changes.touch("channels", "readings");
+    },
+    setChannels(given) {
+      for (const channel of given.map(channelOf)) {
+        if (channel.count > 0) channels.set(channel.name, channel);
+        else channels.delete(channel.name);
+      }
+      changes.touch("channels");
     },
     setPeers,
     removePeer(id) {

@@ -19,15 +19,9 @@ export function Banner({ onSignIn }: { onSignIn: () => void }) {
           </button>
         </p>
       ) : null}
-      {at.kind === "refused" ? (
+      {at.kind === "refused" && state.known ? (
         <p class="banner warm">
-          <span>
-            {at.status !== 401
-              ? at.why
-              : session.signedIn
-                ? `You are signed out: ${at.why}.`
-                : "This bus is shown to those who sign in."}
-          </span>
+          <span>{session.signedIn ? `You are signed out: ${at.why}.` : `You aren't let in any more: ${at.why}.`}</span>
           <button type="button" onClick={onSignIn}>
             Sign in
           </button>

@@ -20,7 +20,10 @@ export function ChannelList({ open, onOpen }: ChannelListProps) {
   const [active, setActive] = useState<string | undefined>(undefined);
   const resting = useRef<readonly string[] | undefined>(undefined);
   const listed = inOrder(state, resting.current).filter(({ name }) => includes(name, search));
-  const fresh = search.trim() !== "" && !state.channels.has(search.trim()) && session.may("channel send");
+  const sends = session.may("channel send");
+  const fresh = search.trim() !== "" && !state.channels.has(search.trim()) && sends;
+  const begin = sends ? " A name above begins a channel." : "";
+  const nothing = search.trim() === "" ? `Nothing was sent yet.${begin}` : "No channel is called that.";
   const current = active ?? open;
 
   const rest = (): void => {
@@ -51,7 +54,7 @@ export function ChannelList({ open, onOpen }: ChannelListProps) {
   return (
     <div class="channel-list">
       <Search label="Find a channel" value={search} onInput={setSearch} onKeyDown={enter} />
-      {listed.length === 0 && !fresh ? <Nothing>No channel is called that.</Nothing> : null}
+      {listed.length === 0 && !fresh ? <Nothing>{nothing}</Nothing> : null}
       {fresh ? (
         <button type="button" class="link" onClick={() => onOpen(search.trim())}>
           Write to a new channel “{shown(search.trim())}”

@@ -3,6 +3,10 @@ import { useBoard } from "../bus/board.ts";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { ChannelList, newestFirst } from "./channel-list.tsx";
 import { ALARMS } from "./composer.tsx";
+
+/** What the bus itself writes. */
+const BY_THE_BUS: readonly string[] = [ALARMS, "activity"];
+
 import { ThreadView } from "./thread-view.tsx";
 
 /** The channels, and beside them the one that is open. A narrow window shows one of the two. */
@@ -15,7 +19,7 @@ export function Channels() {
   }, [channel]);
 
   // Somebody who has just come sees something happen, where there is room for it.
-  const newest = newestFirst(state).find(({ name }) => name !== ALARMS)?.name;
+  const newest = newestFirst(state).find(({ name }) => !BY_THE_BUS.includes(name))?.name;
   const first = thread.channel === undefined && channel === undefined ? newest : undefined;
   useEffect(() => {
     if (first !== undefined) thread.open(first);
@@ -32,7 +36,7 @@ export function Channels() {
         <ChannelList open={thread.channel} onOpen={(name) => place.go("channels", name)} />
         {thread.channel === undefined ? (
           <Nothing>
-            Nothing has been sent yet. <code>el-ipc send CHANNEL SENDER TEXT</code> sends the first message.
+            What is sent is read here. <code>el-ipc send CHANNEL SENDER TEXT</code> sends something.
           </Nothing>
         ) : (
           <ThreadView key={thread.channel} channel={thread.channel} onBack={leave} />

@@ -111,7 +111,7 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
       <details>
         <summary>
           <span class="preview mono">
-            {shown(preview(params, 70))}
+            {params.text === "{}" ? "no params" : shown(preview(params, 70))}
             {result === undefined ? "" : ` ⇒ ${shown(preview(result, 90))}`}
           </span>
           <span class="id">{id}</span>

@@ -80,7 +80,7 @@ export function OrderForm({ draft }: { draft: Draft }) {
           value={target}
           autocomplete="off"
           spellcheck={false}
-          placeholder="a peer, a role, or *"
+          placeholder="peer, role or *"
           onInput={({ currentTarget }) => setTarget(currentTarget.value)}
         />
         <datalist id={`${id}-targets`}>

@@ -66,12 +66,6 @@ function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => 
               <Name of={agent} />
             </>
           )}
-          {capabilities.length === 0 ? null : (
-            <>
-              {" · can "}
-              <bdi title={shown(capabilities.join(", "))}>{shown(capabilities.join(", "))}</bdi>
-            </>
-          )}
         </span>
         {onOrder === undefined || gone ? null : (
           <button type="button" class="link" onClick={() => onOrder(id)} aria-label={`Command ${shown(id)}`}>
@@ -79,6 +73,11 @@ function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => 
           </button>
         )}
       </div>
+      {capabilities.length === 0 ? null : (
+        <p class="capabilities muted" title={shown(capabilities.join(", "))}>
+          can <bdi>{shown(capabilities.join(", "))}</bdi>
+        </p>
+      )}
     </div>
   );
 }

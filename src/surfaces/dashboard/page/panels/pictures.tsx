@@ -36,7 +36,10 @@ function MessagesPerMinute() {
   const sum = counts.reduce((total, count) => total + count, 0);
   const most = Math.max(...counts);
   const data = useMemo((): [number[], number[]] => [times, counts], [now, counts.join()]);
-  const sentence = `${sum.toLocaleString()} messages in the last hour, ${counts.at(-1)} in this minute, ${most.toLocaleString()} in the busiest`;
+  const sentence =
+    sum === 0
+      ? "No messages in the last hour"
+      : `${sum.toLocaleString()} messages in the last hour, ${(counts.at(-1) ?? 0).toLocaleString()} in this minute, ${most.toLocaleString()} in the busiest`;
   return (
     <figure class="picture">
       <figcaption class="muted">{sentence}</figcaption>

@@ -9,11 +9,12 @@ interface SignInProps {
 
 /** Takes a token or an API key. It stays in this tab and goes nowhere but to this server. */
 export function SignIn({ open, onClose }: SignInProps) {
-  const { session, link } = useBoard("link");
+  const { session, link, state } = useBoard("link");
   const [credential, setCredential] = useState("");
   const [error, setError] = useState<string | undefined>(undefined);
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
+  const server = new URL(".", document.baseURI).href.replace(/\/$/, "");
 
   useEffect(() => {
     if (open && dialog.current?.open === false) dialog.current.showModal();
@@ -23,6 +24,7 @@ export function SignIn({ open, onClose }: SignInProps) {
   const signIn = async (): Promise<void> => {
     const given = credential.trim();
     if (given === "" || /\s/.test(given)) return setError("Paste the token, or the key, as it is: it has no spaces");
+    const before = session.rights?.agent;
     try {
       await session.signIn(given);
     } catch (reason) {
@@ -30,8 +32,10 @@ export function SignIn({ open, onClose }: SignInProps) {
     }
     setCredential("");
     setError(undefined);
-    link.restart();
     onClose();
+    // What somebody else was shown goes; who only comes with another token loses nothing.
+    if (state.known && session.rights?.agent !== before) location.reload();
+    else link.restart();
   };
 
   return (
@@ -47,7 +51,7 @@ export function SignIn({ open, onClose }: SignInProps) {
           Paste a token of yours, good for an hour at most, or the server's API key. It is kept in this tab alone.
         </p>
         <p class="muted">
-          A token is made where your key is: <code>el-ipc token NAME --key NAME.key</code>
+          A token is made where your key is: <code>el-ipc token NAME --key NAME.key --url {server}</code>
         </p>
         <label class="field">
           <span>Token or API key</span>

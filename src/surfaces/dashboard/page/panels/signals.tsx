@@ -37,7 +37,7 @@ function SignalRow({ signal: { name, from, ts, data } }: { signal: Signal }) {
           <Name of={from} /> · <Ago ts={ts} />
         </span>
       </div>
-      {data.text === "null" ? null : <Content said={data} />}
+      {data.text === "null" ? null : <Content said={data} brief />}
     </div>
   );
 }

@@ -30,7 +30,7 @@ export function Talk() {
     <figure class="picture">
       <figcaption class="muted">
         <Segments legend="Whom" options={WHOM} value={whom} onChange={setWhom} />
-        {whom === "commands" ? "Commands, by who sent them and whom they were for" : EXPLAINED[whom]}
+        {whom === "commands" ? "Commands, by sender and whom they were for" : EXPLAINED[whom]}
       </figcaption>
       {rows.length === 0 ? (
         <Nothing>{whom === "readers" ? "Nobody has read what was sent in the last hour." : "Nothing yet."}</Nothing>
@@ -75,8 +75,8 @@ export function Talk() {
 }
 
 const EXPLAINED = {
-  readers: "Messages of the last hour, by who sent them and who reads their channel",
-  channels: "Messages of the last hour, by who sent them and their channel",
+  readers: "Last hour's messages, by sender and who reads the channel",
+  channels: "Last hour's messages, by sender and channel",
 } as const;
 
 function countsOf(whom: Whom, { readings, commands }: State, flows: readonly Flow[]): Counts {

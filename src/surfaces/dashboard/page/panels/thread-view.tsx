@@ -69,11 +69,13 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
         </p>
       )}
       {thread.error === undefined ? null : (
-        <p class="error" role="alert">
+        <p class="error note" role="alert">
           {thread.error}
         </p>
       )}
-      {found.length === 0 ? (
+      {found.length === 0 && thread.error !== undefined ? (
+        <div class="grow" />
+      ) : found.length === 0 ? (
         <Nothing>
           {loading ? "Loading…" : wanted === "" ? "Nothing was sent here yet." : "No message says that."}
         </Nothing>

@@ -55,8 +55,8 @@ function Who({ onSignIn }: { onSignIn: () => void }) {
   return (
     <span class="who">
       {rights?.secure || rights === undefined ? null : <OwnName />}
-      {rights?.secure || link.state.kind === "refused" ? (
-        <button type="button" class={link.state.kind === "refused" ? "primary" : ""} onClick={onSignIn}>
+      {rights?.secure && link.state.kind !== "refused" ? (
+        <button type="button" onClick={onSignIn}>
           Sign in
         </button>
       ) : null}

@@ -69,7 +69,7 @@ function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLEl
     height: Math.max(50, box.clientHeight),
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     scales: {
       x: { range: (_, first, last) => (bars || last - first < 60 ? [first - 30, last + 60] : [first, last]) },
       y: logarithmic ? { distr: 3 } : { range: (_, __, most) => [0, Math.max(4, most * 1.1)] },

@@ -1,9 +1,11 @@
 import { useState } from "preact/hooks";
-import type { Said } from "../bus/said.ts";
+import { type Said, wellFormed } from "../bus/said.ts";
 import { shown } from "./name.tsx";
 
 interface ContentProps {
   readonly said: Said;
+  /** There is little room: only a few lines, unless somebody asks for more. */
+  readonly brief?: boolean;
   /** What somebody searches for, to be marked. */
   readonly search?: string | undefined;
   /** Gets all of it, where no more than its beginning is here. */
@@ -11,16 +13,16 @@ interface ContentProps {
 }
 
 /** So much is shown before somebody asks for more, and so much with each time. */
-const FIRST = 1_200;
-const FIRST_LINES = 16;
+const FIRST = { characters: 1_200, lines: 16 };
+const BRIEF = { characters: 240, lines: 6 };
 const MORE = 50_000;
 
 /** What somebody said: as text, always, whatever it holds. */
-export function Content({ said, search = "", whole }: ContentProps) {
+export function Content({ said, brief = false, search = "", whole }: ContentProps) {
   const [all, setAll] = useState<Said | undefined>(undefined);
   const [most, setMost] = useState(0);
   const { text, json, length } = all ?? said;
-  const part = most === 0 ? beginning(text) : text.slice(0, most);
+  const part = most === 0 ? beginning(text, brief ? BRIEF : FIRST) : wellFormed(text.slice(0, most));
 
   const more = async (): Promise<void> => {
     if (most + MORE > text.length && text.length < length && whole !== undefined) setAll(await whole());
@@ -30,7 +32,7 @@ export function Content({ said, search = "", whole }: ContentProps) {
   return (
     <div class="content">
       <pre dir="auto" class={json ? "json" : ""}>
-        <Marked text={shown(part)} search={search} />
+        {length === 0 ? <span class="muted">empty</span> : <Marked text={shown(part)} search={search} />}
       </pre>
       {part.length < length ? (
         <p class="more">
@@ -55,10 +57,8 @@ export function Content({ said, search = "", whole }: ContentProps) {
   );
 }
 
-function beginning(text: string): string {
-  const start = text.slice(0, FIRST);
-  const lines = start.split("\n");
-  return lines.length > FIRST_LINES ? lines.slice(0, FIRST_LINES).join("\n") : start;
+function beginning(text: string, most: typeof FIRST): string {
+  return wellFormed(text.slice(0, most.characters)).split("\n").slice(0, most.lines).join("\n");
 }
 
 function amount(characters: number): string {
