@@ -3,8 +3,11 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
-import { type Context, isStream, type Operation } from "../../operations/operation.ts";
+import { createAlarmBudget } from "../../core/security.ts";
+import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
+import { createArrivals } from "./arrival.ts";
 import { callerOf, type Door, endWithToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -16,7 +19,7 @@ export interface HttpOptions {
   readonly operations: readonly Operation[];
   /** Other surfaces, by their paths. */
   readonly mounts: readonly Mount[];
-  readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
+  readonly perform: Perform;
   readonly host: string;
   readonly port: number;
   readonly door: Door;
@@ -46,8 +49,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
-  const settling = new Map<string, Promise<unknown>>();
+  const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
+  const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
@@ -60,7 +65,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response.setHeader("Server", product);
     if (closing) response.setHeader("Connection", "close");
     const before = answering.get(request.socket);
-    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
+    const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+    answering.set(request.socket, settled);
+    arrivals.asked(response);
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -85,41 +92,38 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
       const input = await inputOf(request, found, query);
-      await answer(response, found.route.operation, input, { caller, signal: controller.signal });
+      const context = { caller, signal: controller.signal };
+      await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
       if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
       fail(response, error, path);
+    } finally {
+      settle();
     }
   };
 
-  const answer = async (
-    response: ServerResponse,
-    operation: Operation,
-    input: Readonly<Record<string, unknown>>,
-    context: Context,
-  ): Promise<void> => {
-    const turn = operation.turn?.(input);
-    if (turn !== undefined) await settling.get(turn);
-    const result = await perform(operation, input, context);
-    if (isStream(result)) return await answerEvents(response, result);
-    if (!response.destroyed) answerResult(response, result);
-    const delivered = await isDelivered(response);
-    const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
-    if (settlement === undefined) return;
-    const settled = perform(settlement.operation, settlement.input, context);
-    if (turn === undefined) return void (await settled);
-    settling.set(turn, settled);
-    try {
-      await settled;
-    } finally {
-      if (settling.get(turn) === settled) settling.delete(turn);
+  /** Writes an answer out. A wait that ended with nothing answers null. */
+  const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
+    if (isStream(answer)) {
+      await answerEvents(response, answer);
+      return true;
     }
+    if (response.destroyed) return false;
+    const nothing = answer === null;
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    return arrivals.hasArrived(response, bytes);
+  };
+
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
   };
 
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
@@ -174,6 +178,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       for (const controller of open) controller.abort();
+      arrivals[Symbol.dispose]();
       const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       const idle = setInterval(() => server.closeIdleConnections(), 20);
       await closed;
@@ -181,22 +186,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-/** A wait that ended with nothing answers null. */
-function answerResult(response: ServerResponse, result: unknown): void {
-  if (result !== null) answerJson(response, 200, result);
-  else answerJson(response, 408, { ok: false, error: "timeout" });
-}
-
-/** Whether the whole answer was handed to a connection that still stands. */
-function isDelivered(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
 }
 
 function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
