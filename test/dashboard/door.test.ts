@@ -77,7 +77,7 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
     await channels.getByRole("option").filter({ hasText: "@ada" }).click();
     await channels.getByRole("article").getByText("for ada alone").waitFor();
     await channels.getByLabel("Message to @ada").fill("half a thou");
-    await page.getByText("You are signed out: this token is not accepted: it has expired").waitFor();
+    await page.getByText("You are signed out: this token is not accepted: it has expired").waitFor({ timeout: 20_000 });
     await channels.getByText("Sign in with a token to write here").waitFor();
     assert.equal(await page.getByRole("button", { name: "Send command" }).count(), 0);
 
@@ -89,6 +89,19 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
     await page.getByRole("button", { name: "Sign out" }).click();
     await page.getByText("This bus is shown to those who sign in").waitFor();
     assert.equal(await page.getByText("for ada alone").count(), 0);
+  });
+
+  test("takes no token that would travel in plain text", async () => {
+    using bus = await secureBus("ada");
+    await using server = await bus.serve();
+    const beyond = server.url.replace("127.0.0.1", "0.0.0.0");
+    await using opened = await visit(browser, beyond, { expects: /40[13]|Cross-Origin-Opener-Policy/ });
+    const { page, asked } = opened;
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByLabel("Token or API key").fill(await tokenOf(bus, server, "ada"));
+    await page.getByLabel("Token or API key").press("Enter");
+    await page.getByRole("alert").getByText("A token is sent over https, or to this machine").waitFor();
+    assert.equal(asked.filter((request) => request === "GET /rights").length, 0);
   });
 
   test("shows whoever comes next nothing of what it showed the one before", async () => {

@@ -12,10 +12,15 @@ function perform(text: string, env: Environment, words: Readonly<Record<string, 
   return run("/bin/sh", ["-c", filled], { env });
 }
 
-test("there are seven slash commands", () => {
+/** What a slash command runs. */
+function verbOf(name: string): string {
+  return { listen: "read", dashboard: "serve" }[name] ?? name;
+}
+
+test("there are eight slash commands", () => {
   assert.deepEqual(
     commands.map(({ name }) => name),
-    ["agents", "channels", "listen", "read", "send", "serve", "setup"],
+    ["agents", "channels", "dashboard", "listen", "read", "send", "serve", "setup"],
   );
 });
 
@@ -37,7 +42,7 @@ suite("each slash command", { concurrency: true }, () => {
       assert.ok(rule?.startsWith(`${path} `));
       assert.ok(
         blocks.some((block) =>
-          more === undefined ? block === rule || name === "serve" : block.startsWith(`${rule} `),
+          more === undefined ? block === rule || verbOf(name) === "serve" : block.startsWith(`${rule} `),
         ),
       );
     });
@@ -51,8 +56,7 @@ suite("each slash command", { concurrency: true }, () => {
         assert.equal(help.code, 0, verb);
         for (const option of options) assert.ok(help.stdout.includes(option), `${verb} ${option}`);
       }
-      if (name !== "setup")
-        assert.deepEqual([...new Set(used.map(({ verb }) => verb))], [name === "listen" ? "read" : name]);
+      if (name !== "setup") assert.deepEqual([...new Set(used.map(({ verb }) => verb))], [verbOf(name)]);
     });
 
     test(`${name} runs nothing before the model has seen it`, () => {
@@ -105,9 +109,10 @@ suite("the shell text of a slash command does what its page says", { concurrency
     }
   });
 
-  test("serve says where it listens, and ends with its task", async (t) => {
+  test("dashboard and serve say where they listen, and end with their task", async (t) => {
     const env = busEnvironment(scratch(t));
-    const text = String(command("serve").blocks[0]).replace("<port>", "0");
+    const text = String(command("dashboard").blocks[0]).replace("<port>", "0");
+    assert.equal(text, String(command("serve").blocks[0]).replace("<port>", "0"));
     const server = spawn("/bin/sh", ["-c", `exec ${text}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     t.after(() => server.kill("SIGKILL"));
     let output = "";
@@ -118,6 +123,9 @@ suite("the shell text of a slash command does what its page says", { concurrency
     }
     const ended = new Promise((resolve) => server.on("close", resolve));
     await until(() => /http:\/\/(127\.0\.0\.1|localhost):\d+/.test(output), "an address");
+    const page = await fetch(/"dashboard":"([^"]+)"/.exec(output)?.[1] ?? "");
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<title>el-ipc<\/title>/);
     server.kill("SIGTERM");
     await ended;
   });

@@ -24,6 +24,9 @@ export function SignIn({ open, onClose }: SignInProps) {
   const signIn = async (): Promise<void> => {
     const given = credential.trim();
     if (given === "" || /\s/.test(given)) return setError("Paste the token, or the key, as it is: it has no spaces");
+    if (isToken(given) && !isSecureContext) {
+      return setError(`A token is sent over https, or to this machine, and not to ${server}: use https, or ssh -L`);
+    }
     const before = session.rights?.agent;
     try {
       await session.signIn(given);
@@ -85,4 +88,8 @@ export function SignIn({ open, onClose }: SignInProps) {
       </form>
     </dialog>
   );
+}
+
+function isToken(credential: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential);
 }
