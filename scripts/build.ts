@@ -1,8 +1,9 @@
-// Builds sources.d/*.js from src. With --check it builds nothing and fails where what is committed differs.
+// Builds from src what is in sources.d. With --check it builds nothing and fails where what is committed differs.
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { buildDashboard } from "./build-dashboard.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -44,7 +45,7 @@ const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
   .replace(/^\/\/.*\n/gm, "")
   .replace(/\n\s*/g, " ");
 
-const outputs = await Promise.all(
+const programs = await Promise.all(
   files.map(async ({ from, to }) => {
     const main = from === "src/main.ts";
     const { outputFiles } = await build({
@@ -68,9 +69,10 @@ const outputs = await Promise.all(
       plugins: [onDemand, versionOnly],
       banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });
-    return { to, text: outputFiles[0]?.text ?? "" };
+    return { to, text: outputFiles[0]?.text ?? "", mode: 0o755 };
   }),
 );
+const outputs = [...programs, ...(await buildDashboard(root)).map((file) => ({ ...file, mode: 0o644 }))];
 
 if (process.argv.includes("--check")) {
   const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);
@@ -79,8 +81,8 @@ if (process.argv.includes("--check")) {
     process.exit(1);
   }
 } else {
-  for (const { to, text } of outputs) {
-    writeFileSync(`${root}/${to}`, text, { mode: 0o755 });
+  for (const { to, text, mode } of outputs) {
+    writeFileSync(`${root}/${to}`, text, { mode });
     console.log(`${to}  ${Math.ceil(text.length / 1024)} KiB`);
   }
 }

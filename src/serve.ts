@@ -9,11 +9,14 @@ import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
+import { dashboard } from "./surfaces/dashboard/files.ts";
 import { createLog, errorDetails } from "./surfaces/http/log.ts";
 import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
 import type { HttpMcp } from "./surfaces/mcp/http.ts";
+
+const DASHBOARD = "/dashboard";
 
 export interface Serving {
   readonly host: string;
@@ -48,13 +51,22 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
-    mounts: [mcp],
+    mounts: [
+      mcp,
+      { prefix: DASHBOARD, open: true, handle: dashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
+    ],
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
   listening = server.port;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`;
-  log("info", "listening", { url, database: environment.databasePath, security: secure ? "secure" : "open", version });
+  log("info", "listening", {
+    url,
+    dashboard: `${url}${DASHBOARD}`,
+    database: environment.databasePath,
+    security: secure ? "secure" : "open",
+    version,
+  });
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });

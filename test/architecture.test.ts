@@ -22,6 +22,8 @@ const map: readonly Row[] = [
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
+  row("surfaces/dashboard/page", ["wire"],              ["preact", "preact/hooks", "uplot"]),
+  row("surfaces/dashboard", [],                         ["node:http", "lazy node:fs/promises", "lazy node:zlib", "lazy node:crypto"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
   row("surfaces/mcp",   ["core", "operations", "wire"], ["@modelcontextprotocol/server", "@modelcontextprotocol/server/stdio", "node:http", "node:events", "node:stream"]),
 ];
@@ -132,7 +134,7 @@ const laws = {
 };
 
 const root = fileURLToPath(new URL("../src", import.meta.url));
-const sources = globSync("**/*.{ts,sql}", { cwd: root }).map((path) => path.replaceAll("\\", "/"));
+const sources = globSync("**/*.{ts,tsx,sql}", { cwd: root }).map((path) => path.replaceAll("\\", "/"));
 
 const sentences: Readonly<Record<keyof typeof laws, string>> = {
   keepTheMap: "every import keeps the map",

@@ -163,10 +163,20 @@ export async function messagesAfter(
   return [];
 }
 
+/** The last messages of a channel before one of them, of those after `since`. */
+export async function messagesBefore(
+  bus: Bus,
+  { channel, since, before, limit }: Omit<Looking, "seconds"> & { readonly before: number },
+): Promise<readonly StoredMessage[]> {
+  const found = await bus.store.messages.before(channel, before, limit);
+  return found.filter(({ id }) => id > since);
+}
+
 /** The agent has what came up to `id`. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);
   bus.wakeup.ring(readingOf(channel));
+  bus.wakeup.ring(EVERYTHING);
   return watermark;
 }
 

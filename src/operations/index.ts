@@ -1,5 +1,6 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
+import { watchEvents } from "./events.ts";
 import { showHealth } from "./health.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
@@ -19,9 +20,12 @@ import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
+import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { showStatus } from "./status.ts";
+import { channelMessages, sendToChannel } from "./streams.ts";
 import { makeToken } from "./tokens.ts";
+import { showTraffic } from "./traffic.ts";
 
 /** THE table: everything that one can ask of the bus. */
 export const operations: readonly Operation[] = [
@@ -39,6 +43,7 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  showRights,
   postMail,
   fetchMail,
   waitMail,
@@ -69,6 +74,7 @@ export const operations: readonly Operation[] = [
   sendToChannel,
   channelMessages,
   showStatus,
+  showTraffic,
   watchEvents,
   pruneMessages,
   resetBus,

@@ -10,6 +10,7 @@ import { checkChannels, checkMessages, checkReading } from "./messages.ts";
 import { checkOnce } from "./once.ts";
 import { checkOrderEnds } from "./order-ends.ts";
 import { checkOrders } from "./orders.ts";
+import { checkOverview } from "./overview.ts";
 import { checkPeers } from "./peers.ts";
 import type { Place } from "./place.ts";
 import { checkPruning } from "./pruning.ts";
@@ -37,6 +38,7 @@ export function storeContract(engine: string, makePlace: () => Promise<Place>): 
     checkEntering(check);
     checkOnce(check);
     checkLookups(check);
+    checkOverview(check);
     checkPruning(check);
     checkReset(check);
     checkPeers(check);

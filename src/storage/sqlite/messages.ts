@@ -3,6 +3,7 @@ import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage 
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
 import { createNonces } from "./nonces.ts";
+import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
@@ -19,6 +20,9 @@ const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = 
 
 const UNREAD = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? ORDER BY id LIMIT ?`;
+
+const BEFORE = `SELECT ${COLUMNS} FROM messages
+  WHERE channel = ? AND id < ? ORDER BY id DESC LIMIT ?`;
 
 const UNREAD_OTHERS = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT ?`;
@@ -88,6 +92,8 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     after: (channel, id, limit) => read(() => batch(statement(UNREAD), channel, id, limit)),
 
+    before: (channel, id, limit) => read(() => batch(statement(BEFORE), channel, id, limit).reverse()),
+
     watermark: (channel, agent) => read(() => watermark(channel, agent)),
 
     advance: (channel, agent, id) => write(() => moveTo(channel, agent, id)),
@@ -123,6 +129,8 @@ export function createMessageStore(connection: Connection): MessageStore {
           .filter(isRow)
           .map((found) => ({ agent: textOf(found, "agent"), lastId: numberOf(found, "last_id") })),
       ),
+
+    ...createOverview(connection),
 
     ...createPruning(connection),
 

@@ -8,7 +8,7 @@ import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
 import { createArrivals } from "./arrival.ts";
-import { callerOf, type Door, endWithToken } from "./caller.ts";
+import { callerOf, type Door, endWithToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
@@ -88,7 +88,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const mount = mountAt(mounts, path);
       // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
-      const caller = await callerOf(request, door);
+      const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
       response.once(
         "close",
         endWithToken(request, caller, door, () => controller.abort()),
