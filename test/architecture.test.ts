@@ -25,6 +25,7 @@ const map: readonly Row[] = [
   row("surfaces/dashboard/page", ["wire"],              ["preact", "preact/hooks", "uplot"]),
   row("surfaces/dashboard", [],                         ["node:http", "lazy node:fs/promises", "lazy node:zlib", "lazy node:crypto"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
+  row("surfaces/mcp",   ["core", "operations", "wire"], ["@modelcontextprotocol/server", "@modelcontextprotocol/server/stdio", "node:http", "node:events", "node:stream"]),
 ];
 
 const MOST_LINES = 250;

@@ -1,5 +1,6 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
+import { watchEvents } from "./events.ts";
 import { showHealth } from "./health.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
@@ -21,7 +22,8 @@ import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
 import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { showStatus } from "./status.ts";
+import { channelMessages, sendToChannel } from "./streams.ts";
 import { makeToken } from "./tokens.ts";
 import { showTraffic } from "./traffic.ts";
 

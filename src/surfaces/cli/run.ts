@@ -4,12 +4,12 @@ import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
+import { createSigner, type Pins } from "../../operations/signer.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { readKey, withTexts, writeFiles } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
-import { createSigner, type Pins } from "./signer.ts";
 import { ClosedOutput, clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
 
 export interface Shell {

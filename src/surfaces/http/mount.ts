@@ -8,6 +8,8 @@ export interface Visit {
   readonly caller: Caller;
   /** Aborts when the connection or the caller's token ends, and when the server stops. */
   readonly signal: AbortSignal;
+  /** All of its body, as bounded as any. */
+  body(): Promise<Buffer>;
 }
 
 /** Another surface on this server: everything at and under a path is its own, whatever the method. */

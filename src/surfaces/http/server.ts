@@ -12,7 +12,7 @@ import { callerOf, type Door, endWithToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
-import { inputOf, isTooLarge } from "./request.ts";
+import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
 
 export interface HttpOptions {
@@ -39,6 +39,8 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
+const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
 const MOST_CONNECTIONS = 15_000;
 
@@ -58,12 +60,17 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = elapsed();
+    // While there is a socket: one that broke has none.
+    const from = request.socket.remoteAddress ?? "";
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
     response.setHeader("Server", product);
-    if (closing) response.setHeader("Connection", "close");
+    if (closing) {
+      response.setHeader("Connection", "close");
+      controller.abort();
+    }
     const before = answering.get(request.socket);
     const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
     answering.set(request.socket, settled);
@@ -77,6 +84,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
       const mount = mountAt(mounts, path);
       // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
@@ -85,8 +93,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         "close",
         endWithToken(request, caller, door, () => controller.abort()),
       );
-      if (mount !== undefined)
-        return await mount.handle(request, response, { path, caller, signal: controller.signal });
+      if (mount !== undefined) {
+        const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
+        return await mount.handle(request, response, visit);
+      }
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
@@ -95,7 +105,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
-      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
+      if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
     } finally {
       settle();

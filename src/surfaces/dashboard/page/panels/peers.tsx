@@ -28,7 +28,7 @@ export function Peers({ onOrder }: { onOrder: (target: string) => void }) {
         <Nothing>
           {search === "" ? (
             <>
-              Nobody is connected. A session connects with <code>el-ipc connect ROLE</code>.
+              Nobody is connected. A session connects with <code>el-ipc connect ROLE</code>, or by MCP.
             </>
           ) : (
             "No peer is like that."

@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { invalid } from "../../core/errors.ts";
-import { createStamp } from "../../core/stamp.ts";
-import { showHealth } from "../../operations/health.ts";
-import type { Signer } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
+import { invalid } from "../core/errors.ts";
+import { createStamp } from "../core/stamp.ts";
+import { showHealth } from "./health.ts";
+import type { Signer } from "./operation.ts";
+import type { Door } from "./perform.ts";
 
 /** Remembers whom a server said to be, so that no other can have messages signed for it. */
 export interface Pins {
@@ -35,7 +35,7 @@ export function createSigner({ key, door, url, pins, warn, signal }: Signing): S
     audience,
     stamp: async () => createStamp(await audience(), Date.now()),
     async token(agent, seconds) {
-      const { createToken } = await import("../../core/token.ts");
+      const { createToken } = await import("../core/token.ts");
       return createToken({ agent, key, audience: await audience(), seconds, now: Date.now() / 1_000 });
     },
     ask: (operation, input) => door(operation, input, signal),
