@@ -35,13 +35,14 @@ async function* publicEvents(bus: Bus, told: AsyncIterable<BusEvent>, watcher: I
   for await (const { id, at, happening } of told) {
     if (happening.kind !== "message") yield { id, ts: at, ...publicHappening(happening, at, watcher) };
     else if (maySee(happening.message.channel, watcher)) {
-      yield { id, ts: at, type: "message", data: publicMessage(happening.message, await proofs(bus)) };
+      const { message } = happening;
+      yield { id, ts: at, type: "message", data: publicMessage(message, (await proofs(bus))(message)) };
     }
   }
 }
 
 function publicHappening(
-  happening: Exclude<Happening, { readonly kind: "message" }>,
+  happening: Exclude<Happening, { kind: "message" }>,
   now: number,
   watcher: Identity | undefined,
 ) {

@@ -26,6 +26,7 @@ export const showStatus = operation({
   },
 });
 
+/** What stands where the watcher may not look is left out. */
 export function publicStatus(
   { now, secure_mode, peers, commands, signals, channels }: Status,
   watcher: Identity | undefined,
@@ -39,6 +40,12 @@ export function publicStatus(
     signals: signals.map(publicSignal),
     channels: publicChannels(channels, watcher),
   };
+}
+
+export function publicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
+  return channels
+    .filter(({ channel }) => maySee(channel, watcher))
+    .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }
 
 /** All that is on the bus, in as few words as will do. */
@@ -62,10 +69,4 @@ const MOST_LISTED = 20;
 function inWords(things: readonly string[]): string {
   const more = things.length - MOST_LISTED;
   return [...things.slice(0, MOST_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
-}
-
-export function publicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
-  return channels
-    .filter(({ channel }) => maySee(channel, watcher))
-    .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }

@@ -1,5 +1,5 @@
-import { messagesAfter, messagesBefore, send } from "../core/messages.ts";
-import { type ProofOf, proofs } from "../core/proof.ts";
+import { messagesAfter, send } from "../core/messages.ts";
+import { type Proof, proofs } from "../core/proof.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import type { StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
@@ -10,9 +10,9 @@ import { waitSeconds } from "./waits.ts";
 const channelName = name("The channel");
 
 /** A message whose content is JSON as that JSON, any other as its text. */
-export function publicMessage(message: StoredMessage, proofOf: ProofOf) {
+export function publicMessage(message: StoredMessage, proof: Proof | undefined) {
   const { id, channel, sender, content, timestamp } = message;
-  return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof: proofOf(message) };
+  return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }
 
 /** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
@@ -88,10 +88,11 @@ export const channelMessages = operation({
   run: async (bus, { channel, since = 0, before, limit = 1_000, timeout }, { caller, signal }) => {
     const proofOf = await proofs(bus);
     const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
-    const found = await (before === undefined
-      ? messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
-      : messagesBefore(bus, { channel, since, before, limit }));
-    return { ok: true, messages: found.map((message) => publicMessage(message, proofOf)) };
+    const found =
+      before === undefined
+        ? await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
+        : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
+    return { ok: true, messages: found.map((message) => publicMessage(message, proofOf(message))) };
   },
   show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
   tell: ({ messages }, { limit }, quote) => {

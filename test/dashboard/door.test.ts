@@ -4,7 +4,7 @@ import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { live, panel, skip, startBrowser, visit } from "./browser.ts";
+import { live, panel, seriousFaults, skip, startBrowser, visit } from "./browser.ts";
 import { tokenOf } from "./bus.ts";
 
 const ELSEWHERE = { "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document" };
@@ -72,6 +72,8 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
     };
     await page.getByText("This bus is shown to those who sign in").waitFor();
     assert.equal(await page.getByRole("region").count(), 0);
+    assert.equal(await page.evaluate("document.querySelector('.door button').offsetHeight < 40"), true);
+    assert.deepEqual(await seriousFaults(page), []);
     await signIn(await tokenOf(bus, server, "ada", 12));
     const channels = panel(page, "Channels");
     await channels.getByRole("option").filter({ hasText: "@ada" }).click();

@@ -82,14 +82,18 @@ export function signalOf(value: unknown): Signal {
   };
 }
 
+export type Proof = "verified" | "attested";
+
+const PROOFS: readonly Proof[] = ["verified", "attested"];
+
 export interface Message {
   readonly id: number;
   readonly channel: string;
   readonly from: string;
   readonly ts: number;
   readonly data: Said;
-  /** What shows that it is its sender's: its signature, or a token that the server was shown. */
-  readonly proof: "verified" | "attested" | undefined;
+  /** What shows that it is its sender's: a signature that the bus has checked, or a token that it was shown. */
+  readonly proof: Proof | undefined;
 }
 
 export function messageOf(value: unknown): Message {
@@ -100,7 +104,7 @@ export function messageOf(value: unknown): Message {
     from: textOf(message.from),
     ts: numberOf(message.ts),
     data: said(message.data),
-    proof: message.proof === "verified" || message.proof === "attested" ? message.proof : undefined,
+    proof: PROOFS.find((proof) => proof === message.proof),
   };
 }
 

@@ -170,8 +170,8 @@ function MessageRow({ message: { id, channel, from, ts, data, proof }, search, r
 }
 
 const PROOFS = {
-  verified: "Its sender signed it",
-  attested: "Its sender showed the server a token",
+  verified: "Its sender signed it, and the bus has checked that",
+  attested: "Its sender showed the bus a token",
 } as const;
 
 function isAbout({ from, data }: Message, wanted: string): boolean {
