@@ -163,15 +163,6 @@ export async function messagesAfter(
   return [];
 }
 
-/** The last messages of a channel before one of them, of those after `since`. */
-export async function messagesBefore(
-  bus: Bus,
-  { channel, since, before, limit }: Omit<Looking, "seconds"> & { readonly before: number },
-): Promise<readonly StoredMessage[]> {
-  const found = await bus.store.messages.before(channel, before, limit);
-  return found.filter(({ id }) => id > since);
-}
-
 /** The agent has what came up to `id`. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);

@@ -4,10 +4,8 @@ import type { StoredMessage } from "./store.ts";
 /** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
 export type Proof = "verified" | "attested";
 
-export type ProofOf = (message: StoredMessage) => Proof | undefined;
-
 /** Tells what proves a message's sender. Nothing does in open mode, nor for what was sent before the bus had an operator. */
-export async function proofs(bus: Bus): Promise<ProofOf> {
+export async function proofs(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
   const operator = await bus.store.agents.firstOperator();
   return ({ signature, attested, timestamp }) => {
     if (operator === undefined || timestamp < operator.createdAt) return undefined;

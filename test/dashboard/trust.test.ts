@@ -123,7 +123,7 @@ suite("at the dashboard", { skip, concurrency: 2 }, () => {
     await succeeded(bus.run("send", "builds", "herald", "signed", "--key", bus.file("herald.key")));
     await using opened = await visit(browser, server.url, { expects: /403/ });
     const { page } = opened;
-    await panel(page, "Channels").getByRole("article").getByText("verified").first().waitFor();
+    await panel(page, "Channels").getByRole("article").getByText("signed").first().waitFor();
     await page.getByText("Sign in with a token to write here").waitFor();
     await page.getByText("Sign in with a token to send commands").waitFor();
     assert.equal(await page.getByRole("button", { name: "Send" }).count(), 0);
