@@ -29,7 +29,11 @@ async function main(typed: readonly string[]): Promise<number> {
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? noBus
-        : await openBus(environment, { port: () => environment.port, seeding: operation === seedOperator });
+        : await openBus(environment, {
+            port: () => environment.port,
+            seeding: operation === seedOperator,
+            warn: printNote,
+          });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };

@@ -85,6 +85,9 @@ export interface Definition<F extends Fields, A> {
   /** What a person should know beside the answer. */
   note?(answer: A, input: InputOf<F>): string;
 
+  /** Whether what is shown is a private key. */
+  secret?(input: InputOf<F>): boolean;
+
   files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
 
   /** Without a signature it comes to nothing, so a command line asks for the key at once. */

@@ -3,9 +3,11 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
+import { createArrivals } from "./arrival.ts";
 import { callerOf, type Door, endWithToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
@@ -51,6 +53,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const open = new Set<AbortController>();
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
+  const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
@@ -68,7 +72,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       controller.abort();
     }
     const before = answering.get(request.socket);
-    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
+    const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+    answering.set(request.socket, settled);
+    arrivals.asked(response);
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -101,13 +107,33 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     } catch (error) {
       if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
+    } finally {
+      settle();
     }
+  };
+
+  /** Writes an answer out. A wait that ended with nothing answers null. */
+  const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
+    if (isStream(answer)) {
+      await answerEvents(response, answer);
+      return true;
+    }
+    if (response.destroyed) return false;
+    const nothing = answer === null;
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    return arrivals.hasArrived(response, bytes);
+  };
+
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
   };
 
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
@@ -162,6 +188,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       for (const controller of open) controller.abort();
+      arrivals[Symbol.dispose]();
       const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       const idle = setInterval(() => server.closeIdleConnections(), 20);
       await closed;
@@ -169,25 +196,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-/** Writes an answer out. A wait that ended with nothing answers null. */
-async function handOver(response: ServerResponse, answer: unknown): Promise<boolean> {
-  if (isStream(answer)) await answerEvents(response, answer);
-  else if (response.destroyed) return false;
-  else if (answer === null) answerJson(response, 408, { ok: false, error: "timeout" });
-  else answerJson(response, 200, answer);
-  return isDelivered(response);
-}
-
-/** Whether the whole answer was handed to a connection that still stands. */
-function isDelivered(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
 }
 
 function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
