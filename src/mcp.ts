@@ -35,7 +35,8 @@ export async function serveMcp(
   const key = keyFile === undefined ? undefined : readPrivateKey(readFile(keyFile));
   const pins = createNotes(environment.configFolder);
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
-  const signerFor = (key: KeyObject, door: Door) => () => createSigner({ key, door, url, pins, warn: console.error, signal });
+  const signerFor = (key: KeyObject, door: Door) => () =>
+    createSigner({ key, door, url, pins, warn: console.error, signal });
 
   await using bus = url === undefined ? await openBus(environment, { port: () => environment.port }) : undefined;
   const bare = bus === undefined ? farDoor(environment, url ?? "") : nearDoor(bus);
