@@ -10,6 +10,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
 ];
 

@@ -1,10 +1,10 @@
 import manifest from "../package.json" with { type: "json" };
-import { noBus } from "./core/bus.ts";
+import { busWithoutStore } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
 import { isIpcError } from "./core/errors.ts";
 import { readEnvironment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
-import { openBus } from "./open.ts";
+import { openBus, openLink } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
 import { flag, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
@@ -28,7 +28,7 @@ async function main(typed: readonly string[]): Promise<number> {
 
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
-        ? noBus
+        ? busWithoutStore(openLink())
         : await openBus(environment, { port: () => environment.port, seeding: operation === seedOperator });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });

@@ -21,6 +21,7 @@ import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
 import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
 
 /** THE table: everything that one can ask of the bus. */
@@ -70,6 +71,9 @@ export const operations: readonly Operation[] = [
   channelMessages,
   showStatus,
   watchEvents,
+  sendTcp,
+  receiveTcp,
+  pingTcp,
   pruneMessages,
   resetBus,
 ];
