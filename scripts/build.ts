@@ -11,6 +11,7 @@ const files = [
   { from: "src/main.ts", to: "sources.d/ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
+  { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
 ];
 

@@ -23,6 +23,7 @@ const map: readonly Row[] = [
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
   row("links",          ["core", "wire"],               ["node:net"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
+  row("surfaces/tcp",   ["core", "operations", "wire"], ["node:net"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
 ];
 

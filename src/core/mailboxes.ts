@@ -61,6 +61,20 @@ export async function arrived(bus: Bus, mailbox: string, ids: readonly number[])
   bus.wakeup.ring(readingOf(mailboxOf(mailbox)));
 }
 
+/** Whether a message has arrived with the mailbox's owner, and everything before it; as soon as it has, or when the time is up. */
+export async function hasArrived(
+  bus: Bus,
+  { mailbox, id, seconds }: { mailbox: string; id: number; seconds: number | undefined },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const channel = mailboxOf(mailbox);
+  const topic = readingOf(channel);
+  const look = async () => ((await bus.store.messages.watermark(channel, mailbox)) >= id ? true : undefined);
+  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
+  for await (const found of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds }, look)) return found;
+  return false;
+}
+
 /** What was handed out got lost on its way. */
 export async function putBack(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.release(mailboxOf(mailbox), ids);

@@ -16,6 +16,7 @@ import {
   waitCommand,
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
+import { showPresence } from "./presence.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
@@ -53,6 +54,7 @@ export const operations: readonly Operation[] = [
   beatHeart,
   changeRole,
   leavePeer,
+  showPresence,
   sendCommand,
   ask,
   waitCommand,

@@ -4,9 +4,10 @@ import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { callerOf, type Door, endWithToken } from "./caller.ts";
+import { callerOf, endWithRequestToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
@@ -17,7 +18,7 @@ export interface HttpOptions {
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: Door;
+  readonly door: ServerDoor;
   readonly log: Log;
   /** Hears of each request that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
@@ -73,7 +74,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const caller = await callerOf(request, door);
       response.once(
         "close",
-        endWithToken(request, caller, door, () => controller.abort()),
+        endWithRequestToken(request, caller, door, () => controller.abort()),
       );
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
