@@ -12,6 +12,8 @@ const files = [
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
   { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
+  { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
+  { from: "src/agent-msg.ts", to: "sources.d/ipc-agent-msg.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
 ];
 

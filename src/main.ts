@@ -18,6 +18,9 @@ import { httpDoor } from "./surfaces/http/client.ts";
 /** Where sessions look for their broker. */
 const BROKER_PORT = 9100;
 
+/** sources.d/agent-msg.js is this program with this as its first word. */
+const AGENT_MSG = "agent-msg";
+
 const TCP_BROKER_PORT = 19_901;
 
 type Serving = Pick<Command, "summary" | "details" | "examples">;
@@ -27,6 +30,9 @@ void main(process.argv.slice(2)).then((code) => process.exit(code));
 async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
+    if (typed[0] === AGENT_MSG) {
+      return await (await import("./agent-msg.ts")).agentMsg(environment, manifest.version, typed.slice(1));
+    }
 
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached

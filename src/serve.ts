@@ -13,8 +13,10 @@ import { perform } from "./operations/perform.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
+import type { Upgrade } from "./surfaces/http/upgrade.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import type { WebSockets } from "./surfaces/websocket/server.ts";
 
 export interface Serving {
   readonly host: string;
@@ -48,6 +50,7 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
+    upgrade: webSocketsOn(bus, log),
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -59,6 +62,23 @@ export async function serve(
   log("info", "listening", { url, ...(lines === undefined ? {} : { tcp: tcpUrl(host, lines) }), ...about });
   await aborted(signal);
   log("info", "stopping");
+}
+
+/** WebSocket, loaded when somebody first speaks it. */
+function webSocketsOn(bus: Bus, log: Log): Upgrade {
+  let loaded: Promise<WebSockets> | undefined;
+  const load = async () => {
+    const { createWebSockets } = await import("./surfaces/websocket/server.ts");
+    return createWebSockets({
+      operations,
+      perform: (operation, input, context) => perform(bus, operation, input, context),
+      failed: (error) => log("error", "fault", { surface: "websocket", ...errorDetails(error) }),
+    });
+  };
+  return async (...request) => {
+    loaded ??= load();
+    (await loaded).upgrade(...request);
+  };
 }
 
 /** Opens the bus and serves it as lines of JSON, until the signal aborts. Answers with a sentence where a broker is there already. */
