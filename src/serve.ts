@@ -41,6 +41,7 @@ export async function serve(
   await using bus = await openBus(environment, { port: () => listening });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  await using webSockets = webSocketsOn(bus, log);
   await using server = await serveHttp({
     operations,
     perform: (operation, input, context) => perform(bus, operation, input, context),
@@ -50,7 +51,7 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
-    upgrade: webSocketsOn(bus, log),
+    upgrade: webSockets.upgrade,
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -65,7 +66,7 @@ export async function serve(
 }
 
 /** WebSocket, loaded when somebody first speaks it. */
-function webSocketsOn(bus: Bus, log: Log): Upgrade {
+function webSocketsOn(bus: Bus, log: Log): AsyncDisposable & { readonly upgrade: Upgrade } {
   let loaded: Promise<WebSockets> | undefined;
   const load = async () => {
     const { createWebSockets } = await import("./surfaces/websocket/server.ts");
@@ -75,9 +76,12 @@ function webSocketsOn(bus: Bus, log: Log): Upgrade {
       failed: (error) => log("error", "fault", { surface: "websocket", ...errorDetails(error) }),
     });
   };
-  return async (...request) => {
-    loaded ??= load();
-    (await loaded).upgrade(...request);
+  return {
+    async upgrade(...request) {
+      loaded ??= load();
+      (await loaded).upgrade(...request);
+    },
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
   };
 }
 

@@ -145,7 +145,7 @@ export async function rawWebSocket(
       opened();
       return true;
     }
-    socket.once("close", () => refused(new Error(`${text.split("\r\n")[0]} ${bytes}`)));
+    socket.prependOnceListener("close", () => refused(new Error(`${text.split("\r\n")[0]} ${bytes}`)));
     return false;
   };
 
@@ -183,6 +183,7 @@ export async function rawWebSocket(
   const closed = new Promise<number | undefined>((resolve) => {
     socket.once("close", () => {
       queue.end();
+      refused(new Error("the connection has ended"));
       resolve(code);
     });
   });

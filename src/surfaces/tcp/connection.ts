@@ -27,6 +27,8 @@ export interface Hub {
 export interface Connection {
   /** Ends what waits and, once that is answered, the connection. */
   close(): void;
+  /** It has ended, and what was asked on it is settled. */
+  readonly done: Promise<void>;
 }
 
 /** So many requests of a connection are answered at once; further ones are read when there are fewer. */
@@ -54,6 +56,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
   /** When the line began that isn't whole yet. */
   let since: number | undefined;
   let kept = false;
+  let patient = false;
   /** Nothing more is heard. */
   let ending = false;
   let stopping = false;
@@ -173,8 +176,15 @@ export function converse(socket: Socket, hub: Hub): Connection {
   };
 
   const endWhenDone = (): void => {
-    if (atOnce === 0 && (stopping || socket.readableEnded)) socket.destroySoon();
+    if (atOnce > 0) return;
+    if (socket.destroyed) finish();
+    else if (stopping || socket.readableEnded) socket.destroySoon();
   };
+
+  let finish = () => {};
+  const done = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
 
   socket.on("data", hear);
   socket.on("drain", keepPace);
@@ -187,13 +197,17 @@ export function converse(socket: Socket, hub: Hub): Connection {
     if (writer.isBehind()) socket.destroy();
     else if (lines.held > 0) sayLast(late());
     else if (atOnce > 0) return;
-    else if (!kept || socket.timeout === KEPT_MS) socket.destroySoon();
-    else socket.setTimeout(KEPT_MS);
+    else if (!kept || patient) socket.destroySoon();
+    else {
+      patient = true;
+      socket.setTimeout(KEPT_MS);
+    }
   });
   socket.once("close", () => {
     gone.abort();
     stopToken();
     hub.room.leave(socket);
+    endWhenDone();
   });
 
   return {
@@ -202,6 +216,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
       gone.abort();
       endWhenDone();
     },
+    done,
   };
 }
 
