@@ -54,7 +54,6 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   let atOnce = 0;
   let bytesAtOnce = 0;
   let waits = 0;
-  const turns = new Map<string, Promise<void>>();
   const works = new Set<Promise<void>>();
   const work = (begun: Promise<void>): void => {
     works.add(begun);
@@ -106,7 +105,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
           return follows ? await line.confirm() : true;
         });
       const lasts = operation.stream === true || operation.waits?.(asked) === true;
-      await inTurn(operation.turn?.(asked), () => (lasts ? asWait(answerIt) : answerIt()));
+      await (lasts ? asWait(answerIt) : answerIt());
     },
   };
 
@@ -133,17 +132,6 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     }
     line.send({ type: "answer", id, ok: true, end: true });
     return true;
-  };
-
-  /** Of two requests of one turn the second waits until what the first one was answered has arrived. */
-  const inTurn = async (turn: string | undefined, act: () => Promise<void>): Promise<void> => {
-    if (turn === undefined) return await act();
-    const acted = (turns.get(turn) ?? Promise.resolve()).then(act);
-    const settled = acted.catch(() => {});
-    turns.set(turn, settled);
-    await acted.finally(() => {
-      if (turns.get(turn) === settled) turns.delete(turn);
-    });
   };
 
   /** What may last doesn't keep other frames from being read. */
