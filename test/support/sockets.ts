@@ -50,11 +50,14 @@ export interface Lines extends Disposable {
 export async function lines(port: number): Promise<Lines> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
   const queue = createQueue<Said>();
-  let partial = "";
+  const partial: string[] = [];
   socket.setEncoding("utf8").on("data", (text: string) => {
-    const parts = (partial + text).split("\n");
-    partial = parts.pop() ?? "";
-    for (const part of parts) queue.add(JSON.parse(part));
+    const parts = text.split("\n");
+    for (const part of parts.slice(0, -1)) {
+      partial.push(part);
+      queue.add(JSON.parse(partial.splice(0).join("")));
+    }
+    partial.push(parts.at(-1) ?? "");
   });
   socket.on("error", () => {});
   const closed = new Promise<void>((resolve) => {

@@ -4,8 +4,8 @@ import { encodeLine } from "../../wire/json-lines.ts";
 /** Who has so much to read is behind: nothing more is asked of it. */
 const BEHIND_BYTES = 1024 * 1024;
 
-/** How long the other end may take to read the last answer. Less than a lease, so that what is lost is offered again once. */
-const LINGER_MS = 5_000;
+/** How long the other end may stop reading the last answer, and take to close. Less than a lease: what is lost is offered again once. */
+const LINGER_MS = 3_000;
 
 /** How long it may take until a write to somebody who was killed comes back as a reset. */
 const RESET_MS = 100;
@@ -53,11 +53,9 @@ export function createWriter(socket: Socket): Writer {
       });
       socket.once("close", () => resolve(!broken && socket.writableFinished && socket.readableEnded));
     });
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
     socket.resume().end(line);
-    const read = await closed;
-    clearTimeout(timer);
-    return read;
+    return await closed;
   };
 
   return {

@@ -51,6 +51,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   let name: string | undefined;
   let registering: Promise<void> | undefined;
   let here: unknown;
+  let large = Promise.resolve();
   let atOnce = 0;
   let bytesAtOnce = 0;
   let waits = 0;
@@ -105,7 +106,12 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
           return follows ? await line.confirm() : true;
         });
       const lasts = operation.stream === true || operation.waits?.(asked) === true;
-      await (lasts ? asWait(answerIt) : answerIt());
+      if (lasts) return await asWait(answerIt);
+      if (operation.access === "signed") return await answerIt();
+      // Large answers are made one at a time, as they are read.
+      const answered = large.then(answerIt);
+      large = answered.then(line.flowing, () => {});
+      await answered;
     },
   };
 
