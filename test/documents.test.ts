@@ -37,9 +37,9 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
-  const ofOperations = operations.map(
-    (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
-  );
+  const ofOperations = operations
+    .filter(({ hidden }) => !hidden)
+    .map((operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const);
   return new Map([...ofStarters, ...ofOperations]);
 }
 

@@ -1,6 +1,7 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
 import { showHealth } from "./health.ts";
+import { ipcTool } from "./ipc.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
@@ -76,6 +77,7 @@ export const operations: readonly Operation[] = [
   sendTcp,
   receiveTcp,
   pingTcp,
+  ipcTool,
   pruneMessages,
   resetBus,
 ];
