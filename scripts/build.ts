@@ -11,6 +11,11 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
+  { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
+  { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
+  { from: "src/agent-msg.ts", to: "sources.d/ipc-agent-msg.js" },
+  { from: "src/brokers.ts", to: "sources.d/ipc-brokers.js" },
   { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
   { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },

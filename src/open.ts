@@ -1,5 +1,6 @@
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
+import type { Brokers, Link } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
@@ -39,9 +40,42 @@ export async function openBus(
   return createBus({
     store,
     wakeup,
+    link: openLink(),
+    brokers: (bus) => openBrokers(bus, environment.apiKey),
     policy: { card, signatures, readsNeedToken, secured },
     now: () => Date.now() / 1_000,
   });
+}
+
+/** Loaded when something first goes over it. */
+export function openLink(): Link {
+  let loaded: Promise<Link> | undefined;
+  const link = () => {
+    loaded ??= import("./links/tcp.ts").then(({ createTcpLink }) => createTcpLink());
+    return loaded;
+  };
+  return {
+    send: async (...asked) => (await link()).send(...asked),
+    ping: async (...asked) => (await link()).ping(...asked),
+    receive: async (...asked) => (await link()).receive(...asked),
+    settle: async (...asked) => (await link()).settle(...asked),
+  };
+}
+
+function openBrokers(bus: Bus, apiKey: string | undefined): Brokers {
+  let loaded: Promise<Brokers> | undefined;
+  const owned = new Set<number>();
+  const brokers = () => {
+    loaded ??= import("./brokers.ts").then(({ createBrokers }) => createBrokers(bus, apiKey, owned));
+    return loaded;
+  };
+  return {
+    start: async (address) => (await brokers()).start(address),
+    stop: async (port) => (await brokers()).stop(port),
+    owns: (port) => owned.has(port),
+    ask: async (...asked) => (await brokers()).ask(...asked),
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
+  };
 }
 
 function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: () => number): CardSettings {

@@ -23,7 +23,7 @@ function textOf(...path: string[]): string {
 }
 
 /** The verbs that start something instead of asking the bus. */
-const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z-]+)"/g)].map(
+const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
   ([, name = ""]) => name,
 );
 
@@ -33,13 +33,13 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
   using folder = temporaryFolder();
   const ofStarters = await Promise.all(
     starters.map(async (name) => {
-      const { stdout } = await run([name, "--help"], { IPC_DB_PATH: folder.file("bus.db") });
+      const { stdout } = await run([...name.split(" "), "--help"], { IPC_DB_PATH: folder.file("bus.db") });
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
-  const ofOperations = operations.map(
-    (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
-  );
+  const ofOperations = operations
+    .filter(({ hidden }) => !hidden)
+    .map((operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const);
   return new Map([...ofStarters, ...ofOperations]);
 }
 

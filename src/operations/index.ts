@@ -2,6 +2,7 @@ import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCar
 import { listChannels } from "./channels.ts";
 import { watchEvents } from "./events.ts";
 import { showHealth } from "./health.ts";
+import { ipcTool } from "./ipc.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
@@ -17,6 +18,7 @@ import {
   waitCommand,
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
+import { showPresence } from "./presence.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
@@ -24,6 +26,7 @@ import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
 import { showStatus } from "./status.ts";
 import { channelMessages, sendToChannel } from "./streams.ts";
+import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
 import { showTraffic } from "./traffic.ts";
 
@@ -57,6 +60,7 @@ export const operations: readonly Operation[] = [
   beatHeart,
   changeRole,
   leavePeer,
+  showPresence,
   sendCommand,
   ask,
   waitCommand,
@@ -76,6 +80,10 @@ export const operations: readonly Operation[] = [
   showStatus,
   showTraffic,
   watchEvents,
+  sendTcp,
+  receiveTcp,
+  pingTcp,
+  ipcTool,
   pruneMessages,
   resetBus,
 ];

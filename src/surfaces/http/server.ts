@@ -5,15 +5,17 @@ import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
 import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
 import { createArrivals } from "./arrival.ts";
-import { callerOf, type Door, endWithToken, strangerOf } from "./caller.ts";
+import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
 import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
+import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
@@ -22,12 +24,14 @@ export interface HttpOptions {
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: Door;
+  readonly door: ServerDoor;
   readonly log: Log;
   /** Hears of each request that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
+  /** What speaks WebSocket here. */
+  readonly upgrade?: Upgrade;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -91,7 +95,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
       response.once(
         "close",
-        endWithToken(request, caller, door, () => controller.abort()),
+        endWithRequestToken(request, caller, door, () => controller.abort()),
       );
       if (mount !== undefined) {
         const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
@@ -172,6 +176,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     void handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  if (options.upgrade !== undefined) {
+    answerUpgrades(server, { upgrade: options.upgrade, door, refused: options.refused, open });
+  }
   server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
