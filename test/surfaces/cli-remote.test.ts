@@ -284,7 +284,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     using page = await standIn((_, response) => response.end("<html>hello</html>"));
     await using follower = bus.start(["follow", "a", "b", "--url", page.url]);
-    const ended = await Promise.race([follower.ended, sleep(2_000)]);
+    const ended = await Promise.race([follower.ended, sleep(20_000)]);
     assert.match(ended?.stderr ?? "", /^Error: The server's answer is not /);
   });
 
