@@ -4,8 +4,8 @@ import { Nothing, Panel } from "../parts/panel.tsx";
 import { ChannelList, newestFirst } from "./channel-list.tsx";
 import { ALARMS } from "./composer.tsx";
 
-/** What the bus itself writes. */
-const BY_THE_BUS: readonly string[] = [ALARMS, "activity"];
+/** Where the bus itself writes how commands ended. */
+const ACTIVITY = "activity";
 
 import { ThreadView } from "./thread-view.tsx";
 
@@ -19,7 +19,8 @@ export function Channels() {
   }, [channel]);
 
   // Somebody who has just come sees something happen, where there is room for it.
-  const newest = newestFirst(state).find(({ name }) => !BY_THE_BUS.includes(name))?.name;
+  const names = newestFirst(state).map(({ name }) => name);
+  const newest = names.find((name) => name !== ALARMS && name !== ACTIVITY) ?? names.find((name) => name !== ALARMS);
   const first = thread.channel === undefined && channel === undefined ? newest : undefined;
   useEffect(() => {
     if (first !== undefined) thread.open(first);
