@@ -1,16 +1,20 @@
-// Builds sources.d/*.js from src. With --check it builds nothing and fails where what is committed differs.
+// Builds sources.d/*.js from src, and the types of the library. With --check it builds nothing and fails where what is committed differs.
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { declarationsOf } from "./declarations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What is loaded on demand is a file of its own, so that the quick path stays small. */
 const files = [
-  { from: "src/main.ts", to: "sources.d/ipc-server.js" },
+  { from: "src/main.ts", to: "sources.d/ipc-server.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
+  { from: "src/agent-msg.ts", to: "sources.d/agent-msg.js", program: "agent-msg.js" },
+  { from: "src/library.ts", to: "sources.d/ipc-library.js" },
+  { from: "src/messenger-worker.ts", to: "sources.d/ipc-messenger.js" },
 ];
 
 /** An import() of such a file stays one, by its built name. */
@@ -43,8 +47,7 @@ const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
   .replace(/\n\s*/g, " ");
 
 const outputs = await Promise.all(
-  files.map(async ({ from, to }) => {
-    const main = from === "src/main.ts";
+  files.map(async ({ from, to, program }) => {
     const { outputFiles } = await build({
       absWorkingDir: root,
       entryPoints: [from],
@@ -53,7 +56,7 @@ const outputs = await Promise.all(
       platform: "node",
       format: "cjs",
       // The quick path must be readable, if not runnable, by a Node that has to hand over.
-      target: main ? "node14" : "node22",
+      target: program ? "node14" : "node22",
       charset: "utf8",
       legalComments: "none",
       minify: true,
@@ -64,11 +67,15 @@ const outputs = await Promise.all(
       // The same file comes out wherever node_modules really lies.
       preserveSymlinks: true,
       plugins: [onDemand, versionOnly],
-      banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
+      banner: {
+        js: program ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver("${program}")) return;` : "",
+      },
     });
     return { to, text: outputFiles[0]?.text ?? "" };
   }),
 );
+
+outputs.push({ to: "sources.d/ipc-library.d.ts", text: declarationsOf(root, "library") });
 
 if (process.argv.includes("--check")) {
   const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);

@@ -24,7 +24,7 @@ import { channelMessages, sendToChannel, showStatus, watchEvents } from "./strea
 import { makeToken } from "./tokens.ts";
 
 /** THE table: everything that one can ask of the bus. */
-export const operations: readonly Operation[] = [
+export const operations = [
   sendMessage,
   readMessages,
   acknowledgeMessages,
@@ -72,4 +72,4 @@ export const operations: readonly Operation[] = [
   watchEvents,
   pruneMessages,
   resetBus,
-];
+] as const satisfies readonly Operation[];

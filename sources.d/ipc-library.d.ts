@@ -1,0 +1,873 @@
+interface ConnectOptions {
+    /** Who one is, where a request leaves that out (IPC_AGENT). */
+    readonly agent?: string;
+    /** The private key to sign with: the path of its file (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
+    readonly key?: string | Uint8Array;
+    /** The key that a server asks for (IPC_API_KEY). */
+    readonly apiKey?: string;
+    /** A token to show to a server, in place of one that is made with the key (IPC_TOKEN). */
+    readonly token?: string;
+}
+interface CallOptions {
+    /** Ends the call: a promise is rejected with its reason, a stream just ends. */
+    readonly signal?: AbortSignal;
+}
+type Table = (typeof operations)[number];
+type Camel<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${Camel<First>}${Capitalize<Camel<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : Verb;
+/** Each part on a line of its own in an editor, instead of how it came about. */
+type Plain<T> = {
+    [Key in keyof T]: T[Key];
+};
+/** Who asks may be left to `agent`. */
+type MethodInput<Input, Self> = Plain<Omit<Input, Self & keyof Input> & Partial<Pick<Input, Self & keyof Input>>>;
+/** `ask` answers with how the command ended. */
+type AnswerOf<O> = O extends Typed<"ask", infer _I, infer _A, infer _Self, infer _Stream> ? AnswerOf<typeof commandResult> : O extends Typed<string, infer _I, infer Answer, infer _Self, infer _Stream> ? Answer : never;
+type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, options?: CallOptions) => Result : (input: Input, options?: CallOptions) => Result;
+type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
+/** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
+type Methods = {
+    readonly [O in Table as Camel<O["name"]>]: Method<O>;
+};
+interface ConnectedBus extends Methods, AsyncDisposable {
+    /**
+     * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
+     * or ends before gets it again, after 10 seconds at the latest.
+     */
+    mail(mailbox?: string, options?: CallOptions): AsyncGenerator<Message, void, void>;
+    /** Ends what is still being waited for, and lets go of the bus. */
+    close(): Promise<void>;
+}
+/**
+ * A bus: behind the server at `target` where that is an address, and else the database there. Without one it is what
+ * IPC_URL or IPC_DB_PATH says, as for the command line.
+ */
+declare function connect(target?: string, options?: ConnectOptions): Promise<ConnectedBus>;
+/** A message as its readers get it. */
+interface Message {
+    readonly id: number;
+    readonly sender: string;
+    readonly content: string;
+    readonly timestamp: number;
+    /** Present when it came with a signature. Once there is an operator: when the bus has verified it. */
+    readonly signed?: true;
+    /** Present when the sender showed a token instead: the server vouches for it. */
+    readonly attested?: true;
+}
+/** What went wrong, in the bus's own words. Each surface translates these once. */
+declare const errorCodes: readonly ["invalid", "unauthorized", "not_found", "conflict", "internal"];
+type ErrorCode = (typeof errorCodes)[number];
+/** Finer than a code, for programs: what a client or an operator may want to tell apart. */
+declare const reasons: readonly ["too_large", "busy", "unauthenticated", "unsigned_message", "unknown_sender", "invalid_signature", "wrong_audience", "stale", "replay", "revoked", "unauthorized_registration", "invalid_token", "not_yours", "from_beyond"];
+type Reason = (typeof reasons)[number];
+declare const BRAND: unique symbol;
+/** An expected failure: its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+declare class IpcError extends Error {
+    readonly code: ErrorCode;
+    readonly reason: Reason | undefined;
+    readonly [BRAND] = true;
+    constructor(code: ErrorCode, message: string, reason?: Reason, options?: ErrorOptions);
+}
+/** By brand, not by class: the built files hold a copy of this module each. */
+declare function isIpcError(error: unknown): error is IpcError;
+type Role = "agent" | "operator";
+type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
+/** THE table: everything that one can ask of the bus. */
+declare const operations: readonly [Typed<"send", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    channel: Field<string>;
+    sender: Field<string>;
+    content: Field<string>;
+    signature: Optional<string>;
+    wait_for_read: {
+        check: (value: unknown) => Checked<string>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, {
+    ok: boolean;
+    id: number;
+    duplicate?: true;
+}, "sender", false>, Typed<"read", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    wait: Optional<boolean>;
+    timeout: Optional<number>;
+    burst: Optional<number>;
+    peek: Optional<boolean>;
+    limit: Optional<number>;
+    others: Optional<boolean>;
+    ack: Optional<"auto" | "manual">;
+}>, readonly Message[], "agent", false>, Typed<"ack", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    id: Field<number>;
+}>, {
+    ok: boolean;
+    watermark: number;
+}, "agent", false>, Typed<"follow", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    since: Optional<number>;
+    peek: Optional<boolean>;
+    others: Optional<boolean>;
+}>, Message, "agent", true>, Typed<"receipts", InputOf<{
+    id: Field<number>;
+    wait_for: Optional<string>;
+    timeout: Optional<number>;
+}>, Receipts, never, false>, Typed<"channels", InputOf<{}>, {
+    channel: string;
+    count: number;
+    last_message: number;
+}[], never, false>, Typed<"seed", InputOf<{
+    name: Field<string>;
+}>, {
+    name: string;
+    public_key: string;
+    private_key: string;
+}, never, false>, Typed<"keygen", InputOf<{
+    out: Optional<string>;
+}>, {
+    private_key: string;
+    public_key: string;
+}, never, false>, Typed<"register", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    name: Field<string>;
+    public_key: Field<string>;
+    operator: Field<string>;
+    identity: Optional<string>;
+    rotate: Optional<boolean>;
+    v2_only: {
+        check: (value: unknown) => Checked<boolean>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        flag: string;
+    };
+    operator_signature: Optional<string>;
+    operator_key: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    duplicate?: boolean;
+}, never, false>, Typed<"revoke", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    name: Field<string>;
+    operator: Field<string>;
+    public_key: Optional<string>;
+    operator_signature: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    duplicate?: boolean;
+}, never, false>, Typed<"agents", InputOf<{
+    keys: Optional<boolean>;
+}>, {
+    name: string;
+    identity: string;
+    role: Role;
+    registered_by: string | null;
+    created_at: number;
+    public_key?: string;
+}[], never, false>, Typed<"token", InputOf<{
+    agent: Field<string>;
+    seconds: Optional<number>;
+    token: Optional<string>;
+}>, {
+    agent: string;
+    token: string;
+}, "agent", false>, Typed<"agent-card", InputOf<{}>, {
+    name: string;
+    description: string;
+    url: string;
+    version: string;
+    capabilities: {
+        streaming: boolean;
+        pushNotifications: boolean;
+    };
+    authentication: {
+        schemes: string[];
+    };
+    defaultInputModes: string[];
+    defaultOutputModes: string[];
+    skills: {
+        id: string;
+        name: string;
+        description: string;
+        tags: string[];
+    }[];
+    did?: string;
+}, never, false>, Typed<"health", InputOf<{
+    channel: Optional<string>;
+    agent: Optional<string>;
+}>, {
+    status: string;
+    pending: number;
+    secure_mode: boolean;
+    did?: string;
+}, "agent", false>, Typed<"post", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    to: Field<string>;
+    message: Field<string>;
+    from: Field<string>;
+    signature: Optional<string>;
+}>, {
+    ok: boolean;
+    id: number;
+    duplicate?: true;
+}, "from", false>, Typed<"fetch", InputOf<{
+    mailbox: Field<string>;
+    limit: Optional<number>;
+    ack: Optional<string>;
+}>, {
+    ok: boolean;
+    messages: readonly Message[];
+}, "mailbox", false>, Typed<"wait", InputOf<{
+    mailbox: Field<string>;
+    timeout: Optional<number>;
+    ack: Optional<string>;
+}>, {
+    ok: boolean;
+    message: Message;
+} | null, "mailbox", false>, Typed<"inbox", InputOf<{
+    mailbox: Field<string>;
+}>, {
+    ok: boolean;
+    unread: number;
+    messages: readonly Message[];
+}, "mailbox", false>, Typed<"mailbox settle", InputOf<{
+    mailbox: Field<string>;
+    ids: Field<readonly number[]>;
+}>, {
+    ok: boolean;
+}, "mailbox", false>, Typed<"mailboxes", InputOf<{}>, {
+    ok: boolean;
+    mailboxes: readonly MailboxSummary[];
+}, never, false>, Typed<"peers", InputOf<{}>, {
+    ok: boolean;
+    peers: PublicPeer[];
+}, never, false>, Typed<"discover", InputOf<{}>, {
+    ok: boolean;
+    peers: PublicPeer[];
+    suggestions: string[];
+}, never, false>, Typed<"connect", InputOf<{
+    role: Field<string>;
+    capabilities: Optional<readonly string[]>;
+}>, {
+    ok: boolean;
+    id: string;
+    peer: PublicPeer;
+}, never, false>, Typed<"whoami", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false>, Typed<"heartbeat", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false>, Typed<"role", InputOf<{
+    id: Field<string>;
+    role: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false>, Typed<"leave", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+}, never, false>, Typed<"command send", InputOf<{
+    readonly target: Field<string>;
+    readonly action: Field<string>;
+    readonly params: Optional<unknown>;
+    readonly from: Optional<string>;
+    readonly lease: Optional<number>;
+    readonly any: Optional<boolean>;
+    readonly expires: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    } | undefined;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, "from", false>, Typed<"ask", InputOf<{
+    target: Field<string>;
+    action: Field<string>;
+    params: Optional<unknown>;
+    from: Optional<string>;
+    lease: Optional<number>;
+    any: Optional<boolean>;
+    expires: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, unknown, "from", false>, Typed<"command wait", InputOf<{
+    peer: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+} | null, never, false>, Typed<"command ack", InputOf<{
+    id: Field<string>;
+    result: Optional<unknown>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false>, Typed<"command fail", InputOf<{
+    id: Field<string>;
+    error: Optional<string>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false>, Typed<"command result", InputOf<{
+    id: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false>, Typed<"command list", InputOf<{
+    peer: Optional<string>;
+    status: Optional<"acked" | "dead" | "expired" | "failed" | "leased" | "pending">;
+    limit: Optional<number>;
+}>, {
+    ok: boolean;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, never, false>, Typed<"command pending", InputOf<{
+    peer: Field<string>;
+}>, {
+    ok: boolean;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, never, false>, Typed<"command retry", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false>, Typed<"signal set", InputOf<{
+    name: Field<string>;
+    data: Optional<unknown>;
+    from: Optional<string>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+}, "from", false>, Typed<"signal wait", InputOf<{
+    name: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+} | null, never, false>, Typed<"signal get", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+}, never, false>, Typed<"signal list", InputOf<{}>, {
+    ok: boolean;
+    signals: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    }[];
+}, never, false>, Typed<"signal clear", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+}, never, false>, Typed<"channel send", InputOf<{
+    channel: Field<string>;
+    data: Field<unknown>;
+    from: Optional<string>;
+}>, {
+    ok: boolean;
+    id: number;
+}, "from", false>, Typed<"channel messages", InputOf<{
+    channel: Field<string>;
+    since: Optional<number>;
+    limit: Optional<number>;
+}>, {
+    ok: boolean;
+    messages: {
+        id: number;
+        channel: string;
+        from: string;
+        data: unknown;
+        ts: number;
+    }[];
+}, never, false>, Typed<"status", InputOf<{}>, {
+    ok: boolean;
+    secure_mode: boolean;
+    now: number;
+    peers: PublicPeer[];
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+    signals: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    }[];
+    channels: {
+        channel: string;
+        count: number;
+        last_message: number;
+    }[];
+}, never, false>, Typed<"events", InputOf<{
+    since: Optional<string>;
+}>, {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        ok: boolean;
+        secure_mode: boolean;
+        now: number;
+        peers: PublicPeer[];
+        commands: {
+            id: string;
+            kind: "command" | "command_response";
+            from: string;
+            fromId: string | null;
+            target: string;
+            targetRole: string;
+            action: string;
+            params: unknown;
+            ts: number;
+            status: OrderStatus;
+            attempts: number;
+            holder: string | null;
+            leaseUntil: number | null;
+            result: {} | null;
+            ackedAt: number | null;
+        }[];
+        signals: {
+            name: string;
+            data: unknown;
+            from: string;
+            ts: number;
+        }[];
+        channels: {
+            channel: string;
+            count: number;
+            last_message: number;
+        }[];
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        id: number;
+        channel: string;
+        from: string;
+        data: unknown;
+        ts: number;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: PublicPeer | {
+        id: string;
+        name?: never;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    } | {
+        id: string;
+        name?: never;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    } | {
+        id?: never;
+        name: string;
+    };
+}, never, true>, Typed<"prune", InputOf<{
+    channel: Optional<string>;
+    older_than: Optional<number>;
+    keep: Optional<number>;
+    consumed: Optional<boolean>;
+    dry_run: Optional<boolean>;
+}>, PruningProgress, never, true>, Typed<"reset", InputOf<{}>, {
+    ok: boolean;
+    removed: number;
+    backup: string;
+}, never, false>];
+declare const types: unique symbol;
+/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
+interface Typed<Name extends string, Input, Answer, Self, Stream> {
+    readonly name: Name;
+    readonly [types]?: {
+        readonly input: Input;
+        readonly answer: Answer;
+        readonly self: Self;
+        readonly stream: Stream;
+    };
+}
+/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+type Checked<T> = {
+    readonly value: T;
+} | {
+    readonly fault: string;
+};
+/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
+interface Field<T = unknown> {
+    readonly check: (value: unknown) => Checked<T>;
+    readonly about: string;
+    readonly kind: "text" | "number" | "flag" | "json" | "list";
+    readonly optional: boolean;
+    /** Its name as a flag, where that differs from the field's own. */
+    readonly flag?: string;
+    /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
+    readonly given?: "file" | "text";
+    /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+    readonly httpMilliseconds?: true;
+    /** A command line has no use for it. */
+    readonly wireOnly?: true;
+    /** Whoever asks sees to it; it isn't part of the request. */
+    readonly callerOnly?: true;
+    /** Too long is a failure of its own, which HTTP answers with 413. */
+    readonly mostBytes?: number;
+}
+interface Optional<T> extends Field<T> {
+    readonly optional: true;
+}
+type Fields = Readonly<Record<string, Field>>;
+type OptionalNames<F extends Fields> = {
+    [K in keyof F]: F[K] extends Optional<unknown> ? K : never;
+}[keyof F];
+type Value<T> = T extends Field<infer V> ? V : never;
+type InputOf<F extends Fields> = {
+    readonly [K in Exclude<keyof F, OptionalNames<F>>]: Value<F[K]>;
+} & {
+    readonly [K in OptionalNames<F>]?: Value<F[K]>;
+};
+/** Who has consumed a message, as the watermarks say. */
+interface Receipts {
+    readonly id: number;
+    readonly channel: string;
+    readonly sender: string;
+    readonly read_by: readonly string[];
+    /** Those who read the channel and haven't come so far. */
+    readonly unread_by: readonly string[];
+}
+interface MailboxSummary {
+    readonly mailbox: string;
+    readonly unread: number;
+}
+/** A peer as the world sees it. */
+interface PublicPeer {
+    readonly id: string;
+    readonly role: string;
+    readonly capabilities: readonly string[];
+    readonly status: "online" | "gone";
+    readonly waiting_for: string | null;
+    readonly agent: string | null;
+    readonly connected_at: number;
+    readonly last_seen: number;
+}
+interface ChannelPruning {
+    readonly channel: string;
+    readonly messages: number;
+    /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+    readonly unconsumed: number;
+}
+/** How far it is. `done` comes once, at the end. */
+interface PruningProgress {
+    readonly removed: number;
+    readonly of: number;
+    readonly channels: readonly ChannelPruning[];
+    readonly done: boolean;
+}
+declare const commandResult: Typed<"command result", InputOf<{
+    id: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false>;
+/**
+ * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
+ * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.
+ */
+declare class AgentMessenger {
+    #private;
+    readonly agentName: string;
+    readonly inboxDir: string;
+    readonly outboxDir: string;
+    constructor(agentName: string);
+    /**
+     * Sends a message, and answers with its id: by file to who has an inbox in the folder, on the bus to who is known there.
+     * For anybody else an inbox is made, and the message waits there.
+     */
+    send(to: string, message: string): string;
+    /** What has come, oldest first; it is removed from where it was unless it is to stay. */
+    checkInbox(deleteAfterRead?: boolean): Letter[];
+}
+/** A message as its file has it. What others wrote may lack anything but the text. */
+interface Letter {
+    readonly id: string;
+    readonly from: string;
+    readonly to: string;
+    readonly message: string;
+    readonly timestamp: string;
+    readonly status?: string;
+}
+export { AgentMessenger, CallOptions, ConnectOptions, ConnectedBus, IpcError, Message, Methods, connect, isIpcError };
