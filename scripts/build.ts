@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-server.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
+  { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
   { from: "src/agent-msg.ts", to: "sources.d/agent-msg.js", program: "agent-msg.js" },
   { from: "src/library.ts", to: "sources.d/ipc-library.js" },

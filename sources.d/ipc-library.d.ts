@@ -312,7 +312,14 @@ declare const operations: readonly [Typed<"send", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-}, never, false>, Typed<"command send", InputOf<{
+}, never, false>, Typed<"online", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+    name: string;
+    online: boolean;
+    last_seen: number | null;
+}, "name", false>, Typed<"command send", InputOf<{
     readonly target: Field<string>;
     readonly action: Field<string>;
     readonly params: Optional<unknown>;
@@ -723,7 +730,32 @@ declare const operations: readonly [Typed<"send", InputOf<{
         id?: never;
         name: string;
     };
-}, never, true>, Typed<"prune", InputOf<{
+}, never, true>, Typed<"tcp send", InputOf<{
+    host: Field<string>;
+    message: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    host: string;
+    port: number;
+    ok: boolean;
+}, never, false>, Typed<"tcp receive", InputOf<{
+    port: Optional<number>;
+    timeout: Optional<number>;
+    bind: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    from: string;
+    receipt: number;
+} | null, never, false>, Typed<"tcp ping", InputOf<{
+    host: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    host: string;
+    port: number;
+    ok: boolean;
+    ms: number;
+}, never, false>, Typed<"prune", InputOf<{
     channel: Optional<string>;
     older_than: Optional<number>;
     keep: Optional<number>;

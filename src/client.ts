@@ -1,16 +1,17 @@
-import { noBus } from "./core/bus.ts";
+import { busWithoutStore } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
-import { openBus } from "./open.ts";
+import { openBus, openLink } from "./open.ts";
 import { parseInput } from "./operations/input.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { askerIn, createSigner, tokenFor } from "./surfaces/cli/signer.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
+import type { Server } from "./surfaces/http/exchange.ts";
 
 export interface Connecting {
   readonly environment: Environment;
@@ -27,23 +28,28 @@ export interface Client extends AsyncDisposable {
   readonly door: Door;
 }
 
+/** The door to a bus behind the server at an address. */
+export async function openServer(server: Server): Promise<Door & AsyncDisposable> {
+  if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
+  return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
+}
+
 type Input = Readonly<Record<string, unknown>>;
 
 /** A bus for a program that asks more than once: on this machine's database, or behind a server. */
 export async function openClient({ environment, url, agent, token, ...given }: Connecting): Promise<Client> {
   const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
-  const bus = url === undefined ? await openBus(environment, { port: () => environment.port }) : noBus;
+  const bus =
+    url === undefined ? await openBus(environment, { port: () => environment.port }) : busWithoutStore(openLink());
   const pins = createNotes(environment.configFolder);
+  const shown = async (operation: Operation, input: Input) =>
+    token ?? (await tokenFor(askerIn(operation, input, agent), signerHere()));
+  const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
   const here: Door = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
-  const far =
-    url === undefined
-      ? here
-      : httpDoor({
-          url,
-          apiKey: environment.apiKey,
-          token: async (operation, input) => token ?? (await tokenFor(askerIn(operation, input, agent), signerHere())),
-        });
-  const reach: Door = (operation, input, signal) => (operation.detached ? here : far)(operation, input, signal);
+  const reach: Door = (operation, input, signal) => {
+    const door = operation.detached ? here : (far ?? here);
+    return door(operation, input, signal);
+  };
 
   let signer: Signer | undefined;
   const signerHere = (): Signer | undefined => {
@@ -71,6 +77,7 @@ export async function openClient({ environment, url, agent, token, ...given }: C
       }
     },
     async [Symbol.asyncDispose]() {
+      await far?.[Symbol.asyncDispose]();
       await bus[Symbol.asyncDispose]();
     },
   };

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { each, once } from "./asking.ts";
+import { each, once } from "./answers.ts";
 import { openClient } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";

@@ -1,5 +1,6 @@
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
+import type { Link } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
@@ -31,9 +32,25 @@ export async function openBus(environment: Environment, { port, seeding = false 
   return createBus({
     store,
     wakeup,
+    link: openLink(),
     policy: { card, signatures, readsNeedToken, secured },
     now: () => Date.now() / 1_000,
   });
+}
+
+/** Loaded when something first goes over it. */
+export function openLink(): Link {
+  let loaded: Promise<Link> | undefined;
+  const link = () => {
+    loaded ??= import("./links/tcp.ts").then(({ createTcpLink }) => createTcpLink());
+    return loaded;
+  };
+  return {
+    send: async (...asked) => (await link()).send(...asked),
+    ping: async (...asked) => (await link()).ping(...asked),
+    receive: async (...asked) => (await link()).receive(...asked),
+    settle: async (...asked) => (await link()).settle(...asked),
+  };
 }
 
 function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: () => number): CardSettings {

@@ -21,8 +21,10 @@ const map: readonly Row[] = [
   row("operations",     ["core"],                       ["lazy node:crypto"]),
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
+  row("links",          ["core", "wire"],               ["node:net"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
   row("surfaces/agent-msg", ["core", "operations", "wire"], ["node:fs", "node:path", "lazy node:util"]),
+  row("surfaces/tcp",   ["core", "operations", "wire"], ["node:net"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
 ];
 
@@ -177,7 +179,7 @@ suite("what breaks a law is refused, with a text that says what to do", () => {
     ["keepTheMap", "storage/sqlite/open.ts", 'import { createFileBells } from "../../wakeup/files.ts";', /storage\/sqlite may not/],
     ["keepTheMap", "storage/sqlite/open.ts", 'import x from "../nats/open.ts";', /storage\/sqlite may not/],
     ["keepTheMap", "core/bus.ts", 'import manifest from "../../package.json" with { type: "json" };', /core may not/],
-    ["keepTheMap", "links/tcp.ts", 'import net from "node:net";', /^src\/links\/tcp\.ts is in no folder of the map: put it into one, or give its folder a row/],
+    ["keepTheMap", "queues/tcp.ts", 'import net from "node:net";', /^src\/queues\/tcp\.ts is in no folder of the map: put it into one, or give its folder a row/],
     ["keepTheMap", "surfaces/shared.ts", "", /is in no folder of the map/],
     ["onlyTheRootKnowsTheProcess", "surfaces/cli/run.ts", "const debug = process.env.IPC_DEBUG;", /let main\.ts hand over/],
     ["onlyTheRootKnowsTheProcess", "core/bus.ts", "const { pid, argv } = process;", /let main\.ts hand over/],

@@ -129,7 +129,7 @@ suite("the package", () => {
 
   test("scripts run nothing that isn't there", () => {
     for (const [name, command] of Object.entries(within(npm, "scripts"))) {
-      for (const [, file] of String(command).matchAll(/\bnode (\S+)/g))
+      for (const [, file] of String(command).matchAll(/\bnode (?:--import )?(\S+)/g))
         assert.ok(existsSync(join(root, String(file))), `${name}: ${file}`);
       for (const [, script] of String(command).matchAll(/\bnpm run (?:--silent )?(\S+)/g)) {
         assert.ok(String(script) in within(npm, "scripts"), `${name}: ${script}`);

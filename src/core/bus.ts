@@ -1,3 +1,4 @@
+import { type Link, NO_LINK } from "./link.ts";
 import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import type { Wakeup } from "./wakeup.ts";
@@ -24,6 +25,7 @@ export interface Policy {
 export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
+  readonly link: Link;
   readonly alarms: AlarmBudget;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
@@ -32,15 +34,17 @@ export interface Bus extends Policy, AsyncDisposable {
 export interface Parts {
   readonly store: Store;
   readonly wakeup: Wakeup;
+  readonly link?: Link;
   readonly policy: Policy;
   readonly now: () => number;
 }
 
-export function createBus({ store, wakeup, policy, now }: Parts): Bus {
+export function createBus({ store, wakeup, link = NO_LINK, policy, now }: Parts): Bus {
   return {
     ...policy,
     store,
     wakeup,
+    link,
     now,
     alarms: createAlarmBudget(),
     async [Symbol.asyncDispose]() {
@@ -51,18 +55,21 @@ export function createBus({ store, wakeup, policy, now }: Parts): Bus {
 }
 
 /** For an operation that works on nothing stored. */
-export const noBus: Bus = {
-  get store(): Store {
-    throw new Error("there is no store here");
-  },
-  get wakeup(): Wakeup {
-    throw new Error("there is no wake-up here");
-  },
-  card: { name: "", description: "", url: "" },
-  signatures: "any",
-  readsNeedToken: false,
-  secured: () => {},
-  alarms: createAlarmBudget(),
-  now: () => Date.now() / 1_000,
-  async [Symbol.asyncDispose]() {},
-};
+export function busWithoutStore(link: Link): Bus {
+  return {
+    get store(): Store {
+      throw new Error("there is no store here");
+    },
+    get wakeup(): Wakeup {
+      throw new Error("there is no wake-up here");
+    },
+    link,
+    card: { name: "", description: "", url: "" },
+    signatures: "any",
+    readsNeedToken: false,
+    secured: () => {},
+    alarms: createAlarmBudget(),
+    now: () => Date.now() / 1_000,
+    async [Symbol.asyncDispose]() {},
+  };
+}

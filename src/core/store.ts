@@ -108,7 +108,7 @@ export interface MessageStore {
   /** Answers once the message is durable. Of one that carries `once` there is never a second. */
   append(message: NewMessage, once?: Once): Promise<Appended>;
 
-  /** The first messages after the agent's watermark, oldest first. Moves nothing. */
+  /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
   unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
 
   /** The first messages after `id`, oldest first. */
@@ -126,7 +126,7 @@ export interface MessageStore {
   /** Moves the agent's watermark over its own messages, up to the first unread one by somebody else. */
   skipOwn(channel: string, agent: string): Promise<void>;
 
-  /** How many messages the agent hasn't consumed. */
+  /** How many messages the agent hasn't consumed; of its own mailbox, those that haven't arrived. */
   pending(channel: string, agent: string): Promise<number>;
 
   find(id: number): Promise<StoredMessage | undefined>;
@@ -164,8 +164,8 @@ export interface MailboxStore {
   settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
   /** These have not arrived: they are free again at once. */
   release(channel: string, ids: readonly number[]): Promise<void>;
-  /** When the next lease ends. */
-  nextFree(channel: string): Promise<number | undefined>;
+  /** When the next lease ends, of those that hold back an unread message. */
+  nextFree(channel: string, agent: string): Promise<number | undefined>;
 }
 
 export interface Reset {

@@ -16,11 +16,13 @@ import {
   waitCommand,
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
+import { showPresence } from "./presence.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
 import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
 
 /** THE table: everything that one can ask of the bus. */
@@ -52,6 +54,7 @@ export const operations = [
   beatHeart,
   changeRole,
   leavePeer,
+  showPresence,
   sendCommand,
   ask,
   waitCommand,
@@ -70,6 +73,9 @@ export const operations = [
   channelMessages,
   showStatus,
   watchEvents,
+  sendTcp,
+  receiveTcp,
+  pingTcp,
   pruneMessages,
   resetBus,
 ] as const satisfies readonly Operation[];

@@ -26,7 +26,7 @@ const situations: readonly [string, (store: Store) => Promise<unknown>, Readonly
         await store.agents.enter(agent("herald", "chief"), "new");
         await store.agents.revoke("herald", agent("herald", "chief").publicKey, signed());
       },
-      { new: [], own: ["chief"], rotate: [] },
+      { new: [], own: ["chief"], rotate: ["chief", "rival"] },
     ],
     [
       "an operator's name",
@@ -50,7 +50,7 @@ export function checkEntering(check: Check): void {
           await using other = await place.open();
           const found = await other.agents.find("herald");
           if (!may) return assert.deepEqual({ found, revoked: await other.agents.revoked("herald") }, before);
-          const kept = entry === "rotate" ? before.found : entering;
+          const kept = (entry === "rotate" ? before.found : undefined) ?? entering;
           assert.deepEqual(found, { ...kept, publicKey: "another key" });
           assert.equal(await other.agents.revoked("herald"), undefined);
         });

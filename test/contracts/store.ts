@@ -6,6 +6,7 @@ import { checkConnections } from "./connections.ts";
 import { checkEntering } from "./entering.ts";
 import { checkJournal } from "./journal.ts";
 import { checkLookups } from "./lookups.ts";
+import { checkMailboxes } from "./mailboxes.ts";
 import { checkChannels, checkMessages, checkReading } from "./messages.ts";
 import { checkOnce } from "./once.ts";
 import { checkOrderEnds } from "./order-ends.ts";
@@ -39,6 +40,7 @@ export function storeContract(engine: string, makePlace: () => Promise<Place>): 
     checkLookups(check);
     checkPruning(check);
     checkReset(check);
+    checkMailboxes(check);
     checkPeers(check);
     checkOrders(check);
     checkOrderEnds(check);

@@ -257,11 +257,12 @@ for (const [where, arrive] of places) {
       assert.deepEqual([after.peers, after.commands, after.signals], [[], [], []]);
     });
 
-    check("IPC_AGENT is nobody's session: who orders without --from is a human", async (bus) => {
+    check("IPC_AGENT says who orders; without it that is a human", async (bus) => {
       const id = await connected(bus, "backend");
+      assert.equal((await value(bus, "command", "send", id, "x")).command.from, "human");
       const me = bus.with({ IPC_AGENT: "ada" });
-      assert.equal((await value(me, "command", "send", id, "x")).command.from, "human");
-      assert.equal((await value(me, "signal", "set", "go")).signal.from, "human");
+      assert.equal((await value(me, "command", "send", id, "x")).command.from, "ada");
+      assert.equal((await value(me, "signal", "set", "go")).signal.from, "ada");
     });
   });
 }

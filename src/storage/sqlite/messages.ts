@@ -1,4 +1,5 @@
 import { BATCH_BYTES } from "../../core/limits.ts";
+import { isOwnMailbox } from "../../core/names.ts";
 import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
@@ -24,6 +25,12 @@ const UNREAD_OTHERS = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT ?`;
 
 const PENDING = "SELECT count(*) AS pending FROM messages WHERE channel = ? AND id > ?";
+
+/** In a mailbox messages may arrive in another order than they came in. */
+const NOT_ARRIVED = "AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1)";
+const UNREAD_MAIL = UNREAD.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
+const UNREAD_MAIL_OTHERS = UNREAD_OTHERS.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
+const PENDING_MAIL = `${PENDING} ${NOT_ARRIVED}`;
 
 const FIRST_BY_OTHERS = "SELECT id FROM messages WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT 1";
 
@@ -81,9 +88,10 @@ export function createMessageStore(connection: Connection): MessageStore {
     unread: (channel, agent, { limit, others }) =>
       read(() => {
         const from = watermark(channel, agent);
+        const mail = isOwnMailbox(channel, agent);
         return others
-          ? batch(statement(UNREAD_OTHERS), channel, from, agent, limit)
-          : batch(statement(UNREAD), channel, from, limit);
+          ? batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit)
+          : batch(statement(mail ? UNREAD_MAIL : UNREAD), channel, from, limit);
       }),
 
     after: (channel, id, limit) => read(() => batch(statement(UNREAD), channel, id, limit)),
@@ -102,7 +110,8 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     pending: (channel, agent) =>
       read(() => {
-        const counted = row(statement(PENDING).get(channel, watermark(channel, agent)));
+        const query = statement(isOwnMailbox(channel, agent) ? PENDING_MAIL : PENDING);
+        const counted = row(query.get(channel, watermark(channel, agent)));
         return counted === undefined ? 0 : numberOf(counted, "pending");
       }),
 

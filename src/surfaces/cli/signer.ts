@@ -69,8 +69,8 @@ async function askDid(door: Door, signal: AbortSignal): Promise<string> {
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
 function pinned(pins: Pins, url: string, said: string): string {
-  const { origin, pathname } = new URL(url);
-  const server = origin + pathname.replace(/\/$/, "");
+  const { protocol, host, pathname } = new URL(url);
+  const server = `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
   const known = pins.serverDid(server);
   if (known === undefined && said !== "") pins.addServer(server, said);
   if (known === undefined || known === said) return said;

@@ -3,6 +3,7 @@ import { isLoopback } from "../../core/access.ts";
 import { elapsed } from "../../core/clock.ts";
 import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
 import type { Operation } from "../../operations/operation.ts";
+import { provesWithToken } from "../../operations/proof.ts";
 
 export interface Server {
   readonly url: string;
@@ -75,12 +76,6 @@ async function credential({ base, server, operation, input }: Asked): Promise<st
     throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
   }
   return token ?? server.apiKey;
-}
-
-/** Not what anyone may ask about nobody, and not what its own signature proves. */
-function provesWithToken({ access }: Operation, input: Readonly<Record<string, unknown>>): boolean {
-  if (access === "anyone") return input.agent !== undefined;
-  return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
 }
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {

@@ -3,9 +3,11 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
-import { type Context, isStream, type Operation } from "../../operations/operation.ts";
+import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { ServerDoor } from "../../operations/door.ts";
+import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { callerOf, type Door, endWithToken } from "./caller.ts";
+import { callerOf, endWithRequestToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
@@ -13,10 +15,10 @@ import { type Route, routesOf } from "./routes.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
-  readonly perform: (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
+  readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: Door;
+  readonly door: ServerDoor;
   readonly log: Log;
   /** Hears of each request that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
@@ -43,7 +45,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const { operations, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
-  const settling = new Map<string, Promise<unknown>>();
+  const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
@@ -72,41 +74,18 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const caller = await callerOf(request, door);
       response.once(
         "close",
-        endWithToken(request, caller, door, () => controller.abort()),
+        endWithRequestToken(request, caller, door, () => controller.abort()),
       );
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
       const input = await inputOf(request, found, query);
-      await answer(response, found.route.operation, input, { caller, signal: controller.signal });
+      const context = { caller, signal: controller.signal };
+      await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
       if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
       fail(response, error, path);
-    }
-  };
-
-  const answer = async (
-    response: ServerResponse,
-    operation: Operation,
-    input: Readonly<Record<string, unknown>>,
-    context: Context,
-  ): Promise<void> => {
-    const turn = operation.turn?.(input);
-    if (turn !== undefined) await settling.get(turn);
-    const result = await perform(operation, input, context);
-    if (isStream(result)) return await answerEvents(response, result);
-    if (!response.destroyed) answerResult(response, result);
-    const delivered = await isDelivered(response);
-    const settlement = delivered ? operation.settle?.(result, input) : operation.undelivered?.(result, input);
-    if (settlement === undefined) return;
-    const settled = perform(settlement.operation, settlement.input, context);
-    if (turn === undefined) return void (await settled);
-    settling.set(turn, settled);
-    try {
-      await settled;
-    } finally {
-      if (settling.get(turn) === settled) settling.delete(turn);
     }
   };
 
@@ -177,10 +156,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 }
 
-/** A wait that ended with nothing answers null. */
-function answerResult(response: ServerResponse, result: unknown): void {
-  if (result !== null) answerJson(response, 200, result);
-  else answerJson(response, 408, { ok: false, error: "timeout" });
+/** Writes an answer out. A wait that ended with nothing answers null. */
+async function handOver(response: ServerResponse, answer: unknown): Promise<boolean> {
+  if (isStream(answer)) await answerEvents(response, answer);
+  else if (response.destroyed) return false;
+  else if (answer === null) answerJson(response, 408, { ok: false, error: "timeout" });
+  else answerJson(response, 200, answer);
+  return isDelivered(response);
 }
 
 /** Whether the whole answer was handed to a connection that still stands. */
