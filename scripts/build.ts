@@ -1,6 +1,6 @@
 // Builds sources.d/*.js from src, and the types of the library. With --check it builds nothing and fails where what is committed differs.
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { declarationsOf } from "./declarations.ts";
@@ -13,6 +13,8 @@ const files = [
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
   { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
+  { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
+  { from: "src/surfaces/websocket/client.ts", to: "sources.d/ipc-websocket-client.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
   { from: "src/agent-msg.ts", to: "sources.d/agent-msg.js", program: "agent-msg.js" },
   { from: "src/library.ts", to: "sources.d/ipc-library.js" },
@@ -23,8 +25,8 @@ const files = [
 const onDemand: Plugin = {
   name: "on-demand",
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path }) => {
-      const file = files.find(({ from }) => basename(from) === basename(path));
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path, resolveDir }) => {
+      const file = files.find(({ from }) => join(root, from) === join(resolveDir, path));
       if (kind !== "dynamic-import" || file === undefined) return undefined;
       return { path: `./${basename(file.to)}`, external: true };
     });

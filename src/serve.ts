@@ -13,14 +13,18 @@ import { perform } from "./operations/perform.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
+import type { Upgrade } from "./surfaces/http/upgrade.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import type { WebSockets } from "./surfaces/websocket/server.ts";
 
 export interface Serving {
   readonly host: string;
   readonly port: number;
   readonly insecure: boolean;
   readonly verbose: boolean;
+  /** Called once it listens. */
+  readonly listening?: (port: number) => void;
   /** Where lines of JSON over TCP are served, too. */
   readonly tcp?: number | undefined;
 }
@@ -48,6 +52,7 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
+    upgrade: webSocketsOn(bus, log),
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -57,8 +62,26 @@ export async function serve(
   const url = `http://${addressText({ host, port: server.port })}`;
   const about = { database: environment.databasePath, security: secure ? "secure" : "open", version };
   log("info", "listening", { url, ...(lines === undefined ? {} : { tcp: tcpUrl(host, lines) }), ...about });
+  serving.listening?.(listening);
   await aborted(signal);
   log("info", "stopping");
+}
+
+/** WebSocket, loaded when somebody first speaks it. */
+function webSocketsOn(bus: Bus, log: Log): Upgrade {
+  let loaded: Promise<WebSockets> | undefined;
+  const load = async () => {
+    const { createWebSockets } = await import("./surfaces/websocket/server.ts");
+    return createWebSockets({
+      operations,
+      perform: (operation, input, context) => perform(bus, operation, input, context),
+      failed: (error) => log("error", "fault", { surface: "websocket", ...errorDetails(error) }),
+    });
+  };
+  return async (...request) => {
+    loaded ??= load();
+    (await loaded).upgrade(...request);
+  };
 }
 
 /** Opens the bus and serves it as lines of JSON, until the signal aborts. Answers with a sentence where a broker is there already. */

@@ -23,9 +23,10 @@ const map: readonly Row[] = [
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
   row("links",          ["core", "wire"],               ["node:net"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
-  row("surfaces/agent-msg", ["core", "operations", "wire"], ["node:fs", "node:path", "lazy node:util"]),
   row("surfaces/tcp",   ["core", "operations", "wire"], ["node:net"]),
-  row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
+  row("surfaces/websocket", ["core", "operations", "wire"], ["ws", "node:http", "node:stream"]),
+  row("surfaces/agent-msg", ["core", "operations", "wire"], ["node:fs", "node:path", "node:readline", "lazy node:util"]),
+  row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:stream", "node:events", "node:timers/promises"]),
 ];
 
 const MOST_LINES = 250;

@@ -134,8 +134,9 @@ export const leavePeer = operation({
   show: (_, { id }) => `${id} has left`,
 });
 
-function peerLine({ id, role, capabilities, status, waiting_for }: PublicPeer): string {
+function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicPeer): string {
   const can = capabilities.length === 0 ? "" : `  can ${capabilities.join(", ")}`;
   const does = status === "online" && waiting_for !== null ? `, waits for ${waiting_for}` : "";
-  return `${id}  ${role}  ${status}${does}${can}`;
+  const whose = agent === null ? "" : `  as ${agent}`;
+  return `${id}  ${role}  ${status}${does}${can}${whose}`;
 }

@@ -1,4 +1,6 @@
-import type { Folder, Letter } from "./folder.ts";
+import type { Chat } from "./connect.ts";
+import type { Dial, SignMessage } from "./conversation.ts";
+import type { Folder } from "./folder.ts";
 import type { Post } from "./post.ts";
 
 /** What a verb works with. */
@@ -6,6 +8,11 @@ export interface Desk {
   readonly folder: Folder;
   /** The bus, asked as this agent. Where nothing has ever been stored it is made only for who waits for what comes. */
   readonly openPost: (agent: string, how: "if there is one" | "in any case") => Promise<Post | undefined>;
+  /** How to connect to a WebSocket server, with what stands before it told these headers. */
+  readonly dialing: (agent: string, url: string, headers: Readonly<Record<string, string>>) => Dial;
+  readonly sign: SignMessage | undefined;
+  readonly openChat: () => Chat & Disposable;
+  readonly serve: (serving: Serving) => Promise<void>;
   /** Who this is unless an option says otherwise. */
   readonly self: string;
   readonly print: (text: string) => void;
@@ -14,7 +21,13 @@ export interface Desk {
   readonly signal: AbortSignal;
 }
 
-/** A letter that somebody wrote, fit for a terminal's line: its tabs are spaces, its lines end one way. */
-export function said({ message }: Letter): string {
+export interface Serving {
+  readonly port: number;
+  readonly host: string;
+  readonly insecure: boolean;
+}
+
+/** What somebody wrote, fit for a terminal: its tabs are spaces, its lines end one way. */
+export function said(message: string): string {
   return message.replaceAll("\t", "    ").replaceAll("\r\n", "\n");
 }

@@ -151,7 +151,8 @@ function readLetter(file: string, id: string): Letter | undefined {
   }
 }
 
-function textOf(value: unknown, field: string): string {
+/** A field of a value that somebody else made, as text. */
+export function textOf(value: unknown, field: string): string {
   const found: unknown = typeof value === "object" && value !== null ? Reflect.get(value, field) : undefined;
   return typeof found === "string" ? found : found === undefined ? "" : JSON.stringify(found);
 }

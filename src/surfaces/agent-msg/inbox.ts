@@ -19,7 +19,7 @@ export async function showInbox(desk: Desk, agent: string, all: boolean): Promis
     ...(onBus.value ?? []).map((letter) => ({ letter, arrived: async () => post.value?.arrived(agent, letter) })),
   ].toSorted((a, b) => (a.letter.timestamp < b.letter.timestamp ? -1 : 1));
   for (const { letter, arrived } of deliveries) {
-    print(`[${letter.from} at ${letter.timestamp}]: ${said(letter)}`);
+    print(`[${letter.from} at ${letter.timestamp}]: ${said(letter.message)}`);
     if (!all) await arrived();
   }
   const failure = post.error ?? onBus.error;
@@ -39,7 +39,7 @@ async function pollFolder({ folder, print, signal }: Desk, agent: string, interv
   using bell = createFolderBell(folder.makeInbox(agent));
   while (!signal.aborted) {
     for (const letter of folder.take(agent)) {
-      print(`\n[${letter.from}]: ${said(letter)}`);
+      print(`\n[${letter.from}]: ${said(letter.message)}`);
       folder.arrived(agent, letter);
     }
     await bell.rung(interval, signal);
@@ -54,7 +54,7 @@ async function pollPost(desk: Desk, agent: string, interval: number): Promise<vo
     try {
       const post = await desk.openPost(agent, "in any case");
       for (let letter = await post?.wait(agent); letter !== undefined; letter = await post?.wait(agent)) {
-        print(`\n[${letter.from}]: ${said(letter)}`);
+        print(`\n[${letter.from}]: ${said(letter.message)}`);
         await post?.arrived(agent, letter);
       }
     } catch (error) {

@@ -12,6 +12,7 @@ import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
+import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
@@ -24,6 +25,8 @@ export interface HttpOptions {
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
+  /** What speaks WebSocket here. */
+  readonly upgrade?: Upgrade;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -131,6 +134,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     void handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  if (options.upgrade !== undefined) {
+    answerUpgrades(server, { upgrade: options.upgrade, door, refused: options.refused, open });
+  }
   server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
