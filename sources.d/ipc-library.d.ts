@@ -892,6 +892,12 @@ declare class AgentMessenger {
     send(to: string, message: string): string;
     /** What has come, oldest first; it is removed from where it was unless it is to stay. */
     checkInbox(deleteAfterRead?: boolean): Letter[];
+    /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
+    connectWebSocket(url: string): Promise<void>;
+    /** Prints a message that came over WebSocket; to be replaced. The message is consumed once this has returned. */
+    handleMessage(message: Letter): unknown;
+    sendWebSocket(to: string, message: string): void;
+    closeWebSocket(): Promise<void>;
 }
 /** A message as its file has it. What others wrote may lack anything but the text. */
 interface Letter {
@@ -902,4 +908,4 @@ interface Letter {
     readonly timestamp: string;
     readonly status?: string;
 }
-export { AgentMessenger, CallOptions, ConnectOptions, ConnectedBus, IpcError, Message, Methods, connect, isIpcError };
+export { AgentMessenger, CallOptions, ConnectOptions, ConnectedBus, IpcError, Letter, Message, Methods, connect, isIpcError };

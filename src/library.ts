@@ -12,6 +12,7 @@ import type { Door } from "./operations/perform.ts";
 
 export { IpcError, isIpcError } from "./core/errors.ts";
 export { AgentMessenger } from "./messenger.ts";
+export type { Letter } from "./surfaces/agent-msg/folder.ts";
 export type { Message };
 
 export interface ConnectOptions {

@@ -1,11 +1,16 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
-import { IpcError } from "./core/errors.ts";
+import { IpcError, invalid } from "./core/errors.ts";
+import { readPrivateKey } from "./core/keys.ts";
+import { messageBytes, sign } from "./core/signature.ts";
+import { dialer } from "./dial.ts";
 import { readEnvironment } from "./environment.ts";
 import type { BusAnswer, BusRequest } from "./messenger-worker.ts";
 import { unique } from "./surfaces/agent-msg/files.ts";
 import { type Folder, type Letter, openFolder } from "./surfaces/agent-msg/folder.ts";
+import { type Listening, listen } from "./surfaces/agent-msg/listen.ts";
+import { readFile } from "./surfaces/cli/terminal.ts";
 
 /**
  * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
@@ -16,6 +21,7 @@ export class AgentMessenger {
   readonly inboxDir: string;
   readonly outboxDir: string;
   readonly #folder: Folder;
+  #listening: Listening | undefined;
 
   constructor(agentName: string) {
     const { agentMsgFolder } = readEnvironment(process.env);
@@ -45,6 +51,36 @@ export class AgentMessenger {
     const letters = deleteAfterRead ? this.#folder.take(this.agentName) : this.#folder.read(this.agentName);
     if (deleteAfterRead) for (const letter of letters) this.#folder.arrived(this.agentName, letter);
     return [...letters, ...this.#onBus(deleteAfterRead)];
+  }
+
+  /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
+  async connectWebSocket(url: string): Promise<void> {
+    const environment = readEnvironment(process.env);
+    const { keyFile } = environment;
+    const key = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
+    await this.#listening?.close();
+    this.#listening = await listen({
+      agent: this.agentName,
+      dial: dialer(environment, key, new AbortController().signal)(this.agentName, url, {}),
+      sign: key && ((message, stamp) => sign(messageBytes(message, stamp), key())),
+      hear: (letter) => this.handleMessage(letter),
+      failed: (sentence) => process.emitWarning(`el-ipc: ${sentence}`),
+    });
+  }
+
+  /** Prints a message that came over WebSocket; to be replaced. The message is consumed once this has returned. */
+  handleMessage(message: Letter): unknown {
+    return console.log(`[${message.from}]: ${message.message}`);
+  }
+
+  sendWebSocket(to: string, message: string): void {
+    if (!this.#listening?.isOpen) throw invalid("Not connected to WebSocket");
+    this.#listening.send(to, message);
+  }
+
+  async closeWebSocket(): Promise<void> {
+    await this.#listening?.close();
+    this.#listening = undefined;
   }
 
   #onBus(take: boolean): readonly Letter[] {
