@@ -13,7 +13,6 @@ interface CallOptions {
     readonly signal?: AbortSignal;
 }
 type Table = (typeof operations)[number];
-type Camel<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${Camel<First>}${Capitalize<Camel<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<Camel<Rest>>}` : Verb;
 /** Each part on a line of its own in an editor, instead of how it came about. */
 type Plain<T> = {
     [Key in keyof T]: T[Key];
@@ -26,7 +25,7 @@ type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, 
 type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
 type Methods = {
-    readonly [O in Table as Camel<O["name"]>]: Method<O>;
+    readonly [O in Table as MethodName<O["name"]>]: Method<O>;
 };
 interface ConnectedBus extends Methods, AsyncDisposable {
     /**
@@ -85,6 +84,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         check: (value: unknown) => Checked<string>;
         about: string;
         kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
         flag?: string;
         given?: "file" | "text";
         httpMilliseconds?: true;
@@ -97,6 +97,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         check: (value: unknown) => Checked<number>;
         about: string;
         kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
         flag?: string;
         given?: "file" | "text";
         httpMilliseconds?: true;
@@ -122,7 +123,23 @@ declare const operations: readonly [Typed<"send", InputOf<{
 }>, readonly Message[], "agent", false>, Typed<"ack", InputOf<{
     channel: Field<string>;
     agent: Field<string>;
-    id: Field<number>;
+    id: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        optional: boolean;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        schema: {
+            type: string;
+            minimum: number;
+            maximum: number;
+        };
+    };
 }>, {
     ok: boolean;
     watermark: number;
@@ -133,7 +150,23 @@ declare const operations: readonly [Typed<"send", InputOf<{
     peek: Optional<boolean>;
     others: Optional<boolean>;
 }>, Message, "agent", true>, Typed<"receipts", InputOf<{
-    id: Field<number>;
+    id: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        optional: boolean;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        schema: {
+            type: string;
+            minimum: number;
+            maximum: number;
+        };
+    };
     wait_for: Optional<string>;
     timeout: Optional<number>;
 }>, Receipts, never, false>, Typed<"channels", InputOf<{}>, {
@@ -165,6 +198,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         check: (value: unknown) => Checked<boolean>;
         about: string;
         kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
         given?: "file" | "text";
         httpMilliseconds?: true;
         wireOnly?: true;
@@ -375,6 +409,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         check: (value: unknown) => Checked<number>;
         about: string;
         kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
         flag?: string;
         given?: "file" | "text";
         httpMilliseconds?: true;
@@ -789,6 +824,8 @@ interface Field<T = unknown> {
     readonly about: string;
     readonly kind: "text" | "number" | "flag" | "json" | "list";
     readonly optional: boolean;
+    /** What a JSON Schema says of it, where that is more than follows from its kind. */
+    readonly schema?: FieldSchema;
     /** Its name as a flag, where that differs from the field's own. */
     readonly flag?: string;
     /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
@@ -801,6 +838,16 @@ interface Field<T = unknown> {
     readonly callerOnly?: true;
     /** Too long is a failure of its own, which HTTP answers with 413. */
     readonly mostBytes?: number;
+}
+interface FieldSchema {
+    readonly type?: string;
+    readonly enum?: readonly string[];
+    readonly minimum?: number;
+    readonly maximum?: number;
+    readonly maxLength?: number;
+    readonly pattern?: string;
+    readonly items?: FieldSchema;
+    readonly maxItems?: number;
 }
 interface Optional<T> extends Field<T> {
     readonly optional: true;
@@ -852,6 +899,7 @@ interface PruningProgress {
     readonly channels: readonly ChannelPruning[];
     readonly done: boolean;
 }
+type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
 declare const commandResult: Typed<"command result", InputOf<{
     id: Field<string>;
     timeout: Optional<number>;

@@ -6,6 +6,7 @@ import type { Message } from "./core/messages.ts";
 import { readEnvironment } from "./environment.ts";
 import { operations } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
+import { type MethodName, methodName } from "./operations/method-name.ts";
 import type { Operation, Typed } from "./operations/operation.ts";
 import type { commandResult } from "./operations/orders.ts";
 import type { Door } from "./operations/perform.ts";
@@ -32,12 +33,6 @@ export interface CallOptions {
 }
 
 type Table = (typeof operations)[number];
-
-type Camel<Verb extends string> = Verb extends `${infer First} ${infer Rest}`
-  ? `${Camel<First>}${Capitalize<Camel<Rest>>}`
-  : Verb extends `${infer First}-${infer Rest}`
-    ? `${First}${Capitalize<Camel<Rest>>}`
-    : Verb;
 
 /** Each part on a line of its own in an editor, instead of how it came about. */
 type Plain<T> = { [Key in keyof T]: T[Key] };
@@ -67,7 +62,7 @@ type Method<O> =
     : never;
 
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
-export type Methods = { readonly [O in Table as Camel<O["name"]>]: Method<O> };
+export type Methods = { readonly [O in Table as MethodName<O["name"]>]: Method<O> };
 
 export interface ConnectedBus extends Methods, AsyncDisposable {
   /**
@@ -126,9 +121,4 @@ function connected(door: Door, agent: string | undefined, leave: () => Promise<v
     for await (const { message } of each(tracked, waitMail, { mailbox }, until(signal))) yield message;
   }
   return { ...methods, mail, close, [Symbol.asyncDispose]: close };
-}
-
-/** As `Camel` says it. */
-function methodName(verb: string): string {
-  return verb.replace(/[ -](.)/g, (_, letter: string) => letter.toUpperCase());
 }

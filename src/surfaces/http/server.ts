@@ -10,8 +10,9 @@ import { answerError, answerEvents, answerJson } from "./answer.ts";
 import { callerOf, endWithRequestToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
+import { openApiOf } from "./openapi.ts";
 import { inputOf, isTooLarge } from "./request.ts";
-import { type Route, routesOf } from "./routes.ts";
+import { type Route, routesIn, routesOf } from "./routes.ts";
 import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
@@ -53,6 +54,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
+  let described: ReturnType<typeof openApiOf> | undefined;
+  const openApi = () => {
+    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
+    return described;
+  };
+
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = elapsed();
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
@@ -80,6 +87,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         endWithRequestToken(request, caller, door, () => controller.abort()),
       );
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
+      if (path === "/openapi.json" && request.method === "GET") return answerJson(response, 200, openApi());
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
