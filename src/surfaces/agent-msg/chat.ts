@@ -25,6 +25,7 @@ export function pipedChat({ input, print, note }: Chatting): Chat & Disposable {
 }
 
 const PROMPT = "> ";
+const CLEAR_LINE = "\r\u001b[K";
 const REMEMBERED_LINES = 200;
 const COMMANDS = ["/who", "/help", "/quit"];
 
@@ -49,11 +50,14 @@ export function terminalChat({ input, output, print, note, historyFile }: Chatti
     history = all;
   });
   lines.on("line", () => lines.prompt());
+  let left = false;
+  lines.on("close", () => {
+    left = true;
+  });
   const above = (say: (text: string) => void) => (text: string) => {
-    if (!lines.terminal) return say(text);
-    output.write("\r\u001b[K");
+    output.write(CLEAR_LINE);
     say(text);
-    lines.prompt(true);
+    if (!left) lines.prompt(true);
   };
   lines.prompt();
   return {
@@ -64,7 +68,7 @@ export function terminalChat({ input, output, print, note, historyFile }: Chatti
       names = known;
     },
     [Symbol.dispose]() {
-      output.write("\r\u001b[K");
+      if (!left) output.write(CLEAR_LINE);
       lines.close();
       if (history.length > 0) writeWhole(historyFile, `${history.toReversed().join("\n")}\n`);
     },

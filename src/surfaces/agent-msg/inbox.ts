@@ -1,3 +1,4 @@
+import { isIpcError } from "../../core/errors.ts";
 import { type Desk, said } from "./desk.ts";
 import type { Letter } from "./folder.ts";
 import { createFolderBell } from "./folder-bell.ts";
@@ -30,13 +31,19 @@ export async function showInbox(desk: Desk, agent: string, all: boolean): Promis
 
 /** Prints what comes, by file or on the bus, until it is told to stop. */
 export async function poll(desk: Desk, agent: string, interval: number): Promise<void> {
+  const inbox = desk.folder.makeInbox(agent);
   desk.print(`Polling for messages every ${interval}ms...`);
   desk.print("Press Ctrl+C to stop.\n");
-  await Promise.all([pollFolder(desk, agent, interval), pollPost(desk, agent, interval)]);
+  await Promise.all([pollFolder(desk, agent, inbox, interval), pollPost(desk, agent, interval)]);
 }
 
-async function pollFolder({ folder, print, signal }: Desk, agent: string, interval: number): Promise<void> {
-  using bell = createFolderBell(folder.makeInbox(agent));
+async function pollFolder(
+  { folder, print, signal }: Desk,
+  agent: string,
+  inbox: string,
+  interval: number,
+): Promise<void> {
+  using bell = createFolderBell(inbox);
   while (!signal.aborted) {
     for (const letter of folder.take(agent)) {
       print(`\n[${letter.from}]: ${said(letter.message)}`);
@@ -59,9 +66,9 @@ async function pollPost(desk: Desk, agent: string, interval: number): Promise<vo
       }
     } catch (error) {
       if (signal.aborted) return;
-      const sentence = error instanceof Error ? error.message : String(error);
-      if (sentence !== noted) note(`Only the folder is looked at for now: ${sentence}`);
-      noted = sentence;
+      if (!isIpcError(error)) throw error;
+      if (error.message !== noted) note(`Only the folder is looked at for now: ${error.message}`);
+      noted = error.message;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.max(interval, LEAST_PAUSE_MS));
         signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
