@@ -10,6 +10,7 @@ import { operations } from "../src/operations/index.ts";
 import { methodName } from "../src/operations/method-name.ts";
 import { repository } from "./plugin/support.ts";
 import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";
+import { blocksOf, section } from "./support/markdown.ts";
 import { start, temporaryFolder, until } from "./support/program.ts";
 
 const { connect, isIpcError }: typeof library = createRequire(import.meta.url)("../sources.d/ipc-library.js");
@@ -239,7 +240,8 @@ messages.forEach(msg => console.log(msg.message));
       .replaceAll("my-agent", "other-agent")
       .replaceAll("x'", "my-agent'");
     assert.equal((await runIn(folder, "b.cjs", other)).stdout, "Hello from my agent!\n");
-    assert.match((await runIn(folder, "a.cjs", EXAMPLE)).stdout, /^Hello from my agent!\n$/);
+    const documented = blocksOf(section(readFileSync(join(repository, "docs/library.md"), "utf8"), "AgentMessenger"));
+    assert.match((await runIn(folder, "a.cjs", documented[0]?.text ?? "")).stdout, /^Hello from my agent!\n$/);
   });
 
   test("M39 import works as require does; checkInbox(false) leaves what is there", async () => {
