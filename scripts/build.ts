@@ -15,6 +15,8 @@ const files = [
   { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
   { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
   { from: "src/surfaces/websocket/client.ts", to: "sources.d/ipc-websocket-client.js" },
+  { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
+  { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
   { from: "src/agent-msg.ts", to: "sources.d/agent-msg.js", program: "agent-msg.js" },
   { from: "src/library.ts", to: "sources.d/ipc-library.js" },

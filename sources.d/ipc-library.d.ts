@@ -12,7 +12,6 @@ interface CallOptions {
     /** Ends the call: a promise is rejected with its reason, a stream just ends. */
     readonly signal?: AbortSignal;
 }
-type Table = (typeof operations)[number];
 /** Each part on a line of its own in an editor, instead of how it came about. */
 type Plain<T> = {
     [Key in keyof T]: T[Key];
@@ -25,7 +24,7 @@ type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, 
 type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
 type Methods = {
-    readonly [O in Table as MethodName<O["name"]>]: Method<O>;
+    readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O>;
 };
 interface ConnectedBus extends Methods, AsyncDisposable {
     /**
@@ -70,8 +69,7 @@ declare class IpcError extends Error {
 declare function isIpcError(error: unknown): error is IpcError;
 type Role = "agent" | "operator";
 type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
-/** THE table: everything that one can ask of the bus. */
-declare const operations: readonly [Typed<"send", InputOf<{
+declare const table: readonly [Typed<"send", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
     nonce: Optional<string>;
@@ -440,6 +438,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
+    agent?: string;
 } | null, never, false>, Typed<"command ack", InputOf<{
     id: Field<string>;
     result: Optional<unknown>;
@@ -594,6 +593,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         from: string;
         ts: number;
     };
+    agent?: string;
 } | null, never, false>, Typed<"signal get", InputOf<{
     name: Field<string>;
 }>, {
@@ -617,9 +617,14 @@ declare const operations: readonly [Typed<"send", InputOf<{
 }>, {
     ok: boolean;
 }, never, false>, Typed<"channel send", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
     channel: Field<string>;
     data: Field<unknown>;
     from: Optional<string>;
+    signature: Optional<string>;
 }>, {
     ok: boolean;
     id: number;
@@ -627,6 +632,19 @@ declare const operations: readonly [Typed<"send", InputOf<{
     channel: Field<string>;
     since: Optional<number>;
     limit: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        httpMilliseconds: true;
+    };
 }>, {
     ok: boolean;
     messages: {
@@ -635,6 +653,7 @@ declare const operations: readonly [Typed<"send", InputOf<{
         from: string;
         data: unknown;
         ts: number;
+        proof: Proof | undefined;
     }[];
 }, never, false>, Typed<"status", InputOf<{}>, {
     ok: boolean;
@@ -801,6 +820,8 @@ declare const operations: readonly [Typed<"send", InputOf<{
     removed: number;
     backup: string;
 }, never, false>];
+/** One of them, with its own types, for who names it. */
+type TypedOperation = (typeof table)[number];
 declare const types: unique symbol;
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
 interface Typed<Name extends string, Input, Answer, Self, Stream> {
@@ -840,7 +861,7 @@ interface Field<T = unknown> {
     readonly mostBytes?: number;
 }
 interface FieldSchema {
-    readonly type?: string;
+    readonly type: string;
     readonly enum?: readonly string[];
     readonly minimum?: number;
     readonly maximum?: number;
@@ -886,6 +907,8 @@ interface PublicPeer {
     readonly connected_at: number;
     readonly last_seen: number;
 }
+/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
+type Proof = "verified" | "attested";
 interface ChannelPruning {
     readonly channel: string;
     readonly messages: number;

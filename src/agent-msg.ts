@@ -48,10 +48,10 @@ function setUp(environment: Environment, lifetime: Lifetime): Desk & AsyncDispos
     self: environment.agent ?? hostname(),
     async openPost(agent, how) {
       if (how === "if there is one" && url === undefined && !existsSync(databasePath)) return undefined;
-      client ??= await openClient({ environment, url, agent, key: keyFile, token });
+      client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote });
       return createPost(client.door, signal);
     },
-    dialing: dialer(environment, key, signal),
+    dialing: dialer(environment, key, printNote, signal),
     sign: key && ((message, stamp) => sign(messageBytes(message, stamp), key())),
     openChat() {
       const { stdin: input, stdout: output } = process;

@@ -8,7 +8,7 @@ import { openBus, openLink } from "./open.ts";
 import { parseInput } from "./operations/input.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
-import { askerIn, createSigner, tokenFor } from "./surfaces/cli/signer.ts";
+import { askerIn, createSigner, tokenFor } from "./operations/signer.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
 import type { Server } from "./surfaces/http/exchange.ts";
@@ -21,6 +21,8 @@ export interface Connecting {
   /** The private key to sign with: the path of its file, or the key itself. */
   readonly key: string | Uint8Array | undefined;
   readonly token: string | undefined;
+  /** Told what its user should know. */
+  readonly warn: (sentence: string) => void;
 }
 
 export interface Client extends AsyncDisposable {
@@ -37,7 +39,7 @@ export async function openServer(server: Server): Promise<Door & AsyncDisposable
 type Input = Readonly<Record<string, unknown>>;
 
 /** A bus for a program that asks more than once: on this machine's database, or behind a server. */
-export async function openClient({ environment, url, agent, token, ...given }: Connecting): Promise<Client> {
+export async function openClient({ environment, url, agent, token, warn, ...given }: Connecting): Promise<Client> {
   const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
   const bus =
     url === undefined ? await openBus(environment, { port: () => environment.port }) : busWithoutStore(openLink());
@@ -53,7 +55,7 @@ export async function openClient({ environment, url, agent, token, ...given }: C
 
   let signer: Signer | undefined;
   const signerHere = (): Signer | undefined => {
-    if (key !== undefined) signer ??= createSigner({ key, door: reach, url, pins, signal: FOREVER });
+    if (key !== undefined) signer ??= createSigner({ key, door: reach, url, pins, warn, signal: FOREVER });
     return signer;
   };
   const ask = async (operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> => {

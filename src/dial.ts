@@ -4,8 +4,8 @@ import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
+import { createSigner } from "./operations/signer.ts";
 import { answerTo, type Dial, type Talk } from "./surfaces/agent-msg/conversation.ts";
-import { createSigner } from "./surfaces/cli/signer.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -13,6 +13,7 @@ type Headers = Readonly<Record<string, string>>;
 export function dialer(
   { token, apiKey, configFolder }: Environment,
   key: (() => KeyObject) | undefined,
+  warn: (sentence: string) => void,
   signal: AbortSignal,
 ) {
   const pins = createNotes(configFolder);
@@ -26,6 +27,7 @@ export function dialer(
       door: (operation) => answerTo(talk, frames, operation.name),
       url: url.replace(/^ws/, "http"),
       pins,
+      warn,
       signal,
     });
     return (await signer.audience()) === "" ? undefined : await signer.token(agent, TOKEN_SECONDS);

@@ -4,10 +4,10 @@ import { openClient } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
 import { readEnvironment } from "./environment.ts";
-import { operations } from "./operations/index.ts";
+import { operations, type TypedOperation } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
 import { type MethodName, methodName } from "./operations/method-name.ts";
-import type { Operation, Typed } from "./operations/operation.ts";
+import type { Typed } from "./operations/operation.ts";
 import type { commandResult } from "./operations/orders.ts";
 import type { Door } from "./operations/perform.ts";
 
@@ -31,8 +31,6 @@ export interface CallOptions {
   /** Ends the call: a promise is rejected with its reason, a stream just ends. */
   readonly signal?: AbortSignal;
 }
-
-type Table = (typeof operations)[number];
 
 /** Each part on a line of its own in an editor, instead of how it came about. */
 type Plain<T> = { [Key in keyof T]: T[Key] };
@@ -62,7 +60,7 @@ type Method<O> =
     : never;
 
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
-export type Methods = { readonly [O in Table as MethodName<O["name"]>]: Method<O> };
+export type Methods = { readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O> };
 
 export interface ConnectedBus extends Methods, AsyncDisposable {
   /**
@@ -89,6 +87,7 @@ export async function connect(target?: string, options: ConnectOptions = {}): Pr
     agent,
     key: options.key ?? environment.keyFile,
     token: options.token ?? environment.token,
+    warn: (sentence) => process.emitWarning(sentence.replace(/^Warning: /, "")),
   });
   return connected(client.door, agent, async () => client[Symbol.asyncDispose]());
 }
@@ -105,7 +104,7 @@ function connected(door: Door, agent: string | undefined, leave: () => Promise<v
   };
 
   const methods = Object.fromEntries(
-    operations.map((operation: Operation) => [
+    operations.map((operation) => [
       methodName(operation.name),
       (input: object = {}, { signal }: CallOptions = {}) =>
         (operation.stream ? each : once)(tracked, operation, { ...input }, until(signal)),

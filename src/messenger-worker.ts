@@ -50,6 +50,13 @@ async function act(post: Post, request: BusRequest): Promise<BusAnswer["answer"]
 async function open(agent: string): Promise<Post> {
   const environment = readEnvironment(process.env);
   const { keyFile, token, url } = environment;
-  const client = await openClient({ environment, url, agent, key: keyFile, token });
+  const client = await openClient({
+    environment,
+    url,
+    agent,
+    key: keyFile,
+    token,
+    warn: (sentence) => process.emitWarning(sentence),
+  });
   return createPost(client.door, new AbortController().signal);
 }

@@ -55,16 +55,17 @@ export class AgentMessenger {
 
   /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
   async connectWebSocket(url: string): Promise<void> {
+    const warn = (sentence: string) => process.emitWarning(sentence);
     const environment = readEnvironment(process.env);
     const { keyFile } = environment;
     const key = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
     await this.#listening?.close();
     this.#listening = await listen({
       agent: this.agentName,
-      dial: dialer(environment, key, new AbortController().signal)(this.agentName, url, {}),
+      dial: dialer(environment, key, warn, new AbortController().signal)(this.agentName, url, {}),
       sign: key && ((message, stamp) => sign(messageBytes(message, stamp), key())),
       hear: (letter) => this.handleMessage(letter),
-      failed: (sentence) => process.emitWarning(`el-ipc: ${sentence}`),
+      failed: warn,
     });
   }
 

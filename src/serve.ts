@@ -1,5 +1,5 @@
 import { writeSync } from "node:fs";
-import { mayListen } from "./core/access.ts";
+import { admit, mayListen } from "./core/access.ts";
 import { isSecure } from "./core/agents.ts";
 import type { Bus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
@@ -11,9 +11,11 @@ import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
+import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
 import type { Upgrade } from "./surfaces/http/upgrade.ts";
+import type { HttpMcp } from "./surfaces/mcp/http.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
 import type { WebSockets } from "./surfaces/websocket/server.ts";
@@ -43,6 +45,10 @@ export async function serve(
   await using bus = await openBus(environment, { port: () => listening });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  await using webSockets = webSocketsOn(bus, log);
+  await using mcp = mountMcp(bus, version, (error) =>
+    log("error", "fault", { path: MCP_PATH, ...errorDetails(error) }),
+  );
   await using server = await serveHttp({
     operations,
     perform: (operation, input, context) => perform(bus, operation, input, context),
@@ -52,7 +58,8 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
-    upgrade: webSocketsOn(bus, log),
+    upgrade: webSockets.upgrade,
+    mounts: [mcp],
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -68,7 +75,7 @@ export async function serve(
 }
 
 /** WebSocket, loaded when somebody first speaks it. */
-function webSocketsOn(bus: Bus, log: Log): Upgrade {
+function webSocketsOn(bus: Bus, log: Log): AsyncDisposable & { readonly upgrade: Upgrade } {
   let loaded: Promise<WebSockets> | undefined;
   const load = async () => {
     const { createWebSockets } = await import("./surfaces/websocket/server.ts");
@@ -78,9 +85,12 @@ function webSocketsOn(bus: Bus, log: Log): Upgrade {
       failed: (error) => log("error", "fault", { surface: "websocket", ...errorDetails(error) }),
     });
   };
-  return async (...request) => {
-    loaded ??= load();
-    (await loaded).upgrade(...request);
+  return {
+    async upgrade(...request) {
+      loaded ??= load();
+      (await loaded).upgrade(...request);
+    },
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
   };
 }
 
@@ -149,6 +159,32 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+const MCP_PATH = "/mcp";
+
+/** MCP, loaded when somebody first asks for it. */
+function mountMcp(bus: Bus, version: string, failed: (error: unknown) => void): Mount & AsyncDisposable {
+  let loaded: Promise<HttpMcp> | undefined;
+  const load = async () => {
+    const { createHttpMcp } = await import("./surfaces/mcp/http.ts");
+    return createHttpMcp({
+      path: MCP_PATH,
+      version,
+      operations,
+      perform: (operation, input, context) => perform(bus, operation, input, context),
+      admit: (caller) => admit(bus, "reader", {}, caller),
+      failed,
+    });
+  };
+  return {
+    prefix: MCP_PATH,
+    async handle(...request) {
+      loaded ??= load();
+      await (await loaded).handle(...request);
+    },
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
+  };
 }
 
 /** Requests are answered whether or not anybody reads the log. */

@@ -27,7 +27,7 @@ export interface Field<T = unknown> {
 }
 
 export interface FieldSchema {
-  readonly type?: string;
+  readonly type: string;
   readonly enum?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;

@@ -25,8 +25,7 @@ import { channelMessages, sendToChannel, showStatus, watchEvents } from "./strea
 import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
 
-/** THE table: everything that one can ask of the bus. */
-export const operations = [
+const table = [
   sendMessage,
   readMessages,
   acknowledgeMessages,
@@ -79,3 +78,9 @@ export const operations = [
   pruneMessages,
   resetBus,
 ] as const satisfies readonly Operation[];
+
+/** THE table: everything that one can ask of the bus. */
+export const operations: readonly Operation[] = table;
+
+/** One of them, with its own types, for who names it. */
+export type TypedOperation = (typeof table)[number];

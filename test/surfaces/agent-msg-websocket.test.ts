@@ -87,6 +87,10 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
       "Sending to other-agent via WebSocket...\n✓ Delivered to other-agent\n",
     );
     await other.printed("\n[me]: Hello from a different machine!\n");
+    const vain = await home.run("send", "away", "two", "words", ...far, "--wait", "--timeout", "0.3");
+    assert.equal(vain.code, 1);
+    assert.match(vain.stderr, /^Error: Not delivered in 0\.3 seconds; message 3 is kept until away takes it\n$/);
+    assert.match((await home.bus("fetch", "away")).stdout, /"content":"two words"/);
   });
 
   test("M16 ping says who is online, and only of who is", async () => {
@@ -243,6 +247,11 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     assert.match(stdout, /"signed": true/);
     const forged = await as("b").run("send", "a", "forged", "-s", "a", "-w", "-u", server.url);
     assert.deepEqual([forged.code, forged.stderr], [1, `Error: ${server.url} refuses: it answers with status 403\n`]);
+    const { stdout: token } = await home.bus("token", "b", "--key", home.file("b.key"));
+    const shown = ["--header", `Authorization: Bearer ${token.trim()}`];
+    await home.prints("send", "a", "vouched for", "-s", "b", "-w", "--wait", "-u", server.url, ...shown);
+    const other = await home.with({ IPC_TOKEN: token.trim() }).run("connect", "-a", "a", "-u", server.url);
+    assert.deepEqual([other.code, other.stderr], [1, "Error: not allowed: this token is for b\n"]);
     const overheard = await as("a").run("connect", "-a", "a", "-u", `ws://0.0.0.0:${server.port}`);
     assert.deepEqual(
       [overheard.code, /^Error: a token is sent over wss/.test(overheard.stderr)],

@@ -14,6 +14,8 @@ import {
 export interface Sending extends Writing {
   /** Not done before it was delivered. */
   readonly wait: boolean;
+  /** For an answer, and for that. */
+  readonly milliseconds: number;
   readonly sign: SignMessage | undefined;
 }
 
@@ -23,20 +25,20 @@ const ANSWER_MS = 30_000;
 const SOON_MS = 2_000;
 
 /** Sends one message. Answers with what became of it. */
-export async function sendOnce(dial: Dial, { wait, sign, ...message }: Sending): Promise<string> {
+export async function sendOnce(dial: Dial, { wait, milliseconds, sign, ...message }: Sending): Promise<string> {
   const { to } = message;
   await using talk = await dial();
   const frames = talk.frames[Symbol.asyncIterator]();
   const { id, frame } = outgoing(message, await audienceOf(talk, frames), sign);
   talk.send(frame);
-  const stored = await next(frames, id, ["stored", "delivered"], ANSWER_MS);
+  const stored = await next(frames, id, ["stored", "delivered"], Math.max(milliseconds, ANSWER_MS));
   if (stored === undefined) throw conflict("The server did not answer in that time; the message may have been sent");
   if (stored.type === "delivered") return `✓ Delivered to ${to}`;
-  const patience = wait ? ANSWER_MS : stored.connected === true ? SOON_MS : 0;
+  const patience = wait ? milliseconds : stored.connected === true ? SOON_MS : 0;
   const delivered = patience > 0 ? await next(frames, id, ["delivered"], patience) : undefined;
   if (delivered !== undefined) return `✓ Delivered to ${to}`;
   const kept = `kept until ${to} takes it`;
-  if (wait) throw conflict(`Not delivered in ${ANSWER_MS / 1_000} seconds; message ${stored.message_id} is ${kept}`);
+  if (wait) throw conflict(`Not delivered in ${milliseconds / 1_000} seconds; message ${stored.message_id} is ${kept}`);
   return `✓ Message sent to ${to} (${stored.message_id}), ${kept}`;
 }
 

@@ -48,17 +48,18 @@ const verbs: readonly Runnable[] = [
       websocket: { short: "w", about: "Use WebSocket messaging" },
       from: { short: "s", value: "name", about: "Sender agent name (default: hostname)" },
       wait: { about: "Wait for delivery confirmation (WebSocket only)" },
+      timeout: { value: "seconds", about: "Wait for it so long at most", byDefault: "30" },
       ...SERVER,
     },
     async run(desk, given) {
-      const [to = "", message = ""] = given.words;
+      const [to = "", ...words] = given.words;
+      const message = words.join(" ");
       const from = given.text("from") ?? desk.self;
       if (!given.has("websocket"))
         return desk.print(`✓ Message sent to ${to} (${await send(desk, from, to, message)})`);
       desk.print(`Sending to ${to} via WebSocket...`);
-      desk.print(
-        await sendOnce(dialing(desk, from, given), { from, to, message, wait: given.has("wait"), sign: desk.sign }),
-      );
+      const patience = { wait: given.has("wait"), milliseconds: seconds(given.text("timeout")) * 1_000 };
+      desk.print(await sendOnce(dialing(desk, from, given), { from, to, message, ...patience, sign: desk.sign }));
     },
   },
   {
@@ -131,6 +132,12 @@ function portIn(text: string | undefined): number {
   const port = Number(text);
   if (/^\d+$/.test(text ?? "") && port <= 65_535) return port;
   throw invalid(`the port must be a number from 0 to 65535, not '${text}'`);
+}
+
+function seconds(text: string | undefined): number {
+  const value = Number(text);
+  if (value > 0 && value <= 86_400) return value;
+  throw invalid(`the timeout must be a number of seconds, not '${text}'`);
 }
 
 function milliseconds(text: string | undefined): number {

@@ -27,8 +27,11 @@ export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
-export function answerJson(response: ServerResponse, status: number, value: unknown): void {
-  response.end(writeJsonHead(response, status, value));
+/** Answers with how many bytes that are. */
+export function answerJson(response: ServerResponse, status: number, value: unknown): number {
+  const body = writeJsonHead(response, status, value);
+  response.end(body);
+  return body.length;
 }
 
 function writeJsonHead(response: ServerResponse, status: number, value: unknown): Buffer {

@@ -49,7 +49,7 @@ const MOST_HELD = 128 * 1024 * 1024;
 
 let held = 0;
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   if (isTooLarge(request)) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;

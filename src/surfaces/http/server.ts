@@ -3,20 +3,25 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
+import { createArrivals } from "./arrival.ts";
 import { callerOf, endWithRequestToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
+import { type Mount, mountAt } from "./mount.ts";
 import { openApiOf } from "./openapi.ts";
-import { inputOf, isTooLarge } from "./request.ts";
+import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesIn, routesOf } from "./routes.ts";
 import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
+  /** Other surfaces, by their paths. */
+  readonly mounts: readonly Mount[];
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
@@ -39,6 +44,8 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
+const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
 const MOST_CONNECTIONS = 15_000;
 
@@ -46,11 +53,13 @@ const MOST_CONNECTIONS = 15_000;
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, perform, door, log, product } = options;
+  const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
+  const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
@@ -62,14 +71,21 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = elapsed();
+    // While there is a socket: one that broke has none.
+    const from = request.socket.remoteAddress ?? "";
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
     response.setHeader("Server", product);
-    if (closing) response.setHeader("Connection", "close");
+    if (closing) {
+      response.setHeader("Connection", "close");
+      controller.abort();
+    }
     const before = answering.get(request.socket);
-    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
+    const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
+    answering.set(request.socket, settled);
+    arrivals.asked(response);
     response.once("close", () => {
       controller.abort();
       open.delete(controller);
@@ -79,6 +95,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
+      const mount = mountAt(mounts, path);
       // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
       const caller = await callerOf(request, door);
@@ -86,8 +104,15 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         "close",
         endWithRequestToken(request, caller, door, () => controller.abort()),
       );
+      if (mount !== undefined) {
+        const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
+        return await mount.handle(request, response, visit);
+      }
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
-      if (path === "/openapi.json" && request.method === "GET") return answerJson(response, 200, openApi());
+      if (path === "/openapi.json" && request.method === "GET") {
+        answerJson(response, 200, openApi());
+        return;
+      }
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
@@ -95,15 +120,35 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
-      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
+      if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
+    } finally {
+      settle();
     }
+  };
+
+  /** Writes an answer out. A wait that ended with nothing answers null. */
+  const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
+    if (isStream(answer)) {
+      await answerEvents(response, answer);
+      return true;
+    }
+    if (response.destroyed) return false;
+    const nothing = answer === null;
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    return arrivals.hasArrived(response, bytes);
+  };
+
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
   };
 
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
@@ -161,6 +206,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       for (const controller of open) controller.abort();
+      arrivals[Symbol.dispose]();
       const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       const idle = setInterval(() => server.closeIdleConnections(), 20);
       await closed;
@@ -168,25 +214,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-/** Writes an answer out. A wait that ended with nothing answers null. */
-async function handOver(response: ServerResponse, answer: unknown): Promise<boolean> {
-  if (isStream(answer)) await answerEvents(response, answer);
-  else if (response.destroyed) return false;
-  else if (answer === null) answerJson(response, 408, { ok: false, error: "timeout" });
-  else answerJson(response, 200, answer);
-  return isDelivered(response);
-}
-
-/** Whether the whole answer was handed to a connection that still stands. */
-function isDelivered(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
 }
 
 function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {

@@ -1,22 +1,19 @@
 import type { Socket } from "node:net";
-import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import type { Deliver } from "../../operations/deliver.ts";
-import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import type { Room } from "../../operations/room.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
+import { createCallers, type Entrance } from "./caller.ts";
 import { isLine, type Line, type Request, requestIn } from "./requests.ts";
 import { createWriter } from "./writer.ts";
 
 /** What all connections of a server share. */
-export interface Hub {
+export interface Hub extends Entrance {
   readonly operations: readonly Operation[];
   readonly deliver: Deliver;
-  readonly door: ServerDoor;
-  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   readonly failed: (error: unknown) => void;
   readonly product: string;
   readonly room: Room;
@@ -27,6 +24,8 @@ export interface Hub {
 export interface Connection {
   /** Ends what waits and, once that is answered, the connection. */
   close(): void;
+  /** It has ended, and what was asked on it is settled. */
+  readonly done: Promise<void>;
 }
 
 /** So many requests of a connection are answered at once; further ones are read when there are fewer. */
@@ -45,38 +44,18 @@ const KEPT_MS = 300_000;
 export function converse(socket: Socket, hub: Hub): Connection {
   const lines = createLineSplitter(BODY_BYTES);
   const writer = createWriter(socket);
-  const from = isLoopbackAddress(socket.remoteAddress) ? "local" : "beyond";
+  const callerOf = createCallers(socket, hub);
   const gone = new AbortController();
-  let caller: Promise<Caller> | undefined;
-  let stopToken = () => {};
+  let large = Promise.resolve();
   let atOnce = 0;
   let bytesAtOnce = 0;
   /** When the line began that isn't whole yet. */
   let since: number | undefined;
   let kept = false;
+  let patient = false;
   /** Nothing more is heard. */
   let ending = false;
   let stopping = false;
-
-  /** Who asks: what was shown last on this connection holds from then on. */
-  const callerOf = (token: unknown): Promise<Caller> => {
-    if (caller !== undefined && token === undefined) return caller;
-    const shown = typeof token === "string" ? token : "";
-    stopToken();
-    caller = identify(shown);
-    return caller;
-  };
-
-  const identify = async (shown: string): Promise<Caller> => {
-    try {
-      const known = await callerShowing(shown, from, hub.door);
-      stopToken = endWithToken(shown, known, hub.door, () => socket.destroy());
-      return known;
-    } catch (error) {
-      if (isIpcError(error)) await hub.refused(error, socket.remoteAddress ?? "");
-      throw error;
-    }
-  };
 
   const hear = (bytes: Buffer): void => {
     if (ending) return;
@@ -119,21 +98,31 @@ export function converse(socket: Socket, hub: Hub): Connection {
     const { operation, input, waitsFor } = request;
     if (operation.stream && id === undefined) throw invalid("a stream needs an id, which each of its lines says again");
     const noLonger = waitsFor === undefined ? () => {} : awaiting(waitsFor);
-    try {
-      await hub.deliver(operation, input, { caller: known, signal: gone.signal }, (answered) => {
+    const context = { caller: known, signal: gone.signal };
+    const deliver = async (): Promise<void> => {
+      await hub.deliver(operation, input, context, (answered) => {
         noLonger();
         return isStream(answered) ? stream(id, answered) : handOver(request, id, answered);
       });
+    };
+    try {
+      await (mayBeLarge(request) ? afterTheOthers(deliver) : deliver());
     } finally {
       noLonger();
     }
   };
 
+  /** Large answers are made one at a time, as they are read: so who never reads makes for one of them at most. */
+  const afterTheOthers = (deliver: () => Promise<void>): Promise<void> => {
+    const delivered = large.then(deliver);
+    large = delivered.catch(() => {});
+    return delivered;
+  };
+
   const handOver = (request: Request, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {
     if (answered === null && stopping) return write(id, faultOf(stopped()));
-    const { settle, undelivered } = request.operation;
     const written = write(id, { ok: true, ...request.show(answered) });
-    return settle === undefined && undelivered === undefined ? true : written;
+    return request.operation.access === "signed" ? true : written;
   };
 
   const stream = async (id: Id | undefined, answers: AsyncIterable<unknown>): Promise<boolean> => {
@@ -173,8 +162,15 @@ export function converse(socket: Socket, hub: Hub): Connection {
   };
 
   const endWhenDone = (): void => {
-    if (atOnce === 0 && (stopping || socket.readableEnded)) socket.destroySoon();
+    if (atOnce > 0) return;
+    if (socket.destroyed) finish();
+    else if (stopping || socket.readableEnded) socket.destroySoon();
   };
+
+  let finish = () => {};
+  const done = new Promise<void>((resolve) => {
+    finish = resolve;
+  });
 
   socket.on("data", hear);
   socket.on("drain", keepPace);
@@ -183,17 +179,21 @@ export function converse(socket: Socket, hub: Hub): Connection {
     endWhenDone();
   });
   socket.on("error", () => socket.destroy());
-  socket.setTimeout(IDLE_MS, () => {
+  socket.setTimeout(IDLE_MS);
+  socket.on("timeout", () => {
     if (writer.isBehind()) socket.destroy();
     else if (lines.held > 0) sayLast(late());
     else if (atOnce > 0) return;
-    else if (!kept || socket.timeout === KEPT_MS) socket.destroySoon();
-    else socket.setTimeout(KEPT_MS);
+    else if (!kept || patient) socket.destroySoon();
+    else {
+      patient = true;
+      socket.setTimeout(KEPT_MS);
+    }
   });
   socket.once("close", () => {
     gone.abort();
-    stopToken();
     hub.room.leave(socket);
+    endWhenDone();
   });
 
   return {
@@ -202,6 +202,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
       gone.abort();
       endWhenDone();
     },
+    done,
   };
 }
 
@@ -221,6 +222,11 @@ function tooMuch(): IpcError {
 
 function stopped(): IpcError {
   return new IpcError("internal", "broker stopped while waiting", "busy");
+}
+
+/** What is sent has a short answer, and what waits would hold up the others. */
+function mayBeLarge({ operation, input }: Request): boolean {
+  return operation.access !== "signed" && operation.stream !== true && operation.waits?.(input) !== true;
 }
 
 function faultOf(error: unknown): object {

@@ -86,7 +86,11 @@ export function requestIn(
   mailroom: Mailroom,
 ): Request {
   const { op, ask } = line;
-  if (ask !== undefined) return { ...askingFor(operations, ask, line.input), show: (answer) => ({ answer }) };
+  if (ask !== undefined) {
+    const asked = askingFor(operations, ask, line.input);
+    const waiting = asked.operation === waitMail ? { waitsFor: String(asked.input.mailbox) } : {};
+    return { ...asked, ...waiting, show: (answer) => ({ answer }) };
+  }
   const reading = typeof op === "string" && Object.hasOwn(originals, op) ? originals[op] : undefined;
   if (reading !== undefined) return reading(line, self, mailroom);
   throw invalid(`unknown op ${JSON.stringify(op ?? "")} (use: post, fetch, wait, status)`);

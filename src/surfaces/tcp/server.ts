@@ -45,8 +45,9 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
   server.maxConnections = MOST_CONNECTIONS + MOST_REFUSED;
   server.on("connection", (socket) => {
     if (open.size >= MOST_CONNECTIONS) return turnAway(socket);
-    open.set(socket, converse(socket, hub));
-    socket.once("close", () => open.delete(socket));
+    const connection = converse(socket, hub);
+    open.set(socket, connection);
+    void connection.done.then(() => open.delete(socket));
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -66,6 +67,7 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
         for (const socket of open.keys()) socket.destroy();
       }, GRACE_MS);
       await closed;
+      await Promise.all([...open.values()].map(({ done }) => done));
       clearTimeout(grace);
     },
   };

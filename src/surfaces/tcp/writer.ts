@@ -4,10 +4,10 @@ import { encodeLine } from "../../wire/json-lines.ts";
 /** Who has so much to read is behind: nothing more is asked of it. */
 const BEHIND_BYTES = 1024 * 1024;
 
-/** How long the other end may take to read the last answer. Less than a lease, so that what is lost is offered again once. */
-const LINGER_MS = 5_000;
+/** How long the other end may stop reading the last answer, and take to close. Less than a lease: what is lost is offered again once. */
+const LINGER_MS = 3_000;
 
-/** Of who has said that it says no more, or was killed: how long the reset that tells these apart may be on its way. */
+/** How long it may take until a write to somebody who was killed comes back as a reset. */
 const RESET_MS = 100;
 
 export interface Writer {
@@ -22,6 +22,7 @@ export interface Writer {
 export function createWriter(socket: Socket): Writer {
   let pending = "";
   let written: Promise<boolean> | undefined;
+  let carefully = Promise.resolve(true);
 
   const flush = (): Promise<boolean> =>
     new Promise((resolve) => {
@@ -29,20 +30,22 @@ export function createWriter(socket: Socket): Writer {
         const text = pending;
         pending = "";
         written = undefined;
-        if (!socket.writable) return resolve(false);
-        const early = socket.readableEnded;
-        socket.write(text, (error) => {
-          if (error) resolve(false);
-          else if (early) setTimeout(() => resolve(!socket.destroyed), RESET_MS);
-          else resolve(true);
-        });
+        if (!socket.readableEnded) return resolve(push(socket, text));
+        carefully = carefully.then(() => pushCarefully(socket, text));
+        resolve(carefully);
       });
     });
 
   const last = async (value: object): Promise<boolean> => {
     await written;
+    await carefully;
     if (!socket.writable) return false;
-    const halfClosed = socket.readableEnded;
+    const line = encodeLine(value);
+    if (socket.readableEnded) {
+      const read = await pushCarefully(socket, line);
+      socket.destroySoon();
+      return read;
+    }
     const closed = new Promise<boolean>((resolve) => {
       let broken = false;
       socket.once("error", () => {
@@ -50,14 +53,9 @@ export function createWriter(socket: Socket): Writer {
       });
       socket.once("close", () => resolve(!broken && socket.writableFinished && socket.readableEnded));
     });
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    const line = encodeLine(value);
-    socket.resume();
-    if (halfClosed) socket.write(line, () => setTimeout(() => socket.end(), RESET_MS));
-    else socket.end(line);
-    const read = await closed;
-    clearTimeout(timer);
-    return read;
+    socket.setTimeout(LINGER_MS, () => socket.destroy());
+    socket.resume().end(line);
+    return await closed;
   };
 
   return {
@@ -70,4 +68,19 @@ export function createWriter(socket: Socket): Writer {
     last,
     isBehind: () => socket.writableLength > BEHIND_BYTES,
   };
+}
+
+function push(socket: Socket, text: string): Promise<boolean> {
+  if (!socket.writable) return Promise.resolve(false);
+  return new Promise((resolve) => socket.write(text, (error) => resolve(!error)));
+}
+
+/**
+ * For who has said that it says no more: it may have been killed, which looks the same until something was written to it.
+ * So the line's end follows when a reset would have come, and fails if it has.
+ */
+async function pushCarefully(socket: Socket, text: string): Promise<boolean> {
+  if (!(await push(socket, text.slice(0, -1)))) return false;
+  await new Promise((resolve) => setTimeout(resolve, RESET_MS));
+  return await push(socket, text.slice(-1));
 }

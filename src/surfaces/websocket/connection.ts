@@ -33,11 +33,14 @@ const MOST_BYTES_AT_ONCE = 8 * 1024 * 1024;
 /** How often somebody who is connected is noted to be. */
 const NOTE_MS = 30_000;
 
+/** How long the other end may take to say that it closes, too. */
+const CLOSING_MS = 2_000;
+
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
 
-/** Serves one connection until it ends, or the signal aborts. */
-export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): void {
+/** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
+export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
   const { perform, deliver, names } = hub;
   const line = lineOver(socket);
   const gone = new AbortController();
@@ -48,9 +51,15 @@ export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: Ab
   let name: string | undefined;
   let registering: Promise<void> | undefined;
   let here: unknown;
+  let large = Promise.resolve();
   let atOnce = 0;
   let bytesAtOnce = 0;
   let waits = 0;
+  const works = new Set<Promise<void>>();
+  const work = (begun: Promise<void>): void => {
+    works.add(begun);
+    void begun.finally(() => works.delete(begun));
+  };
 
   const acts: Readonly<Record<string, (frame: Frame) => Promise<void> | void>> = {
     register: async ({ agent, ack }) => {
@@ -89,14 +98,20 @@ export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: Ab
 
     ask: async ({ id, ask, input }) => {
       const { operation, input: asked } = askingFor(hub.operations, ask, input);
-      const answerIt = () =>
-        deliver(operation, asked, context, async (answer) => {
+      const answerIt = async () =>
+        await deliver(operation, asked, context, async (answer) => {
           if (isStream(answer)) return await stream(id, answer);
           line.send({ type: "answer", id, ok: true, answer });
           const follows = operation.settle !== undefined || operation.undelivered !== undefined;
           return follows ? await line.confirm() : true;
         });
-      await (operation.stream || operation.waits?.(asked) ? asWait(answerIt) : answerIt());
+      const lasts = operation.stream === true || operation.waits?.(asked) === true;
+      if (lasts) return await asWait(answerIt);
+      if (operation.access === "signed") return await answerIt();
+      // Large answers are made one at a time, as they are read.
+      const answered = large.then(answerIt);
+      large = answered.then(line.flowing, () => {});
+      await answered;
     },
   };
 
@@ -112,7 +127,7 @@ export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: Ab
     if (gone.signal.aborted) return await leave(agent);
     name = agent;
     line.send({ type: "registered", agent, unread: isFrame(arrived) ? arrived.unread : 0 });
-    void handOver(agent, manual ? receipts.of : () => line.confirm());
+    work(handOver(agent, manual ? receipts.of : () => line.confirm()));
   };
 
   const stream = async (id: unknown, answers: AsyncIterable<unknown>): Promise<boolean> => {
@@ -185,10 +200,12 @@ export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: Ab
     if (typeof here !== "string") return;
     perform(connections.stay, { id: here }, context).catch(hub.failed);
   }, NOTE_MS);
-  const end = () => socket.close(GOING_AWAY, "the server stops, or the token has run out");
+  const end = () => {
+    socket.close(GOING_AWAY, "the server stops, or the token has run out");
+    setTimeout(() => socket.terminate(), CLOSING_MS).unref();
+  };
 
-  socket.on("message", async (data: Buffer, binary: boolean) => {
-    hub.room.leave(socket);
+  const take = async (data: Buffer, binary: boolean): Promise<void> => {
     atOnce++;
     bytesAtOnce += data.length;
     keepPace();
@@ -196,19 +213,26 @@ export function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: Ab
     atOnce--;
     bytesAtOnce -= data.length;
     keepPace();
-  });
-  socket.on("error", () => socket.terminate());
-  socket.once("close", () => {
-    gone.abort();
-    clearInterval(note);
-    signal.removeEventListener("abort", end);
-    receipts.stop();
-    deliveries.stop();
+  };
+
+  socket.on("message", (data: Buffer, binary: boolean) => {
     hub.room.leave(socket);
-    leave().catch(hub.failed);
+    work(take(data, binary));
   });
+  // It is told why by the package itself; whoever doesn't listen is cut off.
+  socket.on("error", () => setTimeout(() => socket.terminate(), CLOSING_MS).unref());
   if (signal.aborted) end();
   else signal.addEventListener("abort", end, { once: true });
+
+  await new Promise((resolve) => socket.once("close", resolve));
+  signal.removeEventListener("abort", end);
+  gone.abort();
+  clearInterval(note);
+  receipts.stop();
+  deliveries.stop();
+  hub.room.leave(socket);
+  await Promise.all(works);
+  await leave();
 }
 
 /** Counts what comes of a frame that isn't whole yet; too much of such from all connections ends those who send it. */

@@ -19,7 +19,7 @@ export interface WebSocketOptions {
 }
 
 /** What an HTTP server that hosts it hands over: a request to speak WebSocket from now on, and who makes it. */
-export interface WebSockets {
+export interface WebSockets extends AsyncDisposable {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller, signal: AbortSignal): void;
 }
 
@@ -44,13 +44,19 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
       offered.has(SUBPROTOCOL) ? SUBPROTOCOL : ([...offered].find((name) => !name.startsWith("bearer.")) ?? false),
   });
   const watch = watchOver();
+  const open = new Set<Promise<void>>();
   return {
     upgrade(request, socket, head, caller, signal) {
       server.handleUpgrade(request, socket, head, (connection) => {
         watch(connection);
         boundPartial(connection, socket, hub.room);
-        converse(connection, caller, hub, signal);
+        const conversation = converse(connection, caller, hub, signal).catch(options.failed);
+        open.add(conversation);
+        void conversation.finally(() => open.delete(conversation));
       });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(open);
     },
   };
 }
