@@ -26,7 +26,7 @@ function textOf(...path: string[]): string {
 }
 
 /** The verbs that start something instead of asking the bus. */
-const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z-]+)"/g)].map(
+const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
   ([, name = ""]) => name,
 );
 
@@ -36,7 +36,7 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
   using folder = temporaryFolder();
   const ofStarters = await Promise.all(
     starters.map(async (name) => {
-      const { stdout } = await run([name, "--help"], { IPC_DB_PATH: folder.file("bus.db") });
+      const { stdout } = await run([...name.split(" "), "--help"], { IPC_DB_PATH: folder.file("bus.db") });
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
