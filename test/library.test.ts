@@ -8,7 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type * as library from "../src/library.ts";
 import { operations } from "../src/operations/index.ts";
 import { methodName } from "../src/operations/method-name.ts";
-import { repository } from "./plugin/support.ts";
+import { jsonOf, repository } from "./plugin/support.ts";
 import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";
 import { blocksOf, section } from "./support/markdown.ts";
 import { start, temporaryFolder, until } from "./support/program.ts";
@@ -312,7 +312,32 @@ messages.forEach(msg => console.log(msg.message));
 });
 
 suite("the package", () => {
-  test("M1 what npm packs has both commands and the library, which work from there; its types hold for strict users", () => {
+  test("M1 a global install gives both commands", async () => {
+    using folder = temporaryFolder();
+    const npm = (...words: string[]) =>
+      execFileSync("npm", words, { cwd: repository, stdio: ["ignore", "pipe", "ignore"] }).toString();
+    const packed = npm("pack", "--silent", "--pack-destination", folder.path).trim();
+    npm(
+      "install",
+      "-g",
+      "--prefix",
+      folder.path,
+      "--offline",
+      "--omit=optional",
+      "--ignore-scripts",
+      folder.file(packed),
+    );
+    // The `node` on PATH may be one that has to hand over.
+    const path = `${folder.file("bin")}:${process.env.PATH ?? ""}`;
+    const env = { PATH: path, HOME: folder.path, EL_IPC_NODE: process.execPath };
+    const { version } = Object(jsonOf("package.json"));
+    for (const command of ["agent-msg", "el-ipc"]) {
+      assert.equal(execFileSync(command, ["--version"], { env }).toString(), `${version}\n`);
+    }
+    assert.match(execFileSync("agent-msg", ["register", "me"], { env }).toString(), /^✓ Registered agent: me/);
+  });
+
+  test("what npm packs has both commands and the library, which work from there; its types hold for strict users", () => {
     using folder = temporaryFolder();
     const packed = execFileSync("npm", ["pack", "--silent", "--pack-destination", folder.path], { cwd: repository });
     const place = folder.file("node_modules/el-ipc");

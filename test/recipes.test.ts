@@ -81,7 +81,13 @@ suite("the recipes for a server", () => {
   };
 
   test("M27 M31 M32 say what is needed, how to run it, and how to reach it from elsewhere", () => {
-    has(recipes, "Node.js\n22.14 or newer", "18790", "agent-msg server", "npm install -g el-ipc");
+    has(
+      recipes,
+      "Node.js\n22.14 or newer",
+      "18790",
+      "agent-msg server",
+      "npm install -g github:mividtim/claude-code-el-ipc",
+    );
     has(section(recipes, "Across machines"), "-u ws://YOUR_VPS_IP:18790", "-w --wait");
   });
 
