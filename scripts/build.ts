@@ -1,32 +1,37 @@
-// Builds from src what is in sources.d. With --check it builds nothing and fails where what is committed differs.
+// Builds from src what is in sources.d, the types of the library among it. With --check it builds nothing and fails where
+// what is committed differs.
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { buildDashboard } from "./build-dashboard.ts";
+import { declarationsOf } from "./declarations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What is loaded on demand is a file of its own, so that the quick path stays small. */
 const files = [
-  { from: "src/main.ts", to: "sources.d/ipc-server.js" },
+  { from: "src/main.ts", to: "sources.d/ipc-server.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
   { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
   { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
-  { from: "src/agent-msg.ts", to: "sources.d/ipc-agent-msg.js" },
   { from: "src/brokers.ts", to: "sources.d/ipc-brokers.js" },
+  { from: "src/surfaces/websocket/client.ts", to: "sources.d/ipc-websocket-client.js" },
   { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
   { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
+  { from: "src/agent-msg.ts", to: "sources.d/agent-msg.js", program: "agent-msg.js" },
+  { from: "src/library.ts", to: "sources.d/ipc-library.js" },
+  { from: "src/messenger-worker.ts", to: "sources.d/ipc-messenger.js" },
 ];
 
 /** An import() of such a file stays one, by its built name. */
 const onDemand: Plugin = {
   name: "on-demand",
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path }) => {
-      const file = files.find(({ from }) => basename(from) === basename(path));
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path, resolveDir }) => {
+      const file = files.find(({ from }) => join(root, from) === join(resolveDir, path));
       if (kind !== "dynamic-import" || file === undefined) return undefined;
       return { path: `./${basename(file.to)}`, external: true };
     });
@@ -51,8 +56,7 @@ const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
   .replace(/\n\s*/g, " ");
 
 const programs = await Promise.all(
-  files.map(async ({ from, to }) => {
-    const main = from === "src/main.ts";
+  files.map(async ({ from, to, program }) => {
     const { outputFiles } = await build({
       absWorkingDir: root,
       entryPoints: [from],
@@ -61,7 +65,7 @@ const programs = await Promise.all(
       platform: "node",
       format: "cjs",
       // The quick path must be readable, if not runnable, by a Node that has to hand over.
-      target: main ? "node14" : "node22",
+      target: program ? "node14" : "node22",
       charset: "utf8",
       legalComments: "none",
       minify: true,
@@ -72,12 +76,16 @@ const programs = await Promise.all(
       // The same file comes out wherever node_modules really lies.
       preserveSymlinks: true,
       plugins: [onDemand, versionOnly],
-      banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
+      banner: {
+        js: program ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver("${program}")) return;` : "",
+      },
     });
     return { to, text: outputFiles[0]?.text ?? "", mode: 0o755 };
   }),
 );
-const outputs = [...programs, ...(await buildDashboard(root)).map((file) => ({ ...file, mode: 0o644 }))];
+const types = { to: "sources.d/ipc-library.d.ts", text: declarationsOf(root, "library") };
+const read = [types, ...(await buildDashboard(root))].map((file) => ({ ...file, mode: 0o644 }));
+const outputs = [...programs, ...read];
 
 if (process.argv.includes("--check")) {
   const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);

@@ -20,11 +20,14 @@ export interface Environment {
   readonly readsNeedToken: boolean;
   /** Where this user's el-ipc keeps its notes. */
   readonly configFolder: string;
+  /** The folder of agent-msg, where its original has it. */
+  readonly agentMsgFolder: string;
   readonly debug: boolean;
 }
 
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
+  const home = text("HOME") ?? process.getBuiltinModule("node:os").homedir();
   return {
     databasePath: resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db"),
     durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
@@ -39,10 +42,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     token: text("IPC_TOKEN"),
     signatures: oneOf("IPC_SIG_POLICY", text("IPC_SIG_POLICY"), ["any", "v2"]),
     readsNeedToken: oneOf("IPC_READ_AUTH", text("IPC_READ_AUTH"), ["optional", "required"]) === "required",
-    configFolder: join(
-      text("XDG_CONFIG_HOME") ?? join(text("HOME") ?? process.getBuiltinModule("node:os").homedir(), ".config"),
-      "el-ipc",
-    ),
+    configFolder: join(text("XDG_CONFIG_HOME") ?? join(home, ".config"), "el-ipc"),
+    agentMsgFolder: join(home, ".agent-msg"),
     debug: text("IPC_DEBUG") !== undefined,
   };
 }

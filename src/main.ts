@@ -1,4 +1,5 @@
 import manifest from "../package.json" with { type: "json" };
+import { openServer } from "./client.ts";
 import { busWithoutStore } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
 import { isIpcError } from "./core/errors.ts";
@@ -13,13 +14,9 @@ import { type Door, perform } from "./operations/perform.ts";
 import { type Command, command } from "./surfaces/cli/command.ts";
 import { run, type TokenSource } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
-import { httpDoor } from "./surfaces/http/client.ts";
 
 /** Where sessions look for their broker. */
 const BROKER_PORT = 9100;
-
-/** sources.d/agent-msg.js is this program with this as its first word. */
-const AGENT_MSG = "agent-msg";
 
 const TCP_BROKER_PORT = 19_901;
 
@@ -30,9 +27,6 @@ void main(process.argv.slice(2)).then((code) => process.exit(code));
 async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
-    if (typed[0] === AGENT_MSG) {
-      return await (await import("./agent-msg.ts")).agentMsg(environment, manifest.version, typed.slice(1));
-    }
 
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
@@ -45,11 +39,7 @@ async function main(typed: readonly string[]): Promise<number> {
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
-    const far = async (url: string, token: TokenSource): Promise<Door & AsyncDisposable> => {
-      const server = { url, apiKey: environment.apiKey, token };
-      if (url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
-      return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
-    };
+    const far = (url: string, token: TokenSource) => openServer({ url, apiKey: environment.apiKey, token });
 
     const listening = (port: string) => ({
       port: optional(whole(`The port to listen on; 0 for any (${port})`, { least: 0, most: 65_535 })),

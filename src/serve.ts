@@ -28,6 +28,8 @@ export interface Serving {
   readonly port: number;
   readonly insecure: boolean;
   readonly verbose: boolean;
+  /** Called once it listens. */
+  readonly listening?: (port: number) => void;
   /** Where lines of JSON over TCP are served, too. */
   readonly tcp?: number | undefined;
 }
@@ -78,6 +80,7 @@ export async function serve(
     ...(lines === undefined ? {} : { tcp: tcpUrl(host, lines) }),
     ...about,
   });
+  serving.listening?.(listening);
   await aborted(signal);
   log("info", "stopping");
 }

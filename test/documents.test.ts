@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
 import { suite, test } from "node:test";
 import { readPrivateKey } from "../src/core/keys.ts";
 import { messageBytes, sign } from "../src/core/signature.ts";
@@ -13,7 +13,10 @@ import { isThere, jsonOf, repository } from "./plugin/support.ts";
 import { anchorsOf, blocksOf, codeIn, rowsOf, section, withoutBlocks } from "./support/markdown.ts";
 import { run, temporaryFolder } from "./support/program.ts";
 
-const documents = ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const documents = [
+  ...["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "TEST_RESULTS.md"],
+  ...globSync("docs/**/*.md", { cwd: repository }),
+];
 
 const readme = textOf("README.md");
 const contributing = textOf("CONTRIBUTING.md");
@@ -115,7 +118,7 @@ suite("README's endpoints", () => {
 
   test("are those of the table", () => {
     const shown = new Set([...readme.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
-    const known = new Set([...operations.flatMap(({ http }) => http ?? []), "GET /metrics"]);
+    const known = new Set([...operations.flatMap(({ http }) => http ?? []), "GET /metrics", "GET /openapi.json"]);
     assert.deepEqual(shown, known);
     assert.deepEqual(new Set(rows.map(([first = ""]) => first.replaceAll("`", ""))), known);
   });
@@ -210,7 +213,7 @@ suite("the documents hold together", () => {
       for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^https:\/\//.test(target)) continue;
         const [file = "", anchor] = target.split("#");
-        const linked = file === "" ? document : file;
+        const linked = file === "" ? document : posix.join(posix.dirname(document), file);
         assert.ok(isThere(linked), `${linked} is there`);
         if (anchor !== undefined) assert.ok(anchorsOf(textOf(linked)).includes(anchor), `${linked} has #${anchor}`);
       }

@@ -30,8 +30,7 @@ import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
 import { showTraffic } from "./traffic.ts";
 
-/** THE table: everything that one can ask of the bus. */
-export const operations: readonly Operation[] = [
+const table = [
   sendMessage,
   readMessages,
   acknowledgeMessages,
@@ -86,4 +85,10 @@ export const operations: readonly Operation[] = [
   ipcTool,
   pruneMessages,
   resetBus,
-];
+] as const satisfies readonly Operation[];
+
+/** THE table: everything that one can ask of the bus. */
+export const operations: readonly Operation[] = table;
+
+/** One of them, with its own types, for who names it. */
+export type TypedOperation = (typeof table)[number];

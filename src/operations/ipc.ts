@@ -41,7 +41,7 @@ const input = {
 type Asked = InputOf<typeof input>;
 
 /** What came of it: a sentence, what others wrote, and what follows once that has arrived or got lost. */
-interface Done {
+export interface Done {
   readonly text: string;
   readonly words?: readonly { readonly from: string; readonly text: string }[];
   readonly arrived?: Settlement | undefined;

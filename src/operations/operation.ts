@@ -77,7 +77,7 @@ export interface Definition<F extends Fields, A> {
   run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
 
   /** The answer, or each of a stream, as plain text. */
-  show(answer: A, input: InputOf<F>): string;
+  show(answer: NoInfer<A>, input: InputOf<F>): string;
 
   /** The same for a model, with what others wrote marked as theirs. */
   tell?(answer: A, input: InputOf<F>, quote: Quote): string;
@@ -119,12 +119,31 @@ export interface Definition<F extends Fields, A> {
 
 export type Operation = Definition<Fields, unknown>;
 
+declare const types: unique symbol;
+
+/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
+export interface Typed<Name extends string, Input, Answer, Self, Stream> {
+  readonly name: Name;
+  readonly [types]?: { readonly input: Input; readonly answer: Answer; readonly self: Self; readonly stream: Stream };
+}
+
+/** An operation of which one knows what it answers, or what each of its stream is. */
+export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unknown, unknown>;
+
 /**
- * Checks that an operation's parts belong together, then forgets their types: a table holds operations of any kind.
- * That is sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
+ * Checks that an operation's parts belong together, then forgets how: a table holds operations of any kind. That is
+ * sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
  */
-export function operation<F extends Fields, A>(definition: Definition<F, A>): Operation {
-  return definition as unknown as Operation;
+export function operation<
+  const Name extends string,
+  F extends Fields,
+  A,
+  Self extends keyof F & string = never,
+  Stream extends boolean = false,
+>(
+  definition: Definition<F, A> & { readonly name: Name; readonly self?: Self; readonly stream?: Stream },
+): Operation & Typed<Name, InputOf<F>, A, Self, Stream> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream>;
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {

@@ -1,8 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { invalid } from "../core/errors.ts";
+import { TOKEN_SECONDS } from "../core/limits.ts";
 import { createStamp } from "../core/stamp.ts";
 import { showHealth } from "./health.ts";
-import type { Signer } from "./operation.ts";
+import type { Operation, Signer } from "./operation.ts";
 import type { Door } from "./perform.ts";
 
 /** Remembers whom a server said to be, so that no other can have messages signed for it. */
@@ -40,6 +41,23 @@ export function createSigner({ key, door, url, pins, warn, signal }: Signing): S
     },
     ask: (operation, input) => door(operation, input, signal),
   };
+}
+
+/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
+export function askerIn(
+  operation: Operation,
+  input: Readonly<Record<string, unknown>>,
+  self: string | undefined,
+): unknown {
+  const field = operation.signedBy ?? operation.self;
+  const named = field === undefined ? undefined : input[field];
+  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
+}
+
+/** A token of whoever asks, for a bus that has operators to know them. */
+export async function tokenFor(asker: unknown, signer: Signer | undefined): Promise<string | undefined> {
+  if (signer === undefined || (await signer.audience()) === "") return undefined;
+  return typeof asker === "string" ? await signer.token(asker, TOKEN_SECONDS) : undefined;
 }
 
 async function askDid(door: Door, signal: AbortSignal): Promise<string> {

@@ -1,10 +1,9 @@
 import { conflict, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
-import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
-import { createSigner, type Pins } from "../../operations/signer.ts";
+import { askerIn, createSigner, type Pins, tokenFor } from "../../operations/signer.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { readKey, withTexts, writeFiles } from "./files.ts";
@@ -205,19 +204,6 @@ function showAnswer(
 ): void {
   const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
   if (shown !== "") print(shown);
-}
-
-/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
-function askerIn(operation: Operation, input: Readonly<Record<string, unknown>>, self: string | undefined): unknown {
-  const field = operation.signedBy ?? operation.self;
-  const named = field === undefined ? undefined : input[field];
-  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
-}
-
-/** A token of whoever asks, for a bus that has operators to know them. */
-async function tokenFor(reader: unknown, signer: Signer | undefined): Promise<string | undefined> {
-  if (signer === undefined || (await signer.audience()) === "") return undefined;
-  return typeof reader === "string" ? await signer.token(reader, TOKEN_SECONDS) : undefined;
 }
 
 const HINTS: Readonly<Partial<Record<Reason, string>>> = {

@@ -9,7 +9,7 @@ export interface Server {
   readonly url: string;
   readonly apiKey: string | undefined;
   /** A token for what asks for one, where there is a way to make it. */
-  readonly token: () => Promise<string | undefined>;
+  readonly token: (operation: Operation, input: Readonly<Record<string, unknown>>) => Promise<string | undefined>;
 }
 
 /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
@@ -71,7 +71,7 @@ export async function request(asked: Asked): Promise<IncomingMessage> {
 
 /** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
 async function credential({ base, server, operation, input }: Asked): Promise<string | undefined> {
-  const token = provesWithToken(operation, input) ? await server.token() : undefined;
+  const token = provesWithToken(operation, input) ? await server.token(operation, input) : undefined;
   if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
   }

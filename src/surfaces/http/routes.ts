@@ -19,11 +19,16 @@ export interface Routes {
   methods(path: string): readonly string[];
 }
 
-export function routesOf(operations: readonly Operation[]): Routes {
-  const routes = operations.flatMap((operation): Route[] => {
+/** The routes that the table has. */
+export function routesIn(operations: readonly Operation[]): readonly Route[] {
+  return operations.flatMap((operation): Route[] => {
     const [method, path] = operation.http?.split(" ") ?? [];
     return method === undefined || path === undefined ? [] : [{ operation, method, path }];
   });
+}
+
+export function routesOf(operations: readonly Operation[]): Routes {
+  const routes = routesIn(operations);
   const exact = new Map(routes.filter(({ path }) => !path.includes(":")).map((r) => [`${r.method} ${r.path}`, r]));
   const patterns = routes
     .filter(({ path }) => path.includes(":"))

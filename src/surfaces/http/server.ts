@@ -13,8 +13,9 @@ import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
+import { openApiOf } from "./openapi.ts";
 import { inputOf, isTooLarge, readBody } from "./request.ts";
-import { type Route, routesOf } from "./routes.ts";
+import { type Route, routesIn, routesOf } from "./routes.ts";
 import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
@@ -62,6 +63,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const answering = new WeakMap<Socket, Promise<unknown>>();
   let closing = false;
 
+  let described: ReturnType<typeof openApiOf> | undefined;
+  const openApi = () => {
+    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
+    return described;
+  };
+
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const started = elapsed();
     // While there is a socket: one that broke has none.
@@ -102,6 +109,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         return await mount.handle(request, response, visit);
       }
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
+      if (path === "/openapi.json" && request.method === "GET") {
+        answerJson(response, 200, openApi());
+        return;
+      }
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;

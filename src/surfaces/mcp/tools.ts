@@ -74,5 +74,5 @@ const KINDS: Readonly<Record<Field["kind"], Property>> = {
 
 function schemaOf({ kind, schema }: Field): Property {
   if (schema === undefined) return KINDS[kind];
-  return { type: schema.type, ...(schema.enum === undefined ? {} : { enum: [...schema.enum] }) };
+  return { ...KINDS[kind], type: schema.type, ...(schema.enum === undefined ? {} : { enum: [...schema.enum] }) };
 }

@@ -12,7 +12,7 @@ export interface TcpServerAt {
   /** `tcp://host:port`. */
   readonly url: string;
   readonly apiKey: string | undefined;
-  readonly token: () => Promise<string | undefined>;
+  readonly token: (operation: Operation, input: Readonly<Record<string, unknown>>) => Promise<string | undefined>;
 }
 
 const BROKER_PORT = 19_901;
@@ -43,7 +43,7 @@ export function tcpDoor(server: TcpServerAt): Door & AsyncDisposable {
   };
 
   const credential = async (operation: Operation, input: Readonly<Record<string, unknown>>) => {
-    const token = provesWithToken(operation, input) ? await server.token() : undefined;
+    const token = provesWithToken(operation, input) ? await server.token(operation, input) : undefined;
     if (token !== undefined && !local) {
       throw invalid(`a token is sent to this machine, or over https, and not to ${addressText(address)}`);
     }
