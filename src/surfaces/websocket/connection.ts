@@ -196,9 +196,16 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     if (typeof id === "string") await perform(connections.depart, { id }, { ...context, signal: AbortSignal.abort() });
   };
 
+  /** That it still is; or that it is, where that was forgotten, as by a reset. */
+  const noteHere = async (id: string): Promise<void> => {
+    if ((await perform(connections.stay, { id }, context)) !== false || name === undefined) return;
+    const arrived = await perform(connections.arrive, { agent: name }, context);
+    if (here === id && isFrame(arrived)) here = arrived.id;
+  };
+
   const note = setInterval(() => {
     if (typeof here !== "string") return;
-    perform(connections.stay, { id: here }, context).catch(hub.failed);
+    noteHere(here).catch(hub.failed);
   }, NOTE_MS);
   const end = () => {
     socket.close(GOING_AWAY, "the server stops, or the token has run out");
