@@ -37,7 +37,6 @@ const NOTE_MS = 30_000;
 const CLOSING_MS = 2_000;
 
 const GOING_AWAY = 1001;
-const TRY_AGAIN = 1013;
 
 /** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
 export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
@@ -240,16 +239,4 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   hub.room.leave(socket);
   await Promise.all(works);
   await leave();
-}
-
-/** Counts what comes of a frame that isn't whole yet; too much of such from all connections ends those who send it. */
-export function boundPartial(socket: WebSocket, raw: import("node:stream").Duplex, room: Room): void {
-  let held = 0;
-  socket.on("message", () => {
-    held = 0;
-  });
-  raw.on("data", (bytes: Buffer) => {
-    held += bytes.length;
-    if (!room.hold(socket, held, () => {})) socket.close(TRY_AGAIN, "too many large messages are on their way");
-  });
 }
