@@ -4,13 +4,10 @@ import { isSecure } from "./core/agents.ts";
 import type { Bus } from "./core/bus.ts";
 import { conflict, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
-import { raiseAlarm } from "./core/security.ts";
-import { verifyToken } from "./core/token.ts";
-import { operations } from "./operations/index.ts";
-import { perform } from "./operations/perform.ts";
+import { serveOverTcp } from "./serve-tcp.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import type { TcpServer } from "./surfaces/tcp/server.ts";
 
 /** Brokers that serve a bus in this process, and a way to those of others. Notes in `owned` where it serves. */
 export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<number>): Brokers {
@@ -20,16 +17,8 @@ export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<n
       if (servers.has(port)) return "own";
       mayListen(host, { hasKey: apiKey !== undefined, secure: await isSecure(bus), insecure: false });
       try {
-        const server = await serveTcp({
-          operations,
-          perform: (operation, input, context) => perform(bus, operation, input, context),
-          host,
-          port,
-          door: { apiKey, insecure: false, identify: (token) => verifyToken(bus, token) },
-          refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
-          failed: () => {},
-          product: `el-ipc/${manifest.version}`,
-        });
+        const product = `el-ipc/${manifest.version}`;
+        const server = await serveOverTcp(bus, { host, port, apiKey, insecure: false, failed: () => {}, product });
         servers.set(port, server);
         owned.add(port);
         return "started";

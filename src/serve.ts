@@ -10,6 +10,7 @@ import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
+import { serveOverTcp } from "./serve-tcp.ts";
 import { dashboard } from "./surfaces/dashboard/files.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
 import type { Mount } from "./surfaces/http/mount.ts";
@@ -18,7 +19,7 @@ import { serveHttp } from "./surfaces/http/server.ts";
 import type { Upgrade } from "./surfaces/http/upgrade.ts";
 import type { HttpMcp } from "./surfaces/mcp/http.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import type { TcpServer } from "./surfaces/tcp/server.ts";
 import type { WebSockets } from "./surfaces/websocket/server.ts";
 
 const DASHBOARD = "/dashboard";
@@ -144,16 +145,8 @@ async function openTcp(
   product: string,
 ): Promise<TcpServer> {
   try {
-    return await serveTcp({
-      operations,
-      perform: (operation, input, context) => perform(bus, operation, input, context),
-      host,
-      port,
-      door: { apiKey, insecure, identify: (token) => verifyToken(bus, token) },
-      refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
-      failed: (error) => log("error", "fault", { surface: "tcp", ...errorDetails(error) }),
-      product,
-    });
+    const failed = (error: unknown) => log("error", "fault", { surface: "tcp", ...errorDetails(error) });
+    return await serveOverTcp(bus, { host, port, apiKey, insecure, failed, product });
   } catch (error) {
     const broker = hasCode(error, "EADDRINUSE") ? await brokerAt(host, port) : undefined;
     if (broker === undefined) throw await listenFault(error, host, port, "tcp broker");
