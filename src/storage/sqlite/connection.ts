@@ -2,6 +2,7 @@ import { IpcError, isIpcError } from "../../core/errors.ts";
 import { whileBusy } from "./busy.ts";
 import { type Driver, fileFault, type Statement } from "./driver.ts";
 import { createFileCheck } from "./file.ts";
+import { numberOf, row } from "./rows.ts";
 
 /** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
 export interface Connection {
@@ -9,6 +10,8 @@ export interface Connection {
   statement(sql: string): Statement;
   /** A step that changes nothing. */
   read<T>(step: () => T): Promise<T>;
+  /** A number that changes with every commit, of this process or another: what was read under the same is so still. */
+  version(): number;
   /** A step that changes something: all of it is durable when this answers, or none of it happened. */
   write<T>(step: () => T): Promise<T>;
   close(): Promise<void>;
@@ -20,7 +23,10 @@ interface Job {
   readonly failed: (error: unknown) => void;
 }
 
-const MOST_JOBS = 1_000;
+/** So many share a commit: more would keep others from being answered meanwhile. */
+const MOST_JOBS = 250;
+
+const VERSION = "PRAGMA data_version";
 
 export function connect(driver: Driver, path: string): Connection {
   const checkFile = createFileCheck(path);
@@ -28,6 +34,7 @@ export function connect(driver: Driver, path: string): Connection {
   const waiting: Job[] = [];
   let flushing: Promise<void> | undefined;
   let open = true;
+  let commits = 0;
 
   const statement = (sql: string): Statement => {
     const known = statements.get(sql);
@@ -39,27 +46,25 @@ export function connect(driver: Driver, path: string): Connection {
 
   /** Writes that arrive together share one commit, and so one wait for the disk. */
   const flush = async (): Promise<void> => {
-    await new Promise(setImmediate);
-    while (waiting.length > 0) {
+    do {
+      await new Promise(setImmediate);
       const jobs = waiting.splice(0, MOST_JOBS);
       try {
         checkFile();
         // In one go: between two turns of the event loop no transaction is open that another step could stumble over.
-        await whileBusy(() => {
-          statement("BEGIN IMMEDIATE").run();
-          commit(jobs);
-        });
+        await whileBusy(() => commit(jobs));
       } catch (error) {
         for (const job of jobs) job.failed(inWords(error, path));
       }
-    }
+    } while (waiting.length > 0);
     flushing = undefined;
   };
 
   const commit = (jobs: readonly Job[]): void => {
     try {
-      const results = jobs.map((job) => attempt(job, jobs.length > 1));
+      const results = allOrEach(jobs);
       statement("COMMIT").run();
+      commits++;
       for (const settle of results) settle();
     } catch (error) {
       tried("ROLLBACK");
@@ -67,17 +72,31 @@ export function connect(driver: Driver, path: string): Connection {
     }
   };
 
-  /** One job's step; its refusal undoes that step alone. */
-  const attempt = (job: Job, shared: boolean): (() => void) => {
-    if (!shared) {
-      const result = job.step();
-      return () => job.done(result);
+  /** Where one is refused, all is done over with a savepoint for each: that happens seldom, and savepoints cost. */
+  const allOrEach = (jobs: readonly Job[]): (() => void)[] => {
+    statement("BEGIN IMMEDIATE").run();
+    try {
+      return jobs.map((job) => attempt(job));
+    } catch (error) {
+      if (jobs.length === 1) throw error;
     }
+    tried("ROLLBACK");
+    statement("BEGIN IMMEDIATE").run();
+    return jobs.map((job) => attemptAlone(job));
+  };
+
+  const attempt = (job: Job): (() => void) => {
+    const result = job.step();
+    return () => job.done(result);
+  };
+
+  /** One job's step; its refusal undoes that step alone. */
+  const attemptAlone = (job: Job): (() => void) => {
     statement("SAVEPOINT job").run();
     try {
-      const result = job.step();
+      const settle = attempt(job);
       statement("RELEASE job").run();
-      return () => job.done(result);
+      return settle;
     } catch (error) {
       if (!tried("ROLLBACK TO job") || !tried("RELEASE job")) throw error;
       return () => job.failed(inWords(error, path));
@@ -96,6 +115,7 @@ export function connect(driver: Driver, path: string): Connection {
 
   return {
     statement,
+    version: () => commits + numberOf(row(statement(VERSION).get()) ?? {}, "data_version"),
     read: async (step) => {
       try {
         checkFile();

@@ -31,11 +31,12 @@ export function answerJson(response: ServerResponse, status: number, value: unkn
   response.end(writeJsonHead(response, status, value));
 }
 
-function writeJsonHead(response: ServerResponse, status: number, value: unknown): Buffer {
-  const body = Buffer.from(JSON.stringify(value));
+/** The body as text: Node sends that and the head in one piece. */
+function writeJsonHead(response: ServerResponse, status: number, value: unknown): string {
+  const body = JSON.stringify(value);
   response.writeHead(status, {
     "Content-Type": "application/json",
-    "Content-Length": body.length,
+    "Content-Length": Buffer.byteLength(body),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
   });

@@ -22,9 +22,8 @@ const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-
 const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
 
 /** Ends what a token opened when it runs out or isn't good any more, as when its agent was revoked. Answers with how to stop. */
-export function endWithToken(request: IncomingMessage, { identity }: Caller, door: Door, end: () => void): () => void {
-  if (identity === undefined) return () => {};
-  const expiry = setTimeout(end, Math.max(0, identity.expires * 1_000 - Date.now()));
+export function endWithToken(request: IncomingMessage, { expires }: Identity, door: Door, end: () => void): () => void {
+  const expiry = setTimeout(end, Math.max(0, expires * 1_000 - Date.now()));
   const check = setInterval(() => door.identify(shownIn(request.headers)).catch(end), RECHECK_MS);
   return () => {
     clearTimeout(expiry);

@@ -46,10 +46,19 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const open = new Set<AbortController>();
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
-  const answering = new WeakMap<Socket, Promise<unknown>>();
+  const handled = new WeakMap<Socket, Promise<void>>();
   let closing = false;
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  /** Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled. */
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    handled.set(request.socket, answer(request, response, handled.get(request.socket)));
+  };
+
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    before: Promise<void> | undefined,
+  ): Promise<void> => {
     const started = elapsed();
     const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
@@ -57,10 +66,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     let route: Route | undefined;
     response.setHeader("Server", product);
     if (closing) response.setHeader("Connection", "close");
-    const before = answering.get(request.socket);
-    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
     response.once("close", () => {
-      controller.abort();
+      // Making its error costs as much as a third of a send, and of an answer that arrived nobody hears it.
+      if (!response.writableFinished) controller.abort();
       open.delete(controller);
       const seconds = (elapsed() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
@@ -68,13 +76,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
-      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
       const caller = await callerOf(request, door);
-      response.once(
-        "close",
-        endWithToken(request, caller, door, () => controller.abort()),
-      );
+      if (caller.identity !== undefined) {
+        const stop = endWithToken(request, caller.identity, door, () => controller.abort());
+        response.once("close", stop);
+      }
       if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
@@ -127,7 +134,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   );
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     if (!isTooLarge(request)) response.writeContinue();
-    void handle(request, response);
+    handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
   server.maxConnections = MOST_CONNECTIONS;
