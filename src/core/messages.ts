@@ -113,8 +113,7 @@ export interface Reading {
 /** The agent's unread messages, oldest first. Moves no watermark: that follows once they were delivered (`acknowledge`). */
 export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
   const look = () => lookForUnread(bus, reading);
-  const found = await look();
-  if (found !== undefined || !reading.wait) return found ?? [];
+  if (!reading.wait) return (await look()) ?? [];
   const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
   for await (const first of waiting({ wakeup: bus.wakeup, topic: reading.channel, signal, milliseconds }, look)) {
     return reading.burst > 0 ? await collectBurst(bus, reading, signal) : first;

@@ -14,11 +14,17 @@ export interface Connection {
   version(): number;
   /** A step that changes something: all of it is durable when this answers, or none of it happened. */
   write<T>(step: () => T): Promise<T>;
+  /** The same, but the disk is told and not waited for: a power cut, never a kill, may undo the last of these. */
+  writeSoon<T>(step: () => T): Promise<T>;
   close(): Promise<void>;
 }
 
+/** `full` survives a power cut; `normal` may lose the last moments to one, never to a kill. */
+export type Durability = "full" | "normal";
+
 interface Job {
   readonly step: () => unknown;
+  readonly durable: boolean;
   readonly done: (result: unknown) => void;
   readonly failed: (error: unknown) => void;
 }
@@ -28,7 +34,7 @@ const MOST_JOBS = 250;
 
 const VERSION = "PRAGMA data_version";
 
-export function connect(driver: Driver, path: string): Connection {
+export function connect(driver: Driver, path: string, durability: Durability = "full"): Connection {
   const checkFile = createFileCheck(path);
   const statements = new Map<string, Statement>();
   const waiting: Job[] = [];
@@ -61,6 +67,8 @@ export function connect(driver: Driver, path: string): Connection {
   };
 
   const commit = (jobs: readonly Job[]): void => {
+    const hurried = durability === "full" && !jobs.some(({ durable }) => durable);
+    if (hurried) driver.exec("PRAGMA synchronous = NORMAL");
     try {
       const results = allOrEach(jobs);
       statement("COMMIT").run();
@@ -69,6 +77,8 @@ export function connect(driver: Driver, path: string): Connection {
     } catch (error) {
       tried("ROLLBACK");
       throw error;
+    } finally {
+      if (hurried) driver.exec("PRAGMA synchronous = FULL");
     }
   };
 
@@ -113,6 +123,12 @@ export function connect(driver: Driver, path: string): Connection {
     }
   };
 
+  const write = <T>(step: () => T, durable: boolean): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ step, durable, done: (result) => resolve(result as T), failed: reject });
+      flushing ??= flush();
+    });
+
   return {
     statement,
     version: () => commits + numberOf(row(statement(VERSION).get()) ?? {}, "data_version"),
@@ -124,11 +140,8 @@ export function connect(driver: Driver, path: string): Connection {
         throw inWords(error, path);
       }
     },
-    write: <T>(step: () => T) =>
-      new Promise<T>((resolve, reject) => {
-        waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
-        flushing ??= flush();
-      }),
+    write: (step) => write(step, true),
+    writeSoon: (step) => write(step, false),
     close: async () => {
       await flushing;
       if (open) driver.close();
