@@ -1,14 +1,15 @@
 // Builds sources.d/*.js from src. With --check it builds nothing and fails where what is committed differs.
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type Plugin, transform } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What is loaded on demand is a file of its own, so that the quick path stays small. */
 const files = [
-  { from: "src/main.ts", to: "sources.d/ipc-server.js" },
+  { from: "src/main.ts", to: "sources.d/ipc-cli.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
 ];
@@ -37,11 +38,6 @@ const versionOnly: Plugin = {
   },
 };
 
-/** Run by any Node, and so in words that the oldest understands: one that is too old hands over to ipc-server.sh. */
-const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
-  .replace(/^\/\/.*\n/gm, "")
-  .replace(/\n\s*/g, " ");
-
 const outputs = await Promise.all(
   files.map(async ({ from, to }) => {
     const main = from === "src/main.ts";
@@ -52,9 +48,9 @@ const outputs = await Promise.all(
       write: false,
       platform: "node",
       format: "cjs",
-      // The quick path must be readable, if not runnable, by a Node that has to hand over.
-      target: main ? "node14" : "node22",
-      charset: "utf8",
+      target: "node22",
+      // The quick path is read as a byte for each character.
+      charset: main ? "ascii" : "utf8",
       legalComments: "none",
       minify: true,
       loader: { ".sql": "text" },
@@ -64,11 +60,25 @@ const outputs = await Promise.all(
       // The same file comes out wherever node_modules really lies.
       preserveSymlinks: true,
       plugins: [onDemand, versionOnly],
-      banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });
     return { to, text: outputFiles[0]?.text ?? "" };
   }),
 );
+
+outputs.unshift({ to: "sources.d/ipc-server.js", text: await entry() });
+
+/** What is started: read by any Node, so that one which is too old can hand over to ipc-server.sh; then runs the quick path. */
+async function entry(): Promise<string> {
+  const [first] = outputs;
+  const build = createHash("sha256")
+    .update(first?.text ?? "")
+    .digest("hex")
+    .slice(0, 16);
+  const functions = ["hand-over.js", "run-compiled.js"].map((name) => readFileSync(`${root}/scripts/${name}`, "utf8"));
+  const script = `${functions.join("\n")}\nif (!handOver()) runCompiled("ipc-cli.js", "${build}");`;
+  const { code } = await transform(script, { target: "node14", minify: true, charset: "ascii" });
+  return `#!/usr/bin/env node\n"use strict";\n${code}`;
+}
 
 if (process.argv.includes("--check")) {
   const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);
