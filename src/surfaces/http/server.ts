@@ -11,6 +11,7 @@ import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { inputOf, isTooLarge } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
+import { targetOf } from "./target.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
@@ -60,10 +61,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     before: Promise<void> | undefined,
   ): Promise<void> => {
     const started = elapsed();
-    const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
+    let path = "";
     response.setHeader("Server", product);
     if (closing) response.setHeader("Connection", "close");
     response.once("close", () => {
@@ -77,16 +78,19 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     });
     try {
       await before;
+      const target = targetOf(request);
+      path = target.path;
       const caller = await callerOf(request, door);
       if (caller.identity !== undefined) {
         const stop = endWithToken(request, caller.identity, door, () => controller.abort());
         response.once("close", stop);
       }
-      if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
+      const page = pages.get(path);
+      if (page !== undefined && request.method === "GET") return await page(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
-      const input = await inputOf(request, found, query);
+      const input = await inputOf(request, found, target.query);
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
@@ -105,7 +109,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 
   const refuseRoute = (response: ServerResponse, path: string): void => {
-    const methods = routes.methods(path);
+    const methods = pages.has(path) ? ["GET"] : routes.methods(path);
     if (methods.length === 0) throw notFound("not found");
     response.setHeader("Allow", methods.join(", "));
     answerJson(response, 405, { ok: false, error: `use ${methods.join(" or ")} for ${path}`, code: "invalid" });
@@ -122,6 +126,19 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response.setHeader("Content-Type", metrics.contentType);
     response.end(await metrics.text());
   };
+
+  const answerIndex = async (response: ServerResponse): Promise<void> => {
+    const endpoints = operations.flatMap(({ http, summary }) =>
+      http === undefined ? [] : { endpoint: http, summary },
+    );
+    answerJson(response, 200, { ok: true, server: product, endpoints });
+  };
+
+  /** What is asked of this server and not of the bus. */
+  const pages = new Map([
+    ["/", answerIndex],
+    ["/metrics", answerMetrics],
+  ]);
 
   const server = createServer(
     {
