@@ -11,6 +11,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-cli.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
+  { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
 ];
 

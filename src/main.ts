@@ -6,7 +6,7 @@ import { readEnvironment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openBus } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
-import { flag, optional, text, whole } from "./operations/fields.ts";
+import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
@@ -29,7 +29,11 @@ async function main(typed: readonly string[]): Promise<number> {
     const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? noBus
-        : await openBus(environment, { port: () => environment.port, seeding: operation === seedOperator });
+        : await openBus(environment, {
+            port: () => environment.port,
+            seeding: operation === seedOperator,
+            warn: printNote,
+          });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
@@ -77,9 +81,31 @@ async function main(typed: readonly string[]): Promise<number> {
       },
     );
 
+    const mcp = command({
+      name: "mcp",
+      summary: "Serve the bus to an MCP client over standard input and output",
+      details: "Ends with its input. In secure mode it acts as the agent whose key it has.",
+      examples: ["el-ipc mcp", "IPC_AGENT=herald IPC_KEY=herald.key el-ipc mcp"],
+      input: {
+        agent: optional(name("The registered agent that the client is (IPC_AGENT)")),
+        key: optional(text("The file of its private key (IPC_KEY)", { given: "file" })),
+        url: optional(text("Ask the server at this address (IPC_URL)")),
+      },
+      words: [],
+      run: async ({ agent, key, url }, signal) => {
+        const server = await import("./mcp.ts");
+        const serving = {
+          agent: agent ?? environment.agent,
+          keyFile: key ?? environment.keyFile,
+          url: url ?? environment.url,
+        };
+        await server.serveMcp(environment, manifest.version, serving, signal);
+      },
+    });
+
     return await run(
       {
-        verbs: [serve, broker, ...operations],
+        verbs: [serve, broker, mcp, ...operations],
         version: manifest.version,
         open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
         pins: createNotes(environment.configFolder),

@@ -11,10 +11,15 @@ export interface Opening {
   readonly port: () => number;
   /** It is opened to get an operator, and so may be without one. */
   readonly seeding?: boolean;
+  /** Says something beside the answer. */
+  readonly warn?: (text: string) => void;
 }
 
 /** The one place where an engine is chosen. */
-export async function openBus(environment: Environment, { port, seeding = false }: Opening): Promise<Bus> {
+export async function openBus(
+  environment: Environment,
+  { port, seeding = false, warn = () => {} }: Opening,
+): Promise<Bus> {
   const { databasePath: path, durability, signatures, readsNeedToken } = environment;
   const notes = createNotes(environment.configFolder);
   const store = await openSqlite({ path, durability });
@@ -29,7 +34,10 @@ export async function openBus(environment: Environment, { port, seeding = false 
   // By the file's own name: who reaches it by a link hears who doesn't.
   const wakeup = createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes });
   const card = cardOf(environment, port);
-  const secured = () => void notes.addDatabase(path);
+  const secured = () => {
+    if (!notes.addDatabase(path))
+      warn(`Warning: ${notes.databasesFile} can't be written, so nobody will notice if this database is lost`);
+  };
   return createBus({
     store,
     wakeup,

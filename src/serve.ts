@@ -1,6 +1,7 @@
 import { writeSync } from "node:fs";
-import { mayListen } from "./core/access.ts";
+import { admit, mayListen } from "./core/access.ts";
 import { isSecure } from "./core/agents.ts";
+import type { Bus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import { raiseAlarm } from "./core/security.ts";
 import { verifyToken } from "./core/token.ts";
@@ -8,9 +9,11 @@ import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
-import { createLog } from "./surfaces/http/log.ts";
+import { createLog, errorDetails } from "./surfaces/http/log.ts";
+import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
+import type { HttpMcp } from "./surfaces/mcp/http.ts";
 
 export interface Serving {
   readonly host: string;
@@ -33,6 +36,9 @@ export async function serve(
   await using bus = await openBus(environment, { port: () => listening });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  await using mcp = mountMcp(bus, version, (error) =>
+    log("error", "fault", { path: MCP_PATH, ...errorDetails(error) }),
+  );
   await using server = await serveHttp({
     operations,
     perform: (operation, input, context) => perform(bus, operation, input, context),
@@ -42,6 +48,7 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
+    mounts: [mcp],
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -53,6 +60,32 @@ export async function serve(
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log("info", "stopping");
+}
+
+const MCP_PATH = "/mcp";
+
+/** MCP, loaded when somebody first asks for it. */
+function mountMcp(bus: Bus, version: string, failed: (error: unknown) => void): Mount & AsyncDisposable {
+  let loaded: Promise<HttpMcp> | undefined;
+  const load = async () => {
+    const { createHttpMcp } = await import("./surfaces/mcp/http.ts");
+    return createHttpMcp({
+      path: MCP_PATH,
+      version,
+      operations,
+      perform: (operation, input, context) => perform(bus, operation, input, context),
+      admit: (caller) => admit(bus, "reader", {}, caller),
+      failed,
+    });
+  };
+  return {
+    prefix: MCP_PATH,
+    async handle(...request) {
+      loaded ??= load();
+      await (await loaded).handle(...request);
+    },
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
+  };
 }
 
 /** Requests are answered whether or not anybody reads the log. */

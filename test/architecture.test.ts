@@ -23,6 +23,7 @@ const map: readonly Row[] = [
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto"]),
   row("surfaces/cli",   ["core", "operations", "wire"], ["mri", "node:fs", "node:os", "lazy node:crypto", "lazy node:tty"]),
   row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:events", "node:timers/promises"]),
+  row("surfaces/mcp",   ["core", "operations", "wire"], ["@modelcontextprotocol/server", "@modelcontextprotocol/server/stdio", "node:http", "node:events", "node:stream"]),
 ];
 
 const MOST_LINES = 250;

@@ -8,6 +8,7 @@ import { messageBytes, sign } from "../src/core/signature.ts";
 import { DEFAULT_PORT, readEnvironment } from "../src/environment.ts";
 import { operations } from "../src/operations/index.ts";
 import { optionsOf } from "../src/surfaces/cli/arguments.ts";
+import { argumentsOf, isTool } from "../src/surfaces/mcp/tools.ts";
 import { isThere, jsonOf, repository } from "./plugin/support.ts";
 import { anchorsOf, blocksOf, codeIn, rowsOf, section, withoutBlocks } from "./support/markdown.ts";
 import { run, temporaryFolder } from "./support/program.ts";
@@ -129,6 +130,14 @@ suite("README's endpoints", () => {
       for (const [field] of required) assert.ok([...fields, ...inPath].includes(field), `${first} needs ${field}`);
     }
   });
+});
+
+test("README's tools are those of the table, with their arguments", () => {
+  const rows = rowsOf(section(readme, "MCP")).map(([tool = "", takes = ""]) => [codeIn(tool)[0], codeIn(takes)]);
+  const tools = operations
+    .filter(isTool)
+    .map((operation) => [operation.tool.name, argumentsOf(operation).map(({ name }) => name)]);
+  assert.deepEqual(rows.toSorted(), tools.toSorted());
 });
 
 suite("README's environment", () => {

@@ -204,7 +204,9 @@ async function secureMode(bus: TemporaryBus, driver: Driver): Promise<void> {
   const herald = { name: "herald", publicKey: bus.file("herald.pub"), operator: "ops" };
   await assert.rejects(driver.register({ ...herald, operatorKey: bus.file("mallory.key") }), /verification failed/);
   await driver.register({ ...herald, operatorKey: bus.file("ops.key") });
-  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), { message: "invalid signature" });
+  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), {
+    message: /^invalid signature/,
+  });
   await driver.send({ ...message, key });
 
   const read = await driver.read("ops", "reader");

@@ -139,6 +139,30 @@ async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Pr
   return (await lookForUnread(bus, reading)) ?? [];
 }
 
+export interface Looking {
+  readonly channel: string;
+  readonly since: number;
+  readonly limit: number;
+  /** How long to wait while there is nothing; not at all where it doesn't say. */
+  readonly seconds: number | undefined;
+}
+
+/** The first messages after an id, whoever has read them. Consumes none. */
+export async function messagesAfter(
+  bus: Bus,
+  { channel, since, limit, seconds }: Looking,
+  signal: AbortSignal,
+): Promise<readonly StoredMessage[]> {
+  const look = async () => {
+    const found = await bus.store.messages.after(channel, since, limit);
+    return found.length > 0 ? found : undefined;
+  };
+  if (seconds === undefined) return (await look()) ?? [];
+  const milliseconds = seconds * 1_000;
+  for await (const found of waiting({ wakeup: bus.wakeup, topic: channel, signal, milliseconds }, look)) return found;
+  return [];
+}
+
 /** The agent has what came up to `id`. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);

@@ -10,6 +10,8 @@ export interface Field<T = unknown> {
   readonly about: string;
   readonly kind: "text" | "number" | "flag" | "json" | "list";
   readonly optional: boolean;
+  /** What a JSON Schema says of it, where that is more than follows from its kind. */
+  readonly schema?: { readonly type: string; readonly enum?: readonly string[] };
   /** Its name as a flag, where that differs from the field's own. */
   readonly flag?: string;
   /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
@@ -73,14 +75,13 @@ export function oneOf<const T extends string>(about: string, values: readonly T[
     const value = values.find((known) => known === given);
     return value === undefined ? { fault: `must be one of ${values.join(", ")}` } : { value };
   };
-  return { check, about, kind: "text", optional: false };
+  return { check, about, kind: "text", optional: false, schema: { type: "string", enum: values } };
 }
 
 /** A whole number within bounds. */
 export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number }) {
-  return number(about, `must be a whole number from ${least} to ${most}`, (value) => {
-    return Number.isSafeInteger(value) && value >= least && value <= most;
-  });
+  const holds = (value: number) => Number.isSafeInteger(value) && value >= least && value <= most;
+  return { ...number(about, `must be a whole number from ${least} to ${most}`, holds), schema: { type: "integer" } };
 }
 
 export function seconds(about: string, least = 0): Field<number> {

@@ -4,6 +4,7 @@ import type { Bus } from "../core/bus.ts";
 import type { Caller } from "../core/caller.ts";
 import type { Stamp } from "../core/signature.ts";
 import type { Fields, InputOf } from "./fields.ts";
+import type { Quote, Tool } from "./tool.ts";
 
 export interface Context {
   readonly caller: Caller;
@@ -37,7 +38,7 @@ export interface AnswerFile {
 
 /**
  * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
- * HTTP its route, help and documents their text.
+ * HTTP its route, MCP its tool, help and documents their text.
  */
 export interface Definition<F extends Fields, A> {
   /** The verb. */
@@ -49,6 +50,8 @@ export interface Definition<F extends Fields, A> {
   readonly access: Access;
   /** Method and path. Without it nothing on a network can ask for this. */
   readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
+  /** What a model is told of it, where it is an MCP tool. */
+  readonly tool?: Tool<F, A>;
   /** The field that is the whole body of a request; the others then stand in its address. */
   readonly body?: keyof F & string;
   readonly input: F;
@@ -76,8 +79,14 @@ export interface Definition<F extends Fields, A> {
   /** The answer, or each of a stream, as plain text. */
   show(answer: A, input: InputOf<F>): string;
 
+  /** The same for a model, with what others wrote marked as theirs. */
+  tell?(answer: A, input: InputOf<F>, quote: Quote): string;
+
   /** What a person should know beside the answer. */
   note?(answer: A, input: InputOf<F>): string;
+
+  /** Whether what is shown is a private key. */
+  secret?(input: InputOf<F>): boolean;
 
   files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
 

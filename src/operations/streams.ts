@@ -2,15 +2,19 @@ import { maySee } from "../core/access.ts";
 import type { Identity } from "../core/caller.ts";
 import { invalid } from "../core/errors.ts";
 import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
-import { send } from "../core/messages.ts";
+import { messagesAfter, send } from "../core/messages.ts";
+import { proofs } from "../core/proof.ts";
+import { messageBytes, sign } from "../core/signature.ts";
 import { type Status, statusOf } from "../core/status.ts";
 import type { StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
-import { json, name, optional, text, whole } from "./fields.ts";
+import { json, name, optional, seconds, stampFields, text, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
-import { publicOrder } from "./orders.ts";
 import { publicPeer } from "./peers.ts";
+import { publicOrder } from "./public-order.ts";
 import { publicSignal } from "./signals.ts";
+import type { Quote } from "./tool.ts";
+import { waitSeconds } from "./waits.ts";
 
 const channelName = name("The channel");
 
@@ -39,17 +43,37 @@ export const sendToChannel = operation({
   access: "actor",
   http: "POST /channels/:channel/send",
   body: "data",
-  input: { channel: channelName, data: json("What is sent"), from: optional(name("Who sends it (human)")) },
+  input: {
+    channel: channelName,
+    data: json("What is sent"),
+    from: optional(name("Who sends it (human)")),
+    signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
+    ...stampFields,
+  },
   words: ["channel", "data"],
   self: "from",
-  run: async (bus, { channel, data, from }, { caller }) => {
-    const asker = await askerOf(bus, from, caller);
+  sign: async (input, signer) => {
+    if (input.from === undefined) return input;
+    const stamp = await signer.stamp();
+    const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
+    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+  },
+  run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
+    const content = contentOf(data);
+    const asker = signature === undefined ? await askerOf(bus, from, caller) : from;
     // A session's id is nobody's name: what a token proves is sent in the name that it proves.
-    const sender = caller.identity?.agent ?? asker;
-    const { id } = await send(bus, { channel, sender, content: contentOf(data), signature: undefined }, caller);
+    const sender = caller.identity?.agent ?? asker ?? "human";
+    const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
     return { ok: true, id };
   },
   show: (answer) => JSON.stringify(answer),
+  tell: ({ id }) => `Sent as #${id}`,
+  tool: {
+    name: "send_message",
+    about: "Post to a channel, for everybody who reads it.",
+    arguments: { channel: { about: "e.g. builds" }, data: { name: "message", about: "", type: "string" } },
+    session: "from",
+  },
 });
 
 export const channelMessages = operation({
@@ -62,13 +86,37 @@ export const channelMessages = operation({
     channel: channelName,
     since: optional(whole("Only those after this id", { least: 0 })),
     limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+    timeout: {
+      ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
   },
   words: ["channel"],
-  run: async (bus, { channel, since = 0, limit = 1_000 }) => ({
-    ok: true,
-    messages: (await bus.store.messages.after(channel, since, limit)).map(publicMessage),
-  }),
+  run: async (bus, { channel, since = 0, limit = 1_000, timeout }, { caller, signal }) => {
+    const proofOf = await proofs(bus);
+    const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
+    const found = await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal);
+    return { ok: true, messages: found.map((message) => ({ ...publicMessage(message), proof: proofOf(message) })) };
+  },
   show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
+  tell: ({ messages }, { limit }, quote) => {
+    if (messages.length === 0) return "No messages";
+    const lines = messages.map(({ id, from, data, proof }) => {
+      return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
+    });
+    return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
+  },
+  tool: {
+    name: "read_messages",
+    about: "Read a channel, oldest first; from then on, only what is new.",
+    arguments: {
+      channel: { about: "" },
+      since: { name: "since_id", about: "Only after this id: the last that you have seen" },
+      limit: { about: "At most this many (50)", usual: 50 },
+      timeout: { about: "Wait so many seconds if there is none (at most 300)" },
+    },
+  },
+  waits: ({ timeout }) => timeout !== undefined,
 });
 
 export const showStatus = operation({
@@ -80,7 +128,13 @@ export const showStatus = operation({
   input: {},
   words: [],
   run: async (bus) => publicStatus(await statusOf(bus)),
-  show: indented,
+  show: (status) => indented(status),
+  tell: (status, _, quote) => statusText(status, quote),
+  tool: {
+    name: "broker_status",
+    about: "The bus in a few lines: peers, open commands, signals, channels.",
+    arguments: {},
+  },
 });
 
 export const watchEvents = operation({
@@ -142,4 +196,27 @@ function publicStatus({ now, secure_mode, peers, commands, signals, channels }: 
     signals: signals.map(publicSignal),
     channels: channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
   };
+}
+
+/** All that is on the bus, in as few words as will do. */
+function statusText(
+  { secure_mode, peers, commands, signals, channels }: ReturnType<typeof publicStatus>,
+  quote: Quote,
+) {
+  const online = peers.filter(({ status }) => status === "online").map(({ id, role }) => `${id} ${role}`);
+  const open = commands.filter(({ status }) => status === "pending" || status === "leased" || status === "dead");
+  const lines = [
+    `peers online: ${inWords(online)} (${peers.length - online.length} gone)`,
+    `open commands: ${inWords(open.map(({ id, action, target, status }) => `${id} ${action} for ${target} ${status}`))}`,
+    `signals: ${inWords(signals.map(({ name }) => name))}`,
+    `channels: ${inWords(channels.map(({ channel, count }) => `${channel} (${count})`))}`,
+  ];
+  return `${secure_mode ? "Secure" : "Open"} mode\n${quote({ from: "bus", text: lines.join("\n") })}`;
+}
+
+const MOST_LISTED = 20;
+
+function inWords(things: readonly string[]): string {
+  const more = things.length - MOST_LISTED;
+  return [...things.slice(0, MOST_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
 }

@@ -104,7 +104,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     clockMs = CLOCK_MS;
   };
 
-  /** Sends that shared a commit ring together, and so each bell once. */
+  /** Sends that shared a commit ring together, and so each bell once; still before any of them is answered. */
   const touchRung = (): void => {
     const topics = rung;
     rung = new Set();
@@ -120,7 +120,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   return {
     ring(topic) {
       bells.ring(topic);
-      if (rung.size === 0) process.nextTick(touchRung);
+      if (rung.size === 0) queueMicrotask(touchRung);
       rung.add(topic);
     },
 

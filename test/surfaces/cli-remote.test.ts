@@ -80,7 +80,10 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     const unsigned = await far.run("send", "c", "herald", "unsigned");
     assert.match(unsigned.stderr, /^Error: signature required \(secure mode active\): give --key /);
     const forged = await far.run("send", "c", "herald", "forged", "--key", bus.file("ops.key"));
-    assert.equal(forged.stderr, "Error: invalid signature\n");
+    assert.equal(
+      forged.stderr,
+      "Error: invalid signature: is this the key that is registered for that name? `el-ipc agents --keys` shows it\n",
+    );
     await far.run("keygen", "--out", bus.file("second"));
     const words = [
       "register",

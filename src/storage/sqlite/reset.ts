@@ -1,6 +1,8 @@
 import { closeSync, openSync, unlinkSync } from "node:fs";
+import { IpcError } from "../../core/errors.ts";
 import type { Reset } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
+import { isUnwritable } from "./driver.ts";
 import { numberOf, row } from "./rows.ts";
 
 const NOW = `SELECT (SELECT max(id) FROM messages) AS message, (SELECT max(seq) FROM orders) AS placed,
@@ -34,13 +36,26 @@ export function createReset(
   };
 
   function copy(backup: string): void {
-    // As private as the database itself; SQLite takes an empty file for a new one.
-    closeSync(openSync(backup, "wx", 0o600));
+    let made = false;
     try {
+      // As private as the database itself; SQLite takes an empty file for a new one.
+      closeSync(openSync(backup, "wx", 0o600));
+      made = true;
       statement("VACUUM INTO ?").run(backup);
     } catch (error) {
-      unlinkSync(backup);
-      throw error;
+      if (made) unlinkSync(backup);
+      throw made && !isUnwritable(error) ? error : backupFault(backup, error);
     }
   }
+}
+
+function backupFault(backup: string, cause: unknown): IpcError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new IpcError(
+    "internal",
+    `The backup ${backup} can't be made, so nothing was removed: ${why}. ` +
+      "Make room on its disk, and see whether this user may write to its folder; prune needs no backup",
+    undefined,
+    { cause },
+  );
 }

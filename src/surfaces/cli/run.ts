@@ -4,13 +4,13 @@ import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
+import { createSigner, type Pins } from "../../operations/signer.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { readKey, withTexts, writeFiles } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
-import { createSigner, type Pins } from "./signer.ts";
-import { ClosedOutput, clearProgress, print, printNote, showProgress } from "./terminal.ts";
+import { ClosedOutput, clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
@@ -96,12 +96,18 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   await using door = await shell.open(operation, operation.detached ? undefined : url, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
-  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
+  // An event source hands on what a waiter says beside its answer as part of the event.
+  const warn = operation.stream || operation.waits?.(input) ? () => {} : printNote;
+  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
   const unnamed = signer !== undefined && reader() === undefined;
   // Whoever prints an answer settles it; a server must not do so before.
   const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
-  const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
+  const answer = await helpfully(operation, unnamed, () =>
+    door(operation, unsettled, signal).catch((error) => {
+      throw signer && operation.sign ? aboutKey(error) : error;
+    }),
+  );
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
     if (signal.aborted) {
@@ -112,6 +118,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   }
   return !signal.aborted;
 }
+
+const READABLE =
+  "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
 
 function keyNeeded(operation: Operation): Error {
   return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
@@ -138,6 +147,7 @@ async function deliver(
   }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
+  if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
   const own = operation.failure?.(answer, input);
   if (own !== undefined) throw conflict(own);
   // Only now: what couldn't be written is not consumed.
@@ -164,6 +174,13 @@ async function giveBack(
   } catch {
     // As above.
   }
+}
+
+/** What was signed here can only be wrong by its key. */
+function aboutKey(error: unknown): unknown {
+  if (!isIpcError(error) || error.message !== "invalid signature") return error;
+  const hint = "is this the key that is registered for that name? `el-ipc agents --keys` shows it";
+  return unauthorized(`${error.message}: ${hint}`, error.reason);
 }
 
 /** Adds what a person at a command line can do about an error. */

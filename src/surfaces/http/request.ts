@@ -50,7 +50,7 @@ const MOST_HELD = 128 * 1024 * 1024;
 let held = 0;
 
 /** By events: an async iterator costs a small body several turns of promises. */
-function readBody(request: IncomingMessage): Promise<Buffer> {
+export function readBody(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (isTooLarge(request)) return reject(tooLarge());
     if (request.destroyed) return reject(endedEarly());

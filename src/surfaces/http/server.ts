@@ -3,18 +3,23 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
+import { createArrivals } from "./arrival.ts";
 import { callerOf, type Door, endWithToken } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { inputOf, isTooLarge } from "./request.ts";
+import { type Mount, mountAt } from "./mount.ts";
+import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
 import { targetOf } from "./target.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
+  /** Other surfaces, by their paths. */
+  readonly mounts: readonly Mount[];
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
@@ -35,6 +40,9 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
+const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
+
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
 const MOST_CONNECTIONS = 15_000;
 
@@ -42,11 +50,13 @@ const MOST_CONNECTIONS = 15_000;
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, perform, door, log, product } = options;
+  const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
+  const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
   const handled = new WeakMap<Socket, Promise<void>>();
   let closing = false;
 
@@ -61,15 +71,22 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     before: Promise<void> | undefined,
   ): Promise<void> => {
     const started = elapsed();
+    // While there is a socket: one that broke has none.
+    const from = request.socket.remoteAddress ?? "";
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
+    let mount: Mount | undefined;
     let path = "";
     response.setHeader("Server", product);
-    if (closing) response.setHeader("Connection", "close");
+    if (closing) {
+      response.setHeader("Connection", "close");
+      controller.abort();
+    }
+    arrivals.asked(response);
     response.once("close", () => {
       // Making its error costs as much as a third of a send, and of an answer that arrived nobody hears it.
-      if (!response.writableFinished) controller.abort();
+      if (!response.writableFinished || mount !== undefined) controller.abort();
       open.delete(controller);
       const seconds = (elapsed() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
@@ -80,10 +97,16 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       await before;
       const target = targetOf(request);
       path = target.path;
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
       const caller = await callerOf(request, door);
       if (caller.identity !== undefined) {
         const stop = endWithToken(request, caller.identity, door, () => controller.abort());
         response.once("close", stop);
+      }
+      mount = mountAt(mounts, path);
+      if (mount !== undefined) {
+        const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
+        return await mount.handle(request, response, visit);
       }
       const page = pages.get(path);
       if (page !== undefined && request.method === "GET") return await page(response, caller);
@@ -94,15 +117,33 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
-      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
+      if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
     }
   };
 
+  /** Writes an answer out. A wait that ended with nothing answers null. */
+  const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
+    if (isStream(answer)) {
+      await answerEvents(response, answer);
+      return true;
+    }
+    if (response.destroyed) return false;
+    const nothing = answer === null;
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    return arrivals.hasArrived(response, bytes);
+  };
+
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
+  };
+
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
@@ -170,6 +211,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       for (const controller of open) controller.abort();
+      arrivals[Symbol.dispose]();
       const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       const idle = setInterval(() => server.closeIdleConnections(), 20);
       await closed;
@@ -177,25 +219,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-/** Writes an answer out. A wait that ended with nothing answers null. */
-async function handOver(response: ServerResponse, answer: unknown): Promise<boolean> {
-  if (isStream(answer)) await answerEvents(response, answer);
-  else if (response.destroyed) return false;
-  else if (answer === null) answerJson(response, 408, { ok: false, error: "timeout" });
-  else answerJson(response, 200, answer);
-  return isDelivered(response);
-}
-
-/** Whether the whole answer was handed to a connection that still stands. */
-function isDelivered(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
 }
 
 function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {

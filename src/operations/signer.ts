@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { invalid } from "../../core/errors.ts";
-import { createStamp } from "../../core/stamp.ts";
-import { showHealth } from "../../operations/health.ts";
-import type { Signer } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
+import { invalid } from "../core/errors.ts";
+import { createStamp } from "../core/stamp.ts";
+import { showHealth } from "./health.ts";
+import type { Signer } from "./operation.ts";
+import type { Door } from "./perform.ts";
 
 /** Remembers whom a server said to be, so that no other can have messages signed for it. */
 export interface Pins {
@@ -19,13 +19,15 @@ export interface Signing {
   /** Its address, where it is behind a server. */
   readonly url: string | undefined;
   readonly pins: Pins;
+  /** Says something beside the answer. */
+  readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
 
-export function createSigner({ key, door, url, pins, signal }: Signing): Signer {
+export function createSigner({ key, door, url, pins, warn, signal }: Signing): Signer {
   let did: Promise<string> | undefined;
   const audience = () => {
-    did ??= askDid(door, signal).then((said) => (url === undefined ? said : pinned(pins, url, said)));
+    did ??= askDid(door, signal).then((said) => (url === undefined ? said : pinned(pins, url, said, warn)));
     return did;
   };
   return {
@@ -33,7 +35,7 @@ export function createSigner({ key, door, url, pins, signal }: Signing): Signer 
     audience,
     stamp: async () => createStamp(await audience(), Date.now()),
     async token(agent, seconds) {
-      const { createToken } = await import("../../core/token.ts");
+      const { createToken } = await import("../core/token.ts");
       return createToken({ agent, key, audience: await audience(), seconds, now: Date.now() / 1_000 });
     },
     ask: (operation, input) => door(operation, input, signal),
@@ -50,11 +52,13 @@ async function askDid(door: Door, signal: AbortSignal): Promise<string> {
 /** What it says is noted as a part of a line, and so must not hold another. */
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
-function pinned(pins: Pins, url: string, said: string): string {
+function pinned(pins: Pins, url: string, said: string, warn: (text: string) => void): string {
   const { origin, pathname } = new URL(url);
   const server = origin + pathname.replace(/\/$/, "");
   const known = pins.serverDid(server);
-  if (known === undefined && said !== "") pins.addServer(server, said);
+  if (known === undefined && said !== "" && !pins.addServer(server, said)) {
+    warn(`Warning: ${pins.serversFile} can't be written, so nobody will notice if another server answers there`);
+  }
   if (known === undefined || known === said) return said;
   throw invalid(
     `The server at ${server} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
