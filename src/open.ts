@@ -1,3 +1,4 @@
+import { realpathSync } from "node:fs";
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import type { Brokers, Link } from "./core/link.ts";
@@ -31,7 +32,8 @@ export async function openBus(
         `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
     );
   }
-  const wakeup = createFileBells({ folder: `${path}-bells`, changes: store.changes });
+  // By the file's own name: who reaches it by a link hears who doesn't.
+  const wakeup = createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes });
   const card = cardOf(environment, port);
   const secured = () => {
     if (!notes.addDatabase(path))

@@ -118,11 +118,8 @@ const thereIsOneBarrel: Law = (path, source) => {
   return [`src/${path} passes on what others define: let who needs it import it from there`];
 };
 
-/** It asks servers of any version who they are, so it can't go by the table of this one. */
-const MAY_NAME_A_PATH = "surfaces/http/probe.ts";
-
 const pathsAreInTheTable: Law = (path, source) => {
-  if (path.startsWith("operations/") || path === MAY_NAME_A_PATH) return [];
+  if (path.startsWith("operations/")) return [];
   return pathsOf(operations)
     .filter((route) => new RegExp(`["'\`](?:[A-Z]+ )?${route.replaceAll(".", "\\.")}(?![\\w-])`).test(source))
     .map(

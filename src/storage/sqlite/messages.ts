@@ -56,7 +56,7 @@ const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER B
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
 export function createMessageStore(connection: Connection): MessageStore {
-  const { statement, read, write } = connection;
+  const { statement, version, read, write, writeSoon } = connection;
   const nonces = createNonces(connection);
   const { watermark, moveTo } = createWatermarks(connection);
 
@@ -77,6 +77,15 @@ export function createMessageStore(connection: Connection): MessageStore {
     return to > from ? to : undefined;
   };
 
+  let last: { readonly of: string; readonly messages: readonly StoredMessage[] } | undefined;
+
+  /** Many wait for the same message: who stands where the one before stood has its answer, until anybody commits anything. */
+  const unread = (channel: string, from: number, limit: number): readonly StoredMessage[] => {
+    const of = `${version()} ${from} ${limit} ${channel}`;
+    if (last?.of !== of) last = { of, messages: batch(statement(UNREAD), channel, from, limit) };
+    return last.messages;
+  };
+
   return {
     append: (message, once) =>
       write((): Appended => {
@@ -93,9 +102,8 @@ export function createMessageStore(connection: Connection): MessageStore {
       read(() => {
         const from = watermark(channel, agent);
         const mail = isOwnMailbox(channel, agent);
-        return others
-          ? batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit)
-          : batch(statement(mail ? UNREAD_MAIL : UNREAD), channel, from, limit);
+        if (others) return batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit);
+        return mail ? batch(statement(UNREAD_MAIL), channel, from, limit) : unread(channel, from, limit);
       }),
 
     after: (channel, id, limit) => read(() => batch(statement(UNREAD), channel, id, limit)),
@@ -104,11 +112,12 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     watermark: (channel, agent) => read(() => watermark(channel, agent)),
 
-    advance: (channel, agent, id) => write(() => moveTo(channel, agent, id)),
+    // What a power cut takes of a watermark makes messages come again, as they may at any time.
+    advance: (channel, agent, id) => writeSoon(() => moveTo(channel, agent, id)),
 
     skipOwn: async (channel, agent) => {
       if ((await read(() => ownUntil(channel, agent))) === undefined) return;
-      await write(() => {
+      await writeSoon(() => {
         const to = ownUntil(channel, agent);
         if (to !== undefined) moveTo(channel, agent, to);
       });
