@@ -133,7 +133,7 @@ async function main(typed: readonly string[]): Promise<number> {
 
     return await run(
       {
-        verbs: [serve, broker, tcpBroker, mcp, ...operations],
+        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden)],
         version: manifest.version,
         open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
         pins: createNotes(environment.configFolder),

@@ -1,6 +1,7 @@
+import { realpathSync } from "node:fs";
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
-import type { Link } from "./core/link.ts";
+import type { Brokers, Link } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
@@ -31,7 +32,8 @@ export async function openBus(
         `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
     );
   }
-  const wakeup = createFileBells({ folder: `${path}-bells`, changes: store.changes });
+  // By the file's own name: who reaches it by a link hears who doesn't.
+  const wakeup = createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes });
   const card = cardOf(environment, port);
   const secured = () => {
     if (!notes.addDatabase(path))
@@ -41,6 +43,7 @@ export async function openBus(
     store,
     wakeup,
     link: openLink(),
+    brokers: (bus) => openBrokers(bus, environment.apiKey),
     policy: { card, signatures, readsNeedToken, secured },
     now: () => Date.now() / 1_000,
   });
@@ -58,6 +61,22 @@ export function openLink(): Link {
     ping: async (...asked) => (await link()).ping(...asked),
     receive: async (...asked) => (await link()).receive(...asked),
     settle: async (...asked) => (await link()).settle(...asked),
+  };
+}
+
+function openBrokers(bus: Bus, apiKey: string | undefined): Brokers {
+  let loaded: Promise<Brokers> | undefined;
+  const owned = new Set<number>();
+  const brokers = () => {
+    loaded ??= import("./brokers.ts").then(({ createBrokers }) => createBrokers(bus, apiKey, owned));
+    return loaded;
+  };
+  return {
+    start: async (address) => (await brokers()).start(address),
+    stop: async (port) => (await brokers()).stop(port),
+    owns: (port) => owned.has(port),
+    ask: async (...asked) => (await brokers()).ask(...asked),
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
   };
 }
 

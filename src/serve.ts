@@ -10,6 +10,8 @@ import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
+import { serveOverTcp } from "./serve-tcp.ts";
+import { dashboard } from "./surfaces/dashboard/files.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
 import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
@@ -17,8 +19,10 @@ import { serveHttp } from "./surfaces/http/server.ts";
 import type { Upgrade } from "./surfaces/http/upgrade.ts";
 import type { HttpMcp } from "./surfaces/mcp/http.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import type { TcpServer } from "./surfaces/tcp/server.ts";
 import type { WebSockets } from "./surfaces/websocket/server.ts";
+
+const DASHBOARD = "/dashboard";
 
 export interface Serving {
   readonly host: string;
@@ -58,8 +62,11 @@ export async function serve(
     refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
+    mounts: [
+      mcp,
+      { prefix: DASHBOARD, open: true, handle: dashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
+    ],
     upgrade: webSockets.upgrade,
-    mounts: [mcp],
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -68,7 +75,12 @@ export async function serve(
     tcp === undefined ? undefined : await openTcp(bus, environment, { ...serving, port: tcp }, log, product);
   const url = `http://${addressText({ host, port: server.port })}`;
   const about = { database: environment.databasePath, security: secure ? "secure" : "open", version };
-  log("info", "listening", { url, ...(lines === undefined ? {} : { tcp: tcpUrl(host, lines) }), ...about });
+  log("info", "listening", {
+    url,
+    dashboard: `${url}${DASHBOARD}`,
+    ...(lines === undefined ? {} : { tcp: tcpUrl(host, lines) }),
+    ...about,
+  });
   serving.listening?.(listening);
   await aborted(signal);
   log("info", "stopping");
@@ -133,16 +145,8 @@ async function openTcp(
   product: string,
 ): Promise<TcpServer> {
   try {
-    return await serveTcp({
-      operations,
-      perform: (operation, input, context) => perform(bus, operation, input, context),
-      host,
-      port,
-      door: { apiKey, insecure, identify: (token) => verifyToken(bus, token) },
-      refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
-      failed: (error) => log("error", "fault", { surface: "tcp", ...errorDetails(error) }),
-      product,
-    });
+    const failed = (error: unknown) => log("error", "fault", { surface: "tcp", ...errorDetails(error) });
+    return await serveOverTcp(bus, { host, port, apiKey, insecure, failed, product });
   } catch (error) {
     const broker = hasCode(error, "EADDRINUSE") ? await brokerAt(host, port) : undefined;
     if (broker === undefined) throw await listenFault(error, host, port, "tcp broker");

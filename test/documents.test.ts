@@ -40,9 +40,9 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
-  const ofOperations = operations.map(
-    (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
-  );
+  const ofOperations = operations
+    .filter(({ hidden }) => !hidden)
+    .map((operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const);
   return new Map([...ofStarters, ...ofOperations]);
 }
 
@@ -118,7 +118,8 @@ suite("README's endpoints", () => {
 
   test("are those of the table", () => {
     const shown = new Set([...readme.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
-    const known = new Set([...operations.flatMap(({ http }) => http ?? []), "GET /metrics", "GET /openapi.json"]);
+    const own = ["GET /", "GET /metrics", "GET /openapi.json"];
+    const known = new Set([...operations.flatMap(({ http }) => http ?? []), ...own]);
     assert.deepEqual(shown, known);
     assert.deepEqual(new Set(rows.map(([first = ""]) => first.replaceAll("`", ""))), known);
   });

@@ -1,4 +1,4 @@
-import { type Link, NO_LINK } from "./link.ts";
+import { type Brokers, type Link, NO_BROKERS, NO_LINK } from "./link.ts";
 import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import type { Wakeup } from "./wakeup.ts";
@@ -26,6 +26,7 @@ export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
   readonly link: Link;
+  readonly brokers: Brokers;
   readonly alarms: AlarmBudget;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
@@ -35,23 +36,31 @@ export interface Parts {
   readonly store: Store;
   readonly wakeup: Wakeup;
   readonly link?: Link;
+  readonly brokers?: (bus: Bus) => Brokers;
   readonly policy: Policy;
   readonly now: () => number;
 }
 
-export function createBus({ store, wakeup, link = NO_LINK, policy, now }: Parts): Bus {
-  return {
+export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now }: Parts): Bus {
+  const bus: Bus = {
     ...policy,
     store,
     wakeup,
     link,
+    get brokers() {
+      opened ??= brokers?.(bus) ?? NO_BROKERS;
+      return opened;
+    },
     now,
     alarms: createAlarmBudget(),
     async [Symbol.asyncDispose]() {
+      await opened?.[Symbol.asyncDispose]();
       await wakeup[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },
   };
+  let opened: Brokers | undefined;
+  return bus;
 }
 
 /** For an operation that works on nothing stored. */
@@ -64,6 +73,7 @@ export function busWithoutStore(link: Link): Bus {
       throw new Error("there is no wake-up here");
     },
     link,
+    brokers: NO_BROKERS,
     card: { name: "", description: "", url: "" },
     signatures: "any",
     readsNeedToken: false,

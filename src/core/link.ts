@@ -51,3 +51,25 @@ const noLink = (): never => {
 
 /** For a bus that passes nothing on by itself. */
 export const NO_LINK: Link = { send: noLink, ping: noLink, receive: noLink, settle: noLink };
+
+/** Brokers on ports of this machine: those that this process opens for its bus, and those that are there already. */
+export interface Brokers extends AsyncDisposable {
+  /** `own`: this process serves there already. `found`: somebody else's broker does, and is used. */
+  start(address: Address): Promise<"started" | "own" | "found">;
+  /** False where this process serves nothing there. */
+  stop(port: number): Promise<boolean>;
+  owns(port: number): boolean;
+  /** Asks a broker of another process; undefined where nobody listens. */
+  ask(port: number, request: BrokerRequest, signal: AbortSignal): Promise<BrokerAnswer | undefined>;
+}
+
+export type BrokerRequest = Readonly<Record<string, unknown>>;
+export type BrokerAnswer = Readonly<Record<string, unknown>>;
+
+export const NO_BROKERS: Brokers = {
+  start: noLink,
+  stop: noLink,
+  owns: () => false,
+  ask: noLink,
+  async [Symbol.asyncDispose]() {},
+};

@@ -87,6 +87,18 @@ export interface Reader {
   readonly lastId: number;
 }
 
+export interface Watermark extends Reader {
+  readonly channel: string;
+}
+
+/** A message without what it says. */
+export interface Envelope {
+  readonly id: number;
+  readonly channel: string;
+  readonly sender: string;
+  readonly timestamp: number;
+}
+
 /** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
 export interface Pruning {
   /** Sent before this time, in seconds. */
@@ -113,6 +125,18 @@ export interface MessageStore {
 
   /** The first messages after `id`, oldest first. */
   after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+
+  /** The last messages before `id`, oldest first. */
+  before(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+
+  /** The newest messages that were sent since a time, so many at most, newest first. */
+  recent(since: number, limit: number): Promise<readonly Envelope[]>;
+
+  /** How many messages of the channel lie after one id and up to another, counted no further than `most`. */
+  count(channel: string, after: number, upTo: number, most: number): Promise<number>;
+
+  /** The watermarks of all agents in all channels, those that are furthest first, so many at most. */
+  watermarks(limit: number): Promise<readonly Watermark[]>;
 
   /** The last id that the agent has consumed; 0 where it has none. */
   watermark(channel: string, agent: string): Promise<number>;

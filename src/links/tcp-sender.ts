@@ -12,13 +12,16 @@ const PAUSE_MS = 100;
 /** Sends a text, as soon as somebody listens there. */
 export async function sendOver(address: Address, text: string, { milliseconds, signal }: Within): Promise<void> {
   const end = elapsed() + milliseconds;
+  let nobody: NobodyThere | undefined;
   for (;;) {
     try {
       const answer = await ask(address, { type: "message", text }, { milliseconds: end - elapsed(), signal });
       if (answer.type === "taken") return;
       throw conflict(`${addressText(address)} did not take it: ${errorIn(answer)}`);
     } catch (error) {
-      if (!(error instanceof NobodyThere) || elapsed() + PAUSE_MS >= end || signal.aborted) throw error;
+      if (error instanceof NobodyThere) nobody = error;
+      else if (!(error instanceof NoConnection)) throw error;
+      if (elapsed() + PAUSE_MS >= end || signal.aborted) throw nobody ?? error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
@@ -31,6 +34,9 @@ export async function timeARoundTrip(address: Address, within: Within): Promise<
 }
 
 class NobodyThere extends IpcError {}
+
+/** The time was up before there was a connection. */
+class NoConnection extends IpcError {}
 
 interface Answer {
   readonly type: unknown;
@@ -70,11 +76,7 @@ type Settle<T> = (resolve: (value: T) => void, reject: (error: Error) => void) =
 /** What comes of a connection, unless it breaks, the time is up, or nobody wants it any more. */
 function within<T>(socket: Socket, end: number, signal: AbortSignal, at: string, settle: Settle<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () =>
-        reject(conflict(`${at} did not answer in that time${socket.connecting ? "" : "; it may still have taken it"}`)),
-      Math.max(0, end - elapsed()),
-    );
+    const timer = setTimeout(() => reject(lateness(socket, at)), Math.max(0, end - elapsed()));
     const give = () => reject(conflict("given up"));
     const broken = (error?: Error) => reject(faultOf(at, error));
     signal.addEventListener("abort", give, { once: true });
@@ -88,6 +90,11 @@ function within<T>(socket: Socket, end: number, signal: AbortSignal, at: string,
       };
     settle(settled(resolve), settled(reject));
   });
+}
+
+function lateness(socket: Socket, at: string): IpcError {
+  const said = `${at} did not answer in that time`;
+  return socket.connecting ? new NoConnection("conflict", said) : conflict(`${said}; it may still have taken it`);
 }
 
 function faultOf(at: string, error: Error | undefined): IpcError {

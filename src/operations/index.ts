@@ -1,6 +1,8 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
+import { watchEvents } from "./events.ts";
 import { showHealth } from "./health.ts";
+import { ipcTool } from "./ipc.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
@@ -20,10 +22,13 @@ import { showPresence } from "./presence.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
+import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { showStatus } from "./status.ts";
+import { channelMessages, sendToChannel } from "./streams.ts";
 import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
+import { showTraffic } from "./traffic.ts";
 
 const table = [
   sendMessage,
@@ -40,6 +45,7 @@ const table = [
   makeToken,
   showCard,
   showHealth,
+  showRights,
   postMail,
   fetchMail,
   waitMail,
@@ -71,10 +77,12 @@ const table = [
   sendToChannel,
   channelMessages,
   showStatus,
+  showTraffic,
   watchEvents,
   sendTcp,
   receiveTcp,
   pingTcp,
+  ipcTool,
   pruneMessages,
   resetBus,
 ] as const satisfies readonly Operation[];

@@ -67,7 +67,7 @@ export interface Definition<F extends Fields, A> {
   readonly idempotent?: true;
   /** It works on nothing stored, so no store is opened for it. */
   readonly detached?: true;
-  /** It is no verb: another operation settles with it. */
+  /** It is no verb: another operation settles with it, or a model alone asks for it. */
   readonly hidden?: true;
 
   /** Whose things it asks for, where its fields don't say it by the names agent and channel. */

@@ -152,10 +152,11 @@ export function checkEntering(check: Check): void {
         store.agents.enter({ ...herald, publicKey: "new" }, "rotate"),
         other.agents.revoke(herald.name, herald.publicKey, signed()),
       ]);
-      assert.notEqual(rotated, revoked, "one came first, and the other met what it left");
-      const found = await store.agents.find(herald.name);
-      assert.equal(found?.publicKey, rotated === "done" ? "new" : undefined);
-      assert.equal((await store.agents.revoked(herald.name)) === undefined, rotated === "done");
+      // Revoked first, it is given a new key all the same; revoked second, it has another key by then.
+      assert.equal(rotated, "done");
+      assert.ok(revoked === "done" || revoked === "taken", revoked);
+      assert.equal((await store.agents.find(herald.name))?.publicKey, "new");
+      assert.equal(await store.agents.revoked(herald.name), undefined);
     }
   });
 }

@@ -11,6 +11,7 @@ import { checkChannels, checkMessages, checkReading } from "./messages.ts";
 import { checkOnce } from "./once.ts";
 import { checkOrderEnds } from "./order-ends.ts";
 import { checkOrders } from "./orders.ts";
+import { checkOverview } from "./overview.ts";
 import { checkPeers } from "./peers.ts";
 import type { Place } from "./place.ts";
 import { checkPruning } from "./pruning.ts";
@@ -38,6 +39,7 @@ export function storeContract(engine: string, makePlace: () => Promise<Place>): 
     checkEntering(check);
     checkOnce(check);
     checkLookups(check);
+    checkOverview(check);
     checkPruning(check);
     checkReset(check);
     checkMailboxes(check);

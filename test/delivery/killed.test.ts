@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import { suite, test } from "node:test";
 import { whileBusy } from "../../src/storage/sqlite/busy.ts";
@@ -31,6 +32,12 @@ async function leasesEnd(bus: TemporaryBus): Promise<void> {
   const file = await openFile({ path: bus.file("bus.db") });
   await whileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
   file.close();
+}
+
+/** Until somebody waits for so many different things. */
+function bellsHang(bus: TemporaryBus, count: number): Promise<void> {
+  const folder = bus.file("bus.db-bells");
+  return until(() => existsSync(folder) && readdirSync(folder).length >= count, `${count} bells`);
 }
 
 const CHANNEL_READS = ["read room me", "read room me --wait", "read room me --json", "follow room me"];
@@ -108,7 +115,7 @@ suite("a sender that is killed between its commit and its bell", { concurrency: 
     using bus = temporaryBus();
     await using server = await bus.serve();
     const heard = Object.entries(waiters).map(async ([what, wait]) => [what, await wait(bus, server)] as const);
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await bellsHang(bus, 2);
     const started = performance.now();
     assert.equal(await assertKilled(startDying(bus, "stored", "send", "room", "a", "quiet")), "");
     for (const [what, got] of await Promise.all(heard)) assert.match(String(got), /quiet/, what);
@@ -127,7 +134,7 @@ suite("a sender that is killed between its commit and its bell", { concurrency: 
       waitFor(server, peer, 20_000).then(({ text }) => text),
       bus.start(["receipts", String(id), "--wait-for", "reader", "--timeout", "20"]).ended.then(({ stdout }) => stdout),
     ];
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await bellsHang(bus, 3);
     await assertKilled(startDying(bus, "stored", "post", "me", "quiet mail", "--from", "a"));
     await assertKilled(startDying(bus, "stored", "command", "send", "worker", "quiet_work"));
     await assertKilled(startDying(bus, "stored", "ack", "room", "reader", String(id)));
@@ -176,6 +183,7 @@ suite("a server that is killed", { concurrency: 4 }, () => {
     const body = sentV2(createIdentity("a"), { channel: "room", content: "once" }, stampFor(""));
     // The one who waits makes the bell that the server dies at.
     await using _waiter = bus.start(["follow", "room", "w", "--peek"]);
+    await bellsHang(bus, 1);
     await using server = await serveDying(bus, "stored");
     await assert.rejects(ask(server.url, "POST /send", { body }));
     await assertKilledServer(server);

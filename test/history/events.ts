@@ -45,12 +45,19 @@ export type Doing =
 /** One life of one process did it, then. */
 export type Event = Doing & { readonly at: number; readonly who: string };
 
+export interface LeftOrder {
+  readonly order: string;
+  readonly status: string;
+  readonly attempts: number;
+  readonly result: string;
+}
+
 /** What is stored when all is over. */
 export interface Left {
   readonly messages: readonly { readonly id: number; readonly channel: string; readonly key: string }[];
   readonly watermarks: readonly { readonly agent: string; readonly channel: string; readonly id: number }[];
   readonly agents: readonly { readonly name: string; readonly publicKey: string }[];
-  readonly orders: readonly { readonly order: string; readonly status: string; readonly result: string }[];
+  readonly orders: readonly LeftOrder[];
   /** Whatever else was found wrong with the file. */
   readonly faults: readonly string[];
 }

@@ -133,7 +133,8 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
 
   test("a fresh send and read load nothing of MCP", async () => {
     using bus = temporaryBus();
-    for (const name of ["ipc-server.js", "package.json"]) cpSync(new URL(name, `file://${entry}`), bus.file(name));
+    for (const name of ["ipc-server.js", "ipc-cli.js", "package.json"])
+      cpSync(new URL(name, `file://${entry}`), bus.file(name));
     const alone = { entry: bus.file("ipc-server.js") };
     assert.deepEqual((await bus.start(["send", "c", "a", "hi"], alone).ended).stderr, "");
     assert.match((await bus.start(["read", "c", "b"], alone).ended).stdout, /hi/);

@@ -31,8 +31,8 @@ suite("the tools are the table's", () => {
       assert.deepEqual(listed(operation).inputSchema.properties.peer_id, { type: "string" });
   });
 
-  test("B48 whatever a tool does can be done over HTTP too", () => {
-    for (const { name, http, tool } of tools) {
+  test("B48 whatever a tool does can be done over HTTP too, but for what opens ports of a machine", () => {
+    for (const { name, http, tool } of tools.filter(({ name }) => name !== "ipc")) {
       assert.ok(http, name);
       if (tool.otherwise !== undefined) assert.ok(tool.otherwise.http, tool.otherwise.name);
     }

@@ -13,10 +13,15 @@ function perform(text: string, env: Environment, words: Readonly<Record<string, 
   return run("/bin/sh", ["-c", filled], { env });
 }
 
-test("there are ten slash commands", () => {
+/** What a slash command runs. */
+function verbOf(name: string): string {
+  return { listen: "read", dashboard: "serve" }[name] ?? name;
+}
+
+test("there are eleven slash commands", () => {
   assert.deepEqual(
     commands.map(({ name }) => name),
-    ["agents", "channels", "command", "listen", "peers", "read", "send", "serve", "setup", "signal"],
+    ["agents", "channels", "command", "dashboard", "listen", "peers", "read", "send", "serve", "setup", "signal"],
   );
 });
 
@@ -38,7 +43,7 @@ suite("each slash command", { concurrency: true }, () => {
       assert.ok(rule?.startsWith(`${path} `));
       assert.ok(
         blocks.some((block) =>
-          more === undefined ? block === rule || name === "serve" : block.startsWith(`${rule} `),
+          more === undefined ? block === rule || verbOf(name) === "serve" : block.startsWith(`${rule} `),
         ),
       );
     });
@@ -52,8 +57,7 @@ suite("each slash command", { concurrency: true }, () => {
         assert.equal(help.code, 0, verb);
         for (const option of options) assert.ok(help.stdout.includes(option), `${verb} ${option}`);
       }
-      if (name !== "setup")
-        assert.deepEqual([...new Set(used.map(({ verb }) => verb.split(" ")[0]))], [name === "listen" ? "read" : name]);
+      if (name !== "setup") assert.deepEqual([...new Set(used.map(({ verb }) => verb.split(" ")[0]))], [verbOf(name)]);
     });
 
     test(`${name} runs nothing before the model has seen it`, () => {
@@ -147,9 +151,10 @@ suite("the shell text of a slash command does what its page says", { concurrency
     assert.match(stdout, /^bac-\w+ {2}backend {2}online {2}can node\n$/);
   });
 
-  test("serve says where it listens, and ends with its task", async (t) => {
+  test("dashboard and serve say where they listen, and end with their task", async (t) => {
     const env = busEnvironment(scratch(t));
-    const text = String(command("serve").blocks[0]).replace("<port>", "0");
+    const text = String(command("dashboard").blocks[0]).replace("<port>", "0");
+    assert.equal(text, String(command("serve").blocks[0]).replace("<port>", "0"));
     const server = spawn("/bin/sh", ["-c", `exec ${text}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     t.after(() => server.kill("SIGKILL"));
     let output = "";
@@ -160,6 +165,9 @@ suite("the shell text of a slash command does what its page says", { concurrency
     }
     const ended = new Promise((resolve) => server.on("close", resolve));
     await until(() => /http:\/\/(127\.0\.0\.1|localhost):\d+/.test(output), "an address");
+    const page = await fetch(/"dashboard":"([^"]+)"/.exec(output)?.[1] ?? "");
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<title>el-ipc<\/title>/);
     server.kill("SIGTERM");
     await ended;
   });

@@ -176,11 +176,11 @@ for (const [where, arrive] of places) {
       "--any, --lease and --expires say how a command is handed out, and retry offers it again",
       async (bus, near) => {
         const [one, two] = [await connected(bus, "tester"), await connected(bus, "tester")];
-        const any = await sent(bus, "tester", "run", "--any", "--lease", "5");
+        const any = await sent(bus, "tester", "run", "--any", "--lease", "60");
         const first = JSON.parse((await bus.run("command", "wait", one)).stdout);
         assert.equal(first.id, any);
         await refuses(bus, ["command", "wait", two, "--timeout", "0"], /No command came/);
-        await secondsPass(near, 6);
+        await secondsPass(near, 61);
         const second = JSON.parse((await bus.run("command", "wait", two)).stdout);
         assert.deepEqual([second.id, second.attempts], [any, 2]);
         const late = await sent(bus, one, "late", "--expires", "1");

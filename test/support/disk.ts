@@ -19,9 +19,12 @@ export function smallDisk(mebibytes: number): Disk {
   const { status, stderr } = mount("-t", "tmpfs", "-o", `size=${mebibytes}m`, "tmpfs", folder);
   const mounted = status === 0;
   const unmount = () => {
+    process.off("exit", unmount);
     if (mounted) spawnSync("umount", ["-l", folder]);
     rmdirSync(folder);
   };
+  // A test that is ended, for taking too long say, leaves nothing mounted.
+  process.on("exit", unmount);
   return {
     path: mounted ? folder : undefined,
     why: mounted ? "" : `no small disk can be mounted here, which needs root on Linux: ${stderr?.trim() || "no mount"}`,

@@ -171,6 +171,21 @@ suite("the server", { concurrency: 6 }, () => {
     );
   });
 
+  test("GET / says what can be asked; anything else of what is no operation is refused by its method", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const { status, json } = await ask(server.url, "GET /");
+    const { ok, server: product, endpoints } = Object(json);
+    assert.deepEqual([status, ok], [200, true]);
+    assert.match(product, /^el-ipc\//);
+    const send = endpoints.find(({ endpoint }: { endpoint: string }) => endpoint === "POST /send");
+    assert.equal(send.summary, "Send a message to a channel");
+    for (const what of ["POST /", "POST /metrics", "DELETE /metrics"]) {
+      const refused = await ask(server.url, what);
+      assert.deepEqual([refused.status, refused.headers.allow], [405, "GET"], what);
+    }
+  });
+
   test("GET /metrics counts requests by route, method and status, for Prometheus", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

@@ -4,6 +4,7 @@ import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage 
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
 import { createNonces } from "./nonces.ts";
+import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
@@ -20,6 +21,9 @@ const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = 
 
 const UNREAD = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? ORDER BY id LIMIT ?`;
+
+const BEFORE = `SELECT ${COLUMNS} FROM messages
+  WHERE channel = ? AND id < ? ORDER BY id DESC LIMIT ?`;
 
 const UNREAD_OTHERS = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT ?`;
@@ -52,7 +56,7 @@ const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER B
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
 export function createMessageStore(connection: Connection): MessageStore {
-  const { statement, read, write } = connection;
+  const { statement, version, read, write, writeSoon } = connection;
   const nonces = createNonces(connection);
   const { watermark, moveTo } = createWatermarks(connection);
 
@@ -73,6 +77,15 @@ export function createMessageStore(connection: Connection): MessageStore {
     return to > from ? to : undefined;
   };
 
+  let last: { readonly of: string; readonly messages: readonly StoredMessage[] } | undefined;
+
+  /** Many wait for the same message: who stands where the one before stood has its answer, until anybody commits anything. */
+  const unread = (channel: string, from: number, limit: number): readonly StoredMessage[] => {
+    const of = `${version()} ${from} ${limit} ${channel}`;
+    if (last?.of !== of) last = { of, messages: batch(statement(UNREAD), channel, from, limit) };
+    return last.messages;
+  };
+
   return {
     append: (message, once) =>
       write((): Appended => {
@@ -89,20 +102,22 @@ export function createMessageStore(connection: Connection): MessageStore {
       read(() => {
         const from = watermark(channel, agent);
         const mail = isOwnMailbox(channel, agent);
-        return others
-          ? batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit)
-          : batch(statement(mail ? UNREAD_MAIL : UNREAD), channel, from, limit);
+        if (others) return batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit);
+        return mail ? batch(statement(UNREAD_MAIL), channel, from, limit) : unread(channel, from, limit);
       }),
 
     after: (channel, id, limit) => read(() => batch(statement(UNREAD), channel, id, limit)),
 
+    before: (channel, id, limit) => read(() => batch(statement(BEFORE), channel, id, limit).reverse()),
+
     watermark: (channel, agent) => read(() => watermark(channel, agent)),
 
-    advance: (channel, agent, id) => write(() => moveTo(channel, agent, id)),
+    // What a power cut takes of a watermark makes messages come again, as they may at any time.
+    advance: (channel, agent, id) => writeSoon(() => moveTo(channel, agent, id)),
 
     skipOwn: async (channel, agent) => {
       if ((await read(() => ownUntil(channel, agent))) === undefined) return;
-      await write(() => {
+      await writeSoon(() => {
         const to = ownUntil(channel, agent);
         if (to !== undefined) moveTo(channel, agent, to);
       });
@@ -132,6 +147,8 @@ export function createMessageStore(connection: Connection): MessageStore {
           .filter(isRow)
           .map((found) => ({ agent: textOf(found, "agent"), lastId: numberOf(found, "last_id") })),
       ),
+
+    ...createOverview(connection),
 
     ...createPruning(connection),
 

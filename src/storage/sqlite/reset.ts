@@ -15,6 +15,11 @@ const SINCE = "SELECT key FROM journal WHERE seq > ?";
 const REMOVE_PEERS = `DELETE FROM peers WHERE id NOT IN (${SINCE} AND kind = 'peer' AND what = 'connected')`;
 const REMOVE_SIGNALS = `DELETE FROM signals WHERE name NOT IN (${SINCE} AND kind = 'signal')`;
 
+/** Leaves a gap in the journal, so that whoever follows it begins anew with what is left. */
+const FORGET = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
+  (VALUES (1), (2))`;
+const FORGET_THE_REST = "DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)";
+
 const CHANGES = "SELECT changes() AS removed";
 
 export function createReset(
@@ -30,6 +35,7 @@ export function createReset(
       const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
       statement(REMOVE_ORDERS).run(numberOf(before, "placed"));
       for (const sql of [REMOVE_PEERS, REMOVE_SIGNALS]) statement(sql).run(numberOf(before, "entry"));
+      for (const sql of [FORGET, FORGET_THE_REST]) statement(sql).run();
       return removed;
     });
     return { backup, removed };

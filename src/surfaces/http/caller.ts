@@ -24,6 +24,11 @@ export async function callerOf(request: IncomingMessage, door: ServerDoor): Prom
   return callerShowing(shownIn(request.headers), isLocal(request) ? "local" : "beyond", door);
 }
 
+/** Whoever sends this request, of whom nothing is asked, and to whom nothing is owed but what is no secret. */
+export function strangerOf(request: IncomingMessage): Caller {
+  return { from: isLocal(request) ? "local" : "beyond", admitted: false, hasKey: false, identity: undefined };
+}
+
 /**
  * From this machine: the connection comes from a loopback address, was made to one by name, and nobody passed it on.
  * A page in a browser that was rebound to 127.0.0.1 names another host; a reverse proxy names whom it speaks for, or

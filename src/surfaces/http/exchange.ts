@@ -141,6 +141,10 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 function unreachable(base: URL, cause: Error): Error {
   if (isIpcError(cause)) return cause;
   const code = "code" in cause ? String(cause.code) : "";
+  if (/^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG))$/.test(code)) {
+    const sentence = `The server at ${base.host} doesn't speak https: use http://${base.host}`;
+    return new IpcError("internal", sentence, undefined, { cause });
+  }
   const Failure = code.startsWith("HPE_") ? IpcError : code === "ECONNRESET" ? HangUp : ConnectionError;
   return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
 }

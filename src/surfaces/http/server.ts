@@ -9,13 +9,14 @@ import type { ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
 import { createArrivals } from "./arrival.ts";
-import { callerOf, endWithRequestToken } from "./caller.ts";
+import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
 import { openApiOf } from "./openapi.ts";
 import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesIn, routesOf } from "./routes.ts";
+import { targetOf } from "./target.ts";
 import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
@@ -46,6 +47,7 @@ const IDLE_MS = 65_000;
 
 /** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
 const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
+
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
 const MOST_CONNECTIONS = 15_000;
 
@@ -60,34 +62,36 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const metrics = createMetrics(() => open.size);
   const arrivals = createArrivals();
   const refusals = createAlarmBudget();
-  const answering = new WeakMap<Socket, Promise<unknown>>();
+  const handled = new WeakMap<Socket, Promise<void>>();
   let closing = false;
 
-  let described: ReturnType<typeof openApiOf> | undefined;
-  const openApi = () => {
-    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
-    return described;
+  /** Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled. */
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    handled.set(request.socket, answer(request, response, handled.get(request.socket)));
   };
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    before: Promise<void> | undefined,
+  ): Promise<void> => {
     const started = elapsed();
     // While there is a socket: one that broke has none.
     const from = request.socket.remoteAddress ?? "";
-    const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
+    let mount: Mount | undefined;
+    let path = "";
     response.setHeader("Server", product);
     if (closing) {
       response.setHeader("Connection", "close");
       controller.abort();
     }
-    const before = answering.get(request.socket);
-    const { promise: settled, resolve: settle } = Promise.withResolvers<void>();
-    answering.set(request.socket, settled);
     arrivals.asked(response);
     response.once("close", () => {
-      controller.abort();
+      // Making its error costs as much as a third of a send, and of an answer that arrived nobody hears it.
+      if (!response.writableFinished || mount !== undefined) controller.abort();
       open.delete(controller);
       const seconds = (elapsed() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
@@ -95,35 +99,31 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
-      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
-      const mount = mountAt(mounts, path);
-      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
-      const caller = await callerOf(request, door);
-      response.once(
-        "close",
-        endWithRequestToken(request, caller, door, () => controller.abort()),
-      );
+      const target = targetOf(request);
+      path = target.path;
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
+      mount = mountAt(mounts, path);
+      const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
+      if (caller.identity !== undefined) {
+        const stop = endWithRequestToken(request, caller, door, () => controller.abort());
+        response.once("close", stop);
+      }
       if (mount !== undefined) {
         const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
         return await mount.handle(request, response, visit);
       }
-      if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
-      if (path === "/openapi.json" && request.method === "GET") {
-        answerJson(response, 200, openApi());
-        return;
-      }
+      const page = pages.get(path);
+      if (page !== undefined && request.method === "GET") return await page(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
-      const input = await inputOf(request, found, query);
+      const input = await inputOf(request, found, target.query);
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
       if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
-    } finally {
-      settle();
     }
   };
 
@@ -155,7 +155,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   };
 
   const refuseRoute = (response: ServerResponse, path: string): void => {
-    const methods = routes.methods(path);
+    const methods = pages.has(path) ? ["GET"] : routes.methods(path);
     if (methods.length === 0) throw notFound("not found");
     response.setHeader("Allow", methods.join(", "));
     answerJson(response, 405, { ok: false, error: `use ${methods.join(" or ")} for ${path}`, code: "invalid" });
@@ -173,6 +173,26 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response.end(await metrics.text());
   };
 
+  const answerIndex = async (response: ServerResponse): Promise<void> => {
+    const endpoints = operations.flatMap(({ http, summary }) =>
+      http === undefined ? [] : { endpoint: http, summary },
+    );
+    answerJson(response, 200, { ok: true, server: product, endpoints });
+  };
+
+  let described: ReturnType<typeof openApiOf> | undefined;
+  const answerOpenApi = async (response: ServerResponse): Promise<void> => {
+    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
+    answerJson(response, 200, described);
+  };
+
+  /** What is asked of this server and not of the bus. */
+  const pages = new Map([
+    ["/", answerIndex],
+    ["/metrics", answerMetrics],
+    ["/openapi.json", answerOpenApi],
+  ]);
+
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,
@@ -184,7 +204,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   );
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     if (!isTooLarge(request)) response.writeContinue();
-    void handle(request, response);
+    handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
   if (options.upgrade !== undefined) {

@@ -37,7 +37,6 @@ const NOTE_MS = 30_000;
 const CLOSING_MS = 2_000;
 
 const GOING_AWAY = 1001;
-const TRY_AGAIN = 1013;
 
 /** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
 export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
@@ -196,9 +195,16 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     if (typeof id === "string") await perform(connections.depart, { id }, { ...context, signal: AbortSignal.abort() });
   };
 
+  /** That it still is; or that it is, where that was forgotten, as by a reset. */
+  const noteHere = async (id: string): Promise<void> => {
+    if ((await perform(connections.stay, { id }, context)) !== false || name === undefined) return;
+    const arrived = await perform(connections.arrive, { agent: name }, context);
+    if (here === id && isFrame(arrived)) here = arrived.id;
+  };
+
   const note = setInterval(() => {
     if (typeof here !== "string") return;
-    perform(connections.stay, { id: here }, context).catch(hub.failed);
+    noteHere(here).catch(hub.failed);
   }, NOTE_MS);
   const end = () => {
     socket.close(GOING_AWAY, "the server stops, or the token has run out");
@@ -233,16 +239,4 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   hub.room.leave(socket);
   await Promise.all(works);
   await leave();
-}
-
-/** Counts what comes of a frame that isn't whole yet; too much of such from all connections ends those who send it. */
-export function boundPartial(socket: WebSocket, raw: import("node:stream").Duplex, room: Room): void {
-  let held = 0;
-  socket.on("message", () => {
-    held = 0;
-  });
-  raw.on("data", (bytes: Buffer) => {
-    held += bytes.length;
-    if (!room.hold(socket, held, () => {})) socket.close(TRY_AGAIN, "too many large messages are on their way");
-  });
 }

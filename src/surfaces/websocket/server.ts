@@ -6,9 +6,10 @@ import { BODY_BYTES } from "../../core/limits.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { createRoom } from "../../operations/room.ts";
-import { boundPartial, converse } from "./connection.ts";
+import { converse } from "./connection.ts";
 import { createArrivals } from "./deliveries.ts";
 import { createNames } from "./names.ts";
+import { boundPartial } from "./partial.ts";
 import { watchOver } from "./watch.ts";
 
 export interface WebSocketOptions {

@@ -1,4 +1,4 @@
-import { type Event, type History, ofKind } from "../events.ts";
+import { type Event, type History, type LeftOrder, ofKind } from "../events.ts";
 import { grouped } from "./sends.ts";
 
 /** What was ordered is done, once, by one at a time; signals show what was last set; who was registered is there. */
@@ -20,7 +20,7 @@ function orderFaults({ events, left }: History): string[] {
     const firstEnd = acknowledged[0];
     return [
       ...(found === undefined && !excused ? [`order ${order} was acknowledged and is lost`] : []),
-      ...(found !== undefined && found.status !== "acked" ? [`order ${order} is ${found.status}`] : []),
+      ...(found !== undefined && !isOver(found) ? [`order ${order} is ${found.status}`] : []),
       ...(distinct.size > 1 ? [`order ${order} has ended as ${[...distinct].join(" and as ")}`] : []),
       ...(found !== undefined && firstEnd !== undefined && found.result !== firstEnd.result
         ? [`order ${order} has ended as ${firstEnd.result} and is ${found.result}`]
@@ -35,6 +35,13 @@ function orderFaults({ events, left }: History): string[] {
         .map(({ who }) => `order ${order} was handed to ${who} after its end`),
     ];
   });
+}
+
+/** After so many times that came to nothing an order is dead, and says so. */
+const MOST_ATTEMPTS = 5;
+
+function isOver({ status, attempts }: LeftOrder): boolean {
+  return status === "acked" || (status === "dead" && attempts === MOST_ATTEMPTS);
 }
 
 /** Each order that came out of a wait, with when the wait began. */

@@ -43,7 +43,9 @@ const taken = (who: string): Step[] => [
   [who, { kind: "offered", order: "x" }],
 ];
 const done = (who: string, result: string): Step => [who, { kind: "done", order: "x", result }];
-const ending = (result: string, status = "acked"): Partial<Left> => ({ orders: [{ order: "x", status, result }] });
+const ending = (result: string, status = "acked"): Partial<Left> => ({
+  orders: [{ order: "x", status, attempts: 1, result }],
+});
 const time: Step[] = Array.from({ length: 10 }, () => ["time", { kind: "looking", signal: "none" }]);
 const setting = (value: number): Step => ["setter", { kind: "setting", signal: "level", value }];
 const set = (value: number): Step => ["setter", { kind: "set", signal: "level", value }];
@@ -275,6 +277,7 @@ suite("the checker finds what was planted", () => {
     ],
     ["a lost order", /^order x was acknowledged and is lost$/m, history([ordered])],
     ["an order that nobody did", /^order x is pending$/m, history([ordered], ending("", "pending"))],
+    ["an order that died before its time", /^order x is dead$/m, history([ordered], ending("", "dead"))],
     [
       "an order handed to two",
       /^order x was handed to w1 and to w2 at once$/m,

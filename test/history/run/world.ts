@@ -79,7 +79,11 @@ export async function serverThatDies(world: World, first: Server): Promise<Serve
   const chance = world.chance("server");
   let server = first;
   while (!world.over.aborted) {
+    const born = world.events.length;
     await pause(world, 600 + chance.below(1_800));
+    // On a busy machine it would else never live to see anything.
+    for (let n = 0; n < 50 && !world.events.slice(born).some(({ kind }) => kind === "done"); n++)
+      await pause(world, 100);
     server.child.kill("SIGKILL");
     await server.ended;
     await pause(world, chance.below(150));
