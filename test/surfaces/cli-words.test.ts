@@ -98,7 +98,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     await refuses(
       bus,
       ["sned", "a", "b", "c"],
-      /^Error: unknown command "sned"; the commands are serve, broker, mcp, send, read/,
+      /^Error: unknown command "sned"; the commands are serve, broker, tcp, mcp, send, read/,
     );
     await refuses(bus, ["help", "sned"], /^Error: unknown command "sned"/);
     await refuses(bus, ["constructor"], /^Error: unknown command "constructor"/);
