@@ -290,9 +290,11 @@ suite("waiters on the command line", { concurrency: 3 }, () => {
       const { code, stdout } = await bus.run("help", family);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^Usage: el-ipc ${family} <command>`));
+      assert.equal((await bus.run(family, "--help")).stdout, stdout);
+      await refuses(bus, [family], new RegExp(`^Error: ${family} what\\? The commands are ${family} `));
       const { code: failed, stderr } = await bus.run(family, "nonsense");
       assert.equal(failed, 1);
-      assert.match(stderr, new RegExp(`the commands are ${family} `));
+      assert.match(stderr, new RegExp(`^Error: unknown command "${family} nonsense"; the commands are ${family} `));
     }
     for (const words of [
       ["command", "send", "--help"],

@@ -51,7 +51,9 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
   if (first === "--version" || first === "-v") return print(shell.version);
-  if (first === "help" || first === "--help" || first === "-h") return print(helpFor(shell, others));
+  if (first === "help" || isHelp(first)) return print(helpFor(shell, others));
+  const [second] = others;
+  if (isHelp(second) && familyOf(shell.verbs, first).length > 0) return print(helpFor(shell, [first]));
   const { verb, rest } = findVerb(shell, typed);
   const given = parseArguments(verb, rest, shell.self);
   if (given.help) return print(helpOf(verb));
@@ -61,10 +63,19 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   return true;
 }
 
+function isHelp(word: string | undefined): boolean {
+  return word === "--help" || word === "-h";
+}
+
+/** Those that begin with the same word. */
+function familyOf(verbs: readonly Verb[], first: string): readonly Verb[] {
+  return verbs.filter(({ name }) => name.startsWith(`${first} `));
+}
+
 function helpFor(shell: Shell, typed: readonly string[]): string {
   const [first] = typed;
   if (first === undefined) return overview(shell.verbs, shell.version);
-  const family = shell.verbs.filter(({ name }) => name.startsWith(`${first} `));
+  const family = familyOf(shell.verbs, first);
   return family.length > 0 && typed.length === 1 ? familyHelp(first, family) : helpOf(findVerb(shell, typed).verb);
 }
 
@@ -77,9 +88,11 @@ function findVerb(
   if (two !== undefined) return { verb: two, rest: others };
   const one = verbs.find(({ name }) => name === first);
   if (one !== undefined) return { verb: one, rest: second === undefined ? [] : [second, ...others] };
-  const family = verbs.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+  const family = familyOf(verbs, first).map(({ name }) => name);
+  if (family.length > 0 && second === undefined) throw invalid(`${first} what? The commands are ${family.join(", ")}`);
   const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0]))];
-  throw invalid(`unknown command ${JSON.stringify(first)}; the commands are ${known.join(", ")} and help`);
+  const unknown = family.length > 0 ? `${first} ${second}` : first;
+  throw invalid(`unknown command ${JSON.stringify(unknown)}; the commands are ${known.join(", ")} and help`);
 }
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
