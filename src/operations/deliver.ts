@@ -39,7 +39,9 @@ export function createDelivery(perform: Perform): Deliver {
       const arrived = await handOver(answer);
       if (isStream(answer)) return;
       const settlement = arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
-      if (settlement !== undefined) await perform(settlement.operation, settlement.input, context);
+      // What is shown too is for who asked to ask for: here nobody would see it.
+      if (settlement === undefined || settlement.shown) return;
+      await perform(settlement.operation, settlement.input, context);
     };
     // Begun before a byte is written: whoever has read the answer and asks again is behind it.
     const settled = settle();
