@@ -25,8 +25,10 @@ type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, 
 type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
 type Methods = {
-    readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O>;
+    readonly [O in Verb as MethodName<O["name"]>]: Method<O>;
 };
+/** Those that one can ask for by name. */
+type Verb = Exclude<TypedOperation, Typed<string, unknown, unknown, unknown, unknown, true>>;
 interface ConnectedBus extends Methods, AsyncDisposable {
     /**
      * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
@@ -557,7 +559,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
     id: number;
     duplicate?: true;
-}, "sender", false>, Typed<"read", InputOf<{
+}, "sender", false, false>, Typed<"read", InputOf<{
     channel: Field<string>;
     agent: Field<string>;
     wait: Optional<boolean>;
@@ -567,7 +569,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     limit: Optional<number>;
     others: Optional<boolean>;
     ack: Optional<"auto" | "manual">;
-}>, readonly Message[], "agent", false>, Typed<"ack", InputOf<{
+}>, readonly Message[], "agent", false, false>, Typed<"ack", InputOf<{
     channel: Field<string>;
     agent: Field<string>;
     id: {
@@ -590,13 +592,13 @@ declare const table: readonly [Typed<"send", InputOf<{
 }>, {
     ok: boolean;
     watermark: number;
-}, "agent", false>, Typed<"follow", InputOf<{
+}, "agent", false, false>, Typed<"follow", InputOf<{
     channel: Field<string>;
     agent: Field<string>;
     since: Optional<number>;
     peek: Optional<boolean>;
     others: Optional<boolean>;
-}>, Message, "agent", true>, Typed<"receipts", InputOf<{
+}>, Message, "agent", true, false>, Typed<"receipts", InputOf<{
     id: {
         check: (value: unknown) => Checked<number>;
         about: string;
@@ -616,22 +618,22 @@ declare const table: readonly [Typed<"send", InputOf<{
     };
     wait_for: Optional<string>;
     timeout: Optional<number>;
-}>, Receipts, never, false>, Typed<"channels", InputOf<{}>, {
+}>, Receipts, never, false, false>, Typed<"channels", InputOf<{}>, {
     channel: string;
     count: number;
     last_message: number;
-}[], never, false>, Typed<"seed", InputOf<{
+}[], never, false, false>, Typed<"seed", InputOf<{
     name: Field<string>;
 }>, {
     name: string;
     public_key: string;
     private_key: string;
-}, never, false>, Typed<"keygen", InputOf<{
+}, never, false, false>, Typed<"keygen", InputOf<{
     out: Optional<string>;
 }>, {
     private_key: string;
     public_key: string;
-}, never, false>, Typed<"register", InputOf<{
+}, never, false, false>, Typed<"register", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
     nonce: Optional<string>;
@@ -660,7 +662,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
     message: string;
     duplicate?: boolean;
-}, never, false>, Typed<"revoke", InputOf<{
+}, never, false, false>, Typed<"revoke", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
     nonce: Optional<string>;
@@ -673,7 +675,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
     message: string;
     duplicate?: boolean;
-}, never, false>, Typed<"agents", InputOf<{
+}, never, false, false>, Typed<"agents", InputOf<{
     keys: Optional<boolean>;
 }>, {
     name: string;
@@ -682,14 +684,14 @@ declare const table: readonly [Typed<"send", InputOf<{
     registered_by: string | null;
     created_at: number;
     public_key?: string;
-}[], never, false>, Typed<"token", InputOf<{
+}[], never, false, false>, Typed<"token", InputOf<{
     agent: Field<string>;
     seconds: Optional<number>;
     token: Optional<string>;
 }>, {
     agent: string;
     token: string;
-}, "agent", false>, Typed<"agent-card", InputOf<{}>, {
+}, "agent", false, false>, Typed<"agent-card", InputOf<{}>, {
     name: string;
     description: string;
     url: string;
@@ -710,7 +712,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         tags: string[];
     }[];
     did?: string;
-}, never, false>, Typed<"health", InputOf<{
+}, never, false, false>, Typed<"health", InputOf<{
     channel: Optional<string>;
     agent: Optional<string>;
 }>, {
@@ -718,14 +720,14 @@ declare const table: readonly [Typed<"send", InputOf<{
     pending: number;
     secure_mode: boolean;
     did?: string;
-}, "agent", false>, Typed<"rights", InputOf<{}>, {
+}, "agent", false, false>, Typed<"rights", InputOf<{}>, {
     secure_mode: boolean;
     agent: string | null;
     operator: boolean;
     expires: number | null;
     may: readonly Access[];
     ok: boolean;
-}, never, false>, Typed<"post", InputOf<{
+}, never, false, false>, Typed<"post", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
     nonce: Optional<string>;
@@ -738,76 +740,76 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
     id: number;
     duplicate?: true;
-}, "from", false>, Typed<"fetch", InputOf<{
+}, "from", false, false>, Typed<"fetch", InputOf<{
     mailbox: Field<string>;
     limit: Optional<number>;
     ack: Optional<string>;
 }>, {
     ok: boolean;
     messages: readonly Message[];
-}, "mailbox", false>, Typed<"wait", InputOf<{
+}, "mailbox", false, false>, Typed<"wait", InputOf<{
     mailbox: Field<string>;
     timeout: Optional<number>;
     ack: Optional<string>;
 }>, {
     ok: boolean;
     message: Message;
-} | null, "mailbox", false>, Typed<"inbox", InputOf<{
+} | null, "mailbox", false, false>, Typed<"inbox", InputOf<{
     mailbox: Field<string>;
 }>, {
     ok: boolean;
     unread: number;
     messages: readonly Message[];
-}, "mailbox", false>, Typed<"mailbox settle", InputOf<{
+}, "mailbox", false, false>, Typed<"mailbox settle", InputOf<{
     mailbox: Field<string>;
     ids: Field<readonly number[]>;
 }>, {
     ok: boolean;
-}, "mailbox", false>, Typed<"mailboxes", InputOf<{}>, {
+}, "mailbox", false, false>, Typed<"mailboxes", InputOf<{}>, {
     ok: boolean;
     mailboxes: readonly MailboxSummary[];
-}, never, false>, Typed<"peers", InputOf<{}>, {
+}, never, false, false>, Typed<"peers", InputOf<{}>, {
     ok: boolean;
     peers: PublicPeer[];
-}, never, false>, Typed<"discover", InputOf<{}>, {
+}, never, false, false>, Typed<"discover", InputOf<{}>, {
     ok: boolean;
     peers: PublicPeer[];
     suggestions: string[];
-}, never, false>, Typed<"connect", InputOf<{
+}, never, false, false>, Typed<"connect", InputOf<{
     role: Field<string>;
     capabilities: Optional<readonly string[]>;
 }>, {
     ok: boolean;
     id: string;
     peer: PublicPeer;
-}, never, false>, Typed<"whoami", InputOf<{
+}, never, false, false>, Typed<"whoami", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
     peer: PublicPeer;
-}, never, false>, Typed<"heartbeat", InputOf<{
+}, never, false, false>, Typed<"heartbeat", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
     peer: PublicPeer;
-}, never, false>, Typed<"role", InputOf<{
+}, never, false, false>, Typed<"role", InputOf<{
     id: Field<string>;
     role: Field<string>;
 }>, {
     ok: boolean;
     peer: PublicPeer;
-}, never, false>, Typed<"leave", InputOf<{
+}, never, false, false>, Typed<"leave", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-}, never, false>, Typed<"online", InputOf<{
+}, never, false, false>, Typed<"online", InputOf<{
     name: Field<string>;
 }>, {
     ok: boolean;
     name: string;
     online: boolean;
     last_seen: number | null;
-}, "name", false>, Typed<"command send", InputOf<{
+}, "name", false, false>, Typed<"command send", InputOf<{
     readonly target: Field<string>;
     readonly action: Field<string>;
     readonly params: Optional<unknown>;
@@ -851,7 +853,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     }[];
-}, "from", false>, Typed<"ask", InputOf<{
+}, "from", false, false>, Typed<"ask", InputOf<{
     target: Field<string>;
     action: Field<string>;
     params: Optional<unknown>;
@@ -872,7 +874,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         optional: true;
         callerOnly: true;
     };
-}>, unknown, "from", false>, Typed<"command wait", InputOf<{
+}>, unknown, "from", false, false>, Typed<"command wait", InputOf<{
     peer: Field<string>;
     timeout: Optional<number>;
 }>, {
@@ -895,7 +897,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         ackedAt: number | null;
     };
     agent?: string;
-} | null, never, false>, Typed<"command ack", InputOf<{
+} | null, never, false, false>, Typed<"command ack", InputOf<{
     id: Field<string>;
     result: Optional<unknown>;
 }>, {
@@ -917,7 +919,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
-}, never, false>, Typed<"command fail", InputOf<{
+}, never, false, false>, Typed<"command fail", InputOf<{
     id: Field<string>;
     error: Optional<string>;
 }>, {
@@ -939,7 +941,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
-}, never, false>, Typed<"command result", InputOf<{
+}, never, false, false>, Typed<"command result", InputOf<{
     id: Field<string>;
     timeout: Optional<number>;
 }>, {
@@ -961,7 +963,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
-}, never, false>, Typed<"command list", InputOf<{
+}, never, false, false>, Typed<"command list", InputOf<{
     peer: Optional<string>;
     status: Optional<"acked" | "dead" | "expired" | "failed" | "leased" | "pending">;
     limit: Optional<number>;
@@ -984,7 +986,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     }[];
-}, never, false>, Typed<"command pending", InputOf<{
+}, never, false, false>, Typed<"command pending", InputOf<{
     peer: Field<string>;
 }>, {
     ok: boolean;
@@ -1005,7 +1007,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     }[];
-}, never, false>, Typed<"command retry", InputOf<{
+}, never, false, false>, Typed<"command retry", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
@@ -1026,7 +1028,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
-}, never, false>, Typed<"signal set", InputOf<{
+}, never, false, false>, Typed<"signal set", InputOf<{
     name: Field<string>;
     data: Optional<unknown>;
     from: Optional<string>;
@@ -1038,7 +1040,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         from: string;
         ts: number;
     };
-}, "from", false>, Typed<"signal wait", InputOf<{
+}, "from", false, false>, Typed<"signal wait", InputOf<{
     name: Field<string>;
     timeout: Optional<number>;
 }>, {
@@ -1050,7 +1052,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         ts: number;
     };
     agent?: string;
-} | null, never, false>, Typed<"signal get", InputOf<{
+} | null, never, false, false>, Typed<"signal get", InputOf<{
     name: Field<string>;
 }>, {
     ok: boolean;
@@ -1060,7 +1062,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         from: string;
         ts: number;
     };
-}, never, false>, Typed<"signal list", InputOf<{}>, {
+}, never, false, false>, Typed<"signal list", InputOf<{}>, {
     ok: boolean;
     signals: {
         name: string;
@@ -1068,11 +1070,11 @@ declare const table: readonly [Typed<"send", InputOf<{
         from: string;
         ts: number;
     }[];
-}, never, false>, Typed<"signal clear", InputOf<{
+}, never, false, false>, Typed<"signal clear", InputOf<{
     name: Field<string>;
 }>, {
     ok: boolean;
-}, never, false>, Typed<"channel send", InputOf<{
+}, never, false, false>, Typed<"channel send", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
     nonce: Optional<string>;
@@ -1084,7 +1086,7 @@ declare const table: readonly [Typed<"send", InputOf<{
 }>, {
     ok: boolean;
     id: number;
-}, "from", false>, Typed<"channel messages", InputOf<{
+}, "from", false, false>, Typed<"channel messages", InputOf<{
     channel: Field<string>;
     since: Optional<number>;
     before: Optional<number>;
@@ -1112,7 +1114,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         ts: number;
         proof: Proof | undefined;
     }[];
-}, never, false>, Typed<"status", InputOf<{}>, {
+}, never, false, false>, Typed<"status", InputOf<{}>, {
     ok: boolean;
     secure_mode: boolean;
     now: number;
@@ -1145,14 +1147,14 @@ declare const table: readonly [Typed<"send", InputOf<{
         count: number;
         last_message: number;
     }[];
-}, never, false>, Typed<"traffic", InputOf<{
+}, never, false, false>, Typed<"traffic", InputOf<{
     minutes: Optional<number>;
 }>, {
     up_to: number;
     minutes: readonly MinuteCount[];
     flows: readonly Flow[];
     ok: boolean;
-}, never, false>, Typed<"events", InputOf<{
+}, never, false, false>, Typed<"events", InputOf<{
     since: Optional<string>;
 }>, {
     id: string;
@@ -1281,7 +1283,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         ts: number;
         proof: Proof | undefined;
     };
-}, never, true>, Typed<"tcp send", InputOf<{
+}, never, true, false>, Typed<"tcp send", InputOf<{
     host: Field<string>;
     message: Field<string>;
     timeout: Optional<number>;
@@ -1289,7 +1291,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     host: string;
     port: number;
     ok: boolean;
-}, never, false>, Typed<"tcp receive", InputOf<{
+}, never, false, false>, Typed<"tcp receive", InputOf<{
     port: Optional<number>;
     timeout: Optional<number>;
     bind: Optional<string>;
@@ -1298,7 +1300,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     message: string;
     from: string;
     receipt: number;
-} | null, never, false>, Typed<"tcp ping", InputOf<{
+} | null, never, false, false>, Typed<"tcp ping", InputOf<{
     host: Field<string>;
     timeout: Optional<number>;
 }>, {
@@ -1306,7 +1308,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     port: number;
     ok: boolean;
     ms: number;
-}, never, false>, Typed<"ipc", InputOf<{
+}, never, false, false>, Typed<"ipc", InputOf<{
     readonly operation: Field<"broker_start" | "broker_status" | "broker_stop" | "fetch" | "ping" | "post" | "receive" | "send" | "wait">;
     readonly host: Optional<string>;
     readonly port: Optional<number>;
@@ -1316,17 +1318,17 @@ declare const table: readonly [Typed<"send", InputOf<{
     readonly message: Optional<string>;
     readonly mailbox: Optional<string>;
     readonly timeout: Optional<number>;
-}>, Done, never, false>, Typed<"prune", InputOf<{
+}>, Done, never, false, true>, Typed<"prune", InputOf<{
     channel: Optional<string>;
     older_than: Optional<number>;
     keep: Optional<number>;
     consumed: Optional<boolean>;
     dry_run: Optional<boolean>;
-}>, PruningProgress, never, true>, Typed<"reset", InputOf<{}>, {
+}>, PruningProgress, never, true, false>, Typed<"reset", InputOf<{}>, {
     ok: boolean;
     removed: number;
     backup: string;
-}, never, false>];
+}, never, false, false>];
 /** One of them, with its own types, for who names it. */
 type TypedOperation = (typeof table)[number];
 interface Context {
@@ -1425,13 +1427,14 @@ interface Definition<F extends Fields, A> {
 type Operation = Definition<Fields, unknown>;
 declare const types: unique symbol;
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
-interface Typed<Name extends string, Input, Answer, Self, Stream> {
+interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
     readonly name: Name;
     readonly [types]?: {
         readonly input: Input;
         readonly answer: Answer;
         readonly self: Self;
         readonly stream: Stream;
+        readonly hidden: Hidden;
     };
 }
 /**
@@ -1611,7 +1614,7 @@ declare const commandResult: Typed<"command result", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     };
-}, never, false>;
+}, never, false, false>;
 declare const ask: Typed<"ask", InputOf<{
     target: Field<string>;
     action: Field<string>;
@@ -1633,7 +1636,7 @@ declare const ask: Typed<"ask", InputOf<{
         optional: true;
         callerOnly: true;
     };
-}>, unknown, "from", false>;
+}>, unknown, "from", false, false>;
 /**
  * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
  * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.

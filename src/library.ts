@@ -60,7 +60,10 @@ type Method<O> =
     : never;
 
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
-export type Methods = { readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O> };
+export type Methods = { readonly [O in Verb as MethodName<O["name"]>]: Method<O> };
+
+/** Those that one can ask for by name. */
+type Verb = Exclude<TypedOperation, Typed<string, unknown, unknown, unknown, unknown, true>>;
 
 export interface ConnectedBus extends Methods, AsyncDisposable {
   /**
@@ -104,11 +107,13 @@ function connected(door: Door, agent: string | undefined, leave: () => Promise<v
   };
 
   const methods = Object.fromEntries(
-    operations.map((operation) => [
-      methodName(operation.name),
-      (input: object = {}, { signal }: CallOptions = {}) =>
-        (operation.stream ? each : once)(tracked, operation, { ...input }, until(signal)),
-    ]),
+    operations
+      .filter(({ hidden }) => !hidden)
+      .map((operation) => [
+        methodName(operation.name),
+        (input: object = {}, { signal }: CallOptions = {}) =>
+          (operation.stream ? each : once)(tracked, operation, { ...input }, until(signal)),
+      ]),
   ) as unknown as Methods;
 
   const close = async () => {

@@ -122,13 +122,19 @@ export type Operation = Definition<Fields, unknown>;
 declare const types: unique symbol;
 
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
-export interface Typed<Name extends string, Input, Answer, Self, Stream> {
+export interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
   readonly name: Name;
-  readonly [types]?: { readonly input: Input; readonly answer: Answer; readonly self: Self; readonly stream: Stream };
+  readonly [types]?: {
+    readonly input: Input;
+    readonly answer: Answer;
+    readonly self: Self;
+    readonly stream: Stream;
+    readonly hidden: Hidden;
+  };
 }
 
 /** An operation of which one knows what it answers, or what each of its stream is. */
-export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unknown, unknown>;
+export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unknown, unknown, unknown>;
 
 /**
  * Checks that an operation's parts belong together, then forgets how: a table holds operations of any kind. That is
@@ -140,10 +146,16 @@ export function operation<
   A,
   Self extends keyof F & string = never,
   Stream extends boolean = false,
+  Hidden extends boolean = false,
 >(
-  definition: Definition<F, A> & { readonly name: Name; readonly self?: Self; readonly stream?: Stream },
-): Operation & Typed<Name, InputOf<F>, A, Self, Stream> {
-  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream>;
+  definition: Definition<F, A> & {
+    readonly name: Name;
+    readonly self?: Self;
+    readonly stream?: Stream;
+    readonly hidden?: Hidden;
+  },
+): Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden>;
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {
