@@ -54,8 +54,9 @@ export async function work(world: World, name: string): Promise<void> {
     // A reset removes sessions, too.
     if (answer?.status === 404) id = undefined;
     const order = answer?.status === 200 ? answer.said.command?.id : undefined;
-    if (answer === undefined) await new Promise((resolve) => setTimeout(resolve, 50));
-    else idle = order === undefined ? idle + 1 : 0;
+    // A server that is away or can't write, as on a full disk, says nothing about what is left to do.
+    if (answer === undefined || answer.status >= 500) await new Promise((resolve) => setTimeout(resolve, 50));
+    else idle = answer.status === 408 ? idle + 1 : 0;
     if (order === undefined) continue;
     world.log(name, { kind: "offered", order });
     if (!world.over.aborted && chance.often(0.1)) continue;
