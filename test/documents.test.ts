@@ -197,7 +197,7 @@ test("README's known answer is what this program signs", () => {
   assert.equal(sign(bytes, readPrivateKey(Buffer.from(value("secret seed"), "hex"))), value("signature"));
 });
 
-test("E57 the licence is MIT, in the file, in the manifests and in README", () => {
+test("E57 B50 the licence is MIT, in the file, in the manifests and in README", () => {
   assert.match(textOf("LICENSE"), /^MIT License\n.*Permission is hereby granted, free of charge/s);
   for (const file of ["package.json", ".claude-plugin/plugin.json"]) {
     const manifest = jsonOf(file);
