@@ -1,25 +1,40 @@
-// Builds sources.d/*.js from src. With --check it builds nothing and fails where what is committed differs.
+// Builds from src what is in sources.d, the types of the library among it. With --check it builds nothing and fails where
+// what is committed differs.
+import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type Plugin, transform } from "esbuild";
+import { buildDashboard } from "./build-dashboard.ts";
+import { declarationsOf } from "./declarations.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What is loaded on demand is a file of its own, so that the quick path stays small. */
 const files = [
-  { from: "src/main.ts", to: "sources.d/ipc-server.js" },
+  { from: "src/main.ts", to: "sources.d/ipc-cli.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
   { from: "src/nats.ts", to: "sources.d/ipc-nats.js" },
+  { from: "src/storage/sqlite/archive.ts", to: "sources.d/ipc-archive.js" },
+  { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
+  { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
+  { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
+  { from: "src/brokers.ts", to: "sources.d/ipc-brokers.js" },
+  { from: "src/surfaces/websocket/client.ts", to: "sources.d/ipc-websocket-client.js" },
+  { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
+  { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
   { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
+  { from: "src/agent-msg.ts", to: "sources.d/ipc-agent-msg.js", program: "agent-msg.js" },
+  { from: "src/library.ts", to: "sources.d/ipc-library.js" },
+  { from: "src/messenger-worker.ts", to: "sources.d/ipc-messenger.js" },
 ];
 
 /** An import() of such a file stays one, by its built name. */
 const onDemand: Plugin = {
   name: "on-demand",
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path }) => {
-      const file = files.find(({ from }) => basename(from) === basename(path));
+    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path, resolveDir }) => {
+      const file = files.find(({ from }) => join(root, from) === join(resolveDir, path));
       if (kind !== "dynamic-import" || file === undefined) return undefined;
       return { path: `./${basename(file.to)}`, external: true };
     });
@@ -38,14 +53,8 @@ const versionOnly: Plugin = {
   },
 };
 
-/** Run by any Node, and so in words that the oldest understands: one that is too old hands over to ipc-server.sh. */
-const handOver = readFileSync(`${root}/scripts/hand-over.js`, "utf8")
-  .replace(/^\/\/.*\n/gm, "")
-  .replace(/\n\s*/g, " ");
-
-const outputs = await Promise.all(
-  files.map(async ({ from, to }) => {
-    const main = from === "src/main.ts";
+const bundles = await Promise.all(
+  files.map(async ({ from, to, program }) => {
     const { outputFiles } = await build({
       absWorkingDir: root,
       entryPoints: [from],
@@ -53,9 +62,9 @@ const outputs = await Promise.all(
       write: false,
       platform: "node",
       format: "cjs",
-      // The quick path must be readable, if not runnable, by a Node that has to hand over.
-      target: main ? "node14" : "node22",
-      charset: "utf8",
+      target: "node22",
+      // A program is read as a byte for each character.
+      charset: program ? "ascii" : "utf8",
       legalComments: "none",
       minify: true,
       loader: { ".sql": "text" },
@@ -65,11 +74,27 @@ const outputs = await Promise.all(
       // The same file comes out wherever node_modules really lies.
       preserveSymlinks: true,
       plugins: [onDemand, versionOnly],
-      banner: { js: main ? `#!/usr/bin/env node\n"use strict";\n${handOver} if (handOver()) return;` : "" },
     });
-    return { to, text: outputFiles[0]?.text ?? "" };
+    return { to, program, text: outputFiles[0]?.text ?? "" };
   }),
 );
+
+/** What is started: read by any Node, so that one which is too old can hand over to ipc-server.sh; then runs a bundle. */
+async function programOf(program: string, bundle: { readonly to: string; readonly text: string }) {
+  const build = createHash("sha256").update(bundle.text).digest("hex").slice(0, 16);
+  const functions = ["hand-over.js", "run-compiled.js"].map((name) => readFileSync(`${root}/scripts/${name}`, "utf8"));
+  const start = `if (!handOver("${program}")) runCompiled("${basename(bundle.to)}", "${build}");`;
+  const script = [...functions, start].join("\n");
+  const { code } = await transform(script, { target: "node14", minify: true, charset: "ascii" });
+  return { to: `sources.d/${program}`, text: `#!/usr/bin/env node\n"use strict";\n${code}`, mode: 0o755 };
+}
+
+const programs = await Promise.all(
+  bundles.flatMap(({ program, ...bundle }) => (program === undefined ? [] : [programOf(program, bundle)])),
+);
+const types = { to: "sources.d/ipc-library.d.ts", text: declarationsOf(root, "library") };
+const loaded = [...bundles, types, ...(await buildDashboard(root))].map(({ to, text }) => ({ to, text, mode: 0o644 }));
+const outputs = [...programs, ...loaded];
 
 if (process.argv.includes("--check")) {
   const stale = outputs.filter(({ to, text }) => readOrEmpty(`${root}/${to}`) !== text);
@@ -78,8 +103,8 @@ if (process.argv.includes("--check")) {
     process.exit(1);
   }
 } else {
-  for (const { to, text } of outputs) {
-    writeFileSync(`${root}/${to}`, text, { mode: 0o755 });
+  for (const { to, text, mode } of outputs) {
+    writeFileSync(`${root}/${to}`, text, { mode });
     console.log(`${to}  ${Math.ceil(text.length / 1024)} KiB`);
   }
 }

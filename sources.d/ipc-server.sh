@@ -1,8 +1,9 @@
 #!/bin/sh
-# Finds a Node.js that is new enough and becomes ipc-server.js, which lies beside this file, with the same arguments.
+# Finds a Node.js that is new enough and becomes ipc-server.js, which lies beside this file, with the same arguments;
+# or, behind `--program FILE`, another program that lies there.
 # Plain POSIX sh. With a good `node` on PATH the only other process is one `node --version`.
 # Prints nothing of its own, except one line on stderr when it can't go on. Never execs a Node that is too old:
-# ipc-server.js relies on that when it re-runs itself through this file.
+# The programs rely on that when they re-run themselves through this file.
 
 node=    # the Node to run, once there is one
 found=   # the first that was too old, for the error
@@ -128,7 +129,12 @@ while [ -L "$self" ]; do
   esac
 done
 here=${self%/*}
-[ -f "$here/ipc-server.js" ] || fail "el-ipc is incomplete: there is no ipc-server.js beside $self."
+program=ipc-server.js
+if [ "$1" = --program ]; then
+  program=$2
+  shift 2
+fi
+[ -f "$here/$program" ] || fail "el-ipc is incomplete: there is no $program beside $self."
 
 if [ -n "$EL_IPC_NODE" ]; then
   try "$EL_IPC_NODE" || fail "EL_IPC_NODE is $EL_IPC_NODE, which isn't a Node.js 22.14 or newer${found:+ (it is ${found%% *})}."
@@ -136,4 +142,4 @@ else
   try_path || try_file "$here/../node_modules/node/bin/node" || try_elsewhere ||
     fail "el-ipc needs Node.js 22.14 or newer; found ${found:-none}. Install one, or set EL_IPC_NODE to its path."
 fi
-exec "$node" "$here/ipc-server.js" "$@"
+exec "$node" "$here/$program" "$@"

@@ -25,12 +25,15 @@ export interface Environment {
   readonly readsNeedToken: boolean;
   /** Where this user's el-ipc keeps its notes. */
   readonly configFolder: string;
+  /** The folder of agent-msg, where its original has it. */
+  readonly agentMsgFolder: string;
   readonly debug: boolean;
 }
 
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
   const databasePath = resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db");
+  const home = text("HOME") ?? process.getBuiltinModule("node:os").homedir();
   return {
     databasePath,
     ...storeOf("IPC_STORE", text("IPC_STORE"), databasePath),
@@ -47,10 +50,8 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
     token: text("IPC_TOKEN"),
     signatures: oneOf("IPC_SIG_POLICY", text("IPC_SIG_POLICY"), ["any", "v2"]),
     readsNeedToken: oneOf("IPC_READ_AUTH", text("IPC_READ_AUTH"), ["optional", "required"]) === "required",
-    configFolder: join(
-      text("XDG_CONFIG_HOME") ?? join(text("HOME") ?? process.getBuiltinModule("node:os").homedir(), ".config"),
-      "el-ipc",
-    ),
+    configFolder: join(text("XDG_CONFIG_HOME") ?? join(home, ".config"), "el-ipc"),
+    agentMsgFolder: join(home, ".agent-msg"),
     debug: text("IPC_DEBUG") !== undefined,
   };
 }
@@ -64,6 +65,11 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
 /** The same, with another store where one is named. */
 export function withStore(environment: Environment, store: string | undefined): Environment {
   return store === undefined ? environment : { ...environment, ...storeOf("--store", store, environment.databasePath) };
+}
+
+/** The same, with the database at a path. */
+export function withDatabase(environment: Environment, databasePath: string): Environment {
+  return { ...environment, databasePath, ...storeOf("", undefined, databasePath) };
 }
 
 function storeOf(name: string, text: string | undefined, databasePath: string): Pick<Environment, "store" | "place"> {

@@ -1,22 +1,24 @@
 import manifest from "../package.json" with { type: "json" };
-import { noBus } from "./core/bus.ts";
+import { openServer } from "./client.ts";
+import { busWithoutStore } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
-import { isIpcError } from "./core/errors.ts";
+import { invalid, isIpcError } from "./core/errors.ts";
 import { readEnvironment, withStore } from "./environment.ts";
 import { createNotes } from "./notes.ts";
-import { openBus } from "./open.ts";
+import { openBus, openLink } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
-import { flag, optional, text, whole } from "./operations/fields.ts";
+import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { type Command, command } from "./surfaces/cli/command.ts";
 import { run, type TokenSource } from "./surfaces/cli/run.ts";
-import { printNote } from "./surfaces/cli/terminal.ts";
-import { httpDoor } from "./surfaces/http/client.ts";
+import { print, printNote } from "./surfaces/cli/terminal.ts";
 
 /** Where sessions look for their broker. */
 const BROKER_PORT = 9100;
+
+const TCP_BROKER_PORT = 19_901;
 
 type Serving = Pick<Command, "summary" | "details" | "examples">;
 
@@ -28,16 +30,24 @@ async function main(typed: readonly string[]): Promise<number> {
 
     const near = async (operation: Operation, store: string | undefined): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
-        ? noBus
+        ? busWithoutStore(openLink())
         : await openBus(withStore(environment, store), {
             port: () => environment.port,
             seeding: operation === seedOperator,
+            warn: printNote,
           });
       const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
-    const far = (url: string, token: TokenSource): Door & AsyncDisposable =>
-      Object.assign(httpDoor({ url, apiKey: environment.apiKey, token }), { [Symbol.asyncDispose]: async () => {} });
+    const far = (url: string, token: TokenSource) => openServer({ url, apiKey: environment.apiKey, token });
+
+    const listening = (port: string) => ({
+      port: optional(whole(`The port to listen on; 0 for any (${port})`, { least: 0, most: 65_535 })),
+      host: optional(text("The address to listen on (127.0.0.1)")),
+      insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
+      verbose: flag("Log each request"),
+      store: optional(text("The NATS server that keeps the bus (IPC_STORE)")),
+    });
 
     /** One server under two names, each with a port of its own. */
     const serving = (name: string, usual: { readonly port: number; readonly about: string }, more: Serving) =>
@@ -45,22 +55,18 @@ async function main(typed: readonly string[]): Promise<number> {
         ...more,
         name,
         input: {
-          port: optional(whole(`The port to listen on; 0 for any (${usual.about})`, { least: 0, most: 65_535 })),
-          host: optional(text("The address to listen on (127.0.0.1)")),
-          insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
-          verbose: flag("Log each request"),
-          store: optional(text("The NATS server that keeps the bus (IPC_STORE)")),
+          ...listening(usual.about),
+          tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { least: 0, most: 65_535 })),
         },
         words: ["port"],
         outlives: true,
-        run: async ({ port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
+        run: async (
+          { port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, tcp, store },
+          signal,
+        ) => {
           const server = await import("./serve.ts");
-          await server.serve(
-            withStore(environment, store),
-            manifest.version,
-            { port, host, insecure, verbose },
-            signal,
-          );
+          const stored = withStore(environment, store);
+          await server.serve(stored, manifest.version, { port, host, insecure, verbose, tcp }, signal);
         },
       });
 
@@ -85,10 +91,57 @@ async function main(typed: readonly string[]): Promise<number> {
         examples: ["el-ipc broker", "el-ipc broker --port 8080 --host 127.0.0.1"],
       },
     );
+    const tcpBroker = command({
+      name: "tcp broker",
+      summary: "Serve the bus as lines of JSON over TCP",
+      details: [
+        "A request is a line, and its answer another: post, fetch, wait and status, and whatever else a server is asked.",
+        "Where a broker listens there already it says so, and that one is used.",
+      ].join("\n"),
+      examples: ["el-ipc tcp broker", `echo '{"op":"status"}' | nc -N localhost ${TCP_BROKER_PORT}`],
+      input: listening(String(TCP_BROKER_PORT)),
+      words: ["port"],
+      outlives: true,
+      run: async ({ port = TCP_BROKER_PORT, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
+        const server = await import("./serve.ts");
+        const found = await server.serveBroker(
+          withStore(environment, store),
+          manifest.version,
+          { port, host, insecure, verbose },
+          signal,
+        );
+        if (found !== undefined) print(found);
+      },
+    });
+
+    const mcp = command({
+      name: "mcp",
+      summary: "Serve the bus to an MCP client over standard input and output",
+      details: "Ends with its input. In secure mode it acts as the agent whose key it has.",
+      examples: ["el-ipc mcp", "IPC_AGENT=herald IPC_KEY=herald.key el-ipc mcp"],
+      input: {
+        agent: optional(name("The registered agent that the client is (IPC_AGENT)")),
+        key: optional(text("The file of its private key (IPC_KEY)", { given: "file" })),
+        url: optional(text("Ask the server at this address (IPC_URL)")),
+        store: optional(text("Ask the NATS server at this address, which keeps the bus (IPC_STORE)")),
+      },
+      words: [],
+      run: async ({ agent, key, url, store }, signal) => {
+        if (url !== undefined && store !== undefined) throw invalid("--url and --store name two buses: give one");
+        const server = await import("./mcp.ts");
+        const serving = {
+          agent: agent ?? environment.agent,
+          keyFile: key ?? environment.keyFile,
+          // What was typed wins over the environment.
+          url: url ?? (store === undefined ? environment.url : undefined),
+        };
+        await server.serveMcp(withStore(environment, store), manifest.version, serving, signal);
+      },
+    });
 
     return await run(
       {
-        verbs: [serve, broker, ...operations],
+        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden)],
         version: manifest.version,
         open: async (operation, { url, store }, token) =>
           url === undefined ? near(operation, store) : far(url, token),

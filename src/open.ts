@@ -1,13 +1,12 @@
-import { mkdirSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
-import type { Archive } from "./core/archive.ts";
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
+import type { Brokers, Link } from "./core/link.ts";
 import type { Store } from "./core/store.ts";
 import type { Wakeup } from "./core/wakeup.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
-import { writeArchive } from "./storage/sqlite/archive.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
 
@@ -16,9 +15,14 @@ export interface Opening {
   readonly port: () => number;
   /** It is opened to get an operator, and so may be without one. */
   readonly seeding?: boolean;
+  /** Says something beside the answer. */
+  readonly warn?: (text: string) => void;
 }
 
-export async function openBus(environment: Environment, { port, seeding = false }: Opening): Promise<Bus> {
+export async function openBus(
+  environment: Environment,
+  { port, seeding = false, warn = () => {} }: Opening,
+): Promise<Bus> {
   const { place, signatures, readsNeedToken } = environment;
   const notes = createNotes(environment.configFolder);
   const { store, wakeup } = await openEngine(environment);
@@ -32,10 +36,15 @@ export async function openBus(environment: Environment, { port, seeding = false 
     );
   }
   const card = cardOf(environment, port);
-  const secured = () => void notes.addDatabase(place);
+  const secured = () => {
+    if (!notes.addDatabase(place))
+      warn(`Warning: ${notes.databasesFile} can't be written, so nobody will notice if this database is lost`);
+  };
   return createBus({
     store,
     wakeup,
+    link: openLink(),
+    brokers: (bus) => openBrokers(bus, environment.apiKey),
     policy: { card, signatures, readsNeedToken, secured },
     now: () => Date.now() / 1_000,
   });
@@ -51,19 +60,42 @@ async function openEngine(environment: Environment): Promise<Engine> {
   const { databasePath: path, durability, store: address, replicas, configFolder } = environment;
   if (address !== undefined) {
     const nats = await import("./nats.ts");
-    return nats.openNats(address, { replicas, archive: (name, archive) => backUp(configFolder, name, archive) });
+    return nats.openNats(address, { replicas, backups: join(configFolder, "backups") });
   }
   const store = await openSqlite({ path, durability });
-  return { store, wakeup: createFileBells({ folder: `${path}-bells`, changes: store.changes }) };
+  // By the file's own name: who reaches it by a link hears who doesn't.
+  return { store, wakeup: createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes }) };
 }
 
-/** What another engine held, as a database that this one opens. */
-async function backUp(configFolder: string, name: string, archive: Archive): Promise<string> {
-  const folder = join(configFolder, "backups");
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, `${name}-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
-  await writeArchive(path, archive);
-  return path;
+/** Loaded when something first goes over it. */
+export function openLink(): Link {
+  let loaded: Promise<Link> | undefined;
+  const link = () => {
+    loaded ??= import("./links/tcp.ts").then(({ createTcpLink }) => createTcpLink());
+    return loaded;
+  };
+  return {
+    send: async (...asked) => (await link()).send(...asked),
+    ping: async (...asked) => (await link()).ping(...asked),
+    receive: async (...asked) => (await link()).receive(...asked),
+    settle: async (...asked) => (await link()).settle(...asked),
+  };
+}
+
+function openBrokers(bus: Bus, apiKey: string | undefined): Brokers {
+  let loaded: Promise<Brokers> | undefined;
+  const owned = new Set<number>();
+  const brokers = () => {
+    loaded ??= import("./brokers.ts").then(({ createBrokers }) => createBrokers(bus, apiKey, owned));
+    return loaded;
+  };
+  return {
+    start: async (address) => (await brokers()).start(address),
+    stop: async (port) => (await brokers()).stop(port),
+    owns: (port) => owned.has(port),
+    ask: async (...asked) => (await brokers()).ask(...asked),
+    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
+  };
 }
 
 function cardOf({ cardName, cardDescription, cardUrl }: Environment, port: () => number): CardSettings {

@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readdirSync, readFileSync } from "node:fs";
+import { join, posix } from "node:path";
 import { suite, test } from "node:test";
 import { readPrivateKey } from "../src/core/keys.ts";
 import { messageBytes, sign } from "../src/core/signature.ts";
 import { DEFAULT_PORT, readEnvironment } from "../src/environment.ts";
 import { operations } from "../src/operations/index.ts";
 import { optionsOf } from "../src/surfaces/cli/arguments.ts";
+import { argumentsOf, isTool } from "../src/surfaces/mcp/tools.ts";
 import { isThere, jsonOf, repository } from "./plugin/support.ts";
 import { anchorsOf, blocksOf, codeIn, rowsOf, section, withoutBlocks } from "./support/markdown.ts";
 import { run, temporaryFolder } from "./support/program.ts";
 
-const documents = ["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+const documents = [
+  ...["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "TEST_RESULTS.md"],
+  ...globSync("docs/**/*.md", { cwd: repository }),
+];
 
 const readme = textOf("README.md");
 const contributing = textOf("CONTRIBUTING.md");
@@ -22,7 +26,7 @@ function textOf(...path: string[]): string {
 }
 
 /** The verbs that start something instead of asking the bus. */
-const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z-]+)"/g)].map(
+const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
   ([, name = ""]) => name,
 );
 
@@ -32,13 +36,13 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
   using folder = temporaryFolder();
   const ofStarters = await Promise.all(
     starters.map(async (name) => {
-      const { stdout } = await run([name, "--help"], { IPC_DB_PATH: folder.file("bus.db") });
+      const { stdout } = await run([...name.split(" "), "--help"], { IPC_DB_PATH: folder.file("bus.db") });
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
-  const ofOperations = operations.map(
-    (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
-  );
+  const ofOperations = operations
+    .filter(({ hidden }) => !hidden)
+    .map((operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const);
   return new Map([...ofStarters, ...ofOperations]);
 }
 
@@ -114,7 +118,8 @@ suite("README's endpoints", () => {
 
   test("are those of the table", () => {
     const shown = new Set([...readme.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
-    const known = new Set([...operations.flatMap(({ http }) => http ?? []), "GET /metrics"]);
+    const own = ["GET /", "GET /metrics", "GET /openapi.json"];
+    const known = new Set([...operations.flatMap(({ http }) => http ?? []), ...own]);
     assert.deepEqual(shown, known);
     assert.deepEqual(new Set(rows.map(([first = ""]) => first.replaceAll("`", ""))), known);
   });
@@ -129,6 +134,14 @@ suite("README's endpoints", () => {
       for (const [field] of required) assert.ok([...fields, ...inPath].includes(field), `${first} needs ${field}`);
     }
   });
+});
+
+test("README's tools are those of the table, with their arguments", () => {
+  const rows = rowsOf(section(readme, "MCP")).map(([tool = "", takes = ""]) => [codeIn(tool)[0], codeIn(takes)]);
+  const tools = operations
+    .filter(isTool)
+    .map((operation) => [operation.tool.name, argumentsOf(operation).map(({ name }) => name)]);
+  assert.deepEqual(rows.toSorted(), tools.toSorted());
 });
 
 suite("README's environment", () => {
@@ -184,7 +197,7 @@ test("README's known answer is what this program signs", () => {
   assert.equal(sign(bytes, readPrivateKey(Buffer.from(value("secret seed"), "hex"))), value("signature"));
 });
 
-test("E57 the licence is MIT, in the file, in the manifests and in README", () => {
+test("E57 B50 the licence is MIT, in the file, in the manifests and in README", () => {
   assert.match(textOf("LICENSE"), /^MIT License\n.*Permission is hereby granted, free of charge/s);
   for (const file of ["package.json", ".claude-plugin/plugin.json"]) {
     const manifest = jsonOf(file);
@@ -201,7 +214,7 @@ suite("the documents hold together", () => {
       for (const [, target = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
         if (/^https:\/\//.test(target)) continue;
         const [file = "", anchor] = target.split("#");
-        const linked = file === "" ? document : file;
+        const linked = file === "" ? document : posix.join(posix.dirname(document), file);
         assert.ok(isThere(linked), `${linked} is there`);
         if (anchor !== undefined) assert.ok(anchorsOf(textOf(linked)).includes(anchor), `${linked} has #${anchor}`);
       }

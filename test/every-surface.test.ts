@@ -11,8 +11,9 @@ import {
   temporaryBus,
   textIn,
 } from "./support/bus.ts";
-import { ask } from "./support/http.ts";
+import { ask, open as openStream } from "./support/http.ts";
 import { type Server, until } from "./support/program.ts";
+import { lines, rawWebSocket, type Said } from "./support/sockets.ts";
 
 interface Sending {
   readonly channel: string;
@@ -52,7 +53,12 @@ const surfaces: readonly { name: string; open: (bus: TemporaryBus, server: Serve
     open: (bus, server) => commandLine(bus.with({ IPC_URL: server.url, IPC_DB_PATH: "/nonexistent/bus.db" })),
   },
   { name: "HTTP", open: (_, server) => http(server) },
+  { name: "server-sent events", open: (_, server) => serverSentEvents(server) },
+  { name: "WebSocket", open: (_, server) => asking((ask, input) => overWebSocket(server, ask, input)) },
+  { name: "TCP", open: (_, server) => asking((ask, input) => overTcp(server, ask, input)) },
 ];
+
+const serveAll = (bus: TemporaryBus) => bus.serve({}, "--tcp", "0");
 
 function commandLine(bus: TemporaryBus): Driver {
   const answer = async <T>(...words: string[]): Promise<T> => {
@@ -88,14 +94,12 @@ function http({ url }: Server): Driver {
     if (status !== 200) throw new Error(said.error);
     return said;
   };
-  const signed = (key: string, text: string) =>
-    sign(null, Buffer.from(text), createPrivateKey(textIn(key))).toString("base64");
   const query = (channel: string, agent: string) =>
     `channel=${encodeURIComponent(channel)}&agent=${encodeURIComponent(agent)}`;
   return {
     async send({ key, ...message }) {
       const { channel, sender, content } = message;
-      const signature = key && signed(key, `${channel}\n${sender}\n${content}`);
+      const signature = key && signedWith(key, `${channel}\n${sender}\n${content}`);
       return (await answer<{ id: number }>("POST /send", { ...message, signature })).id;
     },
     read: async (channel, agent) => messagesOf(await answer(`GET /messages?${query(channel, agent)}`)),
@@ -115,25 +119,119 @@ function http({ url }: Server): Driver {
   };
 }
 
+/** Reads by the stream that HTTP has, and acknowledges what came. */
+function serverSentEvents(server: Server): Driver {
+  const driver = http(server);
+  const take = async (channel: string, agent: string, count: number) => {
+    const query = `channel=${encodeURIComponent(channel)}&agent=${encodeURIComponent(agent)}`;
+    const came: unknown[] = [];
+    if (count === 0) return messagesOf(came);
+    const controller = new AbortController();
+    const stream = await openStream(server.url, `GET /follow?${query}`, { signal: controller.signal });
+    let text = "";
+    try {
+      for await (const chunk of stream.setEncoding("utf8")) {
+        text += chunk;
+        const events = text.split("\n\n");
+        text = events.pop() ?? "";
+        for (const event of events) {
+          const data = /^data: ?(.*)$/m.exec(event)?.[1];
+          if (data !== undefined) came.push(JSON.parse(data));
+        }
+        if (came.length >= count) return messagesOf(came);
+      }
+      throw new Error("the stream has ended");
+    } finally {
+      stream.on("error", () => {});
+      controller.abort();
+    }
+  };
+  const consume = async (channel: string, agent: string, count: number) => {
+    const messages = await take(channel, agent, count);
+    const last = messages.at(-1);
+    if (last !== undefined) await driver.acknowledge(channel, agent, last.id);
+    return messages;
+  };
+  const pending = async (channel: string, agent: string) => (await driver.health(channel, agent)).pending;
+  return {
+    ...driver,
+    read: async (channel, agent) => consume(channel, agent, await pending(channel, agent)),
+    look: async (channel, agent) => take(channel, agent, await pending(channel, agent)),
+    wait: (channel, agent) => consume(channel, agent, 1),
+  };
+}
+
+/** Where everything is asked by its verb. */
+function asking(ask: (verb: string, input: object) => Promise<unknown>): Driver {
+  const answer = async <T>(verb: string, input: object = {}): Promise<T> => (await ask(verb, input)) as T;
+  return {
+    async send({ key, ...message }) {
+      const { channel, sender, content } = message;
+      const signature = key && signedWith(key, `${channel}\n${sender}\n${content}`);
+      return (await answer<{ id: number }>("send", { ...message, signature })).id;
+    },
+    read: async (channel, agent) => messagesOf(await ask("read", { channel, agent })),
+    look: async (channel, agent) => messagesOf(await ask("read", { channel, agent, peek: true })),
+    wait: async (channel, agent) => messagesOf(await ask("read", { channel, agent, wait: true, timeout: 20 })),
+    async acknowledge(channel, agent, id) {
+      return (await answer<{ watermark: number }>("ack", { channel, agent, id })).watermark;
+    },
+    channels: () => answer("channels"),
+    agents: () => answer("agents"),
+    health: (channel, agent) => answer("health", { channel, agent }),
+    card: () => answer("agent-card"),
+    async register({ name, publicKey, operator, operatorKey }) {
+      const [public_key, operator_key] = [textIn(publicKey), textIn(operatorKey)];
+      await ask("register", { name, public_key, operator, operator_key });
+    },
+  };
+}
+
+async function overTcp(server: Server, ask: string, input: object): Promise<unknown> {
+  const [, port] = /"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp")) ?? [];
+  using line = await lines(Number(port));
+  line.say({ id: 1, ask, input });
+  return answerIn(await line.next());
+}
+
+async function overWebSocket(server: Server, ask: string, input: object): Promise<unknown> {
+  using socket = await rawWebSocket(server.port);
+  socket.say({ type: "ask", id: 1, ask, input });
+  const answer = answerIn(await socket.next());
+  // What it was answered is settled once a ping behind it has been: a second question comes behind that.
+  socket.say({ type: "ping" });
+  await socket.nextOf("pong");
+  return answer;
+}
+
+function answerIn({ ok, answer, error }: Said): unknown {
+  if (ok === true) return answer;
+  throw new Error(String(error));
+}
+
+function signedWith(key: string, text: string): string {
+  return sign(null, Buffer.from(text), createPrivateKey(textIn(key))).toString("base64");
+}
+
 suite("every surface tells the same story", { concurrency: true }, () => {
   for (const { name, open } of surfaces) {
     test(`in open mode: ${name}`, async () => {
       using bus = temporaryBus();
-      await using server = await bus.serve();
+      await using server = await serveAll(bus);
       const driver = open(bus, server);
       await openMode(driver);
     });
 
     test(`in secure mode: ${name}`, async () => {
       using bus = temporaryBus();
-      await using server = await bus.serve();
+      await using server = await serveAll(bus);
       await secureMode(bus, open(bus, server));
     });
   }
 
   test("across them: each reads what the others send, and each wakes the others", async () => {
     using bus = temporaryBus();
-    await using server = await bus.serve();
+    await using server = await serveAll(bus);
     const drivers = surfaces.map(({ name, open }) => ({ name, driver: open(bus, server) }));
     for (const { name, driver } of drivers) {
       const waiting = drivers.map((other) => other.driver.wait("news", other.name));
@@ -151,8 +249,8 @@ suite("every surface tells the same story", { concurrency: true }, () => {
   });
 });
 
-/** Of the waiters across surfaces, those that a server answers. */
-const REMOTE_WAITERS = surfaces.length - 1;
+/** Of the waiters across surfaces, those that a server counts: not the command line's own, and not those over TCP. */
+const REMOTE_WAITERS = surfaces.length - 2;
 
 async function openRequests({ url }: Server): Promise<number> {
   return Number(/^el_ipc_http_open_requests (\d+)$/m.exec((await ask(url, "GET /metrics")).text)?.[1]) - 1;
@@ -204,7 +302,9 @@ async function secureMode(bus: TemporaryBus, driver: Driver): Promise<void> {
   const herald = { name: "herald", publicKey: bus.file("herald.pub"), operator: "ops" };
   await assert.rejects(driver.register({ ...herald, operatorKey: bus.file("mallory.key") }), /verification failed/);
   await driver.register({ ...herald, operatorKey: bus.file("ops.key") });
-  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), { message: "invalid signature" });
+  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), {
+    message: /^invalid signature/,
+  });
   await driver.send({ ...message, key });
 
   const read = await driver.read("ops", "reader");

@@ -3,6 +3,7 @@ import { fanOut, fanOutStreams } from "./rows/fan-out.ts";
 import { growth } from "./rows/growth.ts";
 import { httpSends, signedHttpSends } from "./rows/http-sends.ts";
 import { idle } from "./rows/idle.ts";
+import { jsonLines } from "./rows/json-lines.ts";
 import { sends } from "./rows/sends.ts";
 import { starts } from "./rows/start.ts";
 import { wait } from "./rows/wait.ts";
@@ -18,6 +19,7 @@ export const benches: readonly Bench[] = [
   sends,
   httpSends,
   signedHttpSends,
+  jsonLines,
   fanOut,
   fanOutStreams,
   growth,

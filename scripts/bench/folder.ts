@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stopAll } from "./processes.ts";
 
 /** A folder for a while, gone with all that is in it. */
 export interface Folder extends Disposable {
@@ -10,8 +11,9 @@ export interface Folder extends Disposable {
 
 const folders = new Set<string>();
 
-// Also where the benchmark itself is ended.
+// Also where this process itself is ended. Whoever still writes there goes first.
 process.on("exit", () => {
+  stopAll();
   for (const path of folders) remove(path);
 });
 
@@ -27,5 +29,5 @@ export function temporaryFolder(): Folder {
 
 function remove(path: string): void {
   folders.delete(path);
-  rmSync(path, { recursive: true, force: true });
+  rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
 }

@@ -23,11 +23,20 @@ export interface Server extends AsyncDisposable {
 }
 
 /** Our server on a free port of this machine. */
-export async function serve(variables: Variables): Promise<Server> {
+export function serve(variables: Variables): Promise<Server> {
+  return serveBy(["serve", "0"], variables);
+}
+
+/** Our broker over TCP, likewise. */
+export function serveBroker(variables: Variables): Promise<Server> {
+  return serveBy(["tcp", "broker", "0"], variables);
+}
+
+async function serveBy(words: readonly string[], variables: Variables): Promise<Server> {
   // It says where it listens on standard error, so that is what is read.
-  const program = start(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command("serve", "0")], variables);
+  const program = start(["sh", "-c", 'exec "$@" 2>&1', "sh", ...command(...words)], variables);
   const said = await ready(program);
-  const port = Number(/"url":"http:\/\/[^"]*:(\d+)"/.exec(said)?.[1]);
+  const port = Number(/"url":"\w+:\/\/[^"]*:(\d+)"/.exec(said)?.[1]);
   if (!(port > 0)) throw new Error(`the server did not start: ${said}`);
   return serverOf(program, port);
 }

@@ -21,6 +21,8 @@ export interface Asked {
 /** The access table: refuses who may not ask for this. Who opened the store itself is past it: the file's owner decided that. */
 export async function admit(bus: Bus, access: Access, asked: Asked, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
+  // What carries its own proof is let in from here in either mode, so that each send asks for the mode but once.
+  if (access === "signed" && (caller.from === "local" || caller.admitted)) return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
   else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted)) throw beyond();
 }

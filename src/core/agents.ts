@@ -50,7 +50,7 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
   const operator: Agent = {
     name,
     identity: "",
-    publicKey: publicPem(readPublicKey(Buffer.from(publicKey))),
+    publicKey: publicPem(readPublicKey(publicKey)),
     role: "operator",
     registeredBy: null,
     createdAt: bus.now(),
@@ -63,7 +63,7 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
 /** Registers an agent, or gives it another key, under an operator's signature. */
 export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<Done> {
   const { name, identity, operator: operatorName, rotate, v2_only } = registration;
-  const key = readPublicKey(Buffer.from(registration.public_key));
+  const key = readPublicKey(registration.public_key);
   const operator = await operatorNamed(bus, operatorName);
   const signed = { name, identity, rawKey: rawBytes(key), operator: operatorName, v2Only: v2_only };
   const once = await (registration.operator_signature === undefined
@@ -93,7 +93,7 @@ export async function register(bus: Bus, registration: Registration, caller: Cal
 /** Takes an agent's key away. What it has sent stays; it sends nothing more until it is registered again. */
 export async function revoke(bus: Bus, revocation: Revocation): Promise<Done> {
   const { name, operator: operatorName, operator_signature } = revocation;
-  const key = readPublicKey(Buffer.from(revocation.public_key));
+  const key = readPublicKey(revocation.public_key);
   const operator = await operatorNamed(bus, operatorName);
   const once = await checkOperatorSignature(bus, operator, operator_signature, revocation, (stamp) =>
     keyChangeBytes("revoke", { name, rawKey: rawBytes(key), operator: operatorName }, stamp),
@@ -132,7 +132,7 @@ async function checkOperatorKey(operator: Agent, key: string | undefined, { from
     throw refused("operator_key is only taken from this machine: send operator_signature instead of the key");
   }
   const shown = publicPem(publicHalf(readPrivateKey(Buffer.from(key))));
-  if (shown !== publicPem(readPublicKey(Buffer.from(operator.publicKey)))) throw notTheOperator(operator.name);
+  if (shown !== publicPem(readPublicKey(operator.publicKey))) throw notTheOperator(operator.name);
 }
 
 function done(outcome: Outcome, message: string): Done {

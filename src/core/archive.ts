@@ -1,10 +1,10 @@
 import type { JournalEntry, Order, Peer, Signal } from "./session-store.ts";
-import type { Agent, Once, Reader, Revoked, StoredMessage } from "./store.ts";
+import type { Agent, Once, Revoked, StoredMessage, Watermark } from "./store.ts";
 
 /** All that a bus holds, to be written down somewhere else. Orders come in the order in which they were sent. */
 export interface Archive {
   readonly messages: AsyncIterable<StoredMessage>;
-  readonly watermarks: AsyncIterable<Reader & { readonly channel: string }>;
+  readonly watermarks: AsyncIterable<Watermark>;
   readonly nonces: AsyncIterable<Once & { readonly messageId: number }>;
   readonly agents: readonly Agent[];
   readonly revoked: readonly Revoked[];
@@ -14,5 +14,5 @@ export interface Archive {
   readonly journal: readonly JournalEntry[];
 }
 
-/** Writes an archive to a new file, for its owner alone; answers with where that is. `name` is a part of the file's. */
-export type WriteArchive = (name: string, archive: Archive) => Promise<string>;
+/** Writes an archive to a new file, for its owner alone; answers with where that is. */
+export type WriteArchive = (archive: Archive) => Promise<string>;

@@ -1,3 +1,4 @@
+import { type Brokers, type Link, NO_BROKERS, NO_LINK } from "./link.ts";
 import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import type { Wakeup } from "./wakeup.ts";
@@ -24,6 +25,8 @@ export interface Policy {
 export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
+  readonly link: Link;
+  readonly brokers: Brokers;
   readonly alarms: AlarmBudget;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
@@ -32,37 +35,51 @@ export interface Bus extends Policy, AsyncDisposable {
 export interface Parts {
   readonly store: Store;
   readonly wakeup: Wakeup;
+  readonly link?: Link;
+  readonly brokers?: (bus: Bus) => Brokers;
   readonly policy: Policy;
   readonly now: () => number;
 }
 
-export function createBus({ store, wakeup, policy, now }: Parts): Bus {
-  return {
+export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now }: Parts): Bus {
+  const bus: Bus = {
     ...policy,
     store,
     wakeup,
+    link,
+    get brokers() {
+      opened ??= brokers?.(bus) ?? NO_BROKERS;
+      return opened;
+    },
     now,
     alarms: createAlarmBudget(),
     async [Symbol.asyncDispose]() {
+      await opened?.[Symbol.asyncDispose]();
       await wakeup[Symbol.asyncDispose]();
       await store[Symbol.asyncDispose]();
     },
   };
+  let opened: Brokers | undefined;
+  return bus;
 }
 
 /** For an operation that works on nothing stored. */
-export const noBus: Bus = {
-  get store(): Store {
-    throw new Error("there is no store here");
-  },
-  get wakeup(): Wakeup {
-    throw new Error("there is no wake-up here");
-  },
-  card: { name: "", description: "", url: "" },
-  signatures: "any",
-  readsNeedToken: false,
-  secured: () => {},
-  alarms: createAlarmBudget(),
-  now: () => Date.now() / 1_000,
-  async [Symbol.asyncDispose]() {},
-};
+export function busWithoutStore(link: Link): Bus {
+  return {
+    get store(): Store {
+      throw new Error("there is no store here");
+    },
+    get wakeup(): Wakeup {
+      throw new Error("there is no wake-up here");
+    },
+    link,
+    brokers: NO_BROKERS,
+    card: { name: "", description: "", url: "" },
+    signatures: "any",
+    readsNeedToken: false,
+    secured: () => {},
+    alarms: createAlarmBudget(),
+    now: () => Date.now() / 1_000,
+    async [Symbol.asyncDispose]() {},
+  };
+}

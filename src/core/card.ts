@@ -27,6 +27,16 @@ export async function agentCard(bus: Bus) {
 /** Who this bus is, to those who sign for it: the first operator's key as a DID. Undefined in open mode. */
 export async function busDid(bus: Bus): Promise<string | undefined> {
   const operator = await bus.store.agents.firstOperator();
-  const key = operator && registeredKey(operator.publicKey);
-  return key && didKey(rawBytes(key));
+  return operator && didOf(operator.publicKey);
+}
+
+let last: { readonly pem: string; readonly did: string | undefined } | undefined;
+
+/** The last one is kept: every v2 message asks for it, and it is always the same. */
+function didOf(pem: string): string | undefined {
+  if (last?.pem !== pem) {
+    const key = registeredKey(pem);
+    last = { pem, did: key && didKey(rawBytes(key)) };
+  }
+  return last.did;
 }

@@ -1,4 +1,6 @@
 import type { Bus } from "./bus.ts";
+import type { Reading } from "./readings.ts";
+import { createSamples, type Sample } from "./samples.ts";
 import type { JournalEntry, Order, Peer, Signal } from "./session-store.ts";
 import { type Status, statusOf } from "./status.ts";
 import type { StoredMessage } from "./store.ts";
@@ -13,7 +15,8 @@ export interface Cursor {
 
 /** What happened; `subject` is as it is now, and undefined where it is gone. */
 export type Happening =
-  | { readonly kind: "snapshot"; readonly status: Status }
+  | Sample
+  | { readonly kind: "snapshot"; readonly status: Status; readonly readings: readonly Reading[] }
   | { readonly kind: "message"; readonly message: StoredMessage }
   | { readonly kind: "peer"; readonly what: string; readonly key: string; readonly subject: Peer | undefined }
   | { readonly kind: "order"; readonly what: string; readonly key: string; readonly subject: Order | undefined }
@@ -28,26 +31,41 @@ export interface BusEvent {
 
 const BATCH = 200;
 
-/** First all that is, then each change, without a gap in between. From a cursor on only what came after it, where that is still known. */
+/**
+ * First all that is, then each change, without a gap in between. From a cursor on only what came after it, where that is
+ * still known; where it isn't, now or later, all that is once more.
+ */
 export async function* events(
   bus: Bus,
   since: Cursor | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<BusEvent, void, void> {
-  let cursor = since;
-  if (cursor === undefined || (await bus.store.journal.after(cursor.entry, 1)) === undefined) {
-    cursor = await currentCursor(bus);
-    yield { id: textOf(cursor), at: bus.now(), happening: { kind: "snapshot", status: await statusOf(bus) } };
-  }
-  let at = cursor;
-  const look = async () => {
-    const found = await changesAfter(bus, at);
+  let samples = createSamples(bus);
+  let at = since;
+
+  const begin = async (): Promise<readonly Change[]> => {
+    const cursor = await currentCursor(bus);
+    const status = await statusOf(bus);
+    samples = createSamples(bus);
+    let readings: readonly Reading[] = [];
+    for (const sample of await samples.take(cursor.message)) if (sample.kind === "readings") readings = sample.readings;
+    return [{ cursor, at: bus.now(), happening: { kind: "snapshot", status, readings } }];
+  };
+
+  const look = async (): Promise<readonly Change[] | undefined> => {
+    const changes = at && (await changesAfter(bus, at));
+    if (at === undefined || changes === undefined) return begin();
+    const cursor = changes.at(-1)?.cursor ?? at;
+    const sampled = await samples.take(cursor.message);
+    const found = [...changes, ...sampled.map((happening) => ({ cursor, at: bus.now(), happening }))];
     return found.length > 0 ? found : undefined;
   };
-  for await (const changes of waiting({ wakeup: bus.wakeup, topic: EVERYTHING, signal }, look)) {
-    for (const { cursor: next, ...event } of changes) {
-      at = next;
-      yield { id: textOf(next), ...event };
+
+  const pause = async () => samples.pause();
+  for await (const changes of waiting({ wakeup: bus.wakeup, topic: EVERYTHING, signal, pause }, look)) {
+    for (const { cursor, ...event } of changes) {
+      at = cursor;
+      yield { id: textOf(cursor), ...event };
     }
   }
 }
@@ -56,17 +74,21 @@ interface Change extends Omit<BusEvent, "id"> {
   readonly cursor: Cursor;
 }
 
-/** Messages first: an order's end is told after the entry in the channel of activity that it made. */
-async function changesAfter(bus: Bus, from: Cursor): Promise<readonly Change[]> {
+/**
+ * Messages first: an order's end is told after the entry in the channel of activity that it made. Undefined where some of
+ * what changed is not known any more.
+ */
+async function changesAfter(bus: Bus, from: Cursor): Promise<readonly Change[] | undefined> {
   const messages = await bus.store.messages.everyAfter(from.message, BATCH);
   const entries = await bus.store.journal.after(from.entry, BATCH);
+  if (entries === undefined) return undefined;
   let cursor = from;
   const told: Change[] = [];
   for (const message of messages) {
     cursor = { ...cursor, message: message.id };
     told.push({ cursor, at: message.timestamp, happening: { kind: "message", message } });
   }
-  for (const entry of entries ?? []) {
+  for (const entry of entries) {
     cursor = { ...cursor, entry: entry.seq };
     told.push({ cursor, at: entry.at, happening: await happeningOf(bus, entry) });
   }

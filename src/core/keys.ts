@@ -49,9 +49,12 @@ export function readPrivateKey(file: Uint8Array): KeyObject {
   return key;
 }
 
-/** Reads an Ed25519 public key: PEM SPKI, or its 32 bytes, raw or in base64. Refuses points that prove nothing. */
-export function readPublicKey(file: Uint8Array): KeyObject {
-  const raw = rawPublicKey(Buffer.from(file));
+/**
+ * Reads an Ed25519 public key: PEM SPKI, or its 32 bytes in base64 or hex; a file may hold them as they are, a text may
+ * not. Refuses points that prove nothing.
+ */
+export function readPublicKey(key: Uint8Array | string): KeyObject {
+  const raw = typeof key !== "string" && key.length === 32 ? Buffer.from(key) : rawPublicKey(Buffer.from(key));
   refuseWeakPoint(raw);
   return cryptography().createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
 }
@@ -73,7 +76,7 @@ export function registeredKey(pem: string): KeyObject | undefined {
 
 function readable(pem: string): KeyObject | undefined {
   try {
-    return readPublicKey(Buffer.from(pem));
+    return readPublicKey(pem);
   } catch {
     return undefined;
   }
@@ -109,8 +112,9 @@ function readPem(bytes: Buffer): Pem | undefined {
 function rawPublicKey(bytes: Buffer): Buffer {
   const pem = readPem(bytes);
   if (pem === undefined) {
-    const raw = bytes.length === 32 ? bytes : strictBase64(bytes.toString("latin1").trim());
-    if (raw?.length !== 32) throw notEd25519("neither PEM nor 32 bytes");
+    const text = bytes.toString("latin1").trim();
+    const raw = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, "hex") : strictBase64(text);
+    if (raw?.length !== 32) throw notEd25519("neither PEM nor 32 bytes in base64 or hex");
     return raw;
   }
   if (pem.label.includes("PRIVATE")) throw invalid("this is a private key; the public one is needed here");

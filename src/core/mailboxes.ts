@@ -1,7 +1,10 @@
 import type { Bus } from "./bus.ts";
-import { asRead, type Message } from "./messages.ts";
+import { elapsed } from "./clock.ts";
+import { BATCH_MESSAGES } from "./limits.ts";
+import { asRead, type Message, type Reading, read } from "./messages.ts";
 import { isMailbox, mailboxOf } from "./names.ts";
 import { waiting } from "./waiting.ts";
+import { readingOf } from "./wakeup.ts";
 
 /** How long a message that was handed out may be on its way before somebody else gets it. */
 const LEASE_SECONDS = 10;
@@ -29,7 +32,7 @@ export async function takeOnceThere(
     return taken.length > 0 ? taken : undefined;
   };
   const pause = async () => {
-    const next = await bus.store.mailboxes.nextFree(topic);
+    const next = await bus.store.mailboxes.nextFree(topic, emptying.mailbox);
     return next === undefined ? undefined : (next - bus.now()) * 1_000 + 1;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
@@ -37,8 +40,39 @@ export async function takeOnceThere(
   return [];
 }
 
+/** A mailbox read as the channel that it is, by its owner: what is read is leased until it has arrived. */
+export async function readMail(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+  const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = reading;
+  const end = seconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + seconds * 1_000;
+  if (wait && burst > 0) await read(bus, { ...reading, peek: true }, signal);
+  for (;;) {
+    const left = Math.max(0, end - elapsed()) / 1_000;
+    const waitFor = wait ? (left === Number.POSITIVE_INFINITY ? undefined : left) : 0;
+    const taken = await takeOnceThere(bus, { mailbox, limit, seconds: waitFor }, signal);
+    const own = others ? taken.filter(({ sender }) => sender === mailbox) : [];
+    if (own.length === 0) return taken;
+    await arrived(bus, mailbox, idsOf(own));
+    if (own.length < taken.length) return taken.filter((message) => !own.includes(message));
+  }
+}
+
 export async function arrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.settle(mailboxOf(mailbox), mailbox, ids);
+  bus.wakeup.ring(readingOf(mailboxOf(mailbox)));
+}
+
+/** Whether a message has arrived with the mailbox's owner, and everything before it; as soon as it has, or when the time is up. */
+export async function hasArrived(
+  bus: Bus,
+  { mailbox, id, seconds }: { mailbox: string; id: number; seconds: number | undefined },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const channel = mailboxOf(mailbox);
+  const topic = readingOf(channel);
+  const look = async () => ((await bus.store.messages.watermark(channel, mailbox)) >= id ? true : undefined);
+  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
+  for await (const found of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds }, look)) return found;
+  return false;
 }
 
 /** What was handed out got lost on its way. */
@@ -61,4 +95,8 @@ export async function mailboxes(bus: Bus): Promise<readonly MailboxSummary[]> {
       return { mailbox, unread: await bus.store.messages.pending(channel, mailbox) };
     }),
   );
+}
+
+function idsOf(messages: readonly Message[]): readonly number[] {
+  return messages.map(({ id }) => id);
 }

@@ -6,7 +6,7 @@ import { elapsed } from "./clock.ts";
 import { conflict, invalid, unauthorized } from "./errors.ts";
 import { BATCH_MESSAGES } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import { isSignature, messageBytes, messageBytesV1, type Stamp } from "./signature.ts";
+import { isSignatureOfMany, messageBytes, messageBytesV1 } from "./signature.ts";
 import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
 import type { StoredMessage } from "./store.ts";
 import { waiting } from "./waiting.ts";
@@ -42,9 +42,10 @@ export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise
   if (channel === SECURITY_CHANNEL)
     throw unauthorized(`only the bus itself writes to ${SECURITY_CHANNEL}`, "not_yours");
   const stamp = stampOf(message);
-  const proof = await prove(bus, message, stamp, caller);
-  if (stamp !== undefined) await checkStamp(bus, stamp);
-  const once = stamp && onceOf(bus, sender, stamp, messageBytes(message, stamp));
+  const v2 = stamp && { stamp, bytes: messageBytes(message, stamp) };
+  const proof = await prove(bus, message, v2?.bytes, caller);
+  if (v2 !== undefined) await checkStamp(bus, v2.stamp);
+  const once = v2 && onceOf(bus, sender, v2.stamp, v2.bytes);
   const timestamp = bus.now();
   const written = { channel, sender, content, timestamp, signature: signature ?? "", attested: proof === "attested" };
   const { outcome, id } = await bus.store.messages.append(written, once);
@@ -63,7 +64,7 @@ export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise
 async function prove(
   bus: Bus,
   message: Outgoing,
-  stamp: Stamp | undefined,
+  v2: Buffer | undefined,
   caller: Caller,
 ): Promise<"signed" | "attested" | "none"> {
   const { sender, signature } = message;
@@ -78,11 +79,11 @@ async function prove(
   }
   const agent = await bus.store.agents.find(sender);
   if (agent === undefined) throw await unknownSender(bus, sender);
-  if (stamp === undefined && (bus.signatures === "v2" || agent.v2Only)) {
+  if (v2 === undefined && (bus.signatures === "v2" || agent.v2Only)) {
     throw unauthorized("a v2 signature is required: with aud, nonce and ts", "invalid_signature");
   }
-  const bytes = stamp === undefined ? messageBytesV1(message) : messageBytes(message, stamp);
-  if (!isSignature(signature, bytes, agent.publicKey)) throw unauthorized("invalid signature", "invalid_signature");
+  const signed = await isSignatureOfMany(signature, v2 ?? messageBytesV1(message), agent.publicKey);
+  if (!signed) throw unauthorized("invalid signature", "invalid_signature");
   return "signed";
 }
 
@@ -112,8 +113,7 @@ export interface Reading {
 /** The agent's unread messages, oldest first. Moves no watermark: that follows once they were delivered (`acknowledge`). */
 export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
   const look = () => lookForUnread(bus, reading);
-  const found = await look();
-  if (found !== undefined || !reading.wait) return found ?? [];
+  if (!reading.wait) return (await look()) ?? [];
   const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
   for await (const first of waiting({ wakeup: bus.wakeup, topic: reading.channel, signal, milliseconds }, look)) {
     return reading.burst > 0 ? await collectBurst(bus, reading, signal) : first;
@@ -139,10 +139,35 @@ async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Pr
   return (await lookForUnread(bus, reading)) ?? [];
 }
 
+export interface Looking {
+  readonly channel: string;
+  readonly since: number;
+  readonly limit: number;
+  /** How long to wait while there is nothing; not at all where it doesn't say. */
+  readonly seconds: number | undefined;
+}
+
+/** The first messages after an id, whoever has read them. Consumes none. */
+export async function messagesAfter(
+  bus: Bus,
+  { channel, since, limit, seconds }: Looking,
+  signal: AbortSignal,
+): Promise<readonly StoredMessage[]> {
+  const look = async () => {
+    const found = await bus.store.messages.after(channel, since, limit);
+    return found.length > 0 ? found : undefined;
+  };
+  if (seconds === undefined) return (await look()) ?? [];
+  const milliseconds = seconds * 1_000;
+  for await (const found of waiting({ wakeup: bus.wakeup, topic: channel, signal, milliseconds }, look)) return found;
+  return [];
+}
+
 /** The agent has what came up to `id`. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);
   bus.wakeup.ring(readingOf(channel));
+  bus.wakeup.ring(EVERYTHING);
   return watermark;
 }
 

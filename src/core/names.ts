@@ -32,3 +32,7 @@ export function isMailbox(channel: string): boolean {
 export function mailboxOf(name: string): string {
   return `@${name}`;
 }
+
+export function isOwnMailbox(channel: string, agent: string): boolean {
+  return channel === mailboxOf(agent);
+}

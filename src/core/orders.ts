@@ -4,7 +4,7 @@ import type { Caller } from "./caller.ts";
 import { consequencesOf, endLapsed, lapsesAt, MOST_ATTEMPTS, newOrderId, ringEnd } from "./endings.ts";
 import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
 import { KEPT_SECONDS } from "./limits.ts";
-import { EVERYBODY, HEARTBEAT_SECONDS, isAlive, ownPeer, owns, peerOf } from "./peers.ts";
+import { EVERYBODY, HEARTBEAT_SECONDS, isAlive, LISTENER, ownPeer, owns, peerOf } from "./peers.ts";
 import type { Ending, Json, NewOrder, Order, OrderList, Peer } from "./session-store.ts";
 import { waiting } from "./waiting.ts";
 import { EVERYTHING, endOf, ordersFor } from "./wakeup.ts";
@@ -62,7 +62,7 @@ function targetsOf(
   if (one !== undefined) return [one];
   const everybody = EVERYBODY.includes(target);
   if (everybody && any) throw invalid("any is for a role: say which");
-  const named = peers.filter(({ role, id }) => (everybody ? id !== sender : role === target));
+  const named = peers.filter(({ role, id }) => (everybody ? id !== sender && role !== LISTENER : role === target));
   const there = named.filter((peer) => isAlive(peer, now));
   if (there.length > 0 || (any && named.length > 0)) return there;
   const gone = named.map(({ id }) => id).join(", ");

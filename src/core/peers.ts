@@ -16,6 +16,9 @@ export const HEARTBEAT_SECONDS = 20;
 /** There is one, and it orders the others. */
 export const ORCHESTRATOR = "orchestrator";
 
+/** It is connected to be sent messages, and takes no orders. */
+export const LISTENER = "listener";
+
 /** What an order to everybody names, and so nobody's role. */
 export const EVERYBODY: readonly string[] = ["*", "all"];
 
@@ -60,7 +63,7 @@ async function makeRoom(bus: Bus, role: string, now: number): Promise<void> {
 }
 
 /** The role's first letters and six digits: in an address it stands as it is. */
-async function newPeerId(bus: Bus, role: string): Promise<string> {
+export async function newPeerId(bus: Bus, role: string): Promise<string> {
   const letters = [...role].slice(0, 3).map((letter) => (/[A-Za-z0-9_]/.test(letter) ? letter : "x"));
   for (;;) {
     const id = `${letters.join("")}-${cryptography().randomBytes(3).toString("hex")}`;

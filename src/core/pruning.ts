@@ -1,4 +1,5 @@
 import type { Bus } from "./bus.ts";
+import { SECURITY_CHANNEL } from "./security.ts";
 import type { Pruning } from "./store.ts";
 
 /** So many at a time: a sender waits for no more than this. */
@@ -25,7 +26,7 @@ export async function* prune(
   { channel, dryRun, ...pruning }: Pruning & { channel: string | undefined; dryRun: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<PruningProgress, void, void> {
-  const names = channel === undefined ? (await bus.store.messages.channels()).map((known) => known.channel) : [channel];
+  const names = channel === undefined ? await channelsOf(bus) : [channel];
   const prunable = await Promise.all(
     names.map(async (name) => ({ name, ...(await bus.store.messages.prunable(name, pruning)) })),
   );
@@ -41,4 +42,11 @@ export async function* prune(
     }
   }
   yield { removed, of, channels, done: true };
+}
+
+/** All but the alarms: who wants those gone names them. */
+async function channelsOf(bus: Bus): Promise<string[]> {
+  return (await bus.store.messages.channels())
+    .map(({ channel }) => channel)
+    .filter((name) => name !== SECURITY_CHANNEL);
 }

@@ -87,11 +87,21 @@ export async function raiseAlarm(bus: Bus, refusal: IpcError, attempt: Attempt):
       signature: "",
     };
     await bus.store.messages.append(message);
+    await removeOldest(bus);
     bus.wakeup.ring(SECURITY_CHANNEL);
     bus.wakeup.ring(EVERYTHING);
   } catch {
     // The store is in trouble; the request that was refused is not the one to hear of it.
   }
+}
+
+/** Attempts go on for as long as anybody likes; the disk doesn't. */
+const MOST_KEPT = 10_000;
+const REMOVED_AT_ONCE = 100;
+
+async function removeOldest({ store: { messages } }: Bus): Promise<void> {
+  const { upTo, count } = await messages.prunable(SECURITY_CHANNEL, { keep: MOST_KEPT, consumed: false });
+  if (count > 0) await messages.remove(SECURITY_CHANNEL, upTo, REMOVED_AT_ONCE);
 }
 
 function named(value: unknown): string | undefined {

@@ -73,8 +73,39 @@ export function sign(bytes: Uint8Array, key: KeyObject): string {
 
 /** Whether `signature` was made over `bytes` with the private half of a registered key. */
 export function isSignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
+  const parts = partsOf(signature, publicKeyPem);
+  return parts === undefined ? false : cryptography().verify(null, bytes, parts.key, parts.raw);
+}
+
+let isOneOfMany = false;
+
+/** The same. Where more than one is asked in a turn of the event loop, the others are checked on threads meanwhile. */
+export function isSignatureOfMany(
+  signature: string,
+  bytes: Uint8Array,
+  publicKeyPem: string,
+): boolean | Promise<boolean> {
+  if (!isOneOfMany) {
+    isOneOfMany = true;
+    setImmediate(() => {
+      isOneOfMany = false;
+    });
+    return isSignature(signature, bytes, publicKeyPem);
+  }
+  const parts = partsOf(signature, publicKeyPem);
+  if (parts === undefined) return false;
+  const { key, raw } = parts;
+  return new Promise((resolve, reject) => {
+    const checked = (error: Error | null, isGood: boolean) => (error === null ? resolve(isGood) : reject(error));
+    cryptography().verify(null, bytes, key, raw, checked);
+  });
+}
+
+function partsOf(
+  signature: string,
+  publicKeyPem: string,
+): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
   const raw = strictBase64(signature);
-  if (raw?.length !== 64) return false;
-  const key = registeredKey(publicKeyPem);
-  return key !== undefined && cryptography().verify(null, bytes, key, raw);
+  const key = raw?.length === 64 ? registeredKey(publicKeyPem) : undefined;
+  return raw === undefined || key === undefined ? undefined : { raw, key };
 }

@@ -87,6 +87,18 @@ export interface Reader {
   readonly lastId: number;
 }
 
+export interface Watermark extends Reader {
+  readonly channel: string;
+}
+
+/** A message without what it says. */
+export interface Envelope {
+  readonly id: number;
+  readonly channel: string;
+  readonly sender: string;
+  readonly timestamp: number;
+}
+
 /** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
 export interface Pruning {
   /** Sent before this time, in seconds. */
@@ -108,11 +120,23 @@ export interface MessageStore {
   /** Answers once the message is durable. Of one that carries `once` there is never a second. */
   append(message: NewMessage, once?: Once): Promise<Appended>;
 
-  /** The first messages after the agent's watermark, oldest first. Moves nothing. */
+  /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
   unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
 
   /** The first messages after `id`, oldest first. */
   after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+
+  /** The last messages before `id`, oldest first. */
+  before(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+
+  /** The newest messages that were sent since a time, so many at most, newest first. */
+  recent(since: number, limit: number): Promise<readonly Envelope[]>;
+
+  /** How many messages of the channel lie after one id and up to another, counted no further than `most`. */
+  count(channel: string, after: number, upTo: number, most: number): Promise<number>;
+
+  /** The watermarks of all agents in all channels, those that are furthest first, so many at most. */
+  watermarks(limit: number): Promise<readonly Watermark[]>;
 
   /** The last id that the agent has consumed; 0 where it has none. */
   watermark(channel: string, agent: string): Promise<number>;
@@ -126,7 +150,7 @@ export interface MessageStore {
   /** Moves the agent's watermark over its own messages, up to the first unread one by somebody else. */
   skipOwn(channel: string, agent: string): Promise<void>;
 
-  /** How many messages the agent hasn't consumed. */
+  /** How many messages the agent hasn't consumed; of its own mailbox, those that haven't arrived. */
   pending(channel: string, agent: string): Promise<number>;
 
   find(id: number): Promise<StoredMessage | undefined>;
@@ -164,8 +188,8 @@ export interface MailboxStore {
   settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
   /** These have not arrived: they are free again at once. */
   release(channel: string, ids: readonly number[]): Promise<void>;
-  /** When the next lease ends. */
-  nextFree(channel: string): Promise<number | undefined>;
+  /** When the next lease ends, of those that hold back an unread message. */
+  nextFree(channel: string, agent: string): Promise<number | undefined>;
 }
 
 export interface Reset {

@@ -34,6 +34,7 @@ export const seedOperator = operation({
     return { name, public_key: publicKey, private_key: privateKey };
   },
   show: ({ private_key }) => private_key,
+  secret: () => true,
   note: ({ name }) =>
     `Operator '${name}': its public key is stored in the database. Keep the private key safe: it is stored nowhere else.`,
   settle: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }),
@@ -59,6 +60,7 @@ export const makeKeys = operation({
           { path: `${out}.key`, text: private_key, secret: true },
           { path: `${out}.pub`, text: public_key, secret: false },
         ],
+  secret: ({ out }) => out === undefined,
   show: ({ private_key, public_key }, { out }) => (out === undefined ? private_key + public_key : ""),
   note: (_, { out }) =>
     out === undefined
@@ -97,7 +99,7 @@ export const registerAgent = operation({
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, identity = "", operator, v2_only: v2Only = false } = input;
-    const rawKey = rawBytes(readPublicKey(Buffer.from(input.public_key)));
+    const rawKey = rawBytes(readPublicKey(input.public_key));
     const signed = { name, identity, operator, rawKey, v2Only };
     const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
     return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
@@ -134,7 +136,7 @@ export const revokeAgent = operation({
     const stamp = await signer.stamp();
     const { name, operator } = input;
     const public_key = input.public_key ?? (await keyOf(name, signer));
-    const rawKey = rawBytes(readPublicKey(Buffer.from(public_key)));
+    const rawKey = rawBytes(readPublicKey(public_key));
     const operator_signature = sign(keyChangeBytes("revoke", { name, rawKey, operator }, stamp), signer.key);
     return { ...input, public_key, v: 2, ...stamp, operator_signature };
   },

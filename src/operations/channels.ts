@@ -14,5 +14,10 @@ export const listChannels = operation({
       count,
       last_message: lastMessage,
     })),
-  show: indented,
+  show: (channels) => indented(channels),
+  tell: (channels, _, quote) => {
+    if (channels.length === 0) return "No channels";
+    return quote({ from: "channels", text: channels.map(({ channel, count }) => `${channel}: ${count}`).join("\n") });
+  },
+  tool: { name: "list_channels", about: "The channels and their message counts, newest first.", arguments: {} },
 });

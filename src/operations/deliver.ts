@@ -15,6 +15,8 @@ export type Deliver = (
   handOver: HandOver,
 ) => Promise<void>;
 
+const PATIENCE_MS = 1_000;
+
 /**
  * For a server, which writes its answers to connections that may break: performs, hands the answer over, then sees to
  * what follows from it. `settle` where it arrived, `undelivered` where it didn't. Until that is done, no one else of the
@@ -26,23 +28,35 @@ export type Deliver = (
  * Throws what `perform` and `handOver` throw, and leaves it to the surface to put it into words.
  */
 export function createDelivery(perform: Perform): Deliver {
-  const settling = new Map<string, Promise<unknown>>();
+  const settling = new Map<string, Promise<void>>();
 
   return async (operation, input, context, handOver) => {
     const turn = operation.turn?.(input);
-    if (turn !== undefined) await settling.get(turn);
+    const before = turn === undefined ? undefined : settling.get(turn);
+    if (before !== undefined) await Promise.race([before, patience()]);
     const answer = await perform(operation, input, context);
-    const arrived = await handOver(answer);
-    if (isStream(answer)) return;
-    const settlement = arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
-    if (settlement === undefined) return;
-    const settled = perform(settlement.operation, settlement.input, context);
-    if (turn === undefined) return void (await settled);
-    settling.set(turn, settled);
+    const settle = async (): Promise<void> => {
+      const arrived = await handOver(answer);
+      if (isStream(answer)) return;
+      const settlement = arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+      // What is shown too is for who asked to ask for: here nobody would see it.
+      if (settlement === undefined || settlement.shown) return;
+      await perform(settlement.operation, settlement.input, context);
+    };
+    // Begun before a byte is written: whoever has read the answer and asks again is behind it.
+    const settled = settle();
+    if (turn === undefined) return await settled;
+    const over = settled.catch(() => {});
+    settling.set(turn, over);
     try {
       await settled;
     } finally {
-      if (settling.get(turn) === settled) settling.delete(turn);
+      if (settling.get(turn) === over) settling.delete(turn);
     }
   };
+}
+
+/** Who doesn't read its answer keeps others of the same turn waiting for so long, and no longer. */
+function patience(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
 }

@@ -1,4 +1,4 @@
-import { BATCH_MESSAGES, CONTENT_BYTES } from "../core/limits.ts";
+import { BATCH_MESSAGES, CONTENT_BYTES, IDENTITY_LENGTH, NAME_LENGTH, WORD_LENGTH } from "../core/limits.ts";
 import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
@@ -10,6 +10,8 @@ export interface Field<T = unknown> {
   readonly about: string;
   readonly kind: "text" | "number" | "flag" | "json" | "list";
   readonly optional: boolean;
+  /** What a JSON Schema says of it, where that is more than follows from its kind. */
+  readonly schema?: FieldSchema;
   /** Its name as a flag, where that differs from the field's own. */
   readonly flag?: string;
   /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
@@ -22,6 +24,17 @@ export interface Field<T = unknown> {
   readonly callerOnly?: true;
   /** Too long is a failure of its own, which HTTP answers with 413. */
   readonly mostBytes?: number;
+}
+
+export interface FieldSchema {
+  readonly type: string;
+  readonly enum?: readonly string[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly maxLength?: number;
+  readonly pattern?: string;
+  readonly items?: FieldSchema;
+  readonly maxItems?: number;
 }
 
 export interface Optional<T> extends Field<T> {
@@ -47,16 +60,21 @@ export function optional<T>(field: Field<T>): Optional<T> {
 
 /** The name of a channel or of an agent. */
 export function name(about: string, extras: Extras = {}): Field<string> {
-  return { ...text(about, extras), check: checkText(nameFault) };
+  return { ...text(about, extras), check: checkText(nameFault), schema: lineOf(NAME_LENGTH) };
 }
 
 /** The name of a role or of an action. */
 export function word(about: string): Field<string> {
-  return { ...text(about), check: checkText(wordFault) };
+  return { ...text(about), check: checkText(wordFault), schema: lineOf(WORD_LENGTH) };
 }
 
 export function identity(about: string): Field<string> {
-  return { ...text(about), check: checkText(identityFault) };
+  return { ...text(about), check: checkText(identityFault), schema: lineOf(IDENTITY_LENGTH) };
+}
+
+/** A line of text: no control characters in it. */
+function lineOf(maxLength: number): FieldSchema {
+  return { type: "string", maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" };
 }
 
 /** What a message says. */
@@ -73,19 +91,22 @@ export function oneOf<const T extends string>(about: string, values: readonly T[
     const value = values.find((known) => known === given);
     return value === undefined ? { fault: `must be one of ${values.join(", ")}` } : { value };
   };
-  return { check, about, kind: "text", optional: false };
+  return { check, about, kind: "text", optional: false, schema: { type: "string", enum: values } };
 }
 
 /** A whole number within bounds. */
 export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number }) {
-  return number(about, `must be a whole number from ${least} to ${most}`, (value) => {
-    return Number.isSafeInteger(value) && value >= least && value <= most;
-  });
+  const holds = (value: number) => Number.isSafeInteger(value) && value >= least && value <= most;
+  const schema = { type: "integer", minimum: least, maximum: most };
+  return { ...number(about, `must be a whole number from ${least} to ${most}`, holds), schema };
 }
 
 export function seconds(about: string, least = 0): Field<number> {
   const fault = `must be a number of seconds, ${least} or more`;
-  return number(about, fault, (value) => value >= least && value <= 1e9);
+  return {
+    ...number(about, fault, (value) => value >= least && value <= 1e9),
+    schema: { type: "number", minimum: least },
+  };
 }
 
 /** The same, but milliseconds over HTTP. */
@@ -125,7 +146,8 @@ export function list(about: string): Field<readonly string[]> {
     const value = given.filter((item) => typeof item === "string" && nameFault(item) === undefined);
     return value.length === given.length ? { value } : { fault };
   };
-  return { check, about, kind: "list", optional: false };
+  const schema = { type: "array", items: lineOf(NAME_LENGTH), maxItems: 50 };
+  return { check, about, kind: "list", optional: false, schema };
 }
 
 /** Ids of messages. */
@@ -136,7 +158,8 @@ export function ids(about: string): Field<readonly number[]> {
     const value = given.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
     return value.length === given.length ? { value } : { fault };
   };
-  return { check, about, kind: "list", optional: false };
+  const schema = { type: "array", items: { type: "integer", minimum: 1 }, maxItems: BATCH_MESSAGES };
+  return { check, about, kind: "list", optional: false, schema };
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };

@@ -1,6 +1,8 @@
 import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
 import { listChannels } from "./channels.ts";
+import { watchEvents } from "./events.ts";
 import { showHealth } from "./health.ts";
+import { ipcTool } from "./ipc.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
 import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
 import type { Operation } from "./operation.ts";
@@ -16,15 +18,19 @@ import {
   waitCommand,
 } from "./orders.ts";
 import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
+import { showPresence } from "./presence.ts";
 import { pruneMessages } from "./prune.ts";
 import { showReceipts } from "./receipts.ts";
 import { resetBus } from "./reset.ts";
+import { showRights } from "./rights.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { channelMessages, sendToChannel, showStatus, watchEvents } from "./streams.ts";
+import { showStatus } from "./status.ts";
+import { channelMessages, sendToChannel } from "./streams.ts";
+import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
 import { makeToken } from "./tokens.ts";
+import { showTraffic } from "./traffic.ts";
 
-/** THE table: everything that one can ask of the bus. */
-export const operations: readonly Operation[] = [
+const table = [
   sendMessage,
   readMessages,
   acknowledgeMessages,
@@ -39,6 +45,7 @@ export const operations: readonly Operation[] = [
   makeToken,
   showCard,
   showHealth,
+  showRights,
   postMail,
   fetchMail,
   waitMail,
@@ -52,6 +59,7 @@ export const operations: readonly Operation[] = [
   beatHeart,
   changeRole,
   leavePeer,
+  showPresence,
   sendCommand,
   ask,
   waitCommand,
@@ -69,7 +77,18 @@ export const operations: readonly Operation[] = [
   sendToChannel,
   channelMessages,
   showStatus,
+  showTraffic,
   watchEvents,
+  sendTcp,
+  receiveTcp,
+  pingTcp,
+  ipcTool,
   pruneMessages,
   resetBus,
-];
+] as const satisfies readonly Operation[];
+
+/** THE table: everything that one can ask of the bus. */
+export const operations: readonly Operation[] = table;
+
+/** One of them, with its own types, for who names it. */
+export type TypedOperation = (typeof table)[number];

@@ -4,13 +4,33 @@ import { type Field, type Fields, type InputOf, jsonBytes } from "./fields.ts";
 /** Turns whatever a caller sent into an operation's input, or says in a sentence what is wrong with it. */
 export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
   if (!isRecord(raw)) throw invalid("the request must be a JSON object");
-  refuseMissing(fields, raw);
+  const { all, required } = namesOf(fields);
+  if (required.some((name) => given(raw, name, fields[name]) === undefined))
+    throw invalid(`${inWords(required)} required`);
   const input: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(fields)) {
+  for (const [name, field] of all) {
     const value = given(raw, name, field);
     if (value !== undefined) input[name] = parseField(name, field, value);
   }
   return input as InputOf<F>;
+}
+
+interface Names {
+  readonly all: readonly (readonly [string, Field])[];
+  readonly required: readonly string[];
+}
+
+const known = new WeakMap<Fields, Names>();
+
+/** Of each operation's fields listed once, and not for each request. */
+function namesOf(fields: Fields): Names {
+  let names = known.get(fields);
+  if (names === undefined) {
+    const all = Object.entries(fields);
+    names = { all, required: all.filter(([, field]) => !field.optional).map(([name]) => name) };
+    known.set(fields, names);
+  }
+  return names;
 }
 
 /** Plain words, from a command line or an address, as the types that their fields have. */
@@ -23,14 +43,14 @@ export function fromText(fields: Fields, texts: Readonly<Record<string, string>>
   );
 }
 
-const FLAGS: Readonly<Record<string, boolean>> = {
-  true: true,
-  "1": true,
-  yes: true,
-  false: false,
-  "0": false,
-  no: false,
-};
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["1", true],
+  ["yes", true],
+  ["false", false],
+  ["0", false],
+  ["no", false],
+]);
 
 function typed(name: string, field: Field | undefined, text: string): unknown {
   if (field?.kind === "json") return parseJson(name, text);
@@ -40,7 +60,7 @@ function typed(name: string, field: Field | undefined, text: string): unknown {
       .map((item) => item.trim())
       .filter((item) => item !== "");
   if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
-  if (field?.kind === "flag") return FLAGS[text.toLowerCase()] ?? text;
+  if (field?.kind === "flag") return FLAGS.get(text.toLowerCase()) ?? text;
   return text;
 }
 
@@ -50,12 +70,6 @@ function parseJson(name: string, text: string): unknown {
   } catch {
     throw invalid(`${name} must be JSON`);
   }
-}
-
-function refuseMissing(fields: Fields, raw: Readonly<Record<string, unknown>>): void {
-  const required = Object.keys(fields).filter((name) => !fields[name]?.optional);
-  if (required.some((name) => given(raw, name, fields[name]) === undefined))
-    throw invalid(`${inWords(required)} required`);
 }
 
 /** Null and the empty text say no more than a field that isn't there, but where any JSON is a value. */

@@ -121,7 +121,7 @@ export const waitMail = operation({
   show: (answer) => (answer === null ? "" : mailLine(answer.message)),
   settle: (answer, { mailbox, ack }) =>
     answer === null || ack === "manual" ? undefined : settlement(mailbox, [answer.message]),
-  undelivered: (answer, { mailbox }) => (answer === null ? undefined : back(mailbox, [answer.message])),
+  undelivered: (answer, { mailbox }) => back(mailbox, answer === null ? [] : [answer.message]),
   waits: () => true,
   failure: (answer) => (answer === null ? "No message came in that time" : undefined),
 });
@@ -161,12 +161,14 @@ export const listMailboxes = operation({
   show: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
 });
 
-function settlement(mailbox: string, messages: readonly Message[]) {
+export function settlement(mailbox: string, messages: readonly Message[]) {
   return { operation: arrivedMessages, input: { mailbox, ids: messages.map(({ id }) => id) } };
 }
 
-function back(mailbox: string, messages: readonly Message[]) {
-  return { operation: returnMail, input: { mailbox, ids: messages.map(({ id }) => id) } };
+export function back(mailbox: string, messages: readonly Message[]) {
+  return messages.length === 0
+    ? undefined
+    : { operation: returnMail, input: { mailbox, ids: messages.map(({ id }) => id) } };
 }
 
 function mailLine(message: Message): string {

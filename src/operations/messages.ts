@@ -1,7 +1,10 @@
 import { BATCH_MESSAGES, WAIT_SECONDS } from "../core/limits.ts";
+import { readMail } from "../core/mailboxes.ts";
 import { acknowledge, follow, type Message, read, send } from "../core/messages.ts";
+import { isOwnMailbox } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, whole } from "./fields.ts";
+import { back, settlement } from "./mailboxes.ts";
 import { indented, operation } from "./operation.ts";
 import { showReceipts } from "./receipts.ts";
 import { waitSeconds } from "./waits.ts";
@@ -96,7 +99,7 @@ export const readMessages = operation({
   words: ["channel", "agent"],
   self: "agent",
   run: (bus, input, { caller, signal }) =>
-    read(
+    (empties(input) ? readMail : read)(
       bus,
       {
         channel: input.channel,
@@ -114,12 +117,19 @@ export const readMessages = operation({
   settle: (messages, { channel, agent, peek, ack }) => {
     const last = messages.at(-1);
     if (last === undefined || peek || ack === "manual") return undefined;
+    if (isOwnMailbox(channel, agent)) return settlement(agent, messages);
     return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
   },
+  undelivered: (messages, input) => (empties(input) ? back(input.agent, messages) : undefined),
   turn: ({ channel, agent }) => `${channel}\n${agent}`,
   waits: ({ wait = false }) => wait,
   nothing: (messages) => messages.length === 0,
 });
+
+/** Its owner empties a mailbox: of several who read it under that name, each message goes to one. */
+function empties({ channel, agent, peek = false }: { channel: string; agent: string; peek?: boolean }): boolean {
+  return isOwnMailbox(channel, agent) && !peek;
+}
 
 export const followChannel = operation({
   name: "follow",

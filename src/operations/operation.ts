@@ -4,6 +4,7 @@ import type { Bus } from "../core/bus.ts";
 import type { Caller } from "../core/caller.ts";
 import type { Stamp } from "../core/signature.ts";
 import type { Fields, InputOf } from "./fields.ts";
+import type { Quote, Tool } from "./tool.ts";
 
 export interface Context {
   readonly caller: Caller;
@@ -37,7 +38,7 @@ export interface AnswerFile {
 
 /**
  * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
- * HTTP its route, help and documents their text.
+ * HTTP its route, MCP its tool, help and documents their text.
  */
 export interface Definition<F extends Fields, A> {
   /** The verb. */
@@ -49,6 +50,8 @@ export interface Definition<F extends Fields, A> {
   readonly access: Access;
   /** Method and path. Without it nothing on a network can ask for this. */
   readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
+  /** What a model is told of it, where it is an MCP tool. */
+  readonly tool?: Tool<F, A>;
   /** The field that is the whole body of a request; the others then stand in its address. */
   readonly body?: keyof F & string;
   readonly input: F;
@@ -64,7 +67,7 @@ export interface Definition<F extends Fields, A> {
   readonly idempotent?: true;
   /** It works on nothing stored, so no store is opened for it. */
   readonly detached?: true;
-  /** It is no verb: another operation settles with it. */
+  /** It is no verb: another operation settles with it, or a model alone asks for it. */
   readonly hidden?: true;
 
   /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
@@ -74,10 +77,16 @@ export interface Definition<F extends Fields, A> {
   run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
 
   /** The answer, or each of a stream, as plain text. */
-  show(answer: A, input: InputOf<F>): string;
+  show(answer: NoInfer<A>, input: InputOf<F>): string;
+
+  /** The same for a model, with what others wrote marked as theirs. */
+  tell?(answer: A, input: InputOf<F>, quote: Quote): string;
 
   /** What a person should know beside the answer. */
   note?(answer: A, input: InputOf<F>): string;
+
+  /** Whether what is shown is a private key. */
+  secret?(input: InputOf<F>): boolean;
 
   files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
 
@@ -110,12 +119,43 @@ export interface Definition<F extends Fields, A> {
 
 export type Operation = Definition<Fields, unknown>;
 
+declare const types: unique symbol;
+
+/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
+export interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
+  readonly name: Name;
+  readonly [types]?: {
+    readonly input: Input;
+    readonly answer: Answer;
+    readonly self: Self;
+    readonly stream: Stream;
+    readonly hidden: Hidden;
+  };
+}
+
+/** An operation of which one knows what it answers, or what each of its stream is. */
+export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unknown, unknown, unknown>;
+
 /**
- * Checks that an operation's parts belong together, then forgets their types: a table holds operations of any kind.
- * That is sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
+ * Checks that an operation's parts belong together, then forgets how: a table holds operations of any kind. That is
+ * sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
  */
-export function operation<F extends Fields, A>(definition: Definition<F, A>): Operation {
-  return definition as unknown as Operation;
+export function operation<
+  const Name extends string,
+  F extends Fields,
+  A,
+  Self extends keyof F & string = never,
+  Stream extends boolean = false,
+  Hidden extends boolean = false,
+>(
+  definition: Definition<F, A> & {
+    readonly name: Name;
+    readonly self?: Self;
+    readonly stream?: Stream;
+    readonly hidden?: Hidden;
+  },
+): Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden>;
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {

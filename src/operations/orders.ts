@@ -1,36 +1,12 @@
 import { end, listOrders, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/orders.ts";
-import type { NewOrder, Order } from "../core/session-store.ts";
+import { agentBehind } from "../core/proof.ts";
 import { askerOf } from "./askers.ts";
 import { flag, json, name, oneOf, optional, seconds, text, whole, word } from "./fields.ts";
 import { operation } from "./operation.ts";
+import { commandText, orderLine, type PublicOrder, publicOrder } from "./public-order.ts";
 import { waitSeconds, waitTime } from "./waits.ts";
 
 const LEASE_SECONDS = 60;
-
-/** An order as the world sees it, where it is a command. */
-export function publicOrder(order: NewOrder | Order) {
-  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
-  const state = "status" in order ? order : undefined;
-  return {
-    id,
-    kind,
-    from,
-    fromId,
-    target: target ?? targetRole,
-    targetRole,
-    action,
-    params,
-    ts: createdAt,
-    status: state?.status ?? "pending",
-    attempts: state?.attempts ?? 0,
-    holder: state?.holder ?? null,
-    leaseUntil: state?.leaseUntil ?? null,
-    result: state?.result ?? null,
-    ackedAt: state?.endedAt ?? null,
-  };
-}
-
-type PublicOrder = ReturnType<typeof publicOrder>;
 
 const ordering = {
   target: name("For whom: a session's id, a role, or * for everybody"),
@@ -62,6 +38,17 @@ export const sendCommand = operation({
     return { ok: true, command: commands[0], commands };
   },
   show: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n"),
+  tool: {
+    name: "send_command",
+    about: "Ask a peer to do something. How it ended comes to you by wait_for_command.",
+    arguments: {
+      target: { about: "A peer_id, a role (all in it), or *" },
+      action: { about: "e.g. start_server" },
+      params: { about: "", type: "object" },
+      any: { about: "Of a role, only one: whoever is first" },
+    },
+    session: "from",
+  },
 });
 
 export const commandResult = operation({
@@ -176,10 +163,20 @@ export const waitCommand = operation({
   words: ["peer"],
   run: async (bus, { peer, timeout }, { caller, signal }) => {
     const taken = await waitForOrder(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
-    return taken === undefined ? null : { ok: true, command: publicOrder(taken) };
+    if (taken === undefined) return null;
+    const agent = await agentBehind(bus, taken.fromId);
+    return { ok: true, command: publicOrder(taken), ...(agent === undefined ? {} : { agent }) };
   },
   show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
   waits: () => true,
+  tell: (answer, _, quote) => (answer === null ? "" : commandText(answer, quote)),
+  tool: {
+    name: "wait_for_command",
+    about:
+      "Wait for a command and take it. End each with ack_command or fail_command, or it comes again. Then wait for the next. If you have a shell, wait cheaper: `el-ipc command wait PEER_ID` in the background.",
+    arguments: { timeout: { about: "Seconds (50, at most 300)" } },
+    session: "peer",
+  },
   failure: (answer) => (answer === null ? "No command came in that time" : undefined),
   // That an answer arrived is all that it asks for.
   settle: (answer) =>
@@ -204,6 +201,12 @@ export const ackCommand = operation({
     command: publicOrder(await end(bus, id, { status: "acked", result }, caller)),
   }),
   show: ({ command }) => `${command.id} is acknowledged`,
+  tool: {
+    name: "ack_command",
+    about: "Say that a command is done. Its sender gets the result.",
+    arguments: { id: { about: "cmd-…" }, result: { about: "", type: "object" } },
+    repeatable: true,
+  },
 });
 
 export const failCommand = operation({
@@ -221,6 +224,12 @@ export const failCommand = operation({
     command: publicOrder(await end(bus, id, { status: "failed", result: { error } }, caller)),
   }),
   show: ({ command }) => `${command.id} has failed`,
+  tool: {
+    name: "fail_command",
+    about: "Say that a command failed or that you won't do it.",
+    arguments: { id: { about: "cmd-…" }, error: { about: "Why" } },
+    repeatable: true,
+  },
 });
 
 export const retryCommand = operation({
@@ -234,8 +243,3 @@ export const retryCommand = operation({
   run: async (bus, { id }, { caller }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id, caller)) }),
   show: ({ command }) => `${command.id} is offered again`,
 });
-
-function orderLine({ id, from, target, action, status, attempts }: PublicOrder): string {
-  const again = attempts > 1 ? `, ${attempts} attempts` : "";
-  return `${id}  ${status}${again}  ${from} -> ${target}  ${action}`;
-}

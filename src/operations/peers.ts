@@ -39,7 +39,9 @@ export const listPeers = operation({
   input: {},
   words: [],
   run: async (bus) => ({ ok: true, peers: (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now())) }),
-  show: ({ peers }) => (peers.length === 0 ? "Nobody is connected" : peers.map(peerLine).join("\n")),
+  show: ({ peers }) => peerLines(peers),
+  tell: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
+  tool: { name: "list_peers", about: "Who is connected: peer_id, role, online or gone, capabilities.", arguments: {} },
 });
 
 export const discoverPeers = operation({
@@ -57,6 +59,11 @@ export const discoverPeers = operation({
   },
   show: ({ peers, suggestions }) =>
     [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
+  tell: ({ peers, suggestions }, _, quote) =>
+    [
+      peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) }),
+      `Free roles: ${suggestions.join(", ") || "any other"}. Unless your user said which to take, ask; then connect(role).`,
+    ].join("\n"),
 });
 
 export const connectPeer = operation({
@@ -76,6 +83,17 @@ export const connectPeer = operation({
     return { ok: true, id: peer.id, peer };
   },
   show: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
+  tell: ({ peer }) => `Connected. peer_id: ${peer.id}, role: ${peer.role}`,
+  tool: {
+    name: "connect",
+    about: "Without a role: who is online and which roles are free. With one: join under it and get your peer_id.",
+    arguments: {
+      role: { about: "e.g. orchestrator (one only), backend, tester" },
+      capabilities: { about: "What you can do, in single words" },
+    },
+    otherwise: discoverPeers,
+    begins: ({ id }) => id,
+  },
 });
 
 const id = name("The session's id, as connect gave it");
@@ -90,6 +108,7 @@ export const showPeer = operation({
   words: ["id"],
   run: async (bus, { id }) => ({ ok: true, peer: publicPeer(await peerOf(bus, id), bus.now()) }),
   show: ({ peer }) => peerLine(peer),
+  tool: { name: "my_info", about: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
 });
 
 export const beatHeart = operation({
@@ -117,6 +136,13 @@ export const changeRole = operation({
     peer: publicPeer(await setRole(bus, id, role, caller), bus.now()),
   }),
   show: ({ peer }) => peerLine(peer),
+  tool: {
+    name: "set_role",
+    about: "Take another role.",
+    arguments: { role: { about: "" } },
+    session: "id",
+    repeatable: true,
+  },
 });
 
 export const leavePeer = operation({
@@ -134,8 +160,15 @@ export const leavePeer = operation({
   show: (_, { id }) => `${id} has left`,
 });
 
-function peerLine({ id, role, capabilities, status, waiting_for }: PublicPeer): string {
+const NOBODY = "Nobody is connected";
+
+function peerLines(peers: readonly PublicPeer[]): string {
+  return peers.length === 0 ? NOBODY : peers.map(peerLine).join("\n");
+}
+
+function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicPeer): string {
   const can = capabilities.length === 0 ? "" : `  can ${capabilities.join(", ")}`;
   const does = status === "online" && waiting_for !== null ? `, waits for ${waiting_for}` : "";
-  return `${id}  ${role}  ${status}${does}${can}`;
+  const whose = agent === null ? "" : `  as ${agent}`;
+  return `${id}  ${role}  ${status}${does}${can}${whose}`;
 }

@@ -3,7 +3,7 @@ import type { Bus } from "../core/bus.ts";
 import { isIpcError } from "../core/errors.ts";
 import { raiseAlarm } from "../core/security.ts";
 import { parseInput } from "./input.ts";
-import type { Context, Operation } from "./operation.ts";
+import type { Answering, Context, Operation } from "./operation.ts";
 
 /**
  * The one door to the bus: what was asked is checked, who may not ask it is refused, then it is done. Answers with the
@@ -24,3 +24,13 @@ export async function perform(bus: Bus, operation: Operation, input: unknown, co
 
 /** The same door, near or far, for who doesn't care which. */
 export type Door = (operation: Operation, input: unknown, signal: AbortSignal) => Promise<unknown>;
+
+/** Asks for one answer of which one knows what it is: what `run` answers here, or in a server of the same table. */
+export async function ask<Answer>(
+  door: Door,
+  operation: Answering<Answer>,
+  input: object,
+  signal: AbortSignal,
+): Promise<Answer> {
+  return (await door(operation, input, signal)) as Answer;
+}

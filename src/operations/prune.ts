@@ -1,5 +1,6 @@
 import { invalid } from "../core/errors.ts";
 import { type PruningProgress, prune } from "../core/pruning.ts";
+import { SECURITY_CHANNEL } from "../core/security.ts";
 import { duration, flag, name, optional, whole } from "./fields.ts";
 import { operation } from "./operation.ts";
 
@@ -9,6 +10,7 @@ export const pruneMessages = operation({
   details: [
     "Say which may go: those older than a time, those behind the newest N of their channel, those that every reader of",
     "the channel has consumed. Of several, all must hold. --dry-run tells what would go, and what of it is unread.",
+    `Alarms, in the channel ${SECURITY_CHANNEL}, stay unless it is named.`,
   ].join("\n"),
   examples: [
     "el-ipc prune --older-than 30d --dry-run",
@@ -19,7 +21,7 @@ export const pruneMessages = operation({
   http: "POST /prune",
   stream: true,
   input: {
-    channel: optional(name("The channel; all of them unless given")),
+    channel: optional(name("The channel; all but the alarms unless given")),
     older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
     keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
     consumed: flag("Those that every agent which reads the channel has consumed"),

@@ -19,4 +19,10 @@ export const resetBus = operation({
     return { ok: true, removed, backup };
   },
   show: (answer) => JSON.stringify(answer),
+  tell: ({ removed, backup }) => `Removed ${removed} messages and all peers, commands and signals. Backup: ${backup}`,
+  tool: {
+    name: "reset_broker",
+    about: "Clear the whole bus for everybody. Only if your user asks for that.",
+    arguments: {},
+  },
 });

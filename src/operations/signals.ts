@@ -1,3 +1,4 @@
+import { agentBehind } from "../core/proof.ts";
 import type { Signal } from "../core/session-store.ts";
 import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
 import { askerOf } from "./askers.ts";
@@ -30,6 +31,13 @@ export const emitSignal = operation({
     return { ok: true, signal: publicSignal(await setSignal(bus, { name, data, sender })) };
   },
   show: ({ signal }) => `${signal.name} is set`,
+  tool: {
+    name: "signal",
+    about: "Set a signal; it stays set for all who wait for it, now or later.",
+    arguments: { name: { about: "e.g. build_ready" }, data: { about: "", type: "object" } },
+    session: "from",
+    repeatable: true,
+  },
 });
 
 export const readSignal = operation({
@@ -57,9 +65,23 @@ export const awaitSignal = operation({
   words: ["name"],
   run: async (bus, { name, timeout }, { caller, signal }) => {
     const found = await waitForSignal(bus, { name, seconds: waitSeconds(timeout, caller) }, signal);
-    return found === undefined ? null : { ok: true, signal: publicSignal(found) };
+    if (found === undefined) return null;
+    const agent = await agentBehind(bus, found.sender);
+    return { ok: true, signal: publicSignal(found), ...(agent === undefined ? {} : { agent }) };
   },
   show: (answer) => (answer === null ? "" : JSON.stringify(answer.signal)),
+  tell: (answer, _, quote) => {
+    if (answer === null) return "";
+    const { signal, agent } = answer;
+    const from = agent === undefined ? signal.from : `${agent}, ${signal.from}`;
+    const proof = agent === undefined ? undefined : "attested";
+    return quote({ from, text: `${signal.name} ${JSON.stringify(signal.data)}`, proof });
+  },
+  tool: {
+    name: "wait_for_signal",
+    about: "Wait until a signal is set; answers at once if it is.",
+    arguments: { name: { about: "" }, timeout: { about: "Seconds (50, at most 300)" } },
+  },
   waits: () => true,
   failure: (answer, { name }) => (answer === null ? `The signal ${name} was not set in that time` : undefined),
 });

@@ -1,22 +1,18 @@
-import { maySee } from "../core/access.ts";
-import type { Identity } from "../core/caller.ts";
-import { invalid } from "../core/errors.ts";
-import { type BusEvent, cursorOf, events, type Happening } from "../core/events.ts";
-import { send } from "../core/messages.ts";
-import { type Status, statusOf } from "../core/status.ts";
+import { messagesAfter, send } from "../core/messages.ts";
+import { type Proof, proofs } from "../core/proof.ts";
+import { messageBytes, sign } from "../core/signature.ts";
 import type { StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
-import { json, name, optional, text, whole } from "./fields.ts";
-import { indented, operation } from "./operation.ts";
-import { publicOrder } from "./orders.ts";
-import { publicPeer } from "./peers.ts";
-import { publicSignal } from "./signals.ts";
+import { json, name, optional, seconds, stampFields, text, whole } from "./fields.ts";
+import { operation } from "./operation.ts";
+import { waitSeconds } from "./waits.ts";
 
 const channelName = name("The channel");
 
 /** A message whose content is JSON as that JSON, any other as its text. */
-function publicMessage({ id, channel, sender, content, timestamp }: StoredMessage) {
-  return { id, channel, from: sender, data: asJson(content), ts: timestamp };
+export function publicMessage(message: StoredMessage, proof: Proof | undefined) {
+  const { id, channel, sender, content, timestamp } = message;
+  return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }
 
 /** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
@@ -39,17 +35,37 @@ export const sendToChannel = operation({
   access: "actor",
   http: "POST /channels/:channel/send",
   body: "data",
-  input: { channel: channelName, data: json("What is sent"), from: optional(name("Who sends it (human)")) },
+  input: {
+    channel: channelName,
+    data: json("What is sent"),
+    from: optional(name("Who sends it (human)")),
+    signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
+    ...stampFields,
+  },
   words: ["channel", "data"],
   self: "from",
-  run: async (bus, { channel, data, from }, { caller }) => {
-    const asker = await askerOf(bus, from, caller);
+  sign: async (input, signer) => {
+    if (input.from === undefined) return input;
+    const stamp = await signer.stamp();
+    const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
+    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+  },
+  run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
+    const content = contentOf(data);
+    const asker = signature === undefined ? await askerOf(bus, from, caller) : from;
     // A session's id is nobody's name: what a token proves is sent in the name that it proves.
-    const sender = caller.identity?.agent ?? asker;
-    const { id } = await send(bus, { channel, sender, content: contentOf(data), signature: undefined }, caller);
+    const sender = caller.identity?.agent ?? asker ?? "human";
+    const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
     return { ok: true, id };
   },
   show: (answer) => JSON.stringify(answer),
+  tell: ({ id }) => `Sent as #${id}`,
+  tool: {
+    name: "send_message",
+    about: "Post to a channel, for everybody who reads it.",
+    arguments: { channel: { about: "e.g. builds" }, data: { name: "message", about: "", type: "string" } },
+    session: "from",
+  },
 });
 
 export const channelMessages = operation({
@@ -61,85 +77,40 @@ export const channelMessages = operation({
   input: {
     channel: channelName,
     since: optional(whole("Only those after this id", { least: 0 })),
+    before: optional(whole("The last ones before this id instead", { least: 1 })),
     limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+    timeout: {
+      ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
   },
   words: ["channel"],
-  run: async (bus, { channel, since = 0, limit = 1_000 }) => ({
-    ok: true,
-    messages: (await bus.store.messages.after(channel, since, limit)).map(publicMessage),
-  }),
-  show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
-});
-
-export const showStatus = operation({
-  name: "status",
-  summary: "Print all that is on the bus: sessions, commands, signals and channels",
-  examples: ["el-ipc status"],
-  access: "reader",
-  http: "GET /status",
-  input: {},
-  words: [],
-  run: async (bus) => publicStatus(await statusOf(bus)),
-  show: indented,
-});
-
-export const watchEvents = operation({
-  name: "events",
-  summary: "Print everything that happens, a JSON line each; first all that is",
-  examples: ["el-ipc events"],
-  access: "reader",
-  http: "GET /events",
-  stream: true,
-  input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
-  words: [],
-  run: (bus, { since }, { caller, signal }) => {
-    const cursor = since === undefined ? undefined : cursorOf(since);
-    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
-    return publicEvents(events(bus, cursor, signal), caller.identity);
+  run: async (bus, { channel, since = 0, before, limit = 1_000, timeout }, { caller, signal }) => {
+    const proofOf = await proofs(bus);
+    const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
+    const found =
+      before === undefined
+        ? await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
+        : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
+    return { ok: true, messages: found.map((message) => publicMessage(message, proofOf(message))) };
   },
-  show: (event) => JSON.stringify(event),
+  show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
+  tell: ({ messages }, { limit }, quote) => {
+    if (messages.length === 0) return "No messages";
+    const lines = messages.map(({ id, from, data, proof }) => {
+      return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
+    });
+    return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
+  },
+  tool: {
+    name: "read_messages",
+    about: "Read a channel, oldest first; from then on, only what is new.",
+    arguments: {
+      channel: { about: "" },
+      since: { name: "since_id", about: "Only after this id: the last that you have seen" },
+      limit: { about: "At most this many (50)", usual: 50 },
+      timeout: { about: "Wait so many seconds if there is none (at most 300)" },
+    },
+  },
+  waits: ({ timeout }) => timeout !== undefined,
 });
-
-/** What is said where the watcher may not look is left out. */
-async function* publicEvents(told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
-  for await (const { id, at, happening } of told) {
-    if (happening.kind === "message" && !maySee(happening.message.channel, watcher)) continue;
-    yield { id, ts: at, ...publicHappening(happening, at) };
-  }
-}
-
-function publicHappening(happening: Happening, now: number) {
-  switch (happening.kind) {
-    case "snapshot":
-      return { type: "snapshot", data: publicStatus(happening.status) };
-    case "message":
-      return { type: "message", data: publicMessage(happening.message) };
-    case "peer":
-      return {
-        type: `peer_${happening.what}`,
-        data: happening.subject ? publicPeer(happening.subject, now) : { id: happening.key },
-      };
-    case "order":
-      return {
-        type: `command_${happening.what}`,
-        data: happening.subject ? publicOrder(happening.subject) : { id: happening.key },
-      };
-    case "signal":
-      return {
-        type: `signal_${happening.what}`,
-        data: happening.subject ? publicSignal(happening.subject) : { name: happening.key },
-      };
-  }
-}
-
-function publicStatus({ now, secure_mode, peers, commands, signals, channels }: Status) {
-  return {
-    ok: true,
-    secure_mode,
-    now,
-    peers: peers.map((peer) => publicPeer(peer, now)),
-    commands: commands.map(publicOrder),
-    signals: signals.map(publicSignal),
-    channels: channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage })),
-  };
-}

@@ -4,6 +4,9 @@ import { type Bell, isChannel, type Topic } from "../core/wakeup.ts";
 /** Node can't count further; a wait that is longer looks again and goes on. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** So many are woken at once: what they then do must not keep others from being answered. */
+const AT_ONCE = 50;
+
 /** The bells of this process, by topic. */
 export interface Bells {
   arm(topic: Topic, disarmed: () => void): Bell;
@@ -35,6 +38,29 @@ export function createAsker(bells: Bells, changes: () => Promise<Changes | undef
 
 export function createBells(): Bells {
   const armed = new Map<string, Set<() => void>>();
+  const ringing = new Map<string, { again: boolean }>();
+
+  /** The first few hear it now, the others in later turns of the event loop; rung meanwhile, all hear it once more. */
+  const ring = (topic: Topic): void => {
+    const bells = armed.get(topic);
+    if (bells === undefined) return;
+    const before = ringing.get(topic);
+    if (before !== undefined) before.again = true;
+    else if (bells.size <= AT_ONCE) for (const hear of bells) hear();
+    else ringInSlices(topic, [...bells]);
+  };
+
+  const ringInSlices = (topic: Topic, bells: readonly (() => void)[]): void => {
+    const state = { again: false };
+    ringing.set(topic, state);
+    const slice = (from: number): void => {
+      for (const hear of bells.slice(from, from + AT_ONCE)) hear();
+      if (from + AT_ONCE < bells.length) return void setImmediate(slice, from + AT_ONCE);
+      ringing.delete(topic);
+      if (state.again) ring(topic);
+    };
+    slice(0);
+  };
 
   return {
     arm(topic, disarmed) {
@@ -74,12 +100,10 @@ export function createBells(): Bells {
       };
     },
 
-    ring(topic) {
-      for (const hear of armed.get(topic) ?? []) hear();
-    },
+    ring,
 
     ringAll() {
-      for (const bells of armed.values()) for (const hear of bells) hear();
+      for (const topic of [...armed.keys()]) ring(topic);
     },
 
     has: (topic) => armed.has(topic),

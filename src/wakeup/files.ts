@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   type FSWatcher,
   lstatSync,
   mkdirSync,
@@ -42,6 +43,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const watchers = new Map<string, FSWatcher>();
   let clock: NodeJS.Timeout | undefined;
   let clockMs = CLOCK_MS;
+  let rung = new Set<Topic>();
 
   const listen = (topic: Topic): void => {
     try {
@@ -86,10 +88,24 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     clockMs = CLOCK_MS;
   };
 
+  /** Sends that shared a commit ring together, and so each bell once; still before any of them is answered. */
+  const touchRung = (): void => {
+    const topics = rung;
+    rung = new Set();
+    for (const topic of topics) {
+      try {
+        if (isOurs(folder)) touch(bellFile(folder, topic));
+      } catch {
+        // Nobody waits there any more, or the clock will tell them.
+      }
+    }
+  };
+
   return {
     ring(topic) {
       bells.ring(topic);
-      touch(folder, topic);
+      if (rung.size === 0) queueMicrotask(touchRung);
+      rung.add(topic);
     },
 
     arm(topic) {
@@ -101,24 +117,22 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     },
 
     async [Symbol.asyncDispose]() {
+      touchRung();
       clearInterval(clock);
       for (const topic of [...watchers.keys()]) hush(topic);
     },
   };
 }
 
-function touch(folder: string, topic: Topic): void {
+function touch(file: string): void {
+  // To find out by an exception that nobody waits there costs more than the rest of a ring.
+  if (!existsSync(file)) return;
+  const bell = openSync(file, OPEN_BELL);
   try {
-    if (!isOurs(folder)) return;
-    const bell = openSync(bellFile(folder, topic), OPEN_BELL);
-    try {
-      // A byte, not a time stamp: macOS tells a watcher of writes only.
-      writeSync(bell, "\n", 0);
-    } finally {
-      closeSync(bell);
-    }
-  } catch {
-    // Nobody waits there, or the clock will tell them.
+    // A byte, not a time stamp: macOS tells a watcher of writes only.
+    writeSync(bell, "\n", 0);
+  } finally {
+    closeSync(bell);
   }
 }
 

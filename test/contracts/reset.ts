@@ -87,6 +87,17 @@ export function checkReset(check: Check): void {
     for (const { backup } of [first, second]) assert.ok(statSync(backup).size > 0);
   });
 
+  check("after a reset the journal no longer knows what came before it", async (store) => {
+    await furnish(store);
+    const last = await store.journal.last();
+    await store.reset("kept");
+    assert.equal(await store.journal.after(last, 10), undefined);
+    assert.deepEqual(await store.journal.after(await store.journal.last(), 10), []);
+    const quiet = await store.journal.last();
+    await store.reset("kept");
+    assert.equal(await store.journal.after(quiet, 10), undefined, "though there was nothing but messages to remove");
+  });
+
   check("nothing that comes while a reset works is lost: it is left, or in the backup", async (store, place) => {
     await using other = await place.open();
     for (let round = 0; round < 5; round++) {

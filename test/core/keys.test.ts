@@ -125,6 +125,8 @@ suite("a public key", () => {
     ["raw", raw],
     ["in base64", naclUtil.encodeBase64(raw)],
     ["in base64 with a line end", `${naclUtil.encodeBase64(raw)}\n`],
+    ["in hexadecimal", raw.toString("hex")],
+    ["in hexadecimal as some write it", `${raw.toString("hex").toUpperCase()}\n`],
   ];
   for (const [how, file] of same) {
     test(`${how} is read`, () => {
@@ -133,6 +135,11 @@ suite("a public key", () => {
       assert.equal(publicPem(key), pair.publicKey);
     });
   }
+
+  test("is no text of 32 characters: only a file holds bare bytes", () => {
+    assertRefused(() => readPublicKey("k".repeat(32)), /neither PEM nor 32 bytes in base64 or hex/);
+    assert.deepEqual(rawBytes(readPublicKey(raw.toString("base64"))), raw);
+  });
 
   test("as openssl, Python and we write it is the same", () => {
     const key = createPrivateKey(pair.privateKey);
@@ -151,7 +158,6 @@ suite("a public key", () => {
     ["of OpenSSH", `ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI${"A".repeat(43)} me@here\n`, /neither PEM nor 32 bytes/],
     ["of 31 bytes", randomBytes(31), /neither PEM nor 32 bytes/],
     ["of 64 bytes", randomBytes(64), /neither PEM nor 32 bytes/],
-    ["in hexadecimal", raw.toString("hex"), /neither PEM nor 32 bytes/],
     [
       "with something behind it",
       pem("PUBLIC KEY", Buffer.concat([der(pair.publicKey), Buffer.from([0])])),

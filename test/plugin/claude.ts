@@ -112,6 +112,10 @@ test("what was installed runs as it is", { skip: noClaude }, async () => {
   assert.match(await good(script, ["read", "installed", "you"]), /"content": "hello"/);
 });
 
+test("B11 the MCP server that comes with the plugin answers", { skip: noClaude }, async () => {
+  assert.match(await good(program, ["mcp", "list"]), /plugin:el-ipc:ipc-broker: .*ipc-server\.sh mcp .*Connected/);
+});
+
 test("the hook of a starting session links the event source", { skip: noClaude }, async () => {
   await good(program, ["--init-only"]);
   assert.ok(lstatSync(link).isSymbolicLink());

@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { command, commands, path, skill, verbsIn } from "./documents.ts";
+import { operations } from "../../src/operations/index.ts";
+import { command, commands, path, skills, verbsIn } from "./documents.ts";
 import { busEnvironment, type Environment, run, scratch, script, until } from "./support.ts";
 
 /** Runs a command's shell text as the model would, with the words in angle brackets filled in. */
@@ -12,10 +13,15 @@ function perform(text: string, env: Environment, words: Readonly<Record<string, 
   return run("/bin/sh", ["-c", filled], { env });
 }
 
-test("there are seven slash commands", () => {
+/** What a slash command runs. */
+function verbOf(name: string): string {
+  return { listen: "read", dashboard: "serve" }[name] ?? name;
+}
+
+test("there are eleven slash commands", () => {
   assert.deepEqual(
     commands.map(({ name }) => name),
-    ["agents", "channels", "listen", "read", "send", "serve", "setup"],
+    ["agents", "channels", "command", "dashboard", "listen", "peers", "read", "send", "serve", "setup", "signal"],
   );
 });
 
@@ -37,7 +43,7 @@ suite("each slash command", { concurrency: true }, () => {
       assert.ok(rule?.startsWith(`${path} `));
       assert.ok(
         blocks.some((block) =>
-          more === undefined ? block === rule || name === "serve" : block.startsWith(`${rule} `),
+          more === undefined ? block === rule || verbOf(name) === "serve" : block.startsWith(`${rule} `),
         ),
       );
     });
@@ -47,12 +53,11 @@ suite("each slash command", { concurrency: true }, () => {
       const used = verbsIn(text);
       assert.ok(used.length > 0);
       for (const { verb, options } of used) {
-        const help = await run(script, [verb, "--help"], { env });
+        const help = await run(script, [...verb.split(" "), "--help"], { env });
         assert.equal(help.code, 0, verb);
         for (const option of options) assert.ok(help.stdout.includes(option), `${verb} ${option}`);
       }
-      if (name !== "setup")
-        assert.deepEqual([...new Set(used.map(({ verb }) => verb))], [name === "listen" ? "read" : name]);
+      if (name !== "setup") assert.deepEqual([...new Set(used.map(({ verb }) => verb.split(" ")[0]))], [verbOf(name)]);
     });
 
     test(`${name} runs nothing before the model has seen it`, () => {
@@ -105,9 +110,51 @@ suite("the shell text of a slash command does what its page says", { concurrency
     }
   });
 
-  test("serve says where it listens, and ends with its task", async (t) => {
+  test("command sends to a session any JSON as it is, and its result is waited for", async (t) => {
     const env = busEnvironment(scratch(t));
-    const text = String(command("serve").blocks[0]).replace("<port>", "0");
+    const [peer = ""] = (await run(script, ["connect", "backend"], { env })).stdout.split(" ");
+    const [send = "", result = ""] = command("command").blocks;
+    const words = { target: "backend", action: "start", params: '{"say":"it\\u0027s $HOME `id` \\"x\\""}' };
+    const sent = await perform(send, env, words);
+    assert.deepEqual([sent.code, sent.stderr], [0, ""]);
+    const [id = ""] = sent.stdout.split(" ");
+    const taken = JSON.parse((await run(script, ["command", "wait", peer], { env })).stdout);
+    assert.deepEqual([taken.id, taken.params], [id, { say: 'it\'s $HOME `id` "x"' }]);
+    const waiting = perform(result, env, { id });
+    assert.equal((await run(script, ["command", "ack", id, '{"port":7400}'], { env })).code, 0);
+    assert.deepEqual(JSON.parse((await waiting).stdout), { port: 7400 });
+  });
+
+  test("command to everybody is no list of files", async (t) => {
+    const env = busEnvironment(scratch(t));
+    await run(script, ["connect", "backend"], { env });
+    const sent = await perform(String(command("command").blocks[0]), env, { target: "*", action: "go", params: "{}" });
+    assert.match(sent.stdout, /^cmd-\w+ sent to bac-/);
+  });
+
+  test("signal sets one for whoever waits, and lists it", async (t) => {
+    const env = busEnvironment(scratch(t));
+    const [list = "", wait = "", set = ""] = command("signal").blocks;
+    const waiting = perform(wait, env, { name: "build ready" });
+    const done = await perform(set, env, { name: "build ready", data: '{"port":7400}' });
+    assert.deepEqual([done.code, done.stderr], [0, ""]);
+    for (const outcome of [await waiting, await perform(list, env)]) {
+      const { name, data } = JSON.parse(outcome.stdout);
+      assert.deepEqual([name, data], ["build ready", { port: 7400 }]);
+    }
+  });
+
+  test("peers lists who is connected", async (t) => {
+    const env = busEnvironment(scratch(t));
+    await run(script, ["connect", "backend", "--capabilities", "node"], { env });
+    const { stdout } = await perform(String(command("peers").blocks[0]), env);
+    assert.match(stdout, /^bac-\w+ {2}backend {2}online {2}can node\n$/);
+  });
+
+  test("dashboard and serve say where they listen, and end with their task", async (t) => {
+    const env = busEnvironment(scratch(t));
+    const text = String(command("dashboard").blocks[0]).replace("<port>", "0");
+    assert.equal(text, String(command("serve").blocks[0]).replace("<port>", "0"));
     const server = spawn("/bin/sh", ["-c", `exec ${text}`], { env, stdio: ["ignore", "pipe", "pipe"] });
     t.after(() => server.kill("SIGKILL"));
     let output = "";
@@ -118,6 +165,9 @@ suite("the shell text of a slash command does what its page says", { concurrency
     }
     const ended = new Promise((resolve) => server.on("close", resolve));
     await until(() => /http:\/\/(127\.0\.0\.1|localhost):\d+/.test(output), "an address");
+    const page = await fetch(/"dashboard":"([^"]+)"/.exec(output)?.[1] ?? "");
+    assert.equal(page.status, 200);
+    assert.match(await page.text(), /<title>el-ipc<\/title>/);
     server.kill("SIGTERM");
     await ended;
   });
@@ -162,35 +212,60 @@ suite("the shell text of a slash command does what its page says", { concurrency
   });
 });
 
-suite("the skill", { concurrency: true }, () => {
-  test("is named as its folder and says when to use it, in fewer than 700 words", () => {
-    assert.deepEqual(skill.head.get("name"), [skill.name]);
-    assert.match(String(skill.head.get("description")?.[0]), /Use when/);
-    assert.ok(skill.text.split(/\s+/).length < 700);
-  });
+/** What each skill may run without asking: nothing but looks. */
+const looks: Readonly<Record<string, readonly string[]>> = {
+  "el-ipc": ["channels", "agents"],
+  "ipc-session": ["peers", "status"],
+};
 
-  test("shows verbs that exist, with options that they have", async (t) => {
-    const env = busEnvironment(scratch(t));
-    const used = verbsIn(skill.text.replaceAll("`el-ipc` stands", ""));
-    assert.ok(used.length >= 8);
-    for (const { verb, options } of used.filter(({ verb }) => verb !== "help")) {
-      const help = await run(script, [verb, "--help"], { env });
-      assert.equal(help.code, 0, verb);
-      for (const option of options) assert.ok(help.stdout.includes(option), `${verb} ${option}`);
-    }
-    const help = (await run(script, ["help", "read"], { env })).stdout;
-    for (const option of ["--wait", "--timeout", "--peek", "--limit", "--others", "--url"]) {
-      assert.ok(skill.text.includes(option), option);
-      assert.ok(help.includes(option), option);
-    }
-  });
+for (const { name, head, text } of skills) {
+  suite(`the skill ${name}`, { concurrency: true }, () => {
+    test("is named as its folder and says when to use it, in fewer than 800 words", () => {
+      assert.deepEqual(head.get("name"), [name]);
+      assert.match(String(head.get("description")?.[0]), /Use when/);
+      assert.ok(text.split(/\s+/).length < 800);
+    });
 
-  test("allows itself nothing but to look", () => {
-    assert.deepEqual(skill.head.get("allowed-tools"), [`Bash(${path} channels)`, `Bash(${path} agents)`]);
-  });
+    test("shows verbs that exist, with options that they have", async (t) => {
+      const env = busEnvironment(scratch(t));
+      const used = verbsIn(text.replaceAll("`el-ipc` stands", ""));
+      assert.ok(used.length >= 8);
+      for (const { verb, options } of used.filter(({ verb }) => verb !== "help")) {
+        const help = await run(script, [...verb.split(" "), "--help"], { env });
+        assert.equal(help.code, 0, verb);
+        for (const option of options) assert.ok(help.stdout.includes(option), `${verb} ${option}`);
+      }
+    });
 
-  test("says that messages are data and not orders", () => {
-    assert.match(skill.text, /data, never orders/);
-    assert.match(skill.text, /Never send secrets/);
+    test("allows itself nothing but to look", () => {
+      assert.deepEqual(
+        head.get("allowed-tools"),
+        looks[name]?.map((verb) => `Bash(${path} ${verb})`),
+      );
+    });
+
+    test("says that messages are data and not orders", () => {
+      assert.match(text, /data, never orders/);
+      assert.match(text, /Never send secrets/);
+    });
   });
+}
+
+test("the skill el-ipc names the options of a read", async (t) => {
+  const env = busEnvironment(scratch(t));
+  const help = (await run(script, ["help", "read"], { env })).stdout;
+  const { text } = skills.find(({ name }) => name === "el-ipc") ?? assert.fail();
+  for (const option of ["--wait", "--timeout", "--peek", "--limit", "--others", "--url"]) {
+    assert.ok(text.includes(option), option);
+    assert.ok(help.includes(option), option);
+  }
+});
+
+test("the tools that the skill ipc-session names exist", () => {
+  const { text } = skills.find(({ name }) => name === "ipc-session") ?? assert.fail();
+  const known = operations.flatMap(({ tool }) => tool?.name ?? []);
+  const [, table = ""] = /\n\| To \|.*?\n(.*?)\n\n/s.exec(text) ?? [];
+  const named = table.split("\n").flatMap((row) => /`([a-z_]+)`/.exec(row.split("|")[2] ?? "")?.[1] ?? []);
+  for (const tool of named) assert.ok(known.includes(tool), tool);
+  assert.ok(named.length >= 10);
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { operations } from "../../src/operations/index.ts";
 import { repository } from "./support.ts";
 
 /** A slash command or a skill: its front matter by key, its text, and the shell commands in it. */
@@ -37,7 +38,9 @@ export const commands: readonly Document[] = readdirSync(join(repository, "comma
   .sort()
   .map((file) => document(join("commands", file), file.replace(/\.md$/, "")));
 
-export const skill = document("skills/el-ipc/SKILL.md", "el-ipc");
+export const skills: readonly Document[] = readdirSync(join(repository, "skills"))
+  .sort()
+  .map((folder) => document(join("skills", folder, "SKILL.md"), folder));
 
 export function command(name: string): Document {
   const found = commands.find((one) => one.name === name);
@@ -47,7 +50,10 @@ export function command(name: string): Document {
 
 /** The verbs that a text runs, each with the options that follow on the line. */
 export function verbsIn(text: string): { verb: string; options: string[] }[] {
-  return [...text.matchAll(/(?:ipc-server\.sh"|\bel-ipc|event-listen\.sh ipc-server) ([a-z-]+)([^\n`|&]*)/g)].map(
-    ([, verb, rest]) => ({ verb: String(verb), options: String(rest).match(/--[a-z-]+/g) ?? [] }),
-  );
+  const found = text.matchAll(/(?:ipc-server\.sh"|\bel-ipc|event-listen\.sh ipc-server) ([a-z-]+)([^\n`|&]*)/g);
+  return [...found].map(([, first = "", rest = ""]) => {
+    const two = `${first} ${/^ ([a-z]+)/.exec(rest)?.[1]}`;
+    const verb = operations.some(({ name }) => name === two) ? two : first;
+    return { verb, options: rest.match(/--[a-z-]+/g) ?? [] };
+  });
 }

@@ -42,6 +42,12 @@ test("E57 the licence is MIT", () => {
   assert.match(readFileSync(join(repository, "LICENSE"), "utf8"), /^MIT License\n\nCopyright \(c\) \d{4} el-ipc /);
 });
 
+test("B11 the plugin brings its MCP server, started as everything else of ours", () => {
+  const { command, args, ...rest } = record(record(plugin.mcpServers)["ipc-broker"]);
+  assert.equal(command, `\${CLAUDE_PLUGIN_ROOT}/sources.d/ipc-server.sh`);
+  assert.deepEqual([args, rest], [["mcp"], {}]);
+});
+
 test("what a plugin runs is there, and executable", () => {
   for (const file of ["sources.d/ipc-server.sh", "hooks/session-start.sh"]) {
     assert.equal(statSync(join(repository, file)).mode & 0o111, 0o111, file);

@@ -176,11 +176,11 @@ for (const [where, arrive] of places) {
       "--any, --lease and --expires say how a command is handed out, and retry offers it again",
       async (bus, near) => {
         const [one, two] = [await connected(bus, "tester"), await connected(bus, "tester")];
-        const any = await sent(bus, "tester", "run", "--any", "--lease", "5");
+        const any = await sent(bus, "tester", "run", "--any", "--lease", "60");
         const first = JSON.parse((await bus.run("command", "wait", one)).stdout);
         assert.equal(first.id, any);
         await refuses(bus, ["command", "wait", two, "--timeout", "0"], /No command came/);
-        await secondsPass(near, 6);
+        await secondsPass(near, 61);
         const second = JSON.parse((await bus.run("command", "wait", two)).stdout);
         assert.deepEqual([second.id, second.attempts], [any, 2]);
         const late = await sent(bus, one, "late", "--expires", "1");
@@ -293,9 +293,11 @@ suite("waiters on the command line", { concurrency: 3 }, () => {
       const { code, stdout } = await bus.run("help", family);
       assert.equal(code, 0);
       assert.match(stdout, new RegExp(`^Usage: el-ipc ${family} <command>`));
+      assert.equal((await bus.run(family, "--help")).stdout, stdout);
+      await refuses(bus, [family], new RegExp(`^Error: ${family} what\\? The commands are ${family} `));
       const { code: failed, stderr } = await bus.run(family, "nonsense");
       assert.equal(failed, 1);
-      assert.match(stderr, new RegExp(`the commands are ${family} `));
+      assert.match(stderr, new RegExp(`^Error: unknown command "${family} nonsense"; the commands are ${family} `));
     }
     for (const words of [
       ["command", "send", "--help"],

@@ -65,7 +65,7 @@ function dashboard(current: () => Server) {
 }
 
 suite("four sessions", () => {
-  test("B47 the example: the human orders backend and linux-client, both acknowledge, all of it is visible live, and killing the broker in the middle loses nothing", async () => {
+  test("B47 B49 the example: the human orders backend and linux-client, both acknowledge, all of it is visible live, and killing the broker in the middle loses nothing", async () => {
     using bus = temporaryBus();
     let server = await broker(bus, 0);
     const { port, url } = server;

@@ -237,7 +237,10 @@ for (const driver of drivers) {
     await using store = await openSqlite({ path, driver });
     const damaged = (error: unknown) => {
       assert.ok(isIpcError(error), String(error));
-      assert.match(error.message, /^The database .* is damaged; restore it from a backup, or move it away/);
+      assert.match(
+        error.message,
+        /^The database .* is damaged: stop what has it open, move it away together with its -wal and -shm, and put a backup in its place/,
+      );
       return true;
     };
     await assert.rejects(store.messages.unread("a", "reader", { limit: 1_000, others: false }), damaged);
@@ -246,7 +249,7 @@ for (const driver of drivers) {
     damaged(first.reason);
     const { code, stdout, stderr } = await run(["read", "a", "reader"], { IPC_DB_PATH: path });
     assert.deepEqual([code, stdout], [1, ""]);
-    assert.match(stderr, /^Error: The database .* is damaged; .*\n$/);
+    assert.match(stderr, /^Error: The database .* is damaged: .*\n$/);
     assert.deepEqual(readFileSync(path).subarray(4096), bytes.subarray(4096));
   });
 

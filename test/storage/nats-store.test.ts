@@ -151,7 +151,7 @@ suite("a bus on NATS", needsNats, () => {
       const both = await Promise.all([one, other].map(({ store }) => store.mailboxes.take(channel, name, taking)));
       const taken = both.flat();
       assert.deepEqual(taken.map(({ content }) => content).toSorted(), ["first", "second", "third"]);
-      assert.equal(await one.store.mailboxes.nextFree(channel), now + 10);
+      assert.equal(await one.store.mailboxes.nextFree(channel, name), now + 10);
       assert.deepEqual(await one.store.mailboxes.take(channel, name, { ...taking, now: now + 9 }), []);
       const [first, second, third] = taken.toSorted((a, b) => a.id - b.id).map(({ id }) => id);
       await other.store.mailboxes.settle(channel, name, [second ?? 0]);
@@ -164,7 +164,7 @@ suite("a bus on NATS", needsNats, () => {
       ]);
       await one.store.mailboxes.settle(channel, name, [first ?? 0]);
       assert.equal(await one.store.messages.watermark(channel, name), third);
-      assert.equal(await one.store.mailboxes.nextFree(channel), undefined);
+      assert.equal(await one.store.mailboxes.nextFree(channel, name), undefined);
       assert.equal(await one.store.messages.pending(channel, name), 0);
     }
   });
@@ -175,7 +175,7 @@ suite("a bus on NATS", needsNats, () => {
     await one.store.mailboxes.take("@me", "me", { limit: 1, now: 10, lease: 10 });
     await one.store.messages.remove("@me", id, 1);
     assert.deepEqual(await one.store.mailboxes.take("@me", "me", { limit: 1, now: 20, lease: 10 }), []);
-    assert.equal(await one.store.mailboxes.nextFree("@me"), undefined);
+    assert.equal(await one.store.mailboxes.nextFree("@me", "me"), undefined);
   });
 
   test("a connection that is lost is made again, and what was asked meanwhile is done", async () => {

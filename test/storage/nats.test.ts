@@ -22,8 +22,8 @@ suite("NATS JetStream", needsNats, async () => {
         openNatsStore(await connectNats(address), {
           bus: address.bus,
           replicas: 1,
-          async archive(name, archive) {
-            const path = folder.file(`${name}-${backups++}.db`);
+          async archive(archive) {
+            const path = folder.file(`backup-${backups++}.db`);
             await writeArchive(path, archive);
             return path;
           },

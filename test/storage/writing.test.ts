@@ -81,7 +81,7 @@ for (const library of drivers) {
       const messages = createMessageStore(connection);
       const isFull = (error: unknown) => {
         assert.ok(isIpcError(error), String(error));
-        assert.match(error.message, /^The database .* can't grow: the disk is full$/);
+        assert.match(error.message, /^The database .* can't grow: the disk is full\. Make room on it and try again; /);
       };
       const answered: number[] = [];
       const fill = async () => {

@@ -134,6 +134,15 @@ export async function listening(program: Program): Promise<Server> {
   return { ...program, url, port: Number(new URL(url).port), [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
 }
 
+/** Whether there is such a process. */
+export function lives(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Waits until something holds. */
 export async function until(
   holds: () => boolean | Promise<boolean>,

@@ -3,6 +3,9 @@ import http from "node:http";
 
 const SPEED = 100;
 
+/** What a server gives a connection is shortened less: a busy machine takes its time to send a request. */
+const SERVER_SPEED = 20;
+
 const { setTimeout, setInterval } = globalThis;
 Object.assign(globalThis, {
   setTimeout: (run: () => void, ms = 0) => setTimeout(run, ms / SPEED),
@@ -17,7 +20,7 @@ Object.assign(http, {
   createServer(options: Readonly<Record<string, unknown>>, handle: http.RequestListener) {
     const quick = Object.entries(options).map(([name, value]) => [
       name,
-      typeof value === "number" ? value / SPEED : value,
+      typeof value === "number" ? value / SERVER_SPEED : value,
     ]);
     return createServer(Object.fromEntries(quick), handle);
   },

@@ -16,11 +16,13 @@ suite("a message's text", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(await bus.answer("read", "room", "b")), ["six"]);
   });
 
-  test("is read from a file with --file, as it is", async () => {
+  test("is read from a file with --file, without the last line end, as from standard input", async () => {
     using bus = temporaryBus();
-    const text = "# Report\n\n- all green\n";
-    await bus.run("send", "room", "a", "--file", bus.place("report.md", text));
-    assert.deepEqual(contentsOf(await bus.answer("read", "room", "b")), [text]);
+    const text = "# Report\n\n- all green";
+    for (const end of ["", "\n", "\r\n"]) {
+      await bus.run("send", "room", "a", "--file", bus.place("report.md", text + end));
+      assert.deepEqual(contentsOf(await bus.answer("read", "room", "b")), [text]);
+    }
     await bus.with({ IPC_AGENT: "me" }).run("send", "room", "--file", bus.file("report.md"));
     assert.deepEqual(contentsOf(await bus.answer("read", "room", "b")), [text]);
   });

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { aboutTheFile, contentsOf, temporaryBus } from "../support/bus.ts";
 import { original } from "../support/original.ts";
-import { entry, environmentOf, until } from "../support/program.ts";
+import { entry, environmentOf, run, until } from "../support/program.ts";
 import { armed } from "../support/waiters.ts";
 
 suite("a waiter", { concurrency: 6 }, () => {
@@ -59,6 +59,23 @@ suite("a waiter", { concurrency: 6 }, () => {
     const sent = performance.now();
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["no bell"]);
     assert.ok(performance.now() - sent < 2_000);
+  });
+
+  test("a database reached by a link has the same bells as by its own name", async () => {
+    using bus = temporaryBus();
+    await bus.run("channels");
+    mkdirSync(bus.file("elsewhere"));
+    symlinkSync(bus.file("bus.db"), bus.file("elsewhere/link.db"));
+    const waiter = bus.start(["read", "c", "me", "--wait"]);
+    await armed(bus);
+    const linked = { IPC_DB_PATH: bus.file("elsewhere/link.db") };
+    await run(["send", "c", "you", "by a link"], linked);
+    assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["by a link"]);
+    assert.ok(!existsSync(bus.file("elsewhere/link.db-bells")));
+    const other = run(["read", "d", "me", "--wait"], linked);
+    await until(() => readdirSync(bus.file("bus.db-bells")).length === 2, "a bell beside the file");
+    await bus.run("send", "d", "you", "x");
+    assert.equal((await other).code, 0);
   });
 
   test("many wait at once, in many channels, and each gets its message once", async () => {

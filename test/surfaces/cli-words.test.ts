@@ -6,7 +6,7 @@ import { parseArguments } from "../../src/surfaces/cli/arguments.ts";
 import { contentsOf, messagesOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { environmentOf, type Result, run } from "../support/program.ts";
 
-const verbs = ["serve", ...operations.map(({ name }) => name)];
+const verbs = ["serve", ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
 
 /** An error is a sentence on standard error and nothing else. */
 function refused({ code, stdout, stderr }: Result, sentence: RegExp | string): void {
@@ -98,7 +98,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     await refuses(
       bus,
       ["sned", "a", "b", "c"],
-      /^Error: unknown command "sned"; the commands are serve, broker, send, read/,
+      /^Error: unknown command "sned"; the commands are serve, broker, tcp, mcp, send, read/,
     );
     await refuses(bus, ["help", "sned"], /^Error: unknown command "sned"/);
     await refuses(bus, ["constructor"], /^Error: unknown command "constructor"/);
@@ -195,13 +195,43 @@ suite("what is typed", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     const me = bus.with({ IPC_AGENT: "me" });
     await me.run("send", "room", "hello");
-    await me.run("send", "room", "you", "hello", "again");
+    await me.run("send", "room", "you", "hello again");
     const [first, second] = JSON.parse((await me.run("read", "room", "--peek")).stdout);
     assert.deepEqual([first?.sender, second?.sender, second?.content], ["me", "you", "hello again"]);
     assert.deepEqual(await me.answer("ack", "room", "2"), { ok: true, watermark: 2 });
     assert.deepEqual(await me.answer("read", "room"), []);
     assert.equal(contentsOf(await me.answer("read", "room", "you")).length, 2);
     await refuses(me, ["read"], /^Error: channel and agent required/);
+  });
+
+  test("with IPC_AGENT set, words that may be a sender or a part of the text are refused, and nothing else is", async () => {
+    using bus = temporaryBus();
+    const me = bus.with({ IPC_AGENT: "me" });
+    for (const words of [
+      ["hello", "world"],
+      ["hello", "big", "world"],
+    ]) {
+      await refuses(
+        me,
+        ["send", "room", ...words],
+        'IPC_AGENT says that you are me: is "hello" the sender, or a part of the text? Put quotes around the text, or say --sender hello',
+      );
+    }
+    assert.deepEqual(await me.answer("channels", "--json"), []);
+    for (const [words, sender, content] of [
+      [["hello world"], "me", "hello world"],
+      [["me", "hello", "world"], "me", "hello world"],
+      [["you", "hello world"], "you", "hello world"],
+      [["--sender", "hello", "world"], "hello", "world"],
+      [["--sender", "me", "hello", "world"], "me", "hello world"],
+    ] as const) {
+      await me.answer("send", "room", ...words);
+      const [message] = JSON.parse((await bus.run("read", "room", "reader")).stdout);
+      assert.deepEqual([message?.sender, message?.content], [sender, content]);
+    }
+    assert.equal((await me.start(["send", "room", "you", "-"], { input: "hello" }).ended).code, 0);
+    assert.equal((await me.run("post", "you", "hello", "world")).code, 0);
+    assert.equal((await bus.run("send", "room", "hello", "world")).code, 0, "without it the second word is the sender");
   });
 
   test("nothing of the environment can make an error of it but a bad IPC_PORT and IPC_DURABILITY, by name", async () => {

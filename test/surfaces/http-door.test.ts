@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { secureBus, temporaryBus } from "../support/bus.ts";
-import { ask } from "../support/http.ts";
+import { ask, statusesIn, wire } from "../support/http.ts";
 import type { Server } from "../support/program.ts";
 
 const message = { channel: "c", sender: "a", content: "x" };
@@ -40,6 +40,25 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
     await using server = await bus.serve();
     for (const host of ["localhost", `localhost:${server.port}`, "127.0.0.1", "127.1.2.3:80", "[::1]", "LocalHost"]) {
       assert.deepEqual(await statuses(server, { Host: host }), all(200), host);
+    }
+  });
+
+  test("a request names one host: of two Host headers, or of another in its address, neither is believed", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const here = `127.0.0.1:${server.port}`;
+    for (const [head, status] of [
+      [`GET /channels HTTP/1.1\r\nHost: ${here}\r\nHost: ${here}`, 400],
+      [`GET /channels HTTP/1.1\r\nHost: ${here}\r\nhOST: evil.example`, 400],
+      [`GET http://${here}/channels HTTP/1.1\r\nHost: ${here}`, 200],
+      [`GET http://${here}/health?channel=c&agent=a HTTP/1.1\r\nHost: ${here}`, 200],
+      [`GET http://${here} HTTP/1.1\r\nHost: ${here}`, 200],
+      [`GET http://evil.example/channels HTTP/1.1\r\nHost: ${here}`, 400],
+      [`GET http://${here}/channels HTTP/1.1\r\nHost: evil.example`, 400],
+      [`GET http://evil.example/channels HTTP/1.1\r\nHost: evil.example`, 403],
+    ] as const) {
+      using said = await wire(server.url, `${head}\r\nConnection: close\r\n\r\n`);
+      assert.deepEqual(statusesIn(await said.all), [status], head);
     }
   });
 

@@ -254,7 +254,7 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
   test("an unknown path is 404, a known one with a wrong method 405", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    for (const path of ["/", "/nothing", "/send/", "/sends", "//send", "/%73end", "/constructor", "/__proto__"]) {
+    for (const path of ["/nothing", "/send/", "/sends", "//send", "/%73end", "/constructor", "/__proto__"]) {
       fails(await ask(server.url, `GET ${path}`), 404, "not found");
     }
     for (const what of ["GET /send", "PUT /send", "DELETE /messages", "POST /health", "PATCH /ack", "OPTIONS /send"]) {

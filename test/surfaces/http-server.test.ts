@@ -171,6 +171,36 @@ suite("the server", { concurrency: 6 }, () => {
     );
   });
 
+  test("a command whose result nobody has asked for yet keeps nothing else on its connection waiting", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const asking = (what: string, body: object, connection = "keep-alive"): string => {
+      const text = JSON.stringify(body);
+      return `${what} HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nConnection: ${connection}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    };
+    await ask(server.url, "POST /peers/connect", { body: { role: "worker" } });
+    const started = performance.now();
+    const both = asking("POST /commands/ask", { target: "worker", action: "x" }) + asking("GET /health", {}, "close");
+    using said = await wire(server.url, both);
+    assert.equal((await said.all).match(/HTTP\/1\.1 200 OK/g)?.length, 2);
+    assert.ok(performance.now() - started < 10_000);
+  });
+
+  test("GET / says what can be asked; anything else of what is no operation is refused by its method", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const { status, json } = await ask(server.url, "GET /");
+    const { ok, server: product, endpoints } = Object(json);
+    assert.deepEqual([status, ok], [200, true]);
+    assert.match(product, /^el-ipc\//);
+    const send = endpoints.find(({ endpoint }: { endpoint: string }) => endpoint === "POST /send");
+    assert.equal(send.summary, "Send a message to a channel");
+    for (const what of ["POST /", "POST /metrics", "DELETE /metrics"]) {
+      const refused = await ask(server.url, what);
+      assert.deepEqual([refused.status, refused.headers.allow], [405, "GET"], what);
+    }
+  });
+
   test("GET /metrics counts requests by route, method and status, for Prometheus", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

@@ -319,7 +319,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
       server.port,
       "GET http://evil.example/channels HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
     );
-    assert.equal(statusIn(absolute), 404);
+    assert.equal(statusIn(absolute), 400);
     const twoHosts = "GET /channels HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert.ok([400, 403].includes(statusIn(await said(server.port, twoHosts))));
   });

@@ -125,6 +125,24 @@ suite("public keys at registration", { concurrency: 4 }, () => {
     }
   });
 
+  test("a file of 32 bare bytes is one, near and far; a text of 32 characters over HTTP is none", async () => {
+    await using server = await bus.serve();
+    const ops = bus.keyOf(bus.ops);
+    for (const [name, place] of [
+      ["near", []],
+      ["far", ["--url", server.url]],
+    ] as const) {
+      const agent = createIdentity(name);
+      const file = bus.write(`${name}.raw`, agent.rawKey);
+      await succeeded(bus.run("register", name, "--pubkey", file, "--as", "ops", "--key", ops, ...place));
+      assert.equal(bus.sql("SELECT public_key FROM agents WHERE name = ?", name)[0]?.public_key, agent.publicPem);
+    }
+    const body = { name: "text", public_key: "k".repeat(32), operator: "ops", operator_key: bus.ops.privatePem };
+    const { status, json } = await server.ask("POST /register", { body });
+    assert.deepEqual([status, bus.sql("SELECT 1 FROM agents WHERE name = 'text'").length], [400, 0]);
+    assert.match(String(json.error), /neither PEM nor 32 bytes in base64 or hex/);
+  });
+
   test("a text that isn't a key is refused at once, however long it is", async () => {
     await using server = await bus.serve();
     const started = performance.now();

@@ -100,6 +100,32 @@ suite("the security channel", { concurrency: 3 }, () => {
     assert.equal(kinds.filter((kind) => kind === "unknown_sender").length, 1);
   });
 
+  test("a flood of refusals is ten lines of its kind in the server's log, with a count of the rest", async () => {
+    using bus = await secureBus();
+    await using server = await bus.serve();
+    for (let n = 0; n < 60; n++) await server.ask("POST /send", { body: { ...said, sender: "herald" } });
+    for (let n = 0; n < 15; n++) await server.ask("GET /agents", { headers: { Origin: "https://evil.example" } });
+    server.child.kill("SIGTERM");
+    const lines = (await server.ended).stderr.split("\n").filter((line) => line.includes('"event":"refused"'));
+    assert.equal(lines.filter((line) => line.includes('"reason":"unsigned_message"')).length, 10);
+    assert.equal(lines.filter((line) => line.includes('"reason":"from_beyond"')).length, 10);
+  });
+
+  test("the newest ten thousand are kept, and `prune` takes them only by their name", async () => {
+    using bus = await secureBus();
+    bus.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10050)
+      INSERT INTO messages (channel, sender, content, created_at) SELECT 'security', 'el-ipc', '{}', i FROM n RETURNING 1`);
+    const count = () => bus.sql("SELECT 1 FROM messages WHERE channel = 'security'").length;
+    assert.equal(count(), 10_050);
+    assert.equal((await bus.run("send", "builds", "herald", "x")).code, 1);
+    assert.equal(count(), 10_000);
+    assert.equal(alarms(bus).at(-1)?.event, "unsigned_message");
+    assert.equal((await succeeded(bus.run("prune", "--keep", "0"))).stdout, "Removed 0 messages\n");
+    assert.equal(count(), 10_000);
+    await succeeded(bus.run("prune", "security", "--keep", "5"));
+    assert.equal(count(), 5);
+  });
+
   test("how many of a flood went untold is said by the first alarm of the next minute", async () => {
     using folder = await secureBus();
     let now = Date.now() / 1_000;

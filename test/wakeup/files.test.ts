@@ -106,7 +106,10 @@ test("a bell that rings a thousand times stays small", async () => {
   using parent = temporaryFolder();
   await using bells = bellsIn(parent.file("bells"));
   using _bell = bells.arm("a");
-  for (let n = 0; n < 1_000; n++) bells.ring("a");
+  for (let n = 0; n < 1_000; n++) {
+    bells.ring("a");
+    await new Promise(setImmediate);
+  }
   const [name = ""] = readdirSync(parent.file("bells"));
   assert.equal(statSync(parent.file(`bells/${name}`)).size, 1);
 });

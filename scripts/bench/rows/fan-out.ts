@@ -5,7 +5,7 @@ import { atMost, type Line } from "../lines.ts";
 import { hasProc, openFiles, quiet, residentKib } from "../proc.ts";
 import { pause, ready, start, workerCommand } from "../processes.ts";
 import type { WaitersTask } from "../workers/waiters.ts";
-import { type FanContender, type FanServer, otherFanServers, ourFanServer } from "./fan-servers.ts";
+import { bareFanServer, type FanContender, type FanServer, otherFanServers, ourFanServer } from "./fan-servers.ts";
 
 const ROUNDS = { quick: 1, usual: 3, long: 7 } as const;
 const MANY = 10_000;
@@ -39,7 +39,11 @@ export const fanOutStreams: Bench = {
 
 async function fan(setting: Setting, kind: "long-poll" | "sse", name: string): Promise<Line[]> {
   const count = waiterCount(setting);
-  const contenders = [ourFanServer(kind), ...otherFanServers(setting)];
+  const contenders = [
+    ourFanServer(kind),
+    ...(kind === "long-poll" ? [bareFanServer] : []),
+    ...otherFanServers(setting),
+  ];
   const all = new Map(contenders.map((contender) => [contender, [] as Fanned[]]));
   for (let round = 0; round < ROUNDS[setting.extent]; round++) {
     for (const [contender, fanned] of all) fanned.push(await fanOnce(contender, count));

@@ -3,7 +3,8 @@ import { temporaryFolder } from "../folder.ts";
 import { connectMqtt, startMosquitto } from "../neighbours/mosquitto.ts";
 import { connectNats, createStream, startNats } from "../neighbours/nats.ts";
 import { connectRedis, startRedis } from "../neighbours/redis.ts";
-import { on, serve } from "../program.ts";
+import { workerCommand } from "../processes.ts";
+import { on, serve, serveOther } from "../program.ts";
 import { requestsTo } from "../requests.ts";
 import type { WaitersTask } from "../workers/waiters.ts";
 
@@ -41,6 +42,18 @@ export function ourFanServer(kind: "long-poll" | "sse"): FanContender {
       }),
   };
 }
+
+/** What node:http alone can do with the same long-polls. */
+export const bareFanServer: FanContender = {
+  name: "bare node:http",
+  kind: "long-poll",
+  begin: () =>
+    built(async (stack) => {
+      const { port, pid } = stack.use(await serveOther(workerCommand("bare-server", {})));
+      const sender = stack.use(requestsTo(port));
+      return { port, pid, send: (content) => sender.post("/send", { channel: "fan", sender: "herald", content }) };
+    }),
+};
 
 /** What else is installed that can do this. The original can't: one long-poll keeps its server from all else. */
 export function otherFanServers({ neighbours: { redis, nats, mosquitto } }: Setting): FanContender[] {

@@ -14,7 +14,7 @@ export function createJournal(log: Log): Journal {
       const look = () =>
         log.step(({ state }) => {
           const last = lastOf(state);
-          if (seq > last || seq < last - KEPT_ENTRIES) return "gone";
+          if (seq > last || seq < Math.max(last - KEPT_ENTRIES, Math.min(state.forgotten, last))) return "gone";
           const first = state.entries[0]?.seq ?? state.entry + 1;
           if (seq + 1 < first) return "older";
           return state.entries.slice(seq + 1 - first, Math.min(seq + 1 - first + limit, last + 1 - first));

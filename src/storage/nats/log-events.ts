@@ -1,5 +1,5 @@
 import type { JournalEntry } from "../../core/session-store.ts";
-import type { Change } from "./state.ts";
+import { type Change, toldOf } from "./state.ts";
 
 /** What one step, or several that came together, have changed. */
 export interface LogEvent {
@@ -32,11 +32,7 @@ function isEvent(value: unknown): value is LogEvent {
 }
 
 export function entriesIn({ entry, at, changes }: LogEvent): readonly JournalEntry[] {
-  const told = changes.flatMap((change) =>
-    change.of === "errand" || change.what === undefined
-      ? []
-      : [{ kind: change.of, key: change.key, what: change.what }],
-  );
+  const told = changes.flatMap((change) => toldOf(change) ?? []);
   return told.map((one, index) => ({ seq: entry + index + 1, at, ...one }));
 }
 

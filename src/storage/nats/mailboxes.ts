@@ -1,16 +1,10 @@
 import type { MailboxStore, StoredMessage, Taking } from "../../core/store.ts";
-import { type Fields, fieldsOf } from "./fields.ts";
 import { batch, messagesAfter } from "./messages.ts";
-import { type Found, getRecord, putRecord } from "./records.ts";
+import { putRecord } from "./records.ts";
 import { scan } from "./scan.ts";
 import type { Streams } from "./streams.ts";
+import { findTaken, since, type Taken } from "./taken.ts";
 import type { Watermarks } from "./watermarks.ts";
-
-/** Of the messages that were handed out and that the watermark hasn't passed: until when, or that they have arrived. */
-interface Taken {
-  readonly leases: ReadonlyMap<number, number>;
-  readonly settled: ReadonlySet<number>;
-}
 
 /**
  * A record for each mailbox. The watermark moves behind it, in a step of its own: where that is missing, what has arrived
@@ -19,23 +13,26 @@ interface Taken {
 export function createMailboxStore(streams: Streams, watermarks: Watermarks): MailboxStore {
   const { names } = streams;
 
-  const find = async (channel: string): Promise<Found & { taken: Taken }> => {
-    const found = await getRecord(streams, "readers", names.mailbox(channel));
-    return { ...found, taken: asTaken(found.value) };
-  };
-
   /** Works a change out on what is there, until nobody else was quicker; undefined changes nothing. */
   const change = async <T>(
     channel: string,
     work: (taken: Taken) => Promise<{ readonly to: Taken | undefined; readonly answer: T }>,
   ): Promise<T> => {
     for (;;) {
-      const { taken, ...found } = await find(channel);
+      const { taken, ...found } = await findTaken(streams, channel);
       const { to, answer } = await work(taken);
       if (to === undefined) return answer;
       const value = { leases: [...to.leases], settled: [...to.settled] };
       if ((await putRecord(streams, "readers", names.mailbox(channel), value, found)) !== "conflict") return answer;
     }
+  };
+
+  /** Those of the ids that are messages of the mailbox. What is leased is one. */
+  const mail = async (channel: string, ids: readonly number[], { leases }: Taken): Promise<readonly number[]> => {
+    const isMail = async (id: number) =>
+      leases.has(id) || (await streams.at("messages", id))?.subject === names.message(channel);
+    const are = await Promise.all(ids.map(isMail));
+    return ids.filter((_, index) => are[index]);
   };
 
   /** How far all has arrived. */
@@ -71,7 +68,11 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
       const from = await watermarks.get(channel, agent);
       const taken = await change(channel, async (found) => {
         const taken = since(found, from);
-        const arrived = ids.filter((id) => id > from);
+        const arrived = await mail(
+          channel,
+          ids.filter((id) => id > from && !taken.settled.has(id)),
+          taken,
+        );
         const leases = new Map([...taken.leases].filter(([id]) => !arrived.includes(id)));
         const to = { leases, settled: new Set([...taken.settled, ...arrived]) };
         return { to, answer: to };
@@ -85,8 +86,9 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
         return { to: kept.size < leases.size ? { leases: kept, settled } : undefined, answer: undefined };
       }),
 
-    async nextFree(channel) {
-      const { leases } = (await find(channel)).taken;
+    async nextFree(channel, agent) {
+      const { taken } = await findTaken(streams, channel);
+      const { leases } = since(taken, await watermarks.get(channel, agent));
       return leases.size === 0 ? undefined : Math.min(...leases.values());
     },
   };
@@ -106,21 +108,4 @@ function leased({ leases, settled }: Taken, messages: readonly StoredMessage[], 
 function withoutLost({ leases, settled }: Taken, { now }: Taking): Taken | undefined {
   const current = new Map([...leases].filter(([, until]) => until > now));
   return current.size < leases.size ? { leases: current, settled } : undefined;
-}
-
-function since({ leases, settled }: Taken, from: number): Taken {
-  return {
-    leases: new Map([...leases].filter(([id]) => id > from)),
-    settled: new Set([...settled].filter((id) => id > from)),
-  };
-}
-
-function asTaken(value: Fields | undefined): Taken {
-  const { leases, settled } = fieldsOf(value);
-  const pairs = Array.isArray(leases) ? leases.flatMap((pair) => (isPair(pair) ? [pair] : [])) : [];
-  return { leases: new Map(pairs), settled: new Set(Array.isArray(settled) ? settled.map(Number) : []) };
-}
-
-function isPair(value: unknown): value is readonly [number, number] {
-  return Array.isArray(value) && typeof value[0] === "number" && typeof value[1] === "number";
 }

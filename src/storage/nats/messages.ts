@@ -1,12 +1,17 @@
 import { nuid } from "@nats-io/transport-node";
 import { BATCH_BYTES } from "../../core/limits.ts";
+import { isOwnMailbox } from "../../core/names.ts";
 import type { ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
 import { fieldsOf, numberIn, textIn } from "./fields.ts";
 import { createNonces } from "./nonces.ts";
+import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
 import { countOf, scan } from "./scan.ts";
 import type { Published, Stored, Streams } from "./streams.ts";
+import { findTaken } from "./taken.ts";
 import type { Watermarks } from "./watermarks.ts";
+
+const NONE: ReadonlySet<number> = new Set();
 
 /** One stream of all channels, a subject each; a message's id is its sequence there. */
 export function createMessageStore(streams: Streams, watermarks: Watermarks): MessageStore {
@@ -15,6 +20,10 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
 
   const after = (channel: string, id: number, limit: number) =>
     messagesAfter(streams, names.message(channel), id, limit);
+
+  /** In one's own mailbox messages may arrive in another order than they came in. */
+  const arrivedOf = async (channel: string, agent: string): Promise<ReadonlySet<number>> =>
+    isOwnMailbox(channel, agent) ? (await findTaken(streams, channel)).taken.settled : NONE;
 
   return {
     async append(message, once) {
@@ -29,8 +38,9 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
     },
 
     async unread(channel, agent, { limit, others }) {
+      const arrived = await arrivedOf(channel, agent);
       const found = after(channel, await watermarks.get(channel, agent), limit);
-      return batch(found, limit, ({ sender }) => !others || sender !== agent);
+      return batch(found, limit, ({ id, sender }) => !arrived.has(id) && (!others || sender !== agent));
     },
 
     after: (channel, id, limit) => batch(after(channel, id, limit), limit),
@@ -51,8 +61,14 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
     },
 
     async pending(channel, agent) {
+      const arrived = await arrivedOf(channel, agent);
+      const subject = names.message(channel);
       const from = (await watermarks.get(channel, agent)) + 1;
-      return countOf(streams, "messages", { subject: names.message(channel), from });
+      const count = await countOf(streams, "messages", { subject, from });
+      if (count === 0 || arrived.size === 0) return count;
+      // Of what was pruned it may be known still that it has arrived.
+      const first = (await streams.next("messages", subject, from))?.seq ?? 0;
+      return Math.max(0, count - [...arrived].filter((id) => id >= first).length);
     },
 
     async find(id) {
@@ -64,6 +80,8 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
     lastId: async () => (await streams.last("messages", names.everyMessage))?.seq ?? 0,
 
     everyAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id, limit), limit),
+
+    ...createOverview(streams, watermarks),
 
     ...createPruning(streams, watermarks),
 

@@ -1,6 +1,6 @@
 import type { Archive, WriteArchive } from "../../core/archive.ts";
 import type { Journal, Order, Signal } from "../../core/session-store.ts";
-import type { AgentStore, Once, Reader, Reset, Revoked } from "../../core/store.ts";
+import type { AgentStore, Once, Reset, Revoked, Watermark } from "../../core/store.ts";
 import { asEntered } from "./agents.ts";
 import { namesIn } from "./bodies.ts";
 import type { Draft } from "./draft.ts";
@@ -11,6 +11,7 @@ import { scan } from "./scan.ts";
 import { asSignal } from "./signals.ts";
 import type { OrderRecord, SignalRecord, Snapshot } from "./state.ts";
 import type { Streams } from "./streams.ts";
+import { asWatermark } from "./watermarks.ts";
 
 export interface Resetting extends Sessions {
   readonly streams: Streams;
@@ -25,7 +26,7 @@ export function createReset(resetting: Resetting): (keptChannel: string) => Prom
   return async (keptChannel) => {
     const before = await log.step(({ state }) => state.snapshot());
     const upTo = await streams.lastSeq("messages");
-    const backup = await archive(streams.bus, await archiveOf(resetting, before, upTo));
+    const backup = await archive(await archiveOf(resetting, before, upTo));
     const { errand, unused } = await log.step((draft) => ({
       errand: errands.note(draft, { purge: { upTo, keptChannel } }),
       unused: clear(draft, before),
@@ -45,13 +46,14 @@ function clear(draft: Draft, before: Snapshot): readonly string[] {
   for (const { id } of orders) draft.put({ of: "order", key: id, to: null });
   for (const { id } of peers) draft.put({ of: "peer", key: id, to: null, what: "left" });
   for (const { name } of signals) draft.put({ of: "signal", key: name, to: null, what: "cleared" });
+  draft.put({ of: "journal", what: "reset" });
   return [...unusedOf(orders, state), ...signals.flatMap(({ data }) => namesIn(data))];
 }
 
 async function archiveOf(resetting: Resetting, before: Snapshot, upTo: number): Promise<Archive> {
   const { streams, bodies, agents, journal } = resetting;
   // All entries that are known: a number far enough back, and one that is there.
-  const first = Math.max(0, before.entry - 10_000);
+  const first = Math.max(before.forgotten, before.entry - 10_000);
   return {
     messages: messagesUpTo(streams, upTo),
     watermarks: watermarksOf(streams),
@@ -82,11 +84,10 @@ async function* messagesUpTo(streams: Streams, upTo: number) {
   }
 }
 
-async function* watermarksOf(streams: Streams): AsyncGenerator<Reader & { channel: string }> {
+async function* watermarksOf(streams: Streams): AsyncGenerator<Watermark> {
   const range = { subject: streams.names.everyWatermark, from: 1, lastOnly: true };
   for await (const { data } of scan(streams, "readers", range)) {
-    const value = fieldsOf(jsonOf(data));
-    yield { agent: textIn(value, "agent"), channel: textIn(value, "channel"), lastId: numberIn(value, "lastId") };
+    yield asWatermark(data);
   }
 }
 

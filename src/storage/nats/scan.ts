@@ -151,5 +151,7 @@ function pull({ connection }: Streams, consumer: ConsumerInfo, told: number, mos
 function deliveredIn({ subject, reply = "", headers, data }: Msg): { count: number; stored: Stored } {
   const parts = reply.split(".");
   const at = parts.length > 9 ? 7 : 5;
-  return { count: Number(parts[at + 1]), stored: { seq: Number(parts[at]), subject, fields: fieldsIn(headers), data } };
+  const bytes = Number(headers?.get("Nats-Msg-Size") || data.byteLength);
+  const stored = { seq: Number(parts[at]), subject, fields: fieldsIn(headers), data, bytes };
+  return { count: Number(parts[at + 1]), stored };
 }

@@ -47,7 +47,15 @@ export type Change =
   | { readonly of: "peer"; readonly key: string; readonly to: PeerRecord | null; readonly what?: string }
   | { readonly of: "order"; readonly key: string; readonly to: OrderRecord | null; readonly what?: string }
   | { readonly of: "signal"; readonly key: string; readonly to: SignalRecord | null; readonly what?: string }
-  | { readonly of: "errand"; readonly key: string; readonly to: Errand | null };
+  | { readonly of: "errand"; readonly key: string; readonly to: Errand | null }
+  | { readonly of: "journal"; readonly what: "reset" };
+
+/** What the journal tells of a change, if anything. */
+export function toldOf(change: Change): Pick<JournalEntry, "kind" | "key" | "what"> | undefined {
+  if (change.of === "journal") return { kind: "signal", key: "", what: change.what };
+  if (change.of === "errand" || change.what === undefined) return undefined;
+  return { kind: change.of, key: change.key, what: change.what };
+}
 
 /** All that the log's changes come to. */
 export interface State {
@@ -60,6 +68,8 @@ export interface State {
   /** The last number of the journal, and of the orders. */
   readonly entry: number;
   readonly placed: number;
+  /** The journal's number at the last reset: what it was before, nobody is told. */
+  readonly forgotten: number;
   /** What is known of the journal's end. */
   readonly entries: readonly JournalEntry[];
   snapshot(): Snapshot;
@@ -69,6 +79,7 @@ export interface State {
 export interface Snapshot {
   readonly entry: number;
   readonly placed: number;
+  readonly forgotten: number;
   readonly peers: readonly PeerRecord[];
   readonly orders: readonly OrderRecord[];
   readonly signals: readonly SignalRecord[];
@@ -95,6 +106,7 @@ export function createState(): MutableState {
   let entries: JournalEntry[] = [];
   let entry = 0;
   let placed = 0;
+  let forgotten = 0;
 
   const place = (key: string, order: OrderRecord | null): (() => void) => {
     const before = placed;
@@ -109,10 +121,19 @@ export function createState(): MutableState {
     };
   };
 
+  const forget = (): (() => void) => {
+    const before = forgotten;
+    forgotten = entry + 1;
+    return () => {
+      forgotten = before;
+    };
+  };
+
   const putOne = (change: Change): (() => void) => {
     if (change.of === "peer") return put(peers, change.key, change.to);
     if (change.of === "signal") return put(signals, change.key, change.to);
     if (change.of === "errand") return put(errands, change.key, change.to);
+    if (change.of === "journal") return forget();
     return place(change.key, change.to);
   };
 
@@ -128,15 +149,19 @@ export function createState(): MutableState {
     get placed() {
       return placed;
     },
+    get forgotten() {
+      return forgotten;
+    },
     get entries() {
       return entries;
     },
 
     apply(change, at) {
       const undo = putOne(change);
-      if (change.of === "errand" || change.what === undefined) return undo;
+      const told = toldOf(change);
+      if (told === undefined) return undo;
       entry++;
-      entries.push({ seq: entry, at, kind: change.of, key: change.key, what: change.what });
+      entries.push({ seq: entry, at, ...told });
       return () => {
         entries.pop();
         entry--;
@@ -147,6 +172,7 @@ export function createState(): MutableState {
     snapshot: () => ({
       entry,
       placed,
+      forgotten,
       peers: [...peers.values()],
       orders: [...orders.values()],
       signals: [...signals.values()],
@@ -162,6 +188,7 @@ export function createState(): MutableState {
       for (const signal of snapshot?.signals ?? []) signals.set(signal.name, signal);
       for (const errand of snapshot?.errands ?? []) errands.set(errand.id, errand);
       placed = snapshot?.placed ?? 0;
+      forgotten = snapshot?.forgotten ?? 0;
     },
 
     recall(older) {

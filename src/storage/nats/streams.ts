@@ -12,6 +12,8 @@ export interface Stored {
   readonly subject: string;
   readonly fields: unknown;
   readonly data: Uint8Array;
+  /** How much it holds, where that was left out, too. */
+  readonly bytes: number;
 }
 
 export interface Publication {
@@ -167,7 +169,7 @@ export function fieldsIn(head: { get(name: string): string } | undefined): unkno
 }
 
 function asStored({ seq, subject, header, data }: StoredMsg): Stored {
-  return { seq, subject, fields: fieldsIn(header), data };
+  return { seq, subject, fields: fieldsIn(header), data, bytes: data.byteLength };
 }
 
 /** A header's value is ASCII, and keeps no spaces at its ends. */

@@ -1,4 +1,5 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
 import type { Archive } from "../../core/archive.ts";
 import type { Value } from "./driver.ts";
 import { openFile } from "./open.ts";
@@ -25,6 +26,7 @@ const JOURNAL: Table = ["journal", ["seq", "at", "kind", "key", "what"]];
 
 /** Writes all that another engine holds to a new database, for its owner alone: a bus like any other. */
 export async function writeArchive(path: string, archive: Archive): Promise<void> {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   closeSync(openSync(path, "wx", 0o600));
   const driver = await openFile({ path });
   const into = ([table, columns]: Table) => {

@@ -2,6 +2,7 @@ import { IpcError, isIpcError } from "../../core/errors.ts";
 import { whileBusy } from "./busy.ts";
 import { type Driver, fileFault, type Statement } from "./driver.ts";
 import { createFileCheck } from "./file.ts";
+import { numberOf, row } from "./rows.ts";
 
 /** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
 export interface Connection {
@@ -9,25 +10,37 @@ export interface Connection {
   statement(sql: string): Statement;
   /** A step that changes nothing. */
   read<T>(step: () => T): Promise<T>;
+  /** A number that changes with every commit, of this process or another: what was read under the same is so still. */
+  version(): number;
   /** A step that changes something: all of it is durable when this answers, or none of it happened. */
   write<T>(step: () => T): Promise<T>;
+  /** The same, but the disk is told and not waited for: a power cut, never a kill, may undo the last of these. */
+  writeSoon<T>(step: () => T): Promise<T>;
   close(): Promise<void>;
 }
 
+/** `full` survives a power cut; `normal` may lose the last moments to one, never to a kill. */
+export type Durability = "full" | "normal";
+
 interface Job {
   readonly step: () => unknown;
+  readonly durable: boolean;
   readonly done: (result: unknown) => void;
   readonly failed: (error: unknown) => void;
 }
 
-const MOST_JOBS = 1_000;
+/** So many share a commit: more would keep others from being answered meanwhile. */
+const MOST_JOBS = 250;
 
-export function connect(driver: Driver, path: string): Connection {
+const VERSION = "PRAGMA data_version";
+
+export function connect(driver: Driver, path: string, durability: Durability = "full"): Connection {
   const checkFile = createFileCheck(path);
   const statements = new Map<string, Statement>();
   const waiting: Job[] = [];
   let flushing: Promise<void> | undefined;
   let open = true;
+  let commits = 0;
 
   const statement = (sql: string): Statement => {
     const known = statements.get(sql);
@@ -39,45 +52,61 @@ export function connect(driver: Driver, path: string): Connection {
 
   /** Writes that arrive together share one commit, and so one wait for the disk. */
   const flush = async (): Promise<void> => {
-    await new Promise(setImmediate);
-    while (waiting.length > 0) {
+    do {
+      await new Promise(setImmediate);
       const jobs = waiting.splice(0, MOST_JOBS);
       try {
         checkFile();
         // In one go: between two turns of the event loop no transaction is open that another step could stumble over.
-        await whileBusy(() => {
-          statement("BEGIN IMMEDIATE").run();
-          commit(jobs);
-        });
+        await whileBusy(() => commit(jobs));
       } catch (error) {
         for (const job of jobs) job.failed(inWords(error, path));
       }
-    }
+    } while (waiting.length > 0);
     flushing = undefined;
   };
 
   const commit = (jobs: readonly Job[]): void => {
+    const hurried = durability === "full" && !jobs.some(({ durable }) => durable);
+    if (hurried) driver.exec("PRAGMA synchronous = NORMAL");
     try {
-      const results = jobs.map((job) => attempt(job, jobs.length > 1));
+      const results = allOrEach(jobs);
       statement("COMMIT").run();
+      commits++;
       for (const settle of results) settle();
     } catch (error) {
       tried("ROLLBACK");
       throw error;
+    } finally {
+      if (hurried) driver.exec("PRAGMA synchronous = FULL");
     }
   };
 
-  /** One job's step; its refusal undoes that step alone. */
-  const attempt = (job: Job, shared: boolean): (() => void) => {
-    if (!shared) {
-      const result = job.step();
-      return () => job.done(result);
+  /** Where one is refused, all is done over with a savepoint for each: that happens seldom, and savepoints cost. */
+  const allOrEach = (jobs: readonly Job[]): (() => void)[] => {
+    statement("BEGIN IMMEDIATE").run();
+    try {
+      return jobs.map((job) => attempt(job));
+    } catch (error) {
+      if (jobs.length === 1) throw error;
     }
+    tried("ROLLBACK");
+    statement("BEGIN IMMEDIATE").run();
+    return jobs.map((job) => attemptAlone(job));
+  };
+
+  const attempt = (job: Job): (() => void) => {
+    const result = job.step();
+    return () => job.done(result);
+  };
+
+  /** One job's step; its refusal undoes that step alone. */
+  const attemptAlone = (job: Job): (() => void) => {
     statement("SAVEPOINT job").run();
     try {
-      const result = job.step();
+      const settle = attempt(job);
       statement("RELEASE job").run();
-      return () => job.done(result);
+      return settle;
     } catch (error) {
       if (!tried("ROLLBACK TO job") || !tried("RELEASE job")) throw error;
       return () => job.failed(inWords(error, path));
@@ -94,8 +123,15 @@ export function connect(driver: Driver, path: string): Connection {
     }
   };
 
+  const write = <T>(step: () => T, durable: boolean): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ step, durable, done: (result) => resolve(result as T), failed: reject });
+      flushing ??= flush();
+    });
+
   return {
     statement,
+    version: () => commits + numberOf(row(statement(VERSION).get()) ?? {}, "data_version"),
     read: async (step) => {
       try {
         checkFile();
@@ -104,11 +140,8 @@ export function connect(driver: Driver, path: string): Connection {
         throw inWords(error, path);
       }
     },
-    write: <T>(step: () => T) =>
-      new Promise<T>((resolve, reject) => {
-        waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
-        flushing ??= flush();
-      }),
+    write: (step) => write(step, true),
+    writeSoon: (step) => write(step, false),
     close: async () => {
       await flushing;
       if (open) driver.close();

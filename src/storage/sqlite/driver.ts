@@ -91,6 +91,7 @@ const UNNAMED = -1;
 const ERROR = 1;
 const BUSY = 5;
 const READ_ONLY = 8;
+const IO_ERROR = 10;
 const CORRUPT = 11;
 const FULL = 13;
 const CANT_OPEN = 14;
@@ -106,6 +107,7 @@ function resultCode(error: unknown): number | undefined {
     SQLITE_ERROR: ERROR,
     SQLITE_BUSY: BUSY,
     SQLITE_READONLY: READ_ONLY,
+    SQLITE_IOERR: IO_ERROR,
     SQLITE_CORRUPT: CORRUPT,
     SQLITE_FULL: FULL,
     SQLITE_CANTOPEN: CANT_OPEN,
@@ -127,18 +129,25 @@ export function isBusy(error: unknown): boolean {
   return resultCode(error) === BUSY;
 }
 
+/** Whether there is no room for more, or none that may be written. */
+export function isUnwritable(error: unknown): boolean {
+  return [READ_ONLY, IO_ERROR, FULL, CANT_OPEN].includes(resultCode(error) ?? UNNAMED);
+}
+
 /** For what a user can mend: what is wrong with the file, in words. Undefined for any other error. */
 export function fileFault(error: unknown): string | undefined {
   switch (resultCode(error)) {
     case READ_ONLY:
     case CANT_OPEN:
-      return "can't be written: see whether this user may write to the file and to its folder";
+      return "can't be written: see whether this user may write to the file and to its folder, and whether the disk is read-only or full";
+    case IO_ERROR:
+      return "can't be read or written: its disk is full or failing. Make room on it and try again; what was acknowledged is there";
     case CORRUPT:
-      return "is damaged; restore it from a backup, or move it away to begin anew";
+      return "is damaged: stop what has it open, move it away together with its -wal and -shm, and put a backup in its place, or begin anew without one";
     case NOT_A_DATABASE:
-      return "is not an SQLite database";
+      return "is not an SQLite database: set IPC_DB_PATH to another file or, if it was one, put a backup in its place";
     case FULL:
-      return "can't grow: the disk is full";
+      return "can't grow: the disk is full. Make room on it and try again; what was acknowledged is there";
     default:
       return undefined;
   }

@@ -24,7 +24,7 @@ const LAST = "SELECT max(id) AS id FROM messages WHERE channel = ?";
 
 const FORGET = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
 
-const NEXT_FREE = "SELECT min(lease_until) AS at FROM taken WHERE channel = ? AND settled = 0";
+const NEXT_FREE = "SELECT min(lease_until) AS at FROM taken WHERE channel = ? AND message_id > ? AND settled = 0";
 
 export function createMailboxStore(connection: Connection): MailboxStore {
   const { statement, read, write } = connection;
@@ -58,9 +58,9 @@ export function createMailboxStore(connection: Connection): MailboxStore {
         for (const id of ids) statement(RELEASE).run(id, channel);
       }),
 
-    nextFree: (channel) =>
+    nextFree: (channel, agent) =>
       read(() => {
-        const found = row(statement(NEXT_FREE).get(channel));
+        const found = row(statement(NEXT_FREE).get(channel, watermark(channel, agent)));
         return found === undefined || found.at === null ? undefined : numberOf(found, "at");
       }),
   };

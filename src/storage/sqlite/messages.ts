@@ -1,8 +1,10 @@
 import { BATCH_BYTES } from "../../core/limits.ts";
+import { isOwnMailbox } from "../../core/names.ts";
 import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
 import { createNonces } from "./nonces.ts";
+import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
@@ -20,10 +22,19 @@ const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = 
 const UNREAD = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? ORDER BY id LIMIT ?`;
 
+const BEFORE = `SELECT ${COLUMNS} FROM messages
+  WHERE channel = ? AND id < ? ORDER BY id DESC LIMIT ?`;
+
 const UNREAD_OTHERS = `SELECT ${COLUMNS} FROM messages
   WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT ?`;
 
 const PENDING = "SELECT count(*) AS pending FROM messages WHERE channel = ? AND id > ?";
+
+/** In a mailbox messages may arrive in another order than they came in. */
+const NOT_ARRIVED = "AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1)";
+const UNREAD_MAIL = UNREAD.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
+const UNREAD_MAIL_OTHERS = UNREAD_OTHERS.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
+const PENDING_MAIL = `${PENDING} ${NOT_ARRIVED}`;
 
 const FIRST_BY_OTHERS = "SELECT id FROM messages WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT 1";
 
@@ -45,7 +56,7 @@ const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER B
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
 export function createMessageStore(connection: Connection): MessageStore {
-  const { statement, read, write } = connection;
+  const { statement, version, read, write, writeSoon } = connection;
   const nonces = createNonces(connection);
   const { watermark, moveTo } = createWatermarks(connection);
 
@@ -66,6 +77,15 @@ export function createMessageStore(connection: Connection): MessageStore {
     return to > from ? to : undefined;
   };
 
+  let last: { readonly of: string; readonly messages: readonly StoredMessage[] } | undefined;
+
+  /** Many wait for the same message: who stands where the one before stood has its answer, until anybody commits anything. */
+  const unread = (channel: string, from: number, limit: number): readonly StoredMessage[] => {
+    const of = `${version()} ${from} ${limit} ${channel}`;
+    if (last?.of !== of) last = { of, messages: batch(statement(UNREAD), channel, from, limit) };
+    return last.messages;
+  };
+
   return {
     append: (message, once) =>
       write((): Appended => {
@@ -81,20 +101,23 @@ export function createMessageStore(connection: Connection): MessageStore {
     unread: (channel, agent, { limit, others }) =>
       read(() => {
         const from = watermark(channel, agent);
-        return others
-          ? batch(statement(UNREAD_OTHERS), channel, from, agent, limit)
-          : batch(statement(UNREAD), channel, from, limit);
+        const mail = isOwnMailbox(channel, agent);
+        if (others) return batch(statement(mail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit);
+        return mail ? batch(statement(UNREAD_MAIL), channel, from, limit) : unread(channel, from, limit);
       }),
 
     after: (channel, id, limit) => read(() => batch(statement(UNREAD), channel, id, limit)),
 
+    before: (channel, id, limit) => read(() => batch(statement(BEFORE), channel, id, limit).reverse()),
+
     watermark: (channel, agent) => read(() => watermark(channel, agent)),
 
-    advance: (channel, agent, id) => write(() => moveTo(channel, agent, id)),
+    // What a power cut takes of a watermark makes messages come again, as they may at any time.
+    advance: (channel, agent, id) => writeSoon(() => moveTo(channel, agent, id)),
 
     skipOwn: async (channel, agent) => {
       if ((await read(() => ownUntil(channel, agent))) === undefined) return;
-      await write(() => {
+      await writeSoon(() => {
         const to = ownUntil(channel, agent);
         if (to !== undefined) moveTo(channel, agent, to);
       });
@@ -102,7 +125,8 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     pending: (channel, agent) =>
       read(() => {
-        const counted = row(statement(PENDING).get(channel, watermark(channel, agent)));
+        const query = statement(isOwnMailbox(channel, agent) ? PENDING_MAIL : PENDING);
+        const counted = row(query.get(channel, watermark(channel, agent)));
         return counted === undefined ? 0 : numberOf(counted, "pending");
       }),
 
@@ -123,6 +147,8 @@ export function createMessageStore(connection: Connection): MessageStore {
           .filter(isRow)
           .map((found) => ({ agent: textOf(found, "agent"), lastId: numberOf(found, "last_id") })),
       ),
+
+    ...createOverview(connection),
 
     ...createPruning(connection),
 

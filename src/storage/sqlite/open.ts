@@ -3,7 +3,7 @@ import type { Store } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
 import { whileBusy } from "./busy.ts";
 import { createChanges } from "./changes.ts";
-import { connect, inWords } from "./connection.ts";
+import { connect, type Durability, inWords } from "./connection.ts";
 import { type Driver, type DriverName, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
 import { createJournal } from "./journal.ts";
@@ -17,14 +17,13 @@ import { createSignalStore } from "./signals.ts";
 
 export interface SqliteOptions {
   readonly path: string;
-  /** `full` survives a power cut; `normal` may lose the last moments to one, never to a kill. */
-  readonly durability?: "full" | "normal";
+  readonly durability?: Durability;
   /** The library to use, where it isn't to be chosen. */
   readonly driver?: DriverName;
 }
 
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
-  const connection = connect(await openFile(options), options.path);
+  const connection = connect(await openFile(options), options.path, options.durability);
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),

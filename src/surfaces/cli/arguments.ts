@@ -110,7 +110,7 @@ export function optionsOf(verb: Verb): readonly Option[] {
     ...(verb.http || verb.sign
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
-    ...(verb.detached ? [] : [STORE]),
+    ...(verb.detached && !verb.sign ? [] : [STORE]),
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
@@ -146,6 +146,7 @@ function placeWords(
   let places = verb.words.filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
   const placed: Record<string, string> = {};
   const left = asker !== undefined && named[asker] === undefined;
+  if (left && self !== undefined) refuseUnclear(verb, words, places, asker, self);
   if (left && self !== undefined && (!places.includes(asker) || words.length < places.length)) {
     placed[asker] = self;
     places = places.filter((name) => name !== asker);
@@ -159,6 +160,24 @@ function placeWords(
     if (word !== undefined && word !== "") placed[name] = word;
   }
   return placed;
+}
+
+/** `send room hello world`, by somebody who is known by IPC_AGENT: who is said to send what? */
+function refuseUnclear(
+  verb: Verb,
+  words: readonly string[],
+  places: readonly string[],
+  asker: string,
+  self: string,
+): void {
+  const place = places.indexOf(asker);
+  const [name = "", ...text] = words.slice(place);
+  if (place !== places.length - 2 || !isText(verb, places.at(-1) ?? "") || words.length < places.length) return;
+  if (name === self || text.join(" ") === "-" || text.some((word) => /\s/.test(word))) return;
+  throw invalid(
+    `IPC_AGENT says that you are ${self}: is ${JSON.stringify(name)} the ${asker}, or a part of the text? ` +
+      `Put quotes around the text, or say --${asker} ${name}`,
+  );
 }
 
 function isText(verb: Verb, name: string): boolean {

@@ -4,19 +4,37 @@ import { invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import type { AnswerFile, Operation } from "../../operations/operation.ts";
 import type { Arguments } from "./arguments.ts";
-import { hasCode, othersCanRead, printNote, readFile, readStandardInput, readTextFile } from "./terminal.ts";
+import {
+  hasCode,
+  othersCanRead,
+  printNote,
+  readFile,
+  readStandardInput,
+  readTextFile,
+  withoutLineEnd,
+} from "./terminal.ts";
+
+const KEY_BYTES = 32;
 
 /** The typed input, with the texts that are in files. */
 export function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
   const input = { ...given.input };
+  // What was signed elsewhere was signed to the last byte.
+  const end = input.signature === undefined ? withoutLineEnd : (text: string) => text;
   for (const [name, field] of Object.entries(operation.input)) {
     const value = input[name];
-    if (field.given === "file" && typeof value === "string") input[name] = readTextFile(value).trim();
+    if (field.given === "file" && typeof value === "string") input[name] = readKeyText(value);
     if (field.given !== "text") continue;
-    if (given.file !== undefined) input[name] = readTextFile(given.file);
-    else if (value === "-") input[name] = readStandardInput();
+    if (given.file !== undefined) input[name] = end(readTextFile(given.file));
+    else if (value === "-") input[name] = end(readStandardInput());
   }
   return input;
+}
+
+/** A public key's file as text; one that holds the bare bytes says them in base64. */
+function readKeyText(path: string): string {
+  const bytes = readFile(path);
+  return bytes.length === KEY_BYTES ? bytes.toString("base64") : readTextFile(path).trim();
 }
 
 /** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */

@@ -1,16 +1,15 @@
 import { conflict, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
-import { TOKEN_SECONDS } from "../../core/limits.ts";
 import { showHealth } from "../../operations/health.ts";
 import { parseInput } from "../../operations/input.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
+import { askerIn, createSigner, type Pins, tokenFor } from "../../operations/signer.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
 import { readKey, withTexts, writeFiles } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
-import { createSigner, type Pins } from "./signer.ts";
-import { ClosedOutput, clearProgress, print, printNote, showProgress } from "./terminal.ts";
+import { ClosedOutput, clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
@@ -58,7 +57,9 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
   if (first === "--version" || first === "-v") return print(shell.version);
-  if (first === "help" || first === "--help" || first === "-h") return print(helpFor(shell, others));
+  if (first === "help" || isHelp(first)) return print(helpFor(shell, others));
+  const [second] = others;
+  if (isHelp(second) && familyOf(shell.verbs, first).length > 0) return print(helpFor(shell, [first]));
   const { verb, rest } = findVerb(shell, typed);
   const given = parseArguments(verb, rest, shell.self);
   if (given.help) return print(helpOf(verb));
@@ -68,10 +69,19 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   return true;
 }
 
+function isHelp(word: string | undefined): boolean {
+  return word === "--help" || word === "-h";
+}
+
+/** Those that begin with the same word. */
+function familyOf(verbs: readonly Verb[], first: string): readonly Verb[] {
+  return verbs.filter(({ name }) => name.startsWith(`${first} `));
+}
+
 function helpFor(shell: Shell, typed: readonly string[]): string {
   const [first] = typed;
   if (first === undefined) return overview(shell.verbs, shell.version);
-  const family = shell.verbs.filter(({ name }) => name.startsWith(`${first} `));
+  const family = familyOf(shell.verbs, first);
   return family.length > 0 && typed.length === 1 ? familyHelp(first, family) : helpOf(findVerb(shell, typed).verb);
 }
 
@@ -84,9 +94,11 @@ function findVerb(
   if (two !== undefined) return { verb: two, rest: others };
   const one = verbs.find(({ name }) => name === first);
   if (one !== undefined) return { verb: one, rest: second === undefined ? [] : [second, ...others] };
-  const family = verbs.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+  const family = familyOf(verbs, first).map(({ name }) => name);
+  if (family.length > 0 && second === undefined) throw invalid(`${first} what? The commands are ${family.join(", ")}`);
   const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0]))];
-  throw invalid(`unknown command ${JSON.stringify(first)}; the commands are ${known.join(", ")} and help`);
+  const unknown = family.length > 0 ? `${first} ${second}` : first;
+  throw invalid(`unknown command ${JSON.stringify(unknown)}; the commands are ${known.join(", ")} and help`);
 }
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
@@ -106,12 +118,18 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   await using door = await shell.open(operation, operation.detached ? { ...where, url: undefined } : where, token);
   // What works on nothing stored may still have to know for which bus it signs.
   await using other = key && operation.detached ? await shell.open(showHealth, where, token) : undefined;
-  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, signal });
+  // An event source hands on what a waiter says beside its answer as part of the event.
+  const warn = operation.stream || operation.waits?.(input) ? () => {} : printNote;
+  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });
   if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
   const unnamed = signer !== undefined && reader() === undefined;
   // Whoever prints an answer settles it; a server must not do so before.
   const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
-  const answer = await helpfully(operation, unnamed, () => door(operation, unsettled, signal));
+  const answer = await helpfully(operation, unnamed, () =>
+    door(operation, unsettled, signal).catch((error) => {
+      throw signer && operation.sign ? aboutKey(error) : error;
+    }),
+  );
   const answers = isStream(answer) ? answer : [answer];
   for await (const one of answers) {
     if (signal.aborted) {
@@ -122,6 +140,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   }
   return !signal.aborted;
 }
+
+const READABLE =
+  "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
 
 function keyNeeded(operation: Operation): Error {
   return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
@@ -148,6 +169,7 @@ async function deliver(
   }
   const note = operation.note?.(answer, input);
   if (note !== undefined) printNote(note);
+  if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
   const own = operation.failure?.(answer, input);
   if (own !== undefined) throw conflict(own);
   // Only now: what couldn't be written is not consumed.
@@ -176,6 +198,13 @@ async function giveBack(
   }
 }
 
+/** What was signed here can only be wrong by its key. */
+function aboutKey(error: unknown): unknown {
+  if (!isIpcError(error) || error.message !== "invalid signature") return error;
+  const hint = "is this the key that is registered for that name? `el-ipc agents --keys` shows it";
+  return unauthorized(`${error.message}: ${hint}`, error.reason);
+}
+
 /** Adds what a person at a command line can do about an error. */
 async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => Promise<T>): Promise<T> {
   try {
@@ -198,19 +227,6 @@ function showAnswer(
 ): void {
   const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
   if (shown !== "") print(shown);
-}
-
-/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
-function askerIn(operation: Operation, input: Readonly<Record<string, unknown>>, self: string | undefined): unknown {
-  const field = operation.signedBy ?? operation.self;
-  const named = field === undefined ? undefined : input[field];
-  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
-}
-
-/** A token of whoever asks, for a bus that has operators to know them. */
-async function tokenFor(reader: unknown, signer: Signer | undefined): Promise<string | undefined> {
-  if (signer === undefined || (await signer.audience()) === "") return undefined;
-  return typeof reader === "string" ? await signer.token(reader, TOKEN_SECONDS) : undefined;
 }
 
 const HINTS: Readonly<Partial<Record<Reason, string>>> = {

@@ -1,4 +1,4 @@
-import { readFileSync, readSync, statSync, writeSync } from "node:fs";
+import { fstatSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
 import { IpcError, invalid } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
 import { printable } from "../../wire/printable.ts";
@@ -60,7 +60,12 @@ function unwritable(cause: unknown): Error {
   return new IpcError("internal", `standard output can't be written: ${why}`, undefined, { cause });
 }
 
-/** A message's text from standard input, without the line end that a shell command puts behind its output. */
+/** Text as editors and shell commands leave it, without the line end that they put behind it. */
+export function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, "");
+}
+
+/** A message's text from standard input. */
 export function readStandardInput(): string {
   const chunks: Buffer[] = [];
   for (let length = 0; length <= CONTENT_BYTES + 2; ) {
@@ -70,7 +75,7 @@ export function readStandardInput(): string {
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
-  return utf8(Buffer.concat(chunks), "standard input").replace(/\r?\n$/, "");
+  return utf8(Buffer.concat(chunks), "standard input");
 }
 
 function readSome(chunk: Buffer): number {
@@ -100,6 +105,12 @@ export function readFile(path: string): Buffer {
 
 export function othersCanRead(path: string): boolean {
   return process.platform !== "win32" && (statSync(path).mode & 0o077) !== 0;
+}
+
+/** Whether what is printed goes to a file that others can read. */
+export function othersCanReadOutput(): boolean {
+  const output = fstatSync(STDOUT);
+  return process.platform !== "win32" && output.isFile() && (output.mode & 0o077) !== 0;
 }
 
 export function readTextFile(path: string): string {

@@ -27,19 +27,24 @@ export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
-export function answerJson(response: ServerResponse, status: number, value: unknown): void {
-  response.end(writeJsonHead(response, status, value));
+/** Answers with how many bytes that are. */
+export function answerJson(response: ServerResponse, status: number, value: unknown): number {
+  const { body, bytes } = writeJsonHead(response, status, value);
+  response.end(body);
+  return bytes;
 }
 
-function writeJsonHead(response: ServerResponse, status: number, value: unknown): Buffer {
-  const body = Buffer.from(JSON.stringify(value));
+/** The body as text: Node sends that and the head in one piece. */
+function writeJsonHead(response: ServerResponse, status: number, value: unknown): { body: string; bytes: number } {
+  const body = JSON.stringify(value);
+  const bytes = Buffer.byteLength(body);
   response.writeHead(status, {
     "Content-Type": "application/json",
-    "Content-Length": body.length,
+    "Content-Length": bytes,
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
   });
-  return body;
+  return { body, bytes };
 }
 
 /** Says what went wrong, as far as it is the caller's business. Answers with the status that it gave. */
@@ -57,7 +62,7 @@ export function answerError(response: ServerResponse, error: unknown): number {
 /** A client that is still sending is let to, for a while: cut off, it would not read why. */
 function answerTooLarge(response: ServerResponse, answer: object): void {
   const request = response.req;
-  const body = writeJsonHead(response, 413, answer);
+  const { body } = writeJsonHead(response, 413, answer);
   response.write(body);
   let left = MOST_UNREAD_BYTES;
   const timer = setTimeout(() => response.destroy(), LINGER_MS);

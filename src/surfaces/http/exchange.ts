@@ -3,12 +3,13 @@ import { isLoopback } from "../../core/access.ts";
 import { elapsed } from "../../core/clock.ts";
 import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
 import type { Operation } from "../../operations/operation.ts";
+import { provesWithToken } from "../../operations/proof.ts";
 
 export interface Server {
   readonly url: string;
   readonly apiKey: string | undefined;
   /** A token for what asks for one, where there is a way to make it. */
-  readonly token: () => Promise<string | undefined>;
+  readonly token: (operation: Operation, input: Readonly<Record<string, unknown>>) => Promise<string | undefined>;
 }
 
 /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
@@ -70,17 +71,11 @@ export async function request(asked: Asked): Promise<IncomingMessage> {
 
 /** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
 async function credential({ base, server, operation, input }: Asked): Promise<string | undefined> {
-  const token = provesWithToken(operation, input) ? await server.token() : undefined;
+  const token = provesWithToken(operation, input) ? await server.token(operation, input) : undefined;
   if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
   }
   return token ?? server.apiKey;
-}
-
-/** Not what anyone may ask about nobody, and not what its own signature proves. */
-function provesWithToken({ access }: Operation, input: Readonly<Record<string, unknown>>): boolean {
-  if (access === "anyone") return input.agent !== undefined;
-  return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
 }
 
 function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {
@@ -146,6 +141,10 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 function unreachable(base: URL, cause: Error): Error {
   if (isIpcError(cause)) return cause;
   const code = "code" in cause ? String(cause.code) : "";
+  if (/^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG))$/.test(code)) {
+    const sentence = `The server at ${base.host} doesn't speak https: use http://${base.host}`;
+    return new IpcError("internal", sentence, undefined, { cause });
+  }
   const Failure = code.startsWith("HPE_") ? IpcError : code === "ECONNRESET" ? HangUp : ConnectionError;
   return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
 }

@@ -6,7 +6,7 @@ const PROBE_MS = 2_000;
 export function productAt(host: string, port: number): Promise<string | undefined> {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return new Promise((resolve) => {
-    const asking = request({ host: reachable, port, path: "/health", timeout: PROBE_MS }, (response) => {
+    const asking = request({ host: reachable, port, path: "/", timeout: PROBE_MS }, (response) => {
       const { server } = response.headers;
       resolve(typeof server === "string" ? server : undefined);
       asking.destroy();

@@ -7,7 +7,7 @@ import type { Found } from "./routes.ts";
 /** What a request asks for: its body, or for GET its query, with what its path says. */
 export async function inputOf(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
   const input = await everything(request, found, query);
-  for (const [name, field] of Object.entries(found.route.operation.input)) {
+  for (const [name, field] of found.route.translated) {
     const value = input[name];
     if (field.callerOnly) delete input[name];
     else if (field.httpMilliseconds && typeof value === "number") input[name] = value / 1_000;
@@ -49,29 +49,33 @@ const MOST_HELD = 128 * 1024 * 1024;
 
 let held = 0;
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  if (isTooLarge(request)) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let length = 0;
-  let large = 0;
-  try {
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      const bytes: Buffer = chunk;
-      length += bytes.length;
-      if (length > BODY_BYTES) throw tooLarge();
+/** By events: an async iterator costs a small body several turns of promises. */
+export function readBody(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    if (isTooLarge(request)) return reject(tooLarge());
+    if (request.destroyed) return reject(endedEarly());
+    const chunks: Buffer[] = [];
+    let length = 0;
+    let large = 0;
+    const take = (chunk: Buffer) => {
+      length += chunk.length;
+      if (length > BODY_BYTES) return stop(tooLarge());
       const more = Math.max(0, length - SMALL_BYTES) - large;
       large += more;
       held += more;
-      if (held > MOST_HELD) throw tooMany();
-      chunks.push(bytes);
-    }
-  } catch (error) {
-    if (error instanceof IpcError) throw error;
-    throw invalid("the body ended too early");
-  } finally {
-    held -= large;
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
+      if (held > MOST_HELD) return stop(tooMany());
+      chunks.push(chunk);
+    };
+    const stop = (failure?: IpcError) => {
+      request.off("data", take).off("end", end).off("close", breakOff);
+      held -= large;
+      if (failure !== undefined) reject(failure);
+      else resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
+    };
+    const end = () => stop();
+    const breakOff = () => stop(endedEarly());
+    request.on("data", take).on("end", end).on("close", breakOff);
+  });
 }
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
@@ -119,6 +123,10 @@ function decodeText(text: string): string {
   } catch {
     throw invalid("the address is not well encoded: use %XX of UTF-8");
   }
+}
+
+function endedEarly(): IpcError {
+  return invalid("the body ended too early");
 }
 
 function tooMany(): IpcError {

@@ -1,3 +1,4 @@
+import type { Field } from "../../operations/fields.ts";
 import type { Operation } from "../../operations/operation.ts";
 
 export interface Route {
@@ -5,6 +6,8 @@ export interface Route {
   readonly method: string;
   /** As the table says it; a name for logs and figures that no caller can make up. */
   readonly path: string;
+  /** The fields that aren't the same over HTTP. */
+  readonly translated: readonly (readonly [string, Field])[];
 }
 
 export interface Found {
@@ -19,11 +22,19 @@ export interface Routes {
   methods(path: string): readonly string[];
 }
 
-export function routesOf(operations: readonly Operation[]): Routes {
-  const routes = operations.flatMap((operation): Route[] => {
+/** The routes that the table has. */
+export function routesIn(operations: readonly Operation[]): readonly Route[] {
+  return operations.flatMap((operation): Route[] => {
     const [method, path] = operation.http?.split(" ") ?? [];
-    return method === undefined || path === undefined ? [] : [{ operation, method, path }];
+    const translated = Object.entries(operation.input).filter(
+      ([, field]) => field.callerOnly || field.httpMilliseconds,
+    );
+    return method === undefined || path === undefined ? [] : [{ operation, method, path, translated }];
   });
+}
+
+export function routesOf(operations: readonly Operation[]): Routes {
+  const routes = routesIn(operations);
   const exact = new Map(routes.filter(({ path }) => !path.includes(":")).map((r) => [`${r.method} ${r.path}`, r]));
   const patterns = routes
     .filter(({ path }) => path.includes(":"))

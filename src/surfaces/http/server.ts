@@ -3,26 +3,38 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { ServerDoor } from "../../operations/door.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { callerOf, type Door, endWithToken } from "./caller.ts";
+import { createArrivals } from "./arrival.ts";
+import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
+import { answerHalfRequest } from "./half-request.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { inputOf, isTooLarge } from "./request.ts";
-import { type Route, routesOf } from "./routes.ts";
+import { type Mount, mountAt } from "./mount.ts";
+import { openApiOf } from "./openapi.ts";
+import { inputOf, isTooLarge, readBody } from "./request.ts";
+import { type Route, routesIn, routesOf } from "./routes.ts";
+import { targetOf } from "./target.ts";
+import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];
+  /** Other surfaces, by their paths. */
+  readonly mounts: readonly Mount[];
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: Door;
+  readonly door: ServerDoor;
   readonly log: Log;
   /** Hears of each request that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** What the server calls itself, in its header of that name; how a second one recognises it. */
   readonly product: string;
+  /** What speaks WebSocket here. */
+  readonly upgrade?: Upgrade;
 }
 
 export interface HttpServer extends AsyncDisposable {
@@ -34,6 +46,9 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
+/** Where clients ask how to sign in by OAuth. There is none; who is told so plainly goes on without. */
+const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
+
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
 const MOST_CONNECTIONS = 15_000;
 
@@ -41,26 +56,43 @@ const MOST_CONNECTIONS = 15_000;
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, perform, door, log, product } = options;
+  const { operations, mounts, perform, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
   const deliver = createDelivery(perform);
   const metrics = createMetrics(() => open.size);
-  const answering = new WeakMap<Socket, Promise<unknown>>();
+  const arrivals = createArrivals();
+  const refusals = createAlarmBudget();
+  const handled = new WeakMap<Socket, Promise<void>>();
   let closing = false;
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  /** Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled. */
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    handled.set(request.socket, answer(request, response, handled.get(request.socket)));
+  };
+
+  const answer = async (
+    request: IncomingMessage,
+    response: ServerResponse,
+    before: Promise<void> | undefined,
+  ): Promise<void> => {
     const started = elapsed();
-    const [path = "", query = ""] = (request.url ?? "").split(/\?(.*)/s);
+    // While there is a socket: one that broke has none.
+    const from = request.socket.remoteAddress ?? "";
     const controller = new AbortController();
     open.add(controller);
     let route: Route | undefined;
+    let mount: Mount | undefined;
+    let path = "";
     response.setHeader("Server", product);
-    if (closing) response.setHeader("Connection", "close");
-    const before = answering.get(request.socket);
-    answering.set(request.socket, new Promise((resolve) => response.once("close", resolve)));
-    response.once("close", () => {
+    if (closing) {
+      response.setHeader("Connection", "close");
       controller.abort();
+    }
+    arrivals.asked(response);
+    response.once("close", () => {
+      // Making its error costs as much as a third of a send, and of an answer that arrived nobody hears it.
+      if (!response.writableFinished || mount !== undefined) controller.abort();
       open.delete(controller);
       const seconds = (elapsed() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
@@ -68,37 +100,63 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
     });
     try {
-      // Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled.
       await before;
-      const caller = await callerOf(request, door);
-      response.once(
-        "close",
-        endWithToken(request, caller, door, () => controller.abort()),
-      );
-      if (path === "/metrics" && request.method === "GET") return await answerMetrics(response, caller);
+      const target = targetOf(request);
+      path = target.path;
+      if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
+      mount = mountAt(mounts, path);
+      const caller = mount?.open ? strangerOf(request) : await callerOf(request, door);
+      if (caller.identity !== undefined) {
+        const stop = endWithRequestToken(request, caller, door, () => controller.abort());
+        response.once("close", stop);
+      }
+      if (mount !== undefined) {
+        const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
+        return await mount.handle(request, response, visit);
+      }
+      const page = pages.get(path);
+      if (page !== undefined && request.method === "GET") return await page(response, caller);
       const found = routes.find(request.method ?? "", path);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
-      const input = await inputOf(request, found, query);
+      const input = await inputOf(request, found, target.query);
       const context = { caller, signal: controller.signal };
       await deliver(route.operation, input, context, (answer) => handOver(response, answer));
     } catch (error) {
-      if (route === undefined && isIpcError(error)) await options.refused(error, request.socket.remoteAddress ?? "");
+      if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);
     }
   };
 
+  /** Writes an answer out. A wait that ended with nothing answers null. */
+  const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
+    if (isStream(answer)) {
+      await answerEvents(response, answer);
+      return true;
+    }
+    if (response.destroyed) return false;
+    const nothing = answer === null;
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    return arrivals.hasArrived(response, bytes);
+  };
+
+  /** As an alarm: a flood of attempts is not to fill the log. */
+  const logRefusal = ({ reason, message }: IpcError, path: string): void => {
+    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    if (untold !== undefined)
+      log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
+  };
+
   const fail = (response: ServerResponse, error: unknown, path: string): void => {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
-    else if (error.code === "unauthorized")
-      log("warn", "refused", { path, reason: error.reason, error: error.message });
+    else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
     if (response.headersSent) response.destroy();
     else answerError(response, error);
   };
 
   const refuseRoute = (response: ServerResponse, path: string): void => {
-    const methods = routes.methods(path);
+    const methods = pages.has(path) ? ["GET"] : routes.methods(path);
     if (methods.length === 0) throw notFound("not found");
     response.setHeader("Allow", methods.join(", "));
     answerJson(response, 405, { ok: false, error: `use ${methods.join(" or ")} for ${path}`, code: "invalid" });
@@ -116,6 +174,26 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response.end(await metrics.text());
   };
 
+  const answerIndex = async (response: ServerResponse): Promise<void> => {
+    const endpoints = operations.flatMap(({ http, summary }) =>
+      http === undefined ? [] : { endpoint: http, summary },
+    );
+    answerJson(response, 200, { ok: true, server: product, endpoints });
+  };
+
+  let described: ReturnType<typeof openApiOf> | undefined;
+  const answerOpenApi = async (response: ServerResponse): Promise<void> => {
+    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
+    answerJson(response, 200, described);
+  };
+
+  /** What is asked of this server and not of the bus. */
+  const pages = new Map([
+    ["/", answerIndex],
+    ["/metrics", answerMetrics],
+    ["/openapi.json", answerOpenApi],
+  ]);
+
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,
@@ -127,9 +205,12 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   );
   server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
     if (!isTooLarge(request)) response.writeContinue();
-    void handle(request, response);
+    handle(request, response);
   });
   server.on("clientError", answerHalfRequest);
+  if (options.upgrade !== undefined) {
+    answerUpgrades(server, { upgrade: options.upgrade, door, refused: options.refused, open });
+  }
   server.maxConnections = MOST_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
@@ -146,6 +227,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       closing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       for (const controller of open) controller.abort();
+      arrivals[Symbol.dispose]();
       const grace = setTimeout(() => server.closeAllConnections(), GRACE_MS);
       const idle = setInterval(() => server.closeIdleConnections(), 20);
       await closed;
@@ -153,44 +235,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-/** Writes an answer out. A wait that ended with nothing answers null. */
-async function handOver(response: ServerResponse, answer: unknown): Promise<boolean> {
-  if (isStream(answer)) await answerEvents(response, answer);
-  else if (response.destroyed) return false;
-  else if (answer === null) answerJson(response, 408, { ok: false, error: "timeout" });
-  else answerJson(response, 200, answer);
-  return isDelivered(response);
-}
-
-/** Whether the whole answer was handed to a connection that still stands. */
-function isDelivered(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
-}
-
-function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === "ECONNRESET") {
-    socket.destroy();
-    return;
-  }
-  const [status, text] =
-    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
-      ? ["408 Request Timeout", "the request took too long to arrive"]
-      : error.code === "HPE_HEADER_OVERFLOW"
-        ? ["431 Request Header Fields Too Large", "the headers are too large"]
-        : ["400 Bad Request", "this is not an HTTP request that can be understood"];
-  const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
-  socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-    // Who goes on holding its own end would keep the connection.
-    () => socket.destroy(),
-  );
 }
 
 function portOf(address: AddressInfo | string | null): number {

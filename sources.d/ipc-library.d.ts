@@ -1,0 +1,1673 @@
+import type { KeyObject } from "node:crypto";
+interface ConnectOptions {
+    /** Who one is, where a request leaves that out (IPC_AGENT). */
+    readonly agent?: string;
+    /** The private key to sign with: the path of its file (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
+    readonly key?: string | Uint8Array;
+    /** The key that a server asks for (IPC_API_KEY). */
+    readonly apiKey?: string;
+    /** A token to show to a server, in place of one that is made with the key (IPC_TOKEN). */
+    readonly token?: string;
+}
+interface CallOptions {
+    /** Ends the call: a promise is rejected with its reason, a stream just ends. */
+    readonly signal?: AbortSignal;
+}
+/** Each part on a line of its own in an editor, instead of how it came about. */
+type Plain<T> = {
+    [Key in keyof T]: T[Key];
+};
+/** Who asks may be left to `agent`. */
+type MethodInput<Input, Self> = Plain<Omit<Input, Self & keyof Input> & Partial<Pick<Input, Self & keyof Input>>>;
+/** `ask` answers with how the command ended. */
+type AnswerOf<O> = O extends Typed<"ask", infer _I, infer _A, infer _Self, infer _Stream> ? AnswerOf<typeof commandResult> : O extends Typed<string, infer _I, infer Answer, infer _Self, infer _Stream> ? Answer : never;
+type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, options?: CallOptions) => Result : (input: Input, options?: CallOptions) => Result;
+type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
+/** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
+type Methods = {
+    readonly [O in Verb as MethodName<O["name"]>]: Method<O>;
+};
+/** Those that one can ask for by name. */
+type Verb = Exclude<TypedOperation, Typed<string, unknown, unknown, unknown, unknown, true>>;
+interface ConnectedBus extends Methods, AsyncDisposable {
+    /**
+     * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
+     * or ends before gets it again, after 10 seconds at the latest.
+     */
+    mail(mailbox?: string, options?: CallOptions): AsyncGenerator<Message, void, void>;
+    /** Ends what is still being waited for, and lets go of the bus. */
+    close(): Promise<void>;
+}
+/**
+ * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
+ * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
+ */
+declare function connect(target?: string, options?: ConnectOptions): Promise<ConnectedBus>;
+/** A message as its readers get it. */
+interface Message {
+    readonly id: number;
+    readonly sender: string;
+    readonly content: string;
+    readonly timestamp: number;
+    /** Present when it came with a signature. Once there is an operator: when the bus has verified it. */
+    readonly signed?: true;
+    /** Present when the sender showed a token instead: the server vouches for it. */
+    readonly attested?: true;
+}
+/** What describes this bus to strangers, in its agent card. */
+interface CardSettings {
+    readonly name: string;
+    readonly description: string;
+    readonly url: string;
+}
+/** What its owner decided about it. */
+interface Policy {
+    readonly card: CardSettings;
+    /** In secure mode, whether v1 signatures are still taken. */
+    readonly signatures: "any" | "v2";
+    /** In secure mode, whether those on this machine need a token to read. */
+    readonly readsNeedToken: boolean;
+    /** Called when the bus has got an operator. */
+    readonly secured: () => void;
+}
+/** All that the rules in this folder work on. */
+interface Bus extends Policy, AsyncDisposable {
+    readonly store: Store;
+    readonly wakeup: Wakeup;
+    readonly link: Link;
+    readonly brokers: Brokers;
+    readonly alarms: AlarmBudget;
+    /** Seconds since 1970, with a fraction. */
+    readonly now: () => number;
+}
+/** A message passed straight to who listens at an address, with nothing in between that keeps it. */
+interface Link {
+    /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
+    send(address: Address, text: string, within: Within): Promise<void>;
+    /** How long the other end took to answer, in milliseconds. */
+    ping(address: Address, within: Within): Promise<number>;
+    /** Waits at an address for one text, answering pings meanwhile; undefined when the time is up. */
+    receive(address: Address, within: Within): Promise<Received | undefined>;
+    /** Tells whoever sent this text whether it arrived; until then they wait for it. */
+    settle(receipt: number, arrived: boolean): Promise<void>;
+}
+interface Address {
+    readonly host: string;
+    readonly port: number;
+}
+interface Within {
+    readonly milliseconds: number;
+    readonly signal: AbortSignal;
+}
+interface Received {
+    readonly text: string;
+    /** The address that it came from. */
+    readonly from: string;
+    readonly receipt: number;
+}
+/** Brokers on ports of this machine: those that this process opens for its bus, and those that are there already. */
+interface Brokers extends AsyncDisposable {
+    /** `own`: this process serves there already. `found`: somebody else's broker does, and is used. */
+    start(address: Address): Promise<"started" | "own" | "found">;
+    /** False where this process serves nothing there. */
+    stop(port: number): Promise<boolean>;
+    owns(port: number): boolean;
+    /** Asks a broker of another process; undefined where nobody listens. */
+    ask(port: number, request: BrokerRequest, signal: AbortSignal): Promise<BrokerAnswer | undefined>;
+}
+type BrokerRequest = Readonly<Record<string, unknown>>;
+type BrokerAnswer = Readonly<Record<string, unknown>>;
+/** Keeps a flood of refused attempts from becoming a flood of messages. One a process. */
+interface AlarmBudget {
+    /** How many of this kind went untold since the last one that was; undefined where this one goes untold too. */
+    spend(kind: string, now: number): number | undefined;
+}
+/** What went wrong, in the bus's own words. Each surface translates these once. */
+declare const errorCodes: readonly ["invalid", "unauthorized", "not_found", "conflict", "internal"];
+type ErrorCode = (typeof errorCodes)[number];
+/** Finer than a code, for programs: what a client or an operator may want to tell apart. */
+declare const reasons: readonly ["too_large", "busy", "unauthenticated", "unsigned_message", "unknown_sender", "invalid_signature", "wrong_audience", "stale", "replay", "revoked", "unauthorized_registration", "invalid_token", "not_yours", "from_beyond"];
+type Reason = (typeof reasons)[number];
+declare const BRAND: unique symbol;
+/** An expected failure: its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+declare class IpcError extends Error {
+    readonly code: ErrorCode;
+    readonly reason: Reason | undefined;
+    readonly [BRAND] = true;
+    constructor(code: ErrorCode, message: string, reason?: Reason, options?: ErrorOptions);
+}
+/** By brand, not by class: the built files hold a copy of this module each. */
+declare function isIpcError(error: unknown): error is IpcError;
+/**
+ * Where the bus is kept. Every method is one atomic step; what each promises beyond its signature is in
+ * test/contracts/store.ts, which every engine passes unchanged.
+ */
+interface Store extends AsyncDisposable {
+    readonly messages: MessageStore;
+    readonly mailboxes: MailboxStore;
+    readonly agents: AgentStore;
+    readonly peers: PeerStore;
+    readonly orders: OrderStore;
+    readonly signals: SignalStore;
+    readonly journal: Journal;
+    /**
+     * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. What
+     * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
+     * where they were.
+     */
+    reset(keptChannel: string): Promise<Reset>;
+    /**
+     * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
+     * writes. Undefined when it can't tell, as the first time: then it may be anything.
+     */
+    changes(): Promise<Changes | undefined>;
+}
+interface Changes {
+    /** Those with new messages. */
+    readonly channels: readonly string[];
+    /** Something may have changed that is no message. */
+    readonly others: boolean;
+}
+interface NewMessage {
+    readonly channel: string;
+    readonly sender: string;
+    readonly content: string;
+    /** Seconds since 1970, with a fraction. */
+    readonly timestamp: number;
+    /** Base64, or empty where the sender didn't sign. */
+    readonly signature: string;
+    /** A server vouches for the sender, who couldn't sign. */
+    readonly attested?: boolean;
+}
+/** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */
+interface Once {
+    readonly signer: string;
+    readonly nonce: string;
+    /** Of the bytes that were signed. */
+    readonly digest: string;
+    readonly at: number;
+}
+/** `repeated`: it had been done before, and wasn't done again. `clash`: its nonce was used for something else. */
+type Outcome = "done" | "repeated" | "clash";
+interface Appended {
+    readonly outcome: Outcome;
+    /** The message's, or that of the first one where it is repeated. */
+    readonly id: number;
+}
+interface StoredMessage extends NewMessage {
+    /** Grows in commit order, over all channels; never used twice. */
+    readonly id: number;
+}
+interface Unread {
+    readonly limit: number;
+    /** Leave out what the agent sent itself. */
+    readonly others: boolean;
+}
+interface ChannelSummary {
+    readonly channel: string;
+    readonly count: number;
+    readonly lastMessage: number;
+}
+interface Reader {
+    readonly agent: string;
+    /** Its watermark. */
+    readonly lastId: number;
+}
+interface Watermark extends Reader {
+    readonly channel: string;
+}
+/** A message without what it says. */
+interface Envelope {
+    readonly id: number;
+    readonly channel: string;
+    readonly sender: string;
+    readonly timestamp: number;
+}
+/** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
+interface Pruning {
+    /** Sent before this time, in seconds. */
+    readonly before?: number | undefined;
+    /** Not among the newest so many. */
+    readonly keep?: number | undefined;
+    /** Consumed by every agent that has ever read the channel. */
+    readonly consumed: boolean;
+}
+interface Prunable {
+    readonly upTo: number;
+    readonly count: number;
+    /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
+    readonly unconsumed: number;
+}
+interface MessageStore {
+    /** Answers once the message is durable. Of one that carries `once` there is never a second. */
+    append(message: NewMessage, once?: Once): Promise<Appended>;
+    /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
+    unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
+    /** The first messages after `id`, oldest first. */
+    after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+    /** The last messages before `id`, oldest first. */
+    before(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
+    /** The newest messages that were sent since a time, so many at most, newest first. */
+    recent(since: number, limit: number): Promise<readonly Envelope[]>;
+    /** How many messages of the channel lie after one id and up to another, counted no further than `most`. */
+    count(channel: string, after: number, upTo: number, most: number): Promise<number>;
+    /** The watermarks of all agents in all channels, those that are furthest first, so many at most. */
+    watermarks(limit: number): Promise<readonly Watermark[]>;
+    /** The last id that the agent has consumed; 0 where it has none. */
+    watermark(channel: string, agent: string): Promise<number>;
+    /**
+     * Moves the agent's watermark to `id`, never back and never past the newest message of the store.
+     * Answers with where it then stands.
+     */
+    advance(channel: string, agent: string, id: number): Promise<number>;
+    /** Moves the agent's watermark over its own messages, up to the first unread one by somebody else. */
+    skipOwn(channel: string, agent: string): Promise<void>;
+    /** How many messages the agent hasn't consumed; of its own mailbox, those that haven't arrived. */
+    pending(channel: string, agent: string): Promise<number>;
+    find(id: number): Promise<StoredMessage | undefined>;
+    /** The newest message's id, of those that are there; 0 where there is none. */
+    lastId(): Promise<number>;
+    /** The first messages after `id`, of every channel, oldest first. */
+    everyAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
+    /** The agents that have a watermark in the channel, by name. */
+    readers(channel: string): Promise<readonly Reader[]>;
+    prunable(channel: string, pruning: Pruning): Promise<Prunable>;
+    /** Removes the oldest messages of a channel up to an id, so many at most; answers with how many it removed. */
+    remove(channel: string, upTo: number, limit: number): Promise<number>;
+    /** Newest first; costs what there are channels, not what there are messages. */
+    channels(): Promise<readonly ChannelSummary[]>;
+}
+interface Taking {
+    readonly limit: number;
+    readonly now: number;
+    /** Seconds for which nobody else gets what was taken. */
+    readonly lease: number;
+}
+/** A channel that several may read under one name, each message going to one of them. */
+interface MailboxStore {
+    /** The first unread messages that nobody has or had, leased to whoever asks. */
+    take(channel: string, agent: string, taking: Taking): Promise<readonly StoredMessage[]>;
+    /** These have arrived. The watermark moves up to the first message that hasn't. */
+    settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
+    /** These have not arrived: they are free again at once. */
+    release(channel: string, ids: readonly number[]): Promise<void>;
+    /** When the next lease ends, of those that hold back an unread message. */
+    nextFree(channel: string, agent: string): Promise<number | undefined>;
+}
+interface Reset {
+    /** Where everything was copied to before, for its owner alone. */
+    readonly backup: string;
+    readonly removed: number;
+}
+type Role = "agent" | "operator";
+interface Agent {
+    readonly name: string;
+    readonly identity: string;
+    /** PEM, SPKI. */
+    readonly publicKey: string;
+    readonly role: Role;
+    /** The operator who vouched for it; null for an operator. */
+    readonly registeredBy: string | null;
+    readonly createdAt: number;
+    /** Takes no v1 signature of it. */
+    readonly v2Only: boolean;
+}
+/** A name whose key was revoked, and which nobody has taken again. */
+interface Revoked {
+    readonly name: string;
+    readonly publicKey: string;
+    readonly registeredBy: string | null;
+}
+/**
+ * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
+ * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
+ */
+type Entry = "new" | "own" | "rotate";
+interface AgentStore {
+    find(name: string): Promise<Agent | undefined>;
+    /** In the order in which they came. */
+    list(): Promise<readonly Agent[]>;
+    /** The first operator ever seeded; undefined in open mode. */
+    firstOperator(): Promise<Agent | undefined>;
+    /** The name's last key, if it was revoked. */
+    revoked(name: string): Promise<Revoked | undefined>;
+    /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
+    enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+    /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
+    revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
+}
+/** Any JSON value. */
+type Json = unknown;
+/** A live session, or one that was. */
+interface Peer {
+    readonly id: string;
+    readonly role: string;
+    readonly capabilities: readonly string[];
+    /** The registered agent whose token made it; null where none was shown. */
+    readonly agent: string | null;
+    readonly connectedAt: number;
+    readonly lastSeen: number;
+    /** What it waits for now, in a word; null when it waits for nothing. */
+    readonly waitingFor: string | null;
+}
+/** A role that one peer alone may have, of those that were seen after a time. */
+interface SoleRole {
+    readonly role: string;
+    readonly aliveSince: number;
+}
+interface PeerStore {
+    /** `taken`, and nothing done, where the role is for one alone and somebody has it. */
+    connect(peer: Peer, sole: SoleRole | undefined): Promise<"done" | "taken">;
+    find(id: string): Promise<Peer | undefined>;
+    /** In the order in which they came. */
+    list(): Promise<readonly Peer[]>;
+    /** It lives, and waits for this. False where there is no such peer. */
+    seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
+    /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
+    renew(id: string, at: number): Promise<boolean>;
+    setRole(id: string, role: string, sole: SoleRole | undefined): Promise<"done" | "taken" | "missing">;
+    /**
+     * The orders that it held for its role are offered again; those for itself alone are dead. Answers with the dead ones;
+     * undefined where there is no such peer.
+     */
+    leave(id: string, at: number): Promise<readonly Order[] | undefined>;
+}
+type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
+interface NewOrder {
+    readonly id: string;
+    /** `command_response` tells the sender of an order how it ended. */
+    readonly kind: "command" | "command_response";
+    readonly from: string;
+    /** The sender's peer; null for a human or a program without one. */
+    readonly fromId: string | null;
+    /** A peer's id; null for whoever of the role is first. */
+    readonly target: string | null;
+    readonly targetRole: string;
+    readonly action: string;
+    readonly params: Json;
+    readonly createdAt: number;
+    readonly leaseSeconds: number;
+    readonly expiresAt: number | null;
+}
+interface Order extends NewOrder {
+    readonly status: OrderStatus;
+    /** How often it was handed out. */
+    readonly attempts: number;
+    readonly holder: string | null;
+    readonly leaseUntil: number | null;
+    readonly result: Json;
+    readonly endedAt: number | null;
+}
+interface Ending {
+    readonly status: "acked" | "failed";
+    readonly result: Json;
+    readonly at: number;
+}
+/** What follows from an order's end, in the same step. */
+interface Consequences {
+    readonly response?: NewOrder | undefined;
+    readonly signal?: Signal | undefined;
+    readonly activity?: {
+        readonly channel: string;
+        readonly sender: string;
+        readonly content: string;
+    } | undefined;
+}
+interface OrderList {
+    /** Only those that a peer could take or has taken: its own, and those for whoever of its role. */
+    readonly peer?: string | undefined;
+    readonly status?: OrderStatus | undefined;
+    readonly limit: number;
+}
+interface OrderStore {
+    /** All of them, or none. One for a peer that isn't there is dead. */
+    add(orders: readonly NewOrder[]): Promise<void>;
+    find(id: string): Promise<Order | undefined>;
+    /** The newest so many, oldest first; fewer where those would be too much for one answer. */
+    list(list: OrderList): Promise<readonly Order[]>;
+    /**
+     * Leases the oldest order that is free for a peer: its own, or one for whoever of its role is first. Free is what is
+     * pending, or leased for longer than its lease, and neither past its time nor handed out `mostAttempts` times.
+     */
+    take(peer: string, now: number, mostAttempts: number): Promise<Order | undefined>;
+    /** When the next lease ends of an order that the peer could then take. */
+    nextFree(peer: string): Promise<number | undefined>;
+    /** Ends a lease of this peer at once, as if the order had never been handed out. Answers with the order if it did. */
+    release(id: string, peer: string): Promise<Order | undefined>;
+    /**
+     * Ends what would be free and nobody may take any more: as `expired` what is past its time, as `dead` what was handed out
+     * `mostAttempts` times. Answers with what it ended.
+     */
+    lapse(now: number, mostAttempts: number): Promise<readonly Order[]>;
+    /** The first ending counts. `same`: it had ended like this; `different`: otherwise; `missing`: there is no such order. */
+    end(id: string, ending: Ending, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
+    /**
+     * Offers a dead, failed or expired order again, from the beginning and without a time. False for another, and for one
+     * whose peer isn't there.
+     */
+    offerAgain(id: string): Promise<boolean>;
+    /** Removes orders that ended before a time, the longest ended first, so many at most; answers with how many it removed. */
+    forget(endedBefore: number, limit: number): Promise<number>;
+}
+interface Signal {
+    readonly name: string;
+    readonly data: Json;
+    readonly sender: string;
+    readonly setAt: number;
+}
+interface SignalStore {
+    set(signal: Signal): Promise<void>;
+    get(name: string): Promise<Signal | undefined>;
+    /** The latest last; without the oldest where all would be too much for one answer. */
+    list(): Promise<readonly Signal[]>;
+    clear(name: string): Promise<boolean>;
+}
+/** That something changed: which peer, order or signal, and how. */
+interface JournalEntry {
+    readonly seq: number;
+    readonly at: number;
+    readonly kind: "peer" | "order" | "signal";
+    readonly key: string;
+    readonly what: string;
+}
+/** What changed, in the order in which it did; written by the engine in the same step as the change. */
+interface Journal {
+    /** The last entry's number; 0 where there is none. */
+    last(): Promise<number>;
+    /** The first entries after a number; undefined where some of those are gone already. */
+    after(seq: number, limit: number): Promise<readonly JournalEntry[] | undefined>;
+}
+/**
+ * How a waiter learns that it should look again. A wake-up carries no data; it may be lost, or come twice, and
+ * nothing breaks: whoever wakes reads the store. test/contracts/wakeup.ts holds what every kind promises.
+ */
+interface Wakeup extends AsyncDisposable {
+    /** Called after the commit. Never throws: a bell that can't be rung is heard by the next look at the clock. */
+    ring(topic: Topic): void;
+    /** What was rung after this returns is heard by the bell's next `rung`, even if it came before that call. */
+    arm(topic: Topic): Bell;
+}
+/** A channel's name, for its messages; or, with a control character before it that no name has, something else. */
+type Topic = string;
+interface Bell extends Disposable {
+    /** Ends when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
+    rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
+}
+/** Who asks, from where, and with what proof. */
+interface Caller {
+    /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
+    readonly from: "process" | "local" | "beyond";
+    /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
+    readonly admitted: boolean;
+    /** It showed the server's key. */
+    readonly hasKey: boolean;
+    /** It showed a token. */
+    readonly identity: Identity | undefined;
+}
+/** Whom a token speaks for. */
+interface Identity {
+    readonly agent: string;
+    readonly operator: boolean;
+    /** Seconds since 1970. */
+    readonly expires: number;
+}
+/** What makes a signed request good for one bus, once, for a while. */
+interface Stamp {
+    /** The DID of the bus that it is meant for; empty in open mode. */
+    readonly aud: string;
+    /** 16 random bytes, base64url. */
+    readonly nonce: string;
+    /** Milliseconds since 1970. */
+    readonly ts: number;
+}
+declare const table: readonly [Typed<"send", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    channel: Field<string>;
+    sender: Field<string>;
+    content: Field<string>;
+    signature: Optional<string>;
+    wait_for_read: {
+        check: (value: unknown) => Checked<string>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, {
+    ok: boolean;
+    id: number;
+    duplicate?: true;
+}, "sender", false, false>, Typed<"read", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    wait: Optional<boolean>;
+    timeout: Optional<number>;
+    burst: Optional<number>;
+    peek: Optional<boolean>;
+    limit: Optional<number>;
+    others: Optional<boolean>;
+    ack: Optional<"auto" | "manual">;
+}>, readonly Message[], "agent", false, false>, Typed<"ack", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    id: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        optional: boolean;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        schema: {
+            type: string;
+            minimum: number;
+            maximum: number;
+        };
+    };
+}>, {
+    ok: boolean;
+    watermark: number;
+}, "agent", false, false>, Typed<"follow", InputOf<{
+    channel: Field<string>;
+    agent: Field<string>;
+    since: Optional<number>;
+    peek: Optional<boolean>;
+    others: Optional<boolean>;
+}>, Message, "agent", true, false>, Typed<"receipts", InputOf<{
+    id: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        optional: boolean;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        schema: {
+            type: string;
+            minimum: number;
+            maximum: number;
+        };
+    };
+    wait_for: Optional<string>;
+    timeout: Optional<number>;
+}>, Receipts, never, false, false>, Typed<"channels", InputOf<{}>, {
+    channel: string;
+    count: number;
+    last_message: number;
+}[], never, false, false>, Typed<"seed", InputOf<{
+    name: Field<string>;
+}>, {
+    name: string;
+    public_key: string;
+    private_key: string;
+}, never, false, false>, Typed<"keygen", InputOf<{
+    out: Optional<string>;
+}>, {
+    private_key: string;
+    public_key: string;
+}, never, false, false>, Typed<"register", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    name: Field<string>;
+    public_key: Field<string>;
+    operator: Field<string>;
+    identity: Optional<string>;
+    rotate: Optional<boolean>;
+    v2_only: {
+        check: (value: unknown) => Checked<boolean>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        flag: string;
+    };
+    operator_signature: Optional<string>;
+    operator_key: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    duplicate?: boolean;
+}, never, false, false>, Typed<"revoke", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    name: Field<string>;
+    operator: Field<string>;
+    public_key: Optional<string>;
+    operator_signature: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    duplicate?: boolean;
+}, never, false, false>, Typed<"agents", InputOf<{
+    keys: Optional<boolean>;
+}>, {
+    name: string;
+    identity: string;
+    role: Role;
+    registered_by: string | null;
+    created_at: number;
+    public_key?: string;
+}[], never, false, false>, Typed<"token", InputOf<{
+    agent: Field<string>;
+    seconds: Optional<number>;
+    token: Optional<string>;
+}>, {
+    agent: string;
+    token: string;
+}, "agent", false, false>, Typed<"agent-card", InputOf<{}>, {
+    name: string;
+    description: string;
+    url: string;
+    version: string;
+    capabilities: {
+        streaming: boolean;
+        pushNotifications: boolean;
+    };
+    authentication: {
+        schemes: string[];
+    };
+    defaultInputModes: string[];
+    defaultOutputModes: string[];
+    skills: {
+        id: string;
+        name: string;
+        description: string;
+        tags: string[];
+    }[];
+    did?: string;
+}, never, false, false>, Typed<"health", InputOf<{
+    channel: Optional<string>;
+    agent: Optional<string>;
+}>, {
+    status: string;
+    pending: number;
+    secure_mode: boolean;
+    did?: string;
+}, "agent", false, false>, Typed<"rights", InputOf<{}>, {
+    secure_mode: boolean;
+    agent: string | null;
+    operator: boolean;
+    expires: number | null;
+    may: readonly Access[];
+    ok: boolean;
+}, never, false, false>, Typed<"post", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    to: Field<string>;
+    message: Field<string>;
+    from: Field<string>;
+    signature: Optional<string>;
+}>, {
+    ok: boolean;
+    id: number;
+    duplicate?: true;
+}, "from", false, false>, Typed<"fetch", InputOf<{
+    mailbox: Field<string>;
+    limit: Optional<number>;
+    ack: Optional<string>;
+}>, {
+    ok: boolean;
+    messages: readonly Message[];
+}, "mailbox", false, false>, Typed<"wait", InputOf<{
+    mailbox: Field<string>;
+    timeout: Optional<number>;
+    ack: Optional<string>;
+}>, {
+    ok: boolean;
+    message: Message;
+} | null, "mailbox", false, false>, Typed<"inbox", InputOf<{
+    mailbox: Field<string>;
+}>, {
+    ok: boolean;
+    unread: number;
+    messages: readonly Message[];
+}, "mailbox", false, false>, Typed<"mailbox settle", InputOf<{
+    mailbox: Field<string>;
+    ids: Field<readonly number[]>;
+}>, {
+    ok: boolean;
+}, "mailbox", false, false>, Typed<"mailboxes", InputOf<{}>, {
+    ok: boolean;
+    mailboxes: readonly MailboxSummary[];
+}, never, false, false>, Typed<"peers", InputOf<{}>, {
+    ok: boolean;
+    peers: PublicPeer[];
+}, never, false, false>, Typed<"discover", InputOf<{}>, {
+    ok: boolean;
+    peers: PublicPeer[];
+    suggestions: string[];
+}, never, false, false>, Typed<"connect", InputOf<{
+    role: Field<string>;
+    capabilities: Optional<readonly string[]>;
+}>, {
+    ok: boolean;
+    id: string;
+    peer: PublicPeer;
+}, never, false, false>, Typed<"whoami", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false, false>, Typed<"heartbeat", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false, false>, Typed<"role", InputOf<{
+    id: Field<string>;
+    role: Field<string>;
+}>, {
+    ok: boolean;
+    peer: PublicPeer;
+}, never, false, false>, Typed<"leave", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+}, never, false, false>, Typed<"online", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+    name: string;
+    online: boolean;
+    last_seen: number | null;
+}, "name", false, false>, Typed<"command send", InputOf<{
+    readonly target: Field<string>;
+    readonly action: Field<string>;
+    readonly params: Optional<unknown>;
+    readonly from: Optional<string>;
+    readonly lease: Optional<number>;
+    readonly any: Optional<boolean>;
+    readonly expires: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    } | undefined;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, "from", false, false>, Typed<"ask", InputOf<{
+    target: Field<string>;
+    action: Field<string>;
+    params: Optional<unknown>;
+    from: Optional<string>;
+    lease: Optional<number>;
+    any: Optional<boolean>;
+    expires: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, unknown, "from", false, false>, Typed<"command wait", InputOf<{
+    peer: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+    agent?: string;
+} | null, never, false, false>, Typed<"command ack", InputOf<{
+    id: Field<string>;
+    result: Optional<unknown>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false, false>, Typed<"command fail", InputOf<{
+    id: Field<string>;
+    error: Optional<string>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false, false>, Typed<"command result", InputOf<{
+    id: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false, false>, Typed<"command list", InputOf<{
+    peer: Optional<string>;
+    status: Optional<"acked" | "dead" | "expired" | "failed" | "leased" | "pending">;
+    limit: Optional<number>;
+}>, {
+    ok: boolean;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, never, false, false>, Typed<"command pending", InputOf<{
+    peer: Field<string>;
+}>, {
+    ok: boolean;
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+}, never, false, false>, Typed<"command retry", InputOf<{
+    id: Field<string>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false, false>, Typed<"signal set", InputOf<{
+    name: Field<string>;
+    data: Optional<unknown>;
+    from: Optional<string>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+}, "from", false, false>, Typed<"signal wait", InputOf<{
+    name: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+    agent?: string;
+} | null, never, false, false>, Typed<"signal get", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+    signal: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    };
+}, never, false, false>, Typed<"signal list", InputOf<{}>, {
+    ok: boolean;
+    signals: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    }[];
+}, never, false, false>, Typed<"signal clear", InputOf<{
+    name: Field<string>;
+}>, {
+    ok: boolean;
+}, never, false, false>, Typed<"channel send", InputOf<{
+    v: Optional<number>;
+    aud: Optional<string>;
+    nonce: Optional<string>;
+    ts: Optional<number>;
+    channel: Field<string>;
+    data: Field<unknown>;
+    from: Optional<string>;
+    signature: Optional<string>;
+}>, {
+    ok: boolean;
+    id: number;
+}, "from", false, false>, Typed<"channel messages", InputOf<{
+    channel: Field<string>;
+    since: Optional<number>;
+    before: Optional<number>;
+    limit: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        wireOnly?: true;
+        callerOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        httpMilliseconds: true;
+    };
+}>, {
+    ok: boolean;
+    messages: {
+        id: number;
+        channel: string;
+        from: string;
+        data: unknown;
+        ts: number;
+        proof: Proof | undefined;
+    }[];
+}, never, false, false>, Typed<"status", InputOf<{}>, {
+    ok: boolean;
+    secure_mode: boolean;
+    now: number;
+    peers: PublicPeer[];
+    commands: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    }[];
+    signals: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    }[];
+    channels: {
+        channel: string;
+        count: number;
+        last_message: number;
+    }[];
+}, never, false, false>, Typed<"traffic", InputOf<{
+    minutes: Optional<number>;
+}>, {
+    up_to: number;
+    minutes: readonly MinuteCount[];
+    flows: readonly Flow[];
+    ok: boolean;
+}, never, false, false>, Typed<"events", InputOf<{
+    since: Optional<string>;
+}>, {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        ok: boolean;
+        secure_mode: boolean;
+        now: number;
+        peers: PublicPeer[];
+        commands: {
+            id: string;
+            kind: "command" | "command_response";
+            from: string;
+            fromId: string | null;
+            target: string;
+            targetRole: string;
+            action: string;
+            params: unknown;
+            ts: number;
+            status: OrderStatus;
+            attempts: number;
+            holder: string | null;
+            leaseUntil: number | null;
+            result: {} | null;
+            ackedAt: number | null;
+        }[];
+        signals: {
+            name: string;
+            data: unknown;
+            from: string;
+            ts: number;
+        }[];
+        channels: {
+            channel: string;
+            count: number;
+            last_message: number;
+        }[];
+        readings: {
+            channel: string;
+            agent: string;
+            last_id: number;
+            unread: number;
+        }[];
+        id?: never;
+        name?: never;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: PublicPeer[];
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        channel: string;
+        count: number;
+        last_message: number;
+    }[];
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        channel: string;
+        agent: string;
+        last_id: number;
+        unread: number;
+    }[];
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: PublicPeer | {
+        id: string;
+        name?: never;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    } | {
+        id: string;
+        name?: never;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        name: string;
+        data: unknown;
+        from: string;
+        ts: number;
+    } | {
+        id?: never;
+        name: string;
+    };
+} | {
+    id: string;
+    ts: number;
+    type: string;
+    data: {
+        id: number;
+        channel: string;
+        from: string;
+        data: unknown;
+        ts: number;
+        proof: Proof | undefined;
+    };
+}, never, true, false>, Typed<"tcp send", InputOf<{
+    host: Field<string>;
+    message: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    host: string;
+    port: number;
+    ok: boolean;
+}, never, false, false>, Typed<"tcp receive", InputOf<{
+    port: Optional<number>;
+    timeout: Optional<number>;
+    bind: Optional<string>;
+}>, {
+    ok: boolean;
+    message: string;
+    from: string;
+    receipt: number;
+} | null, never, false, false>, Typed<"tcp ping", InputOf<{
+    host: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    host: string;
+    port: number;
+    ok: boolean;
+    ms: number;
+}, never, false, false>, Typed<"ipc", InputOf<{
+    readonly operation: Field<"broker_start" | "broker_status" | "broker_stop" | "fetch" | "ping" | "post" | "receive" | "send" | "wait">;
+    readonly host: Optional<string>;
+    readonly port: Optional<number>;
+    readonly bind: Optional<string>;
+    readonly to: Optional<string>;
+    readonly from: Optional<string>;
+    readonly message: Optional<string>;
+    readonly mailbox: Optional<string>;
+    readonly timeout: Optional<number>;
+}>, Done, never, false, true>, Typed<"prune", InputOf<{
+    channel: Optional<string>;
+    older_than: Optional<number>;
+    keep: Optional<number>;
+    consumed: Optional<boolean>;
+    dry_run: Optional<boolean>;
+}>, PruningProgress, never, true, false>, Typed<"reset", InputOf<{}>, {
+    ok: boolean;
+    removed: number;
+    backup: string;
+}, never, false, false>];
+/** One of them, with its own types, for who names it. */
+type TypedOperation = (typeof table)[number];
+interface Context {
+    readonly caller: Caller;
+    readonly signal: AbortSignal;
+}
+/** Whoever signs on the caller's side: it knows the key, and for which bus it signs. */
+interface Signer {
+    readonly key: KeyObject;
+    /** The bus's DID; empty in open mode. */
+    audience(): Promise<string>;
+    stamp(): Promise<Stamp>;
+    token(agent: string, seconds: number): Promise<string>;
+    ask(operation: Operation, input: unknown): Promise<unknown>;
+}
+/** What is performed once an answer has reached whoever asked. */
+interface Settlement {
+    readonly operation: Operation;
+    readonly input: unknown;
+    /** Its answer is shown too. */
+    readonly shown?: true;
+}
+/** A file that an answer asks a command line to write. */
+interface AnswerFile {
+    readonly path: string;
+    readonly text: string;
+    readonly secret: boolean;
+}
+/**
+ * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
+ * HTTP its route, MCP its tool, help and documents their text.
+ */
+interface Definition<F extends Fields, A> {
+    /** The verb. */
+    readonly name: string;
+    readonly summary: string;
+    /** More than a line for its help, where a line isn't enough. */
+    readonly details?: string;
+    readonly examples: readonly string[];
+    readonly access: Access;
+    /** Method and path. Without it nothing on a network can ask for this. */
+    readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
+    /** What a model is told of it, where it is an MCP tool. */
+    readonly tool?: Tool<F, A>;
+    /** The field that is the whole body of a request; the others then stand in its address. */
+    readonly body?: keyof F & string;
+    readonly input: F;
+    /** The fields that a command line takes without naming them, in order. */
+    readonly words: readonly (keyof F & string)[];
+    /** The field that says who asks; a command line may leave it to IPC_AGENT. */
+    readonly self?: keyof F & string;
+    /** The field that says whose key signs it, where that isn't who asks. */
+    readonly signedBy?: keyof F & string;
+    /** It answers with an async iterable. */
+    readonly stream?: true;
+    /** Done twice it is as if done once. */
+    readonly idempotent?: true;
+    /** It works on nothing stored, so no store is opened for it. */
+    readonly detached?: true;
+    /** It is no verb: another operation settles with it, or a model alone asks for it. */
+    readonly hidden?: true;
+    /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
+    asks?(input: InputOf<F>): Asked;
+    /** A promise for one answer, or an async iterable for a stream of them. */
+    run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
+    /** The answer, or each of a stream, as plain text. */
+    show(answer: NoInfer<A>, input: InputOf<F>): string;
+    /** The same for a model, with what others wrote marked as theirs. */
+    tell?(answer: A, input: InputOf<F>, quote: Quote): string;
+    /** What a person should know beside the answer. */
+    note?(answer: A, input: InputOf<F>): string;
+    /** Whether what is shown is a private key. */
+    secret?(input: InputOf<F>): boolean;
+    files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
+    /** Without a signature it comes to nothing, so a command line asks for the key at once. */
+    readonly mustSign?: true;
+    /** The same input, signed. */
+    sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
+    settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+    /** What is performed when an answer can't reach whoever asked. */
+    undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
+    /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
+    turn?(input: InputOf<F>): string;
+    /** Whether this input asks to wait for something. */
+    waits?(input: InputOf<F>): boolean;
+    /** Whether this answer of a wait says that the time was up; null does in any case. */
+    nothing?(answer: A, input: InputOf<F>): boolean;
+    /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
+    failure?(answer: A, input: InputOf<F>): string | undefined;
+    /** How far a long work is; undefined for an answer that isn't about that. */
+    progress?(answer: A): {
+        readonly done: number;
+        readonly of: number;
+    } | undefined;
+}
+type Operation = Definition<Fields, unknown>;
+declare const types: unique symbol;
+/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
+interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
+    readonly name: Name;
+    readonly [types]?: {
+        readonly input: Input;
+        readonly answer: Answer;
+        readonly self: Self;
+        readonly stream: Stream;
+        readonly hidden: Hidden;
+    };
+}
+/**
+ * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
+ * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
+ * the right to destroy.
+ */
+type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
+/** What is asked for, as far as it matters who asks. */
+interface Asked {
+    readonly agent?: unknown;
+    readonly channel?: unknown;
+}
+/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+type Checked<T> = {
+    readonly value: T;
+} | {
+    readonly fault: string;
+};
+/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
+interface Field<T = unknown> {
+    readonly check: (value: unknown) => Checked<T>;
+    readonly about: string;
+    readonly kind: "text" | "number" | "flag" | "json" | "list";
+    readonly optional: boolean;
+    /** What a JSON Schema says of it, where that is more than follows from its kind. */
+    readonly schema?: FieldSchema;
+    /** Its name as a flag, where that differs from the field's own. */
+    readonly flag?: string;
+    /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
+    readonly given?: "file" | "text";
+    /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+    readonly httpMilliseconds?: true;
+    /** A command line has no use for it. */
+    readonly wireOnly?: true;
+    /** Whoever asks sees to it; it isn't part of the request. */
+    readonly callerOnly?: true;
+    /** Too long is a failure of its own, which HTTP answers with 413. */
+    readonly mostBytes?: number;
+}
+interface FieldSchema {
+    readonly type: string;
+    readonly enum?: readonly string[];
+    readonly minimum?: number;
+    readonly maximum?: number;
+    readonly maxLength?: number;
+    readonly pattern?: string;
+    readonly items?: FieldSchema;
+    readonly maxItems?: number;
+}
+interface Optional<T> extends Field<T> {
+    readonly optional: true;
+}
+type Fields = Readonly<Record<string, Field>>;
+type OptionalNames<F extends Fields> = {
+    [K in keyof F]: F[K] extends Optional<unknown> ? K : never;
+}[keyof F];
+type Value<T> = T extends Field<infer V> ? V : never;
+type InputOf<F extends Fields> = {
+    readonly [K in Exclude<keyof F, OptionalNames<F>>]: Value<F[K]>;
+} & {
+    readonly [K in OptionalNames<F>]?: Value<F[K]>;
+};
+/** An operation as a tool that a model calls. Each word of it is paid for in every conversation. */
+interface Tool<F extends Fields, A> {
+    readonly name: string;
+    readonly about: string;
+    /** Its arguments: those fields, each with the name and the words for a model where they are others. */
+    readonly arguments: {
+        readonly [K in keyof F & string]?: Argument;
+    };
+    /** The field that says which session asks; the caller's own fills it. */
+    readonly session?: keyof F & string;
+    /** What is asked instead while an argument that it can't do without is missing. */
+    readonly otherwise?: Operation;
+    /** The same call again changes nothing more. */
+    readonly repeatable?: true;
+    /** The session that an answer has made, which from then on is the caller's own. */
+    begins?(answer: A): string;
+}
+interface Argument {
+    readonly name?: string;
+    readonly about?: string;
+    /** What its JSON Schema says, where any JSON would be taken but one shape is meant. */
+    readonly type?: "string" | "object";
+    /** Its value where none is given. */
+    readonly usual?: unknown;
+}
+/** What somebody on the bus wrote. */
+interface Words {
+    readonly from: string;
+    readonly text: string;
+    /** What shows that it is from there; undefined where nothing does. */
+    readonly proof?: "verified" | "attested" | undefined;
+}
+/** Marks words as data from where they come, in a way that they can't undo. */
+type Quote = (words: Words) => string;
+/** Who has consumed a message, as the watermarks say. */
+interface Receipts {
+    readonly id: number;
+    readonly channel: string;
+    readonly sender: string;
+    readonly read_by: readonly string[];
+    /** Those who read the channel and haven't come so far. */
+    readonly unread_by: readonly string[];
+}
+interface MailboxSummary {
+    readonly mailbox: string;
+    readonly unread: number;
+}
+/** A peer as the world sees it. */
+interface PublicPeer {
+    readonly id: string;
+    readonly role: string;
+    readonly capabilities: readonly string[];
+    readonly status: "online" | "gone";
+    readonly waiting_for: string | null;
+    readonly agent: string | null;
+    readonly connected_at: number;
+    readonly last_seen: number;
+}
+/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
+type Proof = "verified" | "attested";
+interface MinuteCount {
+    /** When the minute begins, in seconds since 1970. */
+    readonly ts: number;
+    readonly count: number;
+}
+interface Flow {
+    readonly from: string;
+    readonly channel: string;
+    readonly count: number;
+}
+/** What came of it: a sentence, what others wrote, and what follows once that has arrived or got lost. */
+interface Done {
+    readonly text: string;
+    readonly words?: readonly {
+        readonly from: string;
+        readonly text: string;
+    }[];
+    readonly arrived?: Settlement | undefined;
+    readonly lost?: Settlement | undefined;
+}
+interface ChannelPruning {
+    readonly channel: string;
+    readonly messages: number;
+    /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+    readonly unconsumed: number;
+}
+/** How far it is. `done` comes once, at the end. */
+interface PruningProgress {
+    readonly removed: number;
+    readonly of: number;
+    readonly channels: readonly ChannelPruning[];
+    readonly done: boolean;
+}
+type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
+declare const commandResult: Typed<"command result", InputOf<{
+    id: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: {
+        id: string;
+        kind: "command" | "command_response";
+        from: string;
+        fromId: string | null;
+        target: string;
+        targetRole: string;
+        action: string;
+        params: unknown;
+        ts: number;
+        status: OrderStatus;
+        attempts: number;
+        holder: string | null;
+        leaseUntil: number | null;
+        result: {} | null;
+        ackedAt: number | null;
+    };
+}, never, false, false>;
+declare const ask: Typed<"ask", InputOf<{
+    target: Field<string>;
+    action: Field<string>;
+    params: Optional<unknown>;
+    from: Optional<string>;
+    lease: Optional<number>;
+    any: Optional<boolean>;
+    expires: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, unknown, "from", false, false>;
+/**
+ * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
+ * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.
+ */
+declare class AgentMessenger {
+    #private;
+    readonly agentName: string;
+    readonly inboxDir: string;
+    readonly outboxDir: string;
+    constructor(agentName: string);
+    /**
+     * Sends a message, and answers with its id: by file to who has an inbox in the folder, on the bus to who is known there.
+     * For anybody else an inbox is made, and the message waits there.
+     */
+    send(to: string, message: string): string;
+    /** What has come, oldest first; it is removed from where it was unless it is to stay. */
+    checkInbox(deleteAfterRead?: boolean): Letter[];
+    /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
+    connectWebSocket(url: string): Promise<void>;
+    /** Prints a message that came over WebSocket; to be replaced. The message is consumed once this has returned. */
+    handleMessage(message: Letter): unknown;
+    sendWebSocket(to: string, message: string): void;
+    closeWebSocket(): Promise<void>;
+}
+/** A message as its file has it. What others wrote may lack anything but the text. */
+interface Letter {
+    readonly id: string;
+    readonly from: string;
+    readonly to: string;
+    readonly message: string;
+    readonly timestamp: string;
+    readonly status?: string;
+}
+export { AgentMessenger, CallOptions, ConnectOptions, ConnectedBus, IpcError, Letter, Message, Methods, connect, isIpcError };

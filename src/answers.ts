@@ -1,0 +1,63 @@
+import { conflict } from "./core/errors.ts";
+import { type Answering, isStream, type Operation, type Settlement } from "./operations/operation.ts";
+import type { Door } from "./operations/perform.ts";
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** Asks for one answer, and sees to what follows from it: who awaits it has it. */
+export async function once(door: Door, operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> {
+  signal.throwIfAborted();
+  try {
+    const answer = await door(operation, input, signal);
+    if (!signal.aborted) return await settled(door, operation.settle?.(answer, input), answer, signal);
+    const back = operation.undelivered?.(answer, input);
+    if (back !== undefined) await door(back.operation, back.input, new AbortController().signal);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  throw signal.reason;
+}
+
+/**
+ * Asks for a stream, or again and again for what a wait brings. Each answer is settled when the next one is asked for:
+ * whoever leaves the loop hasn't consumed the last.
+ */
+export async function* each<Answer>(
+  door: Door,
+  operation: Answering<Answer>,
+  input: Input,
+  signal: AbortSignal,
+): AsyncGenerator<NonNullable<Answer>, void, void> {
+  try {
+    for await (const answer of answers(door, operation, input, signal)) {
+      yield answer as NonNullable<Answer>;
+      await settled(door, operation.settle?.(answer, input), answer, signal);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function* answers(door: Door, operation: Operation, input: Input, signal: AbortSignal) {
+  while (!signal.aborted) {
+    const answer = await door(operation, input, signal);
+    if (isStream(answer)) return yield* answer;
+    if (answer !== null) yield answer;
+  }
+}
+
+async function settled(
+  door: Door,
+  settlement: Settlement | undefined,
+  answer: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (settlement === undefined) return answer;
+  const { operation, input, shown } = settlement;
+  const after = await door(operation, input, signal);
+  signal.throwIfAborted();
+  if (shown) return after;
+  const failure = operation.failure?.(after, Object(input));
+  if (failure !== undefined) throw conflict(failure);
+  return answer;
+}

@@ -1,0 +1,101 @@
+import { busWithoutStore } from "./core/bus.ts";
+import { THIS_PROCESS } from "./core/caller.ts";
+import { invalid, isIpcError } from "./core/errors.ts";
+import { readPrivateKey } from "./core/keys.ts";
+import type { Environment } from "./environment.ts";
+import { createNotes } from "./notes.ts";
+import { openBus, openLink } from "./open.ts";
+import { parseInput } from "./operations/input.ts";
+import type { Operation, Signer } from "./operations/operation.ts";
+import { type Door, perform } from "./operations/perform.ts";
+import { askerIn, createSigner, tokenFor } from "./operations/signer.ts";
+import { readFile } from "./surfaces/cli/terminal.ts";
+import { httpDoor } from "./surfaces/http/client.ts";
+import type { Server } from "./surfaces/http/exchange.ts";
+
+export interface Connecting {
+  readonly environment: Environment;
+  /** The server to ask instead of the database. */
+  readonly url: string | undefined;
+  readonly agent: string | undefined;
+  /** The private key to sign with: the path of its file, or the key itself. */
+  readonly key: string | Uint8Array | undefined;
+  readonly token: string | undefined;
+  /** Told what its user should know. */
+  readonly warn: (sentence: string) => void;
+}
+
+export interface Client extends AsyncDisposable {
+  /** Names who asks where the request doesn't, signs, and shows a server a token. What it hands out isn't settled yet. */
+  readonly door: Door;
+}
+
+/** The door to a bus behind the server at an address. */
+export async function openServer(server: Server): Promise<Door & AsyncDisposable> {
+  if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
+  return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
+}
+
+type Input = Readonly<Record<string, unknown>>;
+
+/** A bus for a program that asks more than once: on this machine's database, or behind a server. */
+export async function openClient({ environment, url, agent, token, warn, ...given }: Connecting): Promise<Client> {
+  const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
+  const bus =
+    url === undefined ? await openBus(environment, { port: () => environment.port }) : busWithoutStore(openLink());
+  const pins = createNotes(environment.configFolder);
+  const shown = async (operation: Operation, input: Input) =>
+    token ?? (await tokenFor(askerIn(operation, input, agent), signerHere()));
+  const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
+  const here: Door = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
+  const reach: Door = (operation, input, signal) => {
+    const door = operation.detached ? here : (far ?? here);
+    return door(operation, input, signal);
+  };
+
+  let signer: Signer | undefined;
+  const signerHere = (): Signer | undefined => {
+    if (key !== undefined) signer ??= createSigner({ key, door: reach, url, pins, warn, signal: FOREVER });
+    return signer;
+  };
+  const ask = async (operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> => {
+    const signing = operation.sign === undefined ? undefined : signerHere();
+    const asked = operation.sign && signing ? { ...(await operation.sign(input, signing)) } : input;
+    return await reach(operation, asked, signal);
+  };
+
+  return {
+    async door(operation, given, signal) {
+      if (operation.mustSign && key === undefined)
+        throw invalid(`${operation.name} is signed: give key, or set IPC_KEY`);
+      const input = { ...parseInput(operation.input, completed(operation, Object(given), agent)) };
+      try {
+        return await ask(operation, input, signal);
+      } catch (error) {
+        // The bus got its first operator, or is another one: its DID is not what was signed for.
+        if (!isIpcError(error) || error.reason !== "wrong_audience" || signer === undefined) throw error;
+        signer = undefined;
+        return await ask(operation, input, signal);
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await far?.[Symbol.asyncDispose]();
+      await bus[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A text is a path, unless it is PEM. */
+function bytesOf(key: string | Uint8Array): Uint8Array {
+  if (typeof key !== "string") return key;
+  return key.includes("-----BEGIN ") ? Buffer.from(key) : readFile(key);
+}
+
+const FOREVER = new AbortController().signal;
+
+/** With who asks, where that is left out; and such that nothing is settled before the answer is there. */
+function completed(operation: Operation, given: Input, agent: string | undefined): Input {
+  const { self } = operation;
+  const named = self !== undefined && given[self] === undefined ? { ...given, [self]: agent } : given;
+  return "ack" in operation.input ? { ...named, ack: "manual" } : named;
+}

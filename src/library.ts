@@ -1,0 +1,133 @@
+import { resolve } from "node:path";
+import { each, once } from "./answers.ts";
+import { type Connecting, openClient } from "./client.ts";
+import { invalid } from "./core/errors.ts";
+import type { Message } from "./core/messages.ts";
+import { type Environment, readEnvironment, withDatabase, withStore } from "./environment.ts";
+import { operations, type TypedOperation } from "./operations/index.ts";
+import { waitMail } from "./operations/mailboxes.ts";
+import { type MethodName, methodName } from "./operations/method-name.ts";
+import type { Typed } from "./operations/operation.ts";
+import type { commandResult } from "./operations/orders.ts";
+import type { Door } from "./operations/perform.ts";
+
+export { IpcError, isIpcError } from "./core/errors.ts";
+export { AgentMessenger } from "./messenger.ts";
+export type { Letter } from "./surfaces/agent-msg/folder.ts";
+export type { Message };
+
+export interface ConnectOptions {
+  /** Who one is, where a request leaves that out (IPC_AGENT). */
+  readonly agent?: string;
+  /** The private key to sign with: the path of its file (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
+  readonly key?: string | Uint8Array;
+  /** The key that a server asks for (IPC_API_KEY). */
+  readonly apiKey?: string;
+  /** A token to show to a server, in place of one that is made with the key (IPC_TOKEN). */
+  readonly token?: string;
+}
+
+export interface CallOptions {
+  /** Ends the call: a promise is rejected with its reason, a stream just ends. */
+  readonly signal?: AbortSignal;
+}
+
+/** Each part on a line of its own in an editor, instead of how it came about. */
+type Plain<T> = { [Key in keyof T]: T[Key] };
+
+/** Who asks may be left to `agent`. */
+type MethodInput<Input, Self> = Plain<Omit<Input, Self & keyof Input> & Partial<Pick<Input, Self & keyof Input>>>;
+
+/** `ask` answers with how the command ended. */
+type AnswerOf<O> =
+  O extends Typed<"ask", infer _I, infer _A, infer _Self, infer _Stream>
+    ? AnswerOf<typeof commandResult>
+    : O extends Typed<string, infer _I, infer Answer, infer _Self, infer _Stream>
+      ? Answer
+      : never;
+
+type Call<Input, Result> =
+  Record<never, never> extends Input
+    ? (input?: Input, options?: CallOptions) => Result
+    : (input: Input, options?: CallOptions) => Result;
+
+type Method<O> =
+  O extends Typed<string, infer Input, infer _A, infer Self, infer Stream>
+    ? Call<
+        MethodInput<Input, Self>,
+        Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>
+      >
+    : never;
+
+/** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
+export type Methods = { readonly [O in Verb as MethodName<O["name"]>]: Method<O> };
+
+/** Those that one can ask for by name. */
+type Verb = Exclude<TypedOperation, Typed<string, unknown, unknown, unknown, unknown, true>>;
+
+export interface ConnectedBus extends Methods, AsyncDisposable {
+  /**
+   * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
+   * or ends before gets it again, after 10 seconds at the latest.
+   */
+  mail(mailbox?: string, options?: CallOptions): AsyncGenerator<Message, void, void>;
+  /** Ends what is still being waited for, and lets go of the bus. */
+  close(): Promise<void>;
+}
+
+/**
+ * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
+ * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
+ */
+export async function connect(target?: string, options: ConnectOptions = {}): Promise<ConnectedBus> {
+  const { url, environment } = placeOf(readEnvironment(process.env), target);
+  const agent = options.agent ?? environment.agent;
+  const client = await openClient({
+    environment: { ...environment, apiKey: options.apiKey ?? environment.apiKey },
+    url,
+    agent,
+    key: options.key ?? environment.keyFile,
+    token: options.token ?? environment.token,
+    warn: (sentence) => process.emitWarning(sentence.replace(/^Warning: /, "")),
+  });
+  return connected(client.door, agent, async () => client[Symbol.asyncDispose]());
+}
+
+function placeOf(environment: Environment, target: string | undefined): Pick<Connecting, "environment" | "url"> {
+  if (target === undefined) return { environment, url: environment.url };
+  if (/^(nats|tls):\/\//i.test(target)) return { environment: withStore(environment, target), url: undefined };
+  if (/^[a-z]+:\/\//i.test(target)) return { environment, url: target };
+  return { environment: withDatabase(environment, resolve(target)), url: undefined };
+}
+
+function connected(door: Door, agent: string | undefined, leave: () => Promise<void>): ConnectedBus {
+  const closing = new AbortController();
+  const going = new Set<Promise<unknown>>();
+  const until = (signal: AbortSignal | undefined) =>
+    signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
+  const tracked: Door = async (operation, input, signal) => {
+    const asking = door(operation, input, signal);
+    going.add(asking);
+    return await asking.finally(() => going.delete(asking));
+  };
+
+  const methods = Object.fromEntries(
+    operations
+      .filter(({ hidden }) => !hidden)
+      .map((operation) => [
+        methodName(operation.name),
+        (input: object = {}, { signal }: CallOptions = {}) =>
+          (operation.stream ? each : once)(tracked, operation, { ...input }, until(signal)),
+      ]),
+  ) as unknown as Methods;
+
+  const close = async () => {
+    closing.abort(invalid("this connection to the bus is closed"));
+    await Promise.allSettled(going);
+    await leave();
+  };
+  async function* mail(mailbox = agent, { signal }: CallOptions = {}) {
+    for await (const { message } of each(tracked, waitMail, { mailbox }, until(signal))) yield message;
+  }
+  return { ...methods, mail, close, [Symbol.asyncDispose]: close };
+}

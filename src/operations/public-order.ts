@@ -1,0 +1,45 @@
+import type { NewOrder, Order } from "../core/session-store.ts";
+import type { Quote } from "./tool.ts";
+
+/** An order as the world sees it, where it is a command. */
+export function publicOrder(order: NewOrder | Order) {
+  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
+  const state = "status" in order ? order : undefined;
+  return {
+    id,
+    kind,
+    from,
+    fromId,
+    target: target ?? targetRole,
+    targetRole,
+    action,
+    params,
+    ts: createdAt,
+    status: state?.status ?? "pending",
+    attempts: state?.attempts ?? 0,
+    holder: state?.holder ?? null,
+    leaseUntil: state?.leaseUntil ?? null,
+    result: state?.result ?? null,
+    ackedAt: state?.endedAt ?? null,
+  };
+}
+
+export type PublicOrder = ReturnType<typeof publicOrder>;
+
+/** The command for a model: what is our own outside of the marks, what its sender chose inside. */
+export function commandText({ command, agent }: { command: PublicOrder; agent?: string }, quote: Quote): string {
+  const { id, kind, from, fromId, action, params, attempts } = command;
+  const sender = [agent, from, fromId].filter((name) => name !== undefined && name !== null).join(", ");
+  const response = kind === "command_response";
+  const words = quote({
+    from: sender,
+    text: `${response ? "" : `${action} `}${JSON.stringify(params)}`,
+    proof: agent === undefined ? undefined : "attested",
+  });
+  return `${response ? "How a command of yours ended" : id}${attempts > 1 ? ` (attempt ${attempts})` : ""}: ${words}`;
+}
+
+export function orderLine({ id, from, target, action, status, attempts }: PublicOrder): string {
+  const again = attempts > 1 ? `, ${attempts} attempts` : "";
+  return `${id}  ${status}${again}  ${from} -> ${target}  ${action}`;
+}

@@ -1,0 +1,93 @@
+import { LONGEST_WAIT_SECONDS } from "../core/limits.ts";
+import { addressOf, addressText } from "../core/link.ts";
+import { content, flag, optional, seconds, text, whole } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+/** Where a receiver listens, unless it says otherwise. */
+export const RECEIVE_PORT = 19_900;
+
+const RECEIVE_SECONDS = 60;
+const ANSWER_SECONDS = 10;
+
+const host = text("Whom, as host:port; without a port it is 19900");
+
+const answerTime = optional(seconds("Give up after this many seconds (10; 300 at most)"));
+
+function within(timeout: number | undefined, usual: number, signal: AbortSignal) {
+  return { milliseconds: Math.min(timeout || usual, LONGEST_WAIT_SECONDS) * 1_000, signal };
+}
+
+export const sendTcp = operation({
+  name: "tcp send",
+  summary: "Send a text straight to whoever listens at an address, with no bus between",
+  details: [
+    "It is delivered once the other end has printed it. Where nobody listens yet, it waits for that until its time is up.",
+    "Nothing keeps it, and nothing shows who sent it: for that, use `post`.",
+  ].join("\n"),
+  examples: ['el-ipc tcp send localhost:19900 "main is green"', "git diff | el-ipc tcp send 192.168.0.7:19900 -"],
+  access: "anyone",
+  detached: true,
+  input: { host, message: content("What it says; - reads it from standard input"), timeout: answerTime },
+  words: ["host", "message"],
+  run: async (bus, { host, message, timeout }, { signal }) => {
+    const address = addressOf(host, RECEIVE_PORT);
+    await bus.link.send(address, message, within(timeout, ANSWER_SECONDS, signal));
+    return { ok: true, ...address };
+  },
+  show: (address) => `Delivered to ${addressText(address)}`,
+});
+
+export const pingTcp = operation({
+  name: "tcp ping",
+  summary: "Say how long whoever listens at an address takes to answer",
+  examples: ["el-ipc tcp ping localhost:19900"],
+  access: "anyone",
+  detached: true,
+  input: { host, timeout: answerTime },
+  words: ["host"],
+  run: async (bus, { host, timeout }, { signal }) => {
+    const address = addressOf(host, RECEIVE_PORT);
+    const milliseconds = await bus.link.ping(address, within(timeout, ANSWER_SECONDS, signal));
+    return { ok: true, ...address, ms: Math.round(milliseconds * 1_000) / 1_000 };
+  },
+  show: ({ ms, ...address }) => `Pong from ${addressText(address)} in ${ms} ms`,
+});
+
+const settleTcp = operation({
+  name: "tcp settle",
+  summary: "Tell the sender of a received text whether it arrived",
+  examples: [],
+  access: "anyone",
+  hidden: true,
+  input: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") },
+  words: [],
+  run: (bus, { receipt, arrived = false }) => bus.link.settle(receipt, arrived),
+  show: () => "",
+});
+
+export const receiveTcp = operation({
+  name: "tcp receive",
+  summary: "Listen at a port for a text, print it, and end",
+  details: "Answers pings meanwhile. On this machine only, unless --bind names another of its addresses.",
+  examples: ["el-ipc tcp receive", "el-ipc tcp receive 19900 --timeout 120", "el-ipc tcp receive --bind 0.0.0.0"],
+  access: "anyone",
+  detached: true,
+  input: {
+    port: optional(whole("Where to listen (19900)", { least: 1, most: 65_535 })),
+    timeout: optional(seconds("Wait this many seconds at most (60; 300 is the most)")),
+    bind: optional(text("The address to listen on (127.0.0.1); 0.0.0.0 for all")),
+  },
+  words: ["port"],
+  run: async (bus, { port = RECEIVE_PORT, timeout, bind = "127.0.0.1" }, { signal }) => {
+    const received = await bus.link.receive({ host: bind, port }, within(timeout, RECEIVE_SECONDS, signal));
+    if (received === undefined) return null;
+    return { ok: true, message: received.text, from: received.from, receipt: received.receipt };
+  },
+  show: (answer) => (answer === null ? "" : answer.message),
+  waits: () => true,
+  failure: (answer) => (answer === null ? "No message came in that time" : undefined),
+  settle: (answer) =>
+    answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: true } },
+  undelivered: (answer) =>
+    answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: false } },
+});

@@ -1,0 +1,113 @@
+import type { Changes } from "./changes.ts";
+import { preview } from "./said.ts";
+import type { Told } from "./state.ts";
+import { type Command, commandOf, messageOf, type Peer, peerOf, signalOf } from "./things.ts";
+
+export const KINDS = ["message", "command", "signal", "peer"] as const;
+
+export type Kind = (typeof KINDS)[number];
+
+/** One thing that happened, as a line. */
+export interface Entry {
+  readonly key: number;
+  readonly ts: number;
+  readonly kind: Kind;
+  /** Whose doing it was. */
+  readonly who: string;
+  readonly what: string;
+  /** What was said with it. */
+  readonly detail: string;
+}
+
+/** What has happened lately, the newest last. */
+export interface Activity {
+  readonly entries: readonly Entry[];
+  /** How many there have been in all. */
+  readonly total: number;
+  add(told: Told): void;
+  /** Puts what was before in front. */
+  recall(told: readonly Told[]): void;
+}
+
+const MOST_ENTRIES = 2_000;
+
+export function createActivity(changes: Changes): Activity {
+  let entries: Entry[] = [];
+  let total = 0;
+  return {
+    get entries() {
+      return entries;
+    },
+    get total() {
+      return total;
+    },
+    add(told) {
+      const line = lineOf(told);
+      if (line === undefined) return;
+      total++;
+      // A list of its own each time it is cut: whoever shows a paused one keeps what it has.
+      if (entries.length >= MOST_ENTRIES * 1.5) entries = entries.slice(-MOST_ENTRIES);
+      entries.push({ key: total, ts: told.ts, ...line });
+      changes.touch("activity");
+    },
+    recall(told) {
+      const lines = told.flatMap((before, index) => {
+        const line = lineOf(before);
+        return line === undefined ? [] : [{ key: index - told.length, ts: before.ts, ...line }];
+      });
+      entries = [...lines, ...entries];
+      changes.touch("activity");
+    },
+  };
+}
+
+type Line = Omit<Entry, "key" | "ts">;
+
+function lineOf({ type, data }: Told): Line | undefined {
+  const [kind = "", ...rest] = type.split("_");
+  const what = rest.join("_");
+  if (kind === "message") {
+    const { channel, from, data: content } = messageOf(data);
+    return { kind: "message", who: from, what: `to ${channel}`, detail: preview(content) };
+  }
+  if (kind === "command") return commandLine(what, commandOf(data));
+  if (kind === "signal") {
+    const { name, from, data: content } = signalOf(data);
+    return { kind: "signal", who: from, what: `${what} ${name}`, detail: what === "set" ? preview(content) : "" };
+  }
+  return kind === "peer" ? peerLine(what, peerOf(data)) : undefined;
+}
+
+const HOLDERS_ACTS: Readonly<Record<string, string>> = {
+  leased: "took",
+  acked: "acknowledged",
+  failed: "failed at",
+};
+
+function commandLine(status: string, { from, target, action, holder, params, result, response }: Command): Line {
+  const ended = status === "acked" || status === "failed" ? result : undefined;
+  const content = ended ?? (status === "pending" ? params : undefined);
+  const detail = content === undefined || content.text === "{}" ? "" : preview(content);
+  const act = HOLDERS_ACTS[status];
+  if (act !== undefined) return { kind: "command", who: holder ?? target, what: `${act} ${action}`, detail };
+  const sent = response ? "answered" : "sent";
+  const what = status === "pending" ? `${sent} ${action} to ${target}` : `${action} to ${target} is ${status}`;
+  return { kind: "command", who: from, what, detail };
+}
+
+/** What it did, and how the rest of the sentence begins where that is known. */
+const PEER_ACTS: Readonly<Record<string, readonly [string, string]>> = {
+  connected: ["connected", " as "],
+  changed_role: ["changed its role", " to "],
+  waits: ["waits", " for "],
+  works: ["stopped waiting", ""],
+  left: ["left", ""],
+};
+
+function peerLine(what: string, { id, role, waitsFor }: Peer): Line | undefined {
+  const known = PEER_ACTS[what];
+  if (known === undefined) return undefined;
+  const [act, joint] = known;
+  const rest = what === "waits" ? (waitsFor ?? "") : role;
+  return { kind: "peer", who: id, what: joint === "" || rest === "" ? act : `${act}${joint}${rest}`, detail: "" };
+}

@@ -1,0 +1,50 @@
+import type { Changes } from "./changes.ts";
+
+export const VIEWS = ["channels", "peers", "commands", "signals", "activity", "pictures"] as const;
+
+export type View = (typeof VIEWS)[number];
+
+/** Where somebody is on the page, as its address says: so that back and forward, and a link, lead there. */
+export interface Place {
+  /** What a narrow window shows. A wide one shows everything. */
+  readonly view: View;
+  readonly channel: string | undefined;
+  go(view: View, channel?: string): void;
+}
+
+export function createPlace(changes: Changes): Place {
+  let place = placeOf(location.hash);
+  addEventListener("hashchange", () => {
+    place = placeOf(location.hash);
+    changes.touch("place");
+  });
+  return {
+    get view() {
+      return place.view;
+    },
+    get channel() {
+      return place.channel;
+    },
+    go(view, channel) {
+      location.hash = addressOf(view, channel);
+    },
+  };
+}
+
+export function addressOf(view: View, channel?: string): string {
+  return channel === undefined ? `#/${view}` : `#/${view}/${encodeURIComponent(channel)}`;
+}
+
+function placeOf(hash: string): { view: View; channel: string | undefined } {
+  const [, name = "", channel] = hash.split("/");
+  const view = VIEWS.find((known) => known === name) ?? "channels";
+  return { view, channel: channel === undefined ? undefined : decoded(channel) };
+}
+
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}

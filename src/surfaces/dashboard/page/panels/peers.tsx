@@ -1,0 +1,88 @@
+import { useState } from "preact/hooks";
+import { useBoard } from "../bus/board.ts";
+import type { Peer } from "../bus/things.ts";
+import { Search } from "../parts/fields.tsx";
+import { Name, shown } from "../parts/name.tsx";
+import { Nothing, Panel } from "../parts/panel.tsx";
+import { Ago } from "../parts/time.tsx";
+import { Windowed } from "../parts/windowed.tsx";
+
+/** With fewer, searching takes longer than looking. */
+const SEARCHABLE = 8;
+
+export function Peers({ onOrder }: { onOrder: (target: string) => void }) {
+  const { state, session } = useBoard("peers", "session");
+  const [search, setSearch] = useState("");
+  const peers = [...state.peers.values()];
+  const online = peers.filter(({ gone }) => !gone);
+  const listed = [...online, ...peers.filter(({ gone }) => gone)].filter((peer) => matches(peer, search));
+  const orders = session.may("command send");
+  return (
+    <Panel
+      view="peers"
+      title="Peers"
+      count={peers.length === online.length ? `${online.length}` : `${online.length} of ${peers.length} online`}
+      actions={peers.length > SEARCHABLE ? <Search label="Find a peer" value={search} onInput={setSearch} /> : null}
+    >
+      {listed.length === 0 ? (
+        <Nothing>
+          {search === "" ? (
+            <>
+              Nobody is connected. A session connects with <code>el-ipc connect ROLE</code>, or by MCP.
+            </>
+          ) : (
+            "No peer is like that."
+          )}
+        </Nothing>
+      ) : (
+        <Windowed
+          items={listed}
+          keyOf={({ id }) => id}
+          estimate={58}
+          label="Peers"
+          row={(peer) => <PeerRow peer={peer} onOrder={orders ? onOrder : undefined} />}
+        />
+      )}
+    </Panel>
+  );
+}
+
+function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => void) | undefined }) {
+  const { id, role, capabilities, gone, waitsFor, agent, lastSeen } = peer;
+  return (
+    <div class={gone ? "peer gone" : "peer"}>
+      <div class="line">
+        <span class={gone ? "dot" : "dot on"} />
+        <Name of={role} strong />
+        <Name of={id} />
+        <span class="badge">{gone ? "gone" : waitsFor === null ? "online" : `waits for ${shown(waitsFor)}`}</span>
+      </div>
+      <div class="line muted">
+        <span class="grow">
+          seen <Ago ts={lastSeen} />
+          {agent === null ? null : (
+            <>
+              {" · agent "}
+              <Name of={agent} />
+            </>
+          )}
+        </span>
+        {onOrder === undefined || gone ? null : (
+          <button type="button" class="link" onClick={() => onOrder(id)} aria-label={`Command ${shown(id)}`}>
+            Command
+          </button>
+        )}
+      </div>
+      {capabilities.length === 0 ? null : (
+        <p class="capabilities muted" title={shown(capabilities.join(", "))}>
+          can <bdi>{shown(capabilities.join(", "))}</bdi>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function matches({ id, role, capabilities, agent }: Peer, search: string): boolean {
+  const wanted = search.trim().toLowerCase();
+  return [id, role, agent ?? "", ...capabilities].some((text) => text.toLowerCase().includes(wanted));
+}

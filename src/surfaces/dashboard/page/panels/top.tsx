@@ -1,0 +1,81 @@
+import { useBoard } from "../bus/board.ts";
+import type { LinkState } from "../bus/link.ts";
+import { Name } from "../parts/name.tsx";
+import { ThemeChoice } from "../parts/theme.tsx";
+import { clockTime } from "../parts/time.tsx";
+
+/** What this is, whether it is live, and who sits here. */
+export function Top({ onSignIn }: { onSignIn: () => void }) {
+  const { link } = useBoard("link");
+  return (
+    <header class="top">
+      <h1>el-ipc</h1>
+      <span class={`pill ${link.state.kind}`}>{LINK_WORDS[link.state.kind]}</span>
+      <span class="end" />
+      <Who onSignIn={onSignIn} />
+      <ThemeChoice />
+    </header>
+  );
+}
+
+export const LINK_WORDS: Readonly<Record<LinkState["kind"], string>> = {
+  connecting: "connecting",
+  live: "live",
+  lost: "disconnected",
+  refused: "not let in",
+};
+
+function Who({ onSignIn }: { onSignIn: () => void }) {
+  const { session, link } = useBoard("session", "link");
+  const { rights, signedIn } = session;
+  // Nothing of what one was shown stays.
+  const leave = () => {
+    session.signOut();
+    location.reload();
+  };
+  if (signedIn) {
+    return (
+      <span class="who">
+        {rights?.agent == null ? (
+          <span class="muted">signed in</span>
+        ) : (
+          <span>
+            <Name of={rights.agent} strong />
+            {rights.operator ? <span class="muted"> operator</span> : null}
+            {rights.expires === null ? null : <span class="muted until"> until {clockTime(rights.expires)}</span>}
+          </span>
+        )}
+        {rights?.agent == null ? <OwnName /> : null}
+        <button type="button" onClick={leave}>
+          Sign out
+        </button>
+      </span>
+    );
+  }
+  return (
+    <span class="who">
+      {rights?.secure || rights === undefined ? null : <OwnName />}
+      {rights?.secure && link.state.kind !== "refused" ? (
+        <button type="button" onClick={onSignIn}>
+          Sign in
+        </button>
+      ) : null}
+    </span>
+  );
+}
+
+function OwnName() {
+  const { session } = useBoard("session");
+  return (
+    <label class="own-name">
+      <span class="muted">You are</span>
+      <input
+        value={session.name}
+        maxLength={200}
+        autocomplete="off"
+        spellcheck={false}
+        onChange={({ currentTarget }) => session.rename(currentTarget.value)}
+      />
+    </label>
+  );
+}

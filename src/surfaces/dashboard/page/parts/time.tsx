@@ -1,0 +1,60 @@
+import { useBoard } from "../bus/board.ts";
+
+const clock = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hour12: false,
+});
+const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+
+/** The hour and the minute. */
+export function clockTime(ts: number): string {
+  return clock.format(new Date(ts * 1_000)).replace(/:\d\d$/, "");
+}
+
+/** When it was, by the clock; another day's with its date. */
+export function At({ ts }: { ts: number }) {
+  const date = new Date(ts * 1_000);
+  const today = date.toDateString() === new Date().toDateString();
+  return (
+    <time dateTime={isoOf(date)} title={isValid(date) ? full.format(date) : undefined}>
+      {isValid(date) ? `${today ? "" : `${day.format(date)} `}${clock.format(date)}` : "–"}
+    </time>
+  );
+}
+
+/** How long ago it was, by the server's clock. */
+export function Ago({ ts }: { ts: number }) {
+  const { state } = useBoard("clock");
+  const date = new Date(ts * 1_000);
+  const seconds = Math.max(0, Date.now() / 1_000 + state.ahead - ts);
+  return (
+    <time dateTime={isoOf(date)} title={isValid(date) ? full.format(date) : undefined}>
+      {ts === 0 ? "–" : seconds < 5 ? "now" : `${span(Math.round(seconds))} ago`}
+    </time>
+  );
+}
+
+/** A span of time in its two largest units at most; never broken over two lines. */
+export function span(seconds: number): string {
+  return inUnits(seconds).replaceAll(" ", "\u00a0");
+}
+
+function inUnits(seconds: number): string {
+  if (seconds < 0.95) return `${Math.max(1, Math.round(seconds * 1_000))} ms`;
+  if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
+  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  if (seconds < 3_570) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h ${Math.round((seconds % 3_600) / 60)} min`;
+  return `${Math.round(seconds / 86_400)} d`;
+}
+
+function isValid(date: Date): boolean {
+  return !Number.isNaN(date.getTime());
+}
+
+function isoOf(date: Date): string {
+  return isValid(date) ? date.toISOString() : "";
+}

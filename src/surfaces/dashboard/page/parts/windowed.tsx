@@ -1,0 +1,150 @@
+import type { ComponentChildren, HTMLAttributes } from "preact";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { type Anchor, anchorAt, END, type Key, layOut, START, topOf } from "./rows.ts";
+
+export interface WindowedProps<T> {
+  readonly items: readonly T[];
+  readonly keyOf: (item: T) => Key;
+  readonly row: (item: T, index: number) => ComponentChildren;
+  /** How high a row probably is, in pixels. */
+  readonly estimate: number;
+  readonly label: string;
+  readonly class?: string;
+  /** Begins at the end and stays there while more comes, unless somebody scrolls back. */
+  readonly follows?: boolean;
+  /** Somebody has come near the beginning. */
+  readonly onStart?: () => void;
+  /** Somebody has left the end, or come back to it. */
+  readonly onFollow?: (follows: boolean) => void;
+  /** What a list of choices needs beside. */
+  readonly list?: HTMLAttributes<HTMLUListElement>;
+  readonly rowProps?: (item: T, index: number) => HTMLAttributes<HTMLLIElement>;
+  /** This one is brought into view when it becomes another. */
+  readonly reveal?: Key | undefined;
+  /** Another number leads back to the end. */
+  readonly toEnd?: number;
+}
+
+const OVERSCAN = 300;
+const NEAR = 400;
+
+/** A list of any length, of which only what is in view is in the document. Rows may be of any height, and change it. */
+export function Windowed<T>(props: WindowedProps<T>) {
+  const {
+    items,
+    keyOf,
+    row,
+    estimate,
+    label,
+    follows = false,
+    onStart,
+    onFollow,
+    list,
+    rowProps,
+    reveal,
+    toEnd,
+  } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const heights = useRef(new Map<Key, number>()).current;
+  const anchor = useRef<Anchor>(follows ? END : START);
+  const placed = useRef(0);
+  const [height, setHeight] = useState(600);
+  const [, draw] = useState(0);
+  const again = () => draw((times) => times + 1);
+
+  const rows = layOut(items.map(keyOf), heights, estimate);
+  if (heights.size > 2 * items.length + 1_000) heights.clear();
+  const top = topOf(anchor.current, rows, height);
+  const first = rows.at(top - OVERSCAN);
+  const last = Math.min(items.length, rows.at(top + height + OVERSCAN) + 1);
+
+  const settle = (next: Anchor): void => {
+    if ((next === END) !== (anchor.current === END)) onFollow?.(next === END);
+    anchor.current = next;
+  };
+
+  const scrolled = (): void => {
+    const element = box.current;
+    // It was put there by the line that keeps it in place, below.
+    if (element === null || Math.abs(element.scrollTop - placed.current) < 2) return;
+    placed.current = element.scrollTop;
+    const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
+    settle(follows && rest < 24 ? END : anchorAt(element.scrollTop, rows, follows));
+    if (element.scrollTop < NEAR) onStart?.();
+    again();
+  };
+
+  useLayoutEffect(() => {
+    if (!follows || toEnd === undefined || toEnd === 0) return;
+    settle(END);
+    again();
+  }, [toEnd]);
+
+  useLayoutEffect(() => {
+    const index = reveal === undefined ? -1 : rows.keys.indexOf(reveal);
+    if (index < 0) return;
+    const [start, end] = [rows.offsets[index] ?? 0, rows.offsets[index + 1] ?? 0];
+    if (start >= top && end <= top + height) return;
+    settle(anchorAt(Math.max(0, start < top ? start : end - height), rows, follows));
+    again();
+  }, [reveal]);
+
+  /** Rows are measured as they are drawn; what is in view stays where it is, whatever happens above it. */
+  useLayoutEffect(() => {
+    const element = box.current;
+    const drawn = element?.firstElementChild?.children ?? [];
+    if (element === null) return;
+    const measure = (): void => {
+      let changed = false;
+      for (const child of drawn) {
+        const key = rows.keys[Number(child instanceof HTMLElement ? child.dataset.index : "")];
+        const measured = child.getBoundingClientRect().height;
+        if (key === undefined || measured === 0 || heights.get(key) === measured) continue;
+        heights.set(key, measured);
+        changed = true;
+      }
+      if (element.clientHeight > 0 && element.clientHeight !== height) setHeight(element.clientHeight);
+      if (changed) again();
+    };
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    for (const child of drawn) observer.observe(child);
+    measure();
+    const wanted = topOf(anchor.current, layOut(rows.keys, heights, estimate), element.clientHeight);
+    if (Math.abs(element.scrollTop - wanted) >= 1) {
+      element.scrollTop = wanted;
+      placed.current = element.scrollTop;
+    }
+    return () => observer.disconnect();
+  });
+
+  return (
+    <div ref={box} class={`windowed ${props.class ?? ""}`} onScroll={scrolled}>
+      <ul
+        aria-label={label}
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be within a keyboard's reach
+        tabIndex={0}
+        style={{
+          paddingTop: `${rows.offsets[first] ?? 0}px`,
+          paddingBottom: `${rows.total - (rows.offsets[last] ?? 0)}px`,
+        }}
+        {...list}
+      >
+        {items.slice(first, last).map((item, offset) => {
+          const index = first + offset;
+          return (
+            <li
+              key={rows.keys[index]}
+              data-index={index}
+              aria-setsize={items.length}
+              aria-posinset={index + 1}
+              {...rowProps?.(item, index)}
+            >
+              {row(item, index)}
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
+}

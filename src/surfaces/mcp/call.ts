@@ -1,0 +1,180 @@
+import { invalid, isIpcError, publicError } from "../../core/errors.ts";
+import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
+import { fromText } from "../../operations/input.ts";
+import type { Operation, Settlement, Signer } from "../../operations/operation.ts";
+import { beatHeart } from "../../operations/peers.ts";
+import type { Door } from "../../operations/perform.ts";
+import { createQuote } from "./quote.ts";
+import { argumentsOf, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
+
+/** Under the 60 s after which many a client gives up on a call. */
+const USUAL_WAIT_SECONDS = 50;
+
+/** Who calls, as far as one call is concerned. */
+export interface Client {
+  /** The door to the bus, on which everything is asked as this client. */
+  readonly door: Door;
+  /** The agent that it is known as, by a token, by its key or by its environment. */
+  readonly agent: string | undefined;
+  /** What signs its messages, where it has a key. */
+  readonly signer: (() => Signer) | undefined;
+  /** What a model can tell its user where the bus wants to know who asks. */
+  readonly help: string;
+}
+
+/** What one conversation remembers, where the protocol has such a thing. */
+export interface Memory {
+  /** The session of the bus that it speaks for. */
+  peer: string | undefined;
+}
+
+export interface Calling {
+  readonly client: Client;
+  readonly memory: Memory;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /** Hears of what nobody expected. */
+  readonly failed: (error: unknown) => void;
+}
+
+export interface Called {
+  readonly text: string;
+  readonly isError: boolean;
+  /** Sees to what follows once it is known whether the answer arrived. */
+  settle(delivered: boolean): Promise<void>;
+}
+
+type Values = Readonly<Record<string, unknown>>;
+
+const nothingFollows = async () => {};
+
+/** Does what a model asked for. Whatever goes wrong is an answer too: a sentence that it can act on. */
+export async function callTool(operation: ToolOperation, given: Values, calling: Calling): Promise<Called> {
+  try {
+    return await called(operation, given, calling);
+  } catch (error) {
+    if (!isIpcError(error) && !calling.signal.aborted) calling.failed(error);
+    return { text: sentence(error, operation, calling.client), isError: true, settle: nothingFollows };
+  }
+}
+
+async function called(asked: ToolOperation, given: Values, calling: Calling): Promise<Called> {
+  const { client, memory, signal } = calling;
+  const own = sessionIn(given) ?? memory.peer;
+  const { operation, input } = await askedFor(asked, given, own, client);
+  const answer = await client.door(operation, input, signal);
+  const settle = async (delivered: boolean) => {
+    const settlement = delivered ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+    if (settlement !== undefined) await settled(client, settlement);
+  };
+  if (operation === asked && asked.tool.begins !== undefined) memory.peer = asked.tool.begins(answer);
+  else if (own !== undefined) await seen(client, memory, own);
+  // From here to the transport nothing waits, so an answer is either put back here or sent.
+  if (signal.aborted) {
+    await settle(false);
+    return { text: "The call was broken off", isError: true, settle: nothingFollows };
+  }
+  const text = answer === null ? operation.failure?.(answer, input) : operation.tell?.(answer, input, createQuote());
+  return { text: text ?? operation.show(answer, input), isError: false, settle };
+}
+
+function sessionIn(given: Values): string | undefined {
+  const named = given[SESSION_ARGUMENT];
+  if (named === undefined || named === null || named === "") return undefined;
+  if (typeof named === "string") return named;
+  throw invalid(`${SESSION_ARGUMENT} must be text`);
+}
+
+/** The operation and its input, signed where a client signs. */
+async function askedFor(
+  operation: ToolOperation,
+  given: Values,
+  own: string | undefined,
+  client: Client,
+): Promise<{ operation: Operation; input: Values }> {
+  const { tool } = operation;
+  const input: Record<string, unknown> = {};
+  for (const argument of takenFrom(operation, given)) {
+    const value = given[argument.name] ?? argument.usual;
+    if (value !== undefined) input[argument.field] = plain(operation, argument, value);
+  }
+  const missing = argumentsOf(operation).filter(
+    ({ field }) => !operation.input[field]?.optional && (input[field] === undefined || input[field] === ""),
+  );
+  if (missing.length > 0) {
+    if (tool.otherwise !== undefined) return { operation: tool.otherwise, input: {} };
+    throw invalid(`${missing.map(({ name }) => name).join(" and ")} required`);
+  }
+  if (operation.waits?.(input) && "timeout" in operation.input) {
+    const { timeout = USUAL_WAIT_SECONDS } = input;
+    input.timeout = typeof timeout === "number" ? Math.min(timeout, LONGEST_WAIT_SECONDS) : timeout;
+  }
+  if (tool.session !== undefined) input[tool.session] = ownOrAgent(operation, own, client);
+  return { operation, input: await signed(operation, input, client) };
+}
+
+/** In secure mode what is signed is signed as the agent; a session's id is nobody's name. */
+async function signed(operation: ToolOperation, input: Values, { agent, signer }: Client): Promise<Values> {
+  const { sign, tool } = operation;
+  const made = signer?.();
+  if (sign === undefined || made === undefined || agent === undefined || tool.session === undefined) return input;
+  if ((await made.audience()) === "") return input;
+  return sign({ ...input, [tool.session]: agent }, made);
+}
+
+function takenFrom(operation: ToolOperation, given: Values) {
+  const taken = argumentsOf(operation);
+  const names = [...taken.map(({ name }) => name), SESSION_ARGUMENT];
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown === undefined) return taken;
+  throw invalid(`unknown argument ${JSON.stringify(unknown)}; ${operation.tool.name} takes ${names.join(", ")}`);
+}
+
+/** Models write "5" for 5 now and then, and an object as its JSON. Any other text is what it is, though it read as JSON. */
+function plain({ input }: Operation, { field, type }: { field: string; type?: string }, value: unknown): unknown {
+  if (typeof value !== "string") return value;
+  const kind = input[field]?.kind;
+  const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
+  return isWritten ? fromText(input, { [field]: value })[field] : value;
+}
+
+function isObject(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null;
+  } catch {
+    return false;
+  }
+}
+
+function ownOrAgent({ input, tool }: ToolOperation, own: string | undefined, { agent }: Client): string {
+  const known = own ?? (input[tool.session ?? ""]?.optional ? agent : undefined);
+  if (known !== undefined) return known;
+  throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
+}
+
+/** Whoever calls is there; and a conversation that had no session has now the one that it spoke for. */
+async function seen({ door }: Client, memory: Memory, peer: string): Promise<void> {
+  try {
+    await door(beatHeart, { id: peer }, new AbortController().signal);
+    memory.peer ??= peer;
+  } catch {
+    // The call itself went well; who may not be seen as this session isn't.
+  }
+}
+
+async function settled({ door }: Client, { operation, input }: Settlement): Promise<void> {
+  try {
+    await door(operation, input, new AbortController().signal);
+  } catch (error) {
+    // What an answer leaves undone is done by its lease; only what nobody expected is worth a word.
+    if (!isIpcError(error)) throw error;
+  }
+}
+
+function sentence(error: unknown, operation: ToolOperation, { help }: Client): string {
+  const { message, reason } = publicError(error);
+  if (reason === "unauthenticated" || reason === "unsigned_message") return `Refused: secure mode is on. ${help}`;
+  const named = argumentsOf(operation).find(({ name, field }) => name !== field && message.startsWith(`${field} `));
+  return named === undefined ? message : named.name + message.slice(named.field.length);
+}

@@ -1,0 +1,91 @@
+import { elapsed } from "../../core/clock.ts";
+import { HEARTBEAT_SECONDS } from "../../core/peers.ts";
+import { beatHeart } from "../../operations/peers.ts";
+import type { Client, Memory } from "./call.ts";
+
+/** What the older revisions call a session: one client for a while, and what it remembers. */
+export interface Conversation {
+  readonly memory: Memory;
+  /** Only who began it goes on with it. */
+  readonly agent: string | undefined;
+  /** Those of its connections that stand. */
+  readonly open: Set<Client>;
+  close(): Promise<void>;
+}
+
+export interface Conversations<T extends Conversation> extends AsyncDisposable {
+  /** Answers whether there was room. */
+  add(id: string, conversation: T): boolean;
+  find(id: string, agent: string | undefined): T | undefined;
+  remove(id: string): void;
+}
+
+/** With so many, a new one takes the place of the one that was silent the longest, if that was for a while. */
+const MOST = 1_000;
+const BUSY_MS = 60_000;
+
+/** One without a connection is forgotten after such a silence. */
+const IDLE_MS = 30 * 60_000;
+
+/** Keeps conversations for as long as they are used, and shows the bus that those whose connection stands live. */
+export function createConversations<T extends Conversation>(): Conversations<T> {
+  const known = new Map<string, { conversation: T; used: number }>();
+
+  const remove = (id: string): void => {
+    const found = known.get(id);
+    known.delete(id);
+    void found?.conversation.close().catch(() => {});
+  };
+
+  const makeRoom = (): boolean => {
+    if (known.size < MOST) return true;
+    const idle = [...known].filter(([, { conversation, used }]) => {
+      return conversation.open.size === 0 && elapsed() - used > BUSY_MS;
+    });
+    const [longest] = idle.sort(([, a], [, b]) => a.used - b.used);
+    if (longest !== undefined) remove(longest[0]);
+    return longest !== undefined;
+  };
+
+  const beat = setInterval(() => {
+    for (const [id, entry] of known) {
+      const { open, memory } = entry.conversation;
+      const [client] = open;
+      if (client !== undefined) {
+        entry.used = elapsed();
+        void showLife(client, memory);
+      } else if (elapsed() - entry.used > IDLE_MS) remove(id);
+    }
+  }, HEARTBEAT_SECONDS * 1_000);
+  beat.unref();
+
+  return {
+    add(id, conversation) {
+      if (!makeRoom()) return false;
+      known.set(id, { conversation, used: elapsed() });
+      return true;
+    },
+    find(id, agent) {
+      const found = known.get(id);
+      if (found === undefined || found.conversation.agent !== agent) return undefined;
+      found.used = elapsed();
+      return found.conversation;
+    },
+    remove,
+    async [Symbol.asyncDispose]() {
+      clearInterval(beat);
+      await Promise.allSettled([...known.values()].map(({ conversation }) => conversation.close()));
+      known.clear();
+    },
+  };
+}
+
+/** Who is connected is there, whether or not it calls anything; so it also keeps the commands that it works on. */
+export async function showLife({ door }: Client, { peer }: Memory): Promise<void> {
+  if (peer === undefined) return;
+  try {
+    await door(beatHeart, { id: peer }, new AbortController().signal);
+  } catch {
+    // It left, or may not speak for that session any more: then it isn't seen.
+  }
+}

@@ -1,0 +1,102 @@
+import { connect, type Socket } from "node:net";
+import { IpcError } from "../../core/errors.ts";
+import { type Address, addressText } from "../../core/link.ts";
+import { createLineSplitter, decodeLine, encodeLine } from "../../wire/json-lines.ts";
+
+/** Every answer of ours fits: a batch, or one message more than that, of escapes only. */
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export type Answer = Readonly<Record<string, unknown>>;
+
+/** A connection to a broker, on which any number of requests may be on their way. */
+export interface Channel {
+  /** The lines that answer a request: one, or of a stream each as it comes. */
+  ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<Answer, void, void>;
+  close(): void;
+  readonly closed: Promise<void>;
+}
+
+interface Asked {
+  readonly answers: Answer[];
+  wake: () => void;
+}
+
+export async function openChannel(address: Address): Promise<Channel> {
+  const at = addressText(address);
+  const socket = await connected(address, at);
+  const lines = createLineSplitter(MOST_BYTES);
+  const open = new Map<unknown, Asked>();
+  let ids = 0;
+  let broken: Error | undefined;
+
+  const hear = (bytes: Buffer): void => {
+    const fits = lines.push(bytes, (line) => {
+      const answer = decodeLine(line);
+      if (!isAnswer(answer)) return void socket.destroy();
+      // The original's broker says no id: then there is one request, and this is its answer.
+      const asked = open.get(answer.id) ?? (answer.id === undefined ? [...open.values()][0] : undefined);
+      asked?.answers.push(answer);
+      asked?.wake();
+    });
+    if (!fits) socket.destroy();
+  };
+  socket.on("data", hear);
+  const closed = new Promise<void>((resolve) => {
+    socket.once("error", (error) => {
+      broken = error;
+    });
+    socket.once("close", () => {
+      broken ??= new Error("it closed the connection");
+      for (const { wake } of open.values()) wake();
+      resolve();
+    });
+  });
+
+  async function* ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<Answer, void, void> {
+    const id = ++ids;
+    const asked: Asked = { answers: [], wake: () => {} };
+    open.set(id, asked);
+    // Whoever gives up hangs up: so what was on its way is offered to others at once.
+    const giveUp = () => socket.destroy();
+    signal.addEventListener("abort", giveUp, { once: true });
+    try {
+      if (signal.aborted) giveUp();
+      else socket.write(encodeLine({ ...request, id }));
+      for (;;) {
+        for (let next = asked.answers.shift(); next !== undefined; next = asked.answers.shift()) {
+          yield next;
+          if (!stream) return;
+        }
+        if (broken !== undefined) throw unreachable(at, broken);
+        await new Promise<void>((resolve) => {
+          asked.wake = resolve;
+        });
+      }
+    } finally {
+      open.delete(id);
+      signal.removeEventListener("abort", giveUp);
+      if (stream) giveUp();
+    }
+  }
+
+  return { ask, close: () => socket.destroySoon(), closed };
+}
+
+function connected(address: Address, at: string): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ ...address, noDelay: true, keepAlive: true });
+    socket.once("error", (error) => reject(unreachable(at, error)));
+    socket.once("connect", () => {
+      socket.removeAllListeners("error").on("error", () => {});
+      resolve(socket);
+    });
+  });
+}
+
+function isAnswer(value: unknown): value is Answer {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function unreachable(at: string, cause: Error): IpcError {
+  return new IpcError("internal", `No server answers at tcp://${at} (${cause.message})`, "busy", { cause });
+}

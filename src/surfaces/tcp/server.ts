@@ -1,0 +1,86 @@
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { IpcError } from "../../core/errors.ts";
+import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { ServerDoor } from "../../operations/door.ts";
+import type { Operation } from "../../operations/operation.ts";
+import { createRoom } from "../../operations/room.ts";
+import { encodeLine } from "../../wire/json-lines.ts";
+import { type Connection, converse } from "./connection.ts";
+
+export interface TcpOptions {
+  readonly operations: readonly Operation[];
+  readonly perform: Perform;
+  readonly host: string;
+  readonly port: number;
+  readonly door: ServerDoor;
+  /** Hears of each connection that was refused before it reached the bus. */
+  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
+  /** Hears of faults of ours. */
+  readonly failed: (error: unknown) => void;
+  readonly product: string;
+}
+
+export interface TcpServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+const MOST_CONNECTIONS = 15_000;
+
+/** Those beyond are told so, unless there are too many of them, too. */
+const MOST_REFUSED = 500;
+
+/** How long a shutdown waits for answers on their way. */
+const GRACE_MS = 5_000;
+
+/** Serves the bus as lines of JSON. docs/wire.md says them for strangers. */
+export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
+  const open = new Map<Socket, Connection>();
+  const hub = {
+    ...options,
+    deliver: createDelivery(options.perform),
+    room: createRoom(),
+    awaited: new Map<string, number>(),
+  };
+  const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+  server.maxConnections = MOST_CONNECTIONS + MOST_REFUSED;
+  server.on("connection", (socket) => {
+    if (open.size >= MOST_CONNECTIONS) return turnAway(socket);
+    const connection = converse(socket, hub);
+    open.set(socket, connection);
+    void connection.done.then(() => open.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port: options.port, host: options.host, backlog: 4_096 }, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  server.on("error", options.failed);
+
+  return {
+    port: portOf(server.address()),
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const connection of open.values()) connection.close();
+      const grace = setTimeout(() => {
+        for (const socket of open.keys()) socket.destroy();
+      }, GRACE_MS);
+      await closed;
+      await Promise.all([...open.values()].map(({ done }) => done));
+      clearTimeout(grace);
+    },
+  };
+}
+
+function turnAway(socket: Socket): void {
+  socket.on("error", () => {});
+  socket.setTimeout(1_000, () => socket.destroy());
+  const error = "too many connections are open: try again in a moment";
+  socket.resume().end(encodeLine({ ok: false, error, code: "internal", reason: "busy" }), () => socket.destroySoon());
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (typeof address === "object" && address !== null) return address.port;
+  throw new Error("the server has no port");
+}

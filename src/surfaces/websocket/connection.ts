@@ -1,0 +1,242 @@
+import type { WebSocket } from "ws";
+import type { Caller } from "../../core/caller.ts";
+import { conflict, invalid, isIpcError } from "../../core/errors.ts";
+import { askingFor } from "../../operations/asking.ts";
+import type { Deliver, Perform } from "../../operations/deliver.ts";
+import { postMail } from "../../operations/mailboxes.ts";
+import { type Context, isStream, type Operation } from "../../operations/operation.ts";
+import { connections, showPresence } from "../../operations/presence.ts";
+import type { Room } from "../../operations/room.ts";
+import { type Arrivals, createDeliveries } from "./deliveries.ts";
+import { errorFrame, type Frame, frameIn, isFrame } from "./frames.ts";
+import { handOverMail } from "./mail.ts";
+import type { Names } from "./names.ts";
+import { createReceipts } from "./receipts.ts";
+import { lineOver } from "./socket.ts";
+
+/** What all connections of a server share. */
+export interface Hub {
+  readonly operations: readonly Operation[];
+  readonly perform: Perform;
+  readonly deliver: Deliver;
+  readonly names: Names;
+  readonly arrivals: Arrivals;
+  readonly room: Room;
+  readonly failed: (error: unknown) => void;
+}
+
+/** So many frames of a connection are answered at once; further ones are read when there are fewer. Waits count for themselves. */
+const MOST_AT_ONCE = 256;
+const MOST_WAITS = 256;
+const MOST_BYTES_AT_ONCE = 8 * 1024 * 1024;
+
+/** How often somebody who is connected is noted to be. */
+const NOTE_MS = 30_000;
+
+/** How long the other end may take to say that it closes, too. */
+const CLOSING_MS = 2_000;
+
+const GOING_AWAY = 1001;
+
+/** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
+export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
+  const { perform, deliver, names } = hub;
+  const line = lineOver(socket);
+  const gone = new AbortController();
+  const context: Context = { caller, signal: gone.signal };
+  const deliveries = createDeliveries(perform, context, hub.arrivals);
+  const receipts = createReceipts();
+  const holder = { line, drop: () => socket.terminate() };
+  let name: string | undefined;
+  let registering: Promise<void> | undefined;
+  let here: unknown;
+  let large = Promise.resolve();
+  let atOnce = 0;
+  let bytesAtOnce = 0;
+  let waits = 0;
+  const works = new Set<Promise<void>>();
+  const work = (begun: Promise<void>): void => {
+    works.add(begun);
+    void begun.finally(() => works.delete(begun));
+  };
+
+  const acts: Readonly<Record<string, (frame: Frame) => Promise<void> | void>> = {
+    register: async ({ agent, ack }) => {
+      if (typeof agent !== "string") throw invalid("agent is required: {type: register, agent: NAME}");
+      if (name !== undefined && name !== agent) throw conflict(`this connection is ${name}`);
+      if (name === agent) return line.send({ type: "registered", agent });
+      registering = register(agent, ack === "manual");
+      try {
+        await registering;
+      } finally {
+        registering = undefined;
+      }
+    },
+
+    message: async ({ type: _, id, from, to, message, timestamp: __, ...signed }) => {
+      if (name !== undefined && from !== undefined && from !== name) throw conflict(`this connection is ${name}`);
+      const sender = from ?? name ?? caller.identity?.agent;
+      const posted = await perform(postMail, { ...signed, to, from: sender, message }, context);
+      if (!isFrame(posted) || typeof posted.id !== "number" || typeof to !== "string") return;
+      line.send({ type: "stored", id, message_id: posted.id, connected: names.has(to) });
+      deliveries.expect(to, posted.id, () => line.send({ type: "delivered", id, message_id: posted.id }));
+    },
+
+    received: ({ id, ids }) => receipts.note(Array.isArray(ids) ? ids : [id]),
+
+    ping: async ({ agent, id }) => {
+      const said = { type: "pong", id, timestamp: new Date().toISOString() };
+      if (agent === undefined) return line.send(said);
+      const presence = await perform(showPresence, { name: agent }, context);
+      line.send({
+        ...said,
+        agent,
+        ...(isFrame(presence) ? { online: presence.online, last_seen: presence.last_seen } : {}),
+      });
+    },
+
+    ask: async ({ id, ask, input }) => {
+      const { operation, input: asked } = askingFor(hub.operations, ask, input);
+      const answerIt = async () =>
+        await deliver(operation, asked, context, async (answer) => {
+          if (isStream(answer)) return await stream(id, answer);
+          line.send({ type: "answer", id, ok: true, answer });
+          const follows = operation.settle !== undefined || operation.undelivered !== undefined;
+          return follows ? await line.confirm() : true;
+        });
+      const lasts = operation.stream === true || operation.waits?.(asked) === true;
+      if (lasts) return await asWait(answerIt);
+      if (operation.access === "signed") return await answerIt();
+      // Large answers are made one at a time, as they are read.
+      const answered = large.then(answerIt);
+      large = answered.then(line.flowing, () => {});
+      await answered;
+    },
+  };
+
+  const register = async (agent: string, manual: boolean): Promise<void> => {
+    const arrived = await perform(connections.arrive, { agent }, context);
+    here = isFrame(arrived) ? arrived.id : undefined;
+    try {
+      await names.claim(agent, holder);
+    } catch (error) {
+      await leave();
+      throw error;
+    }
+    if (gone.signal.aborted) return await leave(agent);
+    name = agent;
+    line.send({ type: "registered", agent, unread: isFrame(arrived) ? arrived.unread : 0 });
+    work(handOver(agent, manual ? receipts.of : () => line.confirm()));
+  };
+
+  const stream = async (id: unknown, answers: AsyncIterable<unknown>): Promise<boolean> => {
+    for await (const next of answers) {
+      if (!line.isOpen) return false;
+      line.send({ type: "answer", id, ok: true, next });
+      await line.flowing();
+    }
+    line.send({ type: "answer", id, ok: true, end: true });
+    return true;
+  };
+
+  /** What may last doesn't keep other frames from being read. */
+  const asWait = async (act: () => Promise<void>): Promise<void> => {
+    if (waits >= MOST_WAITS) throw invalid(`${MOST_WAITS} waits at once on a connection are the most`, "busy");
+    waits++;
+    atOnce--;
+    try {
+      await act();
+    } finally {
+      waits--;
+      atOnce++;
+    }
+  };
+
+  const handOver = async (mailbox: string, taken: (ids: readonly number[]) => Promise<boolean>): Promise<void> => {
+    try {
+      const arrived = (ids: readonly number[]) => ids.forEach(hub.arrivals.tell);
+      await handOverMail({ perform, context, line, mailbox, taken, arrived });
+    } catch (error) {
+      line.send(errorFrame(error, undefined));
+      if (!isIpcError(error)) hub.failed(error);
+    }
+    // What was sent and not taken is on its way to somebody else.
+    socket.terminate();
+  };
+
+  const hear = async (text: string): Promise<void> => {
+    const frame = frameIn(text);
+    const act = frame && Object.hasOwn(acts, String(frame.type)) ? acts[String(frame.type)] : undefined;
+    try {
+      if (frame === undefined) throw invalid("a frame is one JSON object");
+      // Who it is must be known before anything is done in its name.
+      while (registering !== undefined) await registering.catch(() => {});
+      if (act === undefined) throw invalid(`unknown type (use: ${Object.keys(acts).join(", ")})`);
+      await act(frame);
+    } catch (error) {
+      if (!isIpcError(error) || error.code === "internal") hub.failed(error);
+      line.send(errorFrame(error, frame?.id));
+    }
+  };
+
+  const keepPace = (): void => {
+    if (!line.isOpen) return;
+    const behind = atOnce >= MOST_AT_ONCE || bytesAtOnce >= MOST_BYTES_AT_ONCE || line.isBehind();
+    if (behind && !socket.isPaused) {
+      socket.pause();
+      void line.flowing().then(keepPace);
+    } else if (!behind && socket.isPaused) socket.resume();
+  };
+
+  const leave = async (agent = name): Promise<void> => {
+    if (agent !== undefined) names.release(agent, holder);
+    const id = here;
+    here = undefined;
+    if (typeof id === "string") await perform(connections.depart, { id }, { ...context, signal: AbortSignal.abort() });
+  };
+
+  /** That it still is; or that it is, where that was forgotten, as by a reset. */
+  const noteHere = async (id: string): Promise<void> => {
+    if ((await perform(connections.stay, { id }, context)) !== false || name === undefined) return;
+    const arrived = await perform(connections.arrive, { agent: name }, context);
+    if (here === id && isFrame(arrived)) here = arrived.id;
+  };
+
+  const note = setInterval(() => {
+    if (typeof here !== "string") return;
+    noteHere(here).catch(hub.failed);
+  }, NOTE_MS);
+  const end = () => {
+    socket.close(GOING_AWAY, "the server stops, or the token has run out");
+    setTimeout(() => socket.terminate(), CLOSING_MS).unref();
+  };
+
+  const take = async (data: Buffer, binary: boolean): Promise<void> => {
+    atOnce++;
+    bytesAtOnce += data.length;
+    keepPace();
+    await hear(binary ? "" : data.toString());
+    atOnce--;
+    bytesAtOnce -= data.length;
+    keepPace();
+  };
+
+  socket.on("message", (data: Buffer, binary: boolean) => {
+    hub.room.leave(socket);
+    work(take(data, binary));
+  });
+  // It is told why by the package itself; whoever doesn't listen is cut off.
+  socket.on("error", () => setTimeout(() => socket.terminate(), CLOSING_MS).unref());
+  if (signal.aborted) end();
+  else signal.addEventListener("abort", end, { once: true });
+
+  await new Promise((resolve) => socket.once("close", resolve));
+  signal.removeEventListener("abort", end);
+  gone.abort();
+  clearInterval(note);
+  receipts.stop();
+  deliveries.stop();
+  hub.room.leave(socket);
+  await Promise.all(works);
+  await leave();
+}

@@ -1,0 +1,63 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { WebSocketServer } from "ws";
+import type { Caller } from "../../core/caller.ts";
+import { BODY_BYTES } from "../../core/limits.ts";
+import { createDelivery, type Perform } from "../../operations/deliver.ts";
+import type { Operation } from "../../operations/operation.ts";
+import { createRoom } from "../../operations/room.ts";
+import { converse } from "./connection.ts";
+import { createArrivals } from "./deliveries.ts";
+import { createNames } from "./names.ts";
+import { boundPartial } from "./partial.ts";
+import { watchOver } from "./watch.ts";
+
+export interface WebSocketOptions {
+  readonly operations: readonly Operation[];
+  readonly perform: Perform;
+  /** Hears of faults of ours. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** What an HTTP server that hosts it hands over: a request to speak WebSocket from now on, and who makes it. */
+export interface WebSockets extends AsyncDisposable {
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller, signal: AbortSignal): void;
+}
+
+const SUBPROTOCOL = "el-ipc";
+
+/** Serves the bus over WebSocket. docs/wire.md says its frames for strangers. */
+export function createWebSockets(options: WebSocketOptions): WebSockets {
+  const hub = {
+    ...options,
+    deliver: createDelivery(options.perform),
+    names: createNames(),
+    arrivals: createArrivals(),
+    room: createRoom(),
+  };
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: BODY_BYTES,
+    perMessageDeflate: false,
+    clientTracking: false,
+    // Never what shows who somebody is, where there is anything else.
+    handleProtocols: (offered) =>
+      offered.has(SUBPROTOCOL) ? SUBPROTOCOL : ([...offered].find((name) => !name.startsWith("bearer.")) ?? false),
+  });
+  const watch = watchOver();
+  const open = new Set<Promise<void>>();
+  return {
+    upgrade(request, socket, head, caller, signal) {
+      server.handleUpgrade(request, socket, head, (connection) => {
+        watch(connection);
+        boundPartial(connection, socket, hub.room);
+        const conversation = converse(connection, caller, hub, signal).catch(options.failed);
+        open.add(conversation);
+        void conversation.finally(() => open.delete(conversation));
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(open);
+    },
+  };
+}

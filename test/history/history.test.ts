@@ -1,0 +1,35 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { smallDisk } from "../support/disk.ts";
+import { violations } from "./check/violations.ts";
+import { type History, ofKind } from "./events.ts";
+import { run } from "./run/run.ts";
+
+const SECONDS = Number(process.env.HISTORY_SECONDS ?? 4);
+const SEED = Number(process.env.HISTORY_SEED) || Math.floor(Math.random() * 2 ** 31);
+
+/** That nothing happened which may not, and that enough happened for that to mean something. */
+function assertKept(t: TestContext, history: History): void {
+  const found = violations(history);
+  const more = found.length > 20 ? `\n… and ${found.length - 20} more` : "";
+  assert.equal(found.length, 0, `${found.slice(0, 20).join("\n")}${more}\nHISTORY_SEED=${SEED} repeats its choices`);
+  const count = (kind: Parameters<typeof ofKind>[1]) => ofKind(history.events, kind).length;
+  assert.ok(count("acknowledged") > 50 && count("printed") > 100 && count("done") > 0, "hardly anything happened");
+  t.diagnostic(
+    `seed ${SEED}: ${count("invoked")} sends, ${count("acknowledged")} acknowledged, ${count("printed")} printed, ${count("done")} orders done, ${count("said")} errors`,
+  );
+}
+
+test(`an open bus for ${SECONDS} s, everybody on it killed all along, and a reset: nothing is lost, doubled or out of order`, async (t) => {
+  assertKept(t, await run({ seed: SEED, seconds: SECONDS, secure: false, reset: true }));
+});
+
+test(`a secure bus for ${SECONDS} s, everybody on it killed all along, and agents registered beside`, async (t) => {
+  assertKept(t, await run({ seed: SEED + 1, seconds: SECONDS, secure: true, reset: false }));
+});
+
+test(`a bus for ${SECONDS} s on a disk that is full now and then`, async (t) => {
+  using disk = smallDisk(16);
+  if (disk.path === undefined) return t.skip(disk.why);
+  assertKept(t, await run({ seed: SEED + 2, seconds: SECONDS, secure: false, reset: false, disk: disk.path }));
+});

@@ -1,0 +1,179 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
+import type { Row } from "../../../src/storage/sqlite/driver.ts";
+import { drivers } from "../../../src/storage/sqlite/driver.ts";
+import { openFile } from "../../../src/storage/sqlite/open.ts";
+import { isRow } from "../../../src/storage/sqlite/rows.ts";
+import { createIdentity, didOf, identityOf } from "../../support/identity.ts";
+import { type Environment, run as runProgram, temporaryFolder } from "../../support/program.ts";
+import { type Doing, type History, type Left, moment } from "../events.ts";
+import { fill, prune, register, reset } from "./keepers.ts";
+import { follow, readByCommand, readByRequest, readToTheEnd } from "./readers.ts";
+import { sendByCommand, sendOnce, sendUntilAnswered } from "./senders.ts";
+import { look, order, signal, work } from "./sessions.ts";
+import { buildPrograms, workAndDie } from "./workers.ts";
+import { createWorld, firstServer, type Making, serverThatDies, type World } from "./world.ts";
+
+export interface Running {
+  readonly seed: number;
+  readonly seconds: number;
+  readonly secure: boolean;
+  /** A reset in the middle. */
+  readonly reset: boolean;
+  /** A small disk, which is full now and then. */
+  readonly disk?: string | undefined;
+}
+
+/** The channels, by what happens in them. `c0` has racing readers of one name, `c1` is pruned. */
+const CHANNELS = ["c0", "c1"];
+const MAILBOX = "@mail";
+
+const AGENTS: readonly (readonly [channel: string, agent: string])[] = [
+  ["c0", "killed"],
+  ["c0", "racing"],
+  ["c0", "follower"],
+  ["c0", "far-follower"],
+  ["c1", "killed"],
+  ["c1", "http"],
+  ["c1", "typed"],
+  [MAILBOX, "mail"],
+];
+
+/** A random while of a whole bus, with all that may be killed being killed; then it is left to come to rest. */
+export async function run({ seed, seconds, secure, reset: resets, disk }: Running): Promise<History> {
+  using folder = temporaryFolder();
+  const path = join(disk ?? folder.path, "bus.db");
+  const environment = { IPC_DB_PATH: path, HOME: folder.path };
+  const secrets = secure ? await secured(folder.path, environment) : undefined;
+  await introduce(path);
+  const over = new AbortController();
+  const first = await firstServer(environment);
+  const world = createWorld({ path, seed, environment, url: first.url, over: over.signal, secure: secrets });
+  const programs = await buildPrograms(folder.path);
+  const serving = serverThatDies(world, first);
+  const key = secrets?.keyFile ?? "";
+  const library = (n: number) => drivers[n % drivers.length] ?? "";
+  const working = [
+    ...[0, 1, 2].map((n) =>
+      workAndDie(world, `w${n}`, programs.writer, (life) => [
+        ...[path, `w${n}`, String(life), library(n), String(1 + n * 4)],
+        ...[CHANNELS.join(","), key],
+      ]),
+    ),
+    sendByCommand(world, "c0", "typed0"),
+    sendByCommand(world, MAILBOX, "typed1"),
+    sendUntilAnswered(world, "c0", "sure0"),
+    sendUntilAnswered(world, "c1", "sure1"),
+    sendOnce(world, "c1", "once"),
+    ...CHANNELS.map((channel, n) =>
+      workAndDie(world, `r${n}`, programs.reader, () => [path, channel, "killed", library(n)]),
+    ),
+    workAndDie(world, "r2", programs.reader, () => [path, "c0", "racing", library(2)]),
+    readByCommand(world, "c0", "racing", "racer"),
+    readByCommand(world, "c1", "typed", "typed"),
+    readByRequest(world, "c1", "http"),
+    readByRequest(world, MAILBOX, "mail"),
+    follow(world, { channel: "c0", agent: "follower", dies: true }),
+    follow(world, { channel: "c0", agent: "far-follower", dies: false, url: world.url }),
+    order(world),
+    ...["one", "two"].map((name) => work(world, name)),
+    signal(world, "level"),
+    look(world, "level"),
+    ...(disk ? [fill(world)] : [prune(world, "c1")]),
+    ...(secure ? [register(world, folder.path)] : []),
+    ...(resets ? [reset(world, seconds * 500)] : []),
+  ];
+  const end = moment() + seconds * 1_000;
+  const timer = setInterval(() => {
+    if (moment() > end && (isEnough(world) || moment() > end + MOST_MORE_MS)) over.abort();
+  }, 50);
+  try {
+    const [server] = await Promise.all([serving, ...working]);
+    server.child.kill("SIGKILL");
+    await server.ended;
+  } finally {
+    clearInterval(timer);
+    over.abort();
+  }
+  await leasesEnd(world);
+  for (const [channel, agent] of AGENTS) await readToTheEnd(world, channel, agent);
+  return { events: world.events, left: await leftIn(path) };
+}
+
+/** A busy machine gets more time to do what there is to check. */
+const MOST_MORE_MS = 30_000;
+
+/** So much must have happened that having found nothing means something. Logs of processes come when they end. */
+function isEnough({ events }: World): boolean {
+  const count = (wanted: Doing["kind"]) => events.filter(({ kind }) => kind === wanted).length;
+  return count("acknowledged") > 50 && count("printed") > 100 && count("done") > 2;
+}
+
+/** An operator, and the one agent that everybody sends as. */
+async function secured(folder: string, environment: Environment): Promise<NonNullable<Making["secure"]>> {
+  const operatorKey = join(folder, "ops.key");
+  const { stdout } = await runProgram(["seed", "ops"], environment);
+  writeFileSync(operatorKey, stdout, { mode: 0o600 });
+  const sender = createIdentity("sender");
+  const [keyFile, publicFile] = [join(folder, "sender.key"), join(folder, "sender.pub")];
+  writeFileSync(keyFile, sender.privatePem, { mode: 0o600 });
+  writeFileSync(publicFile, sender.publicPem);
+  const signed = ["--as", "ops", "--key", operatorKey];
+  await runProgram(["register", "sender", "--pubkey", publicFile, ...signed], environment);
+  return { did: didOf(identityOf("ops", stdout)), keyFile, operatorKey };
+}
+
+/** As if the ten seconds had gone by for which what a mailbox handed out is nobody else's. */
+async function leasesEnd(world: World): Promise<void> {
+  const driver = await openFile({ path: world.path });
+  await whileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
+  driver.close();
+  world.log("time", { kind: "passed" });
+}
+
+/** Who has never consumed anything is nobody whom `prune --consumed` could wait for. */
+async function introduce(path: string): Promise<void> {
+  const driver = await openFile({ path });
+  for (const [channel, agent] of AGENTS)
+    driver.prepare("INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 0)").run(agent, channel);
+  driver.close();
+}
+
+async function leftIn(path: string): Promise<Left> {
+  const driver = await openFile({ path });
+  const rows = (sql: string): Row[] => driver.prepare(sql).all().filter(isRow);
+  const [{ integrity_check: integrity } = { integrity_check: "" }] = rows("PRAGMA integrity_check");
+  const counted = JSON.stringify(rows("SELECT channel, count FROM channel_counts WHERE count > 0 ORDER BY channel"));
+  const there = JSON.stringify(
+    rows("SELECT channel, count(*) AS count FROM messages GROUP BY channel ORDER BY channel"),
+  );
+  const left: Left = {
+    messages: rows("SELECT id, channel, content FROM messages WHERE channel IN ('c0', 'c1', '@mail')").map((row) => ({
+      id: Number(row.id),
+      channel: String(row.channel),
+      key: String(row.content),
+    })),
+    watermarks: rows("SELECT agent, channel, last_id FROM watermarks").map((row) => ({
+      agent: String(row.agent),
+      channel: String(row.channel),
+      id: Number(row.last_id),
+    })),
+    agents: rows("SELECT name, public_key FROM agents").map((row) => ({
+      name: String(row.name),
+      publicKey: String(row.public_key),
+    })),
+    orders: rows("SELECT id, status, attempts, result FROM orders WHERE action = 'work'").map((row) => ({
+      order: String(row.id),
+      status: String(row.status),
+      attempts: Number(row.attempts),
+      result: String(JSON.parse(String(row.result))),
+    })),
+    faults: [
+      ...(integrity === "ok" ? [] : [`the file is damaged: ${integrity}`]),
+      ...(counted === there ? [] : [`the counts are wrong: ${counted} instead of ${there}`]),
+    ],
+  };
+  driver.close();
+  return left;
+}

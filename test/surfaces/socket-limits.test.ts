@@ -1,0 +1,144 @@
+// Half lines, silence, peers that never read, and many of them: bounded, answered, and nothing lost.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { suite, test } from "node:test";
+import { broker } from "../support/brokers.ts";
+import { temporaryBus } from "../support/bus.ts";
+import type { Server } from "../support/program.ts";
+import { askLine, lines, rawWebSocket } from "../support/sockets.ts";
+
+const hurried = {
+  NODE_OPTIONS: `--no-warnings --import=${new URL("../support/hurry-sockets.ts", import.meta.url).href}`,
+} as const;
+
+const CONNECTIONS = 1_000;
+const MiB = 1024 * 1024;
+
+/** What a process has in memory, in MiB. */
+function memoryOf({ child }: Server): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1_024;
+}
+
+suite("the limits of sockets", { concurrency: 2 }, () => {
+  test("over TCP a half line, and silence, end; who says the half line is told", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus, hurried);
+    using half = await lines(server.port);
+    half.socket.write('{"op":"post","to":"A"');
+    assert.equal((await half.next()).error, "the line took too long to arrive");
+    await half.closed;
+    using silent = await lines(server.port);
+    await silent.closed;
+    using used = await lines(server.port);
+    used.say({ id: 1, op: "status" });
+    await used.next();
+    await used.closed;
+  });
+
+  test("over TCP a wait outlasts silence", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus, hurried);
+    const waiting = askLine(server.port, { op: "wait", mailbox: "A", timeout: 30 });
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await askLine(server.port, { op: "post", to: "A", from: "B", msg: "after a while" });
+    assert.equal(Object((await waiting).message).msg, "after a while");
+  });
+
+  test("a line without its end is one when nothing more comes", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus);
+    using line = await lines(server.port);
+    line.socket.end('{"op":"status"}');
+    assert.equal((await line.next()).ok, true);
+    await line.closed;
+  });
+
+  test("over TCP a peer that never reads holds up nobody, takes little memory, and loses nothing", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus);
+    const { port } = server;
+    using writer = await lines(port);
+    for (let id = 0; id < 8; id++) {
+      writer.say({ id, op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
+      await writer.next();
+    }
+    const before = memoryOf(server);
+    const deaf = connect({ port, host: "127.0.0.1" });
+    deaf.on("error", () => {});
+    deaf.pause();
+    for (let id = 0; id < 500; id++) {
+      deaf.write(`${JSON.stringify({ id, ask: "channel messages", input: { channel: "@A" } })}\n`);
+    }
+    for (let count = 0; count < 20; count++) {
+      assert.equal((await askLine(port, { op: "status" })).ok, true);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    assert.ok(memoryOf(server) - before < 600, `${memoryOf(server) - before} MiB more`);
+    deaf.destroy();
+    const { messages } = await askLine(port, { op: "fetch", mailbox: "A" });
+    assert.ok(Array.isArray(messages) && messages.length > 0);
+  });
+
+  test("over TCP a fetch that isn't read is offered again", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus);
+    using writer = await lines(server.port);
+    for (let id = 0; id < 8; id++) {
+      writer.say({ id, op: "post", to: "A", from: "B", msg: "x".repeat(MiB - 100) });
+      await writer.next();
+    }
+    const deaf = connect({ port: server.port, host: "127.0.0.1" });
+    deaf.on("error", () => {});
+    deaf.pause();
+    deaf.write('{"op":"fetch","mailbox":"A"}\n');
+    let count = 0;
+    for (const end = Date.now() + 9_500; count < 8 && Date.now() < end; ) {
+      const { messages } = await askLine(server.port, { op: "fetch", mailbox: "A" });
+      count += Array.isArray(messages) ? messages.length : 0;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    deaf.destroy();
+    assert.equal(count, 8, "before its lease has ended");
+  });
+
+  test(`${CONNECTIONS} connections at once are all answered, over TCP and WebSocket`, async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve({}, "--tcp", "0");
+    const port = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+    const posted = Array.from({ length: CONNECTIONS }, (_, index) =>
+      askLine(port, { op: "post", to: "A", from: "me", msg: `tcp ${index}` }),
+    );
+    for (const answer of await Promise.all(posted)) assert.equal(answer.ok, true);
+    const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => rawWebSocket(server.port)));
+    for (const [index, socket] of sockets.entries()) socket.say({ type: "register", agent: `agent-${index}` });
+    for (const socket of sockets) assert.equal((await socket.nextOf("registered")).type, "registered");
+    for (const [index, socket] of sockets.entries()) {
+      socket.say({ type: "message", to: `agent-${(index + 1) % CONNECTIONS}`, message: `from ${index}` });
+    }
+    for (const [index, socket] of sockets.entries()) {
+      const { message } = await socket.nextOf("message");
+      assert.equal(message, `from ${(index + CONNECTIONS - 1) % CONNECTIONS}`);
+    }
+    for (const socket of sockets) await socket.nextOf("delivered");
+    assert.equal(Object((await askLine(port, { op: "status" })).mailboxes).A, CONNECTIONS);
+    for (const socket of sockets) socket[Symbol.dispose]();
+  });
+
+  test("over WebSocket who never reads and answers no ping is dropped, and what was sent to it comes again", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve(hurried);
+    using deaf = await rawWebSocket(server.port);
+    deaf.say({ type: "register", agent: "deaf" });
+    await deaf.nextOf("registered");
+    deaf.deafen();
+    await bus.run("post", "deaf", "hello?", "--from", "me");
+    assert.equal((await deaf.nextOf("message")).message, "hello?");
+    assert.equal(await deaf.closed, undefined);
+    assert.match((await bus.run("fetch", "deaf")).stdout, /hello\?/);
+    using silent = await rawWebSocket(server.port);
+    silent.deafen();
+    await silent.closed;
+  });
+});

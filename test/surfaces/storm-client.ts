@@ -1,0 +1,42 @@
+// Empties a mailbox over a socket and says on standard output what it got and what was acknowledged; made to be killed at
+// any moment. Arguments: the surface, the port, the mailbox.
+import { writeSync } from "node:fs";
+import { lines, rawWebSocket } from "../support/sockets.ts";
+
+const [surface, port, mailbox] = process.argv.slice(2);
+const say = (what: string, id: unknown) => writeSync(1, `${what} ${id}\n`);
+
+async function overTcp(): Promise<void> {
+  using line = await lines(Number(port));
+  for (;;) {
+    line.say({ id: 1, op: "wait", mailbox, timeout: 60, ack: "manual" });
+    const { message } = await line.next();
+    if (message === undefined) return;
+    const { id, msg } = Object(message);
+    say("got", msg);
+    line.say({ id: 2, op: "settle", mailbox, ids: [id] });
+    if ((await line.next()).ok !== true) return;
+    say("acknowledged", msg);
+  }
+}
+
+async function overWebSocket(): Promise<void> {
+  using socket = await rawWebSocket(Number(port));
+  socket.say({ type: "register", agent: mailbox, ack: "manual" });
+  if ((await socket.next()).type !== "registered") return;
+  for (;;) {
+    const { id, message } = await socket.nextOf("message");
+    say("got", message);
+    socket.say({ type: "received", id });
+    // What is settled is settled before the next ping is answered only by chance: the next message says that it was.
+  }
+}
+
+for (;;) {
+  try {
+    await (surface === "tcp" ? overTcp() : overWebSocket());
+  } catch {
+    // Whatever broke: once more.
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20));
+}
