@@ -1161,6 +1161,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: {
+        name?: never;
         ok: boolean;
         secure_mode: boolean;
         now: number;
@@ -1200,7 +1201,6 @@ declare const table: readonly [Typed<"send", InputOf<{
             unread: number;
         }[];
         id?: never;
-        name?: never;
     };
 } | {
     id: string;
@@ -1231,8 +1231,8 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: PublicPeer | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;
@@ -1255,8 +1255,8 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     } | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;

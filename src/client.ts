@@ -5,13 +5,13 @@ import { readPrivateKey } from "./core/keys.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openBus, openLink } from "./open.ts";
+import type { ServerAt } from "./operations/far-door.ts";
 import { parseInput } from "./operations/input.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { askerIn, createSigner, tokenFor } from "./operations/signer.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
-import type { Server } from "./surfaces/http/exchange.ts";
 
 export interface Connecting {
   readonly environment: Environment;
@@ -31,7 +31,7 @@ export interface Client extends AsyncDisposable {
 }
 
 /** The door to a bus behind the server at an address. */
-export async function openServer(server: Server): Promise<Door & AsyncDisposable> {
+export async function openServer(server: ServerAt): Promise<Door & AsyncDisposable> {
   if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
   return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
 }

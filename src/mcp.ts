@@ -1,9 +1,8 @@
-import type { KeyObject } from "node:crypto";
+import { openServer } from "./client.ts";
 import type { Bus } from "./core/bus.ts";
 import type { Identity } from "./core/caller.ts";
 import { isIpcError, unauthorized } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
-import { TOKEN_SECONDS } from "./core/limits.ts";
 import { verifyToken } from "./core/token.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
@@ -11,9 +10,8 @@ import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import type { Signer } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
-import { createSigner } from "./operations/signer.ts";
+import { createSigner, tokenFor } from "./operations/signer.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
-import { httpDoor } from "./surfaces/http/client.ts";
 import type { Client } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
 
@@ -34,15 +32,12 @@ export async function serveMcp(
 ): Promise<void> {
   const key = keyFile === undefined ? undefined : readPrivateKey(readFile(keyFile));
   const pins = createNotes(environment.configFolder);
+  await using doors = await openDoors(environment, url, () =>
+    signer && agent !== undefined ? { signer, agent } : undefined,
+  );
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
-  const signerFor = (key: KeyObject, door: Door) => () =>
-    createSigner({ key, door, url, pins, warn: console.error, signal });
-
-  await using bus = url === undefined ? await openBus(environment, { port: () => environment.port }) : undefined;
-  const bare = bus === undefined ? farDoor(environment, url ?? "") : nearDoor(bus);
-  const signer = key && signerFor(key, bare());
-  const door = bare(signer && agent !== undefined ? { signer, agent } : undefined);
-  const client: Client = { door, agent, signer, help: HELP };
+  const signer = key && (() => createSigner({ key, door: doors.nobodys, url, pins, warn: console.error, signal }));
+  const client: Client = { door: doors.agents, agent, signer, help: HELP };
   const failed = (error: unknown) => void (environment.debug && console.error(error));
   await serveStdioMcp({ version, operations, client, input: process.stdin, output: process.stdout, failed }, signal);
 }
@@ -58,13 +53,44 @@ interface Shown {
   readonly signer: () => Signer;
 }
 
+interface Doors extends AsyncDisposable {
+  /** On which anything is asked as the agent. */
+  readonly agents: Door;
+  /** On which is asked what anybody may. */
+  readonly nobodys: Door;
+}
+
+/** To the bus on this machine, or to the one behind a server, which asks for a token itself only where it wants one. */
+async function openDoors(
+  environment: Environment,
+  url: string | undefined,
+  shown: () => Shown | undefined,
+): Promise<Doors> {
+  if (url === undefined) {
+    const bus = await openBus(environment, { port: () => environment.port });
+    return {
+      agents: nearDoor(bus, shown),
+      nobodys: nearDoor(bus, () => undefined),
+      [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+    };
+  }
+  const { apiKey, token } = environment;
+  const door = await openServer({
+    url,
+    apiKey,
+    token: async () => token ?? tokenFor(shown()?.agent, shown()?.signer()),
+  });
+  return { agents: door, nobodys: door, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() };
+}
+
 /**
  * A model is asked for as much as any client on this machine: that it was started by somebody who may open the database
  * doesn't make it an agent of the bus.
  */
-function nearDoor(bus: Bus): (shown?: Shown) => Door {
-  return (shown) => async (operation, input, signal) => {
-    const identity = shown && (await identityOf(bus, shown));
+function nearDoor(bus: Bus, shown: () => Shown | undefined): Door {
+  return async (operation, input, signal) => {
+    const who = shown();
+    const identity = who && (await identityOf(bus, who));
     return perform(bus, operation, input, {
       caller: { from: "local", admitted: false, hasKey: false, identity },
       signal,
@@ -84,14 +110,4 @@ async function identityOf(bus: Bus, { agent, signer }: Shown): Promise<Identity 
     if (isIpcError(error)) throw unauthorized(`this is not the key of the agent ${agent}`, "unauthenticated");
     throw error;
   }
-}
-
-function farDoor({ apiKey, token }: Environment, url: string): (shown?: Shown) => Door {
-  return (shown) => {
-    const made = async () => {
-      const signer = shown?.signer();
-      return shown && signer && (await signer.audience()) !== "" ? signer.token(shown.agent, TOKEN_SECONDS) : undefined;
-    };
-    return httpDoor({ url, apiKey, token: async () => token ?? (await made()) });
-  };
 }

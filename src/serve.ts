@@ -2,27 +2,21 @@ import { writeSync } from "node:fs";
 import { admit, mayListen } from "./core/access.ts";
 import { isSecure } from "./core/agents.ts";
 import type { Bus } from "./core/bus.ts";
-import { IpcError } from "./core/errors.ts";
+import type { Caller } from "./core/caller.ts";
+import { hasCode, IpcError } from "./core/errors.ts";
 import { addressText } from "./core/link.ts";
-import { raiseAlarm } from "./core/security.ts";
-import { verifyToken } from "./core/token.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
-import { operations } from "./operations/index.ts";
-import { perform } from "./operations/perform.ts";
-import { serveOverTcp } from "./serve-tcp.ts";
+import { served, serveOverTcp } from "./serve-tcp.ts";
 import { dashboard } from "./surfaces/dashboard/files.ts";
 import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
-import type { Mount } from "./surfaces/http/mount.ts";
 import { productAt } from "./surfaces/http/probe.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
-import type { Upgrade } from "./surfaces/http/upgrade.ts";
-import type { HttpMcp } from "./surfaces/mcp/http.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import type { TcpServer } from "./surfaces/tcp/server.ts";
-import type { WebSockets } from "./surfaces/websocket/server.ts";
 
 const DASHBOARD = "/dashboard";
+const MCP_PATH = "/mcp";
 
 export interface Serving {
   readonly host: string;
@@ -49,24 +43,28 @@ export async function serve(
   await using bus = await openBus(environment, { port: () => listening });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
-  await using webSockets = webSocketsOn(bus, log);
-  await using mcp = mountMcp(bus, version, (error) =>
-    log("error", "fault", { path: MCP_PATH, ...errorDetails(error) }),
-  );
+  const asked = served(bus, { apiKey: environment.apiKey, insecure });
+  const failed = (from: object) => (error: unknown) => log("error", "fault", { ...from, ...errorDetails(error) });
+  await using webSockets = onFirstUse(async () => {
+    const { createWebSockets } = await import("./surfaces/websocket/server.ts");
+    return createWebSockets({ ...asked, failed: failed({ surface: "websocket" }) });
+  });
+  await using mcp = onFirstUse(async () => {
+    const { createHttpMcp } = await import("./surfaces/mcp/http.ts");
+    const reader = (caller: Caller) => admit(bus, "reader", {}, caller);
+    return createHttpMcp({ ...asked, path: MCP_PATH, version, admit: reader, failed: failed({ path: MCP_PATH }) });
+  });
   await using server = await serveHttp({
-    operations,
-    perform: (operation, input, context) => perform(bus, operation, input, context),
+    ...asked,
     host,
     port,
-    door: { apiKey: environment.apiKey, insecure, identify: (token) => verifyToken(bus, token) },
-    refused: (refusal, from) => raiseAlarm(bus, refusal, { from }),
     log,
     product,
     mounts: [
-      mcp,
+      { prefix: MCP_PATH, handle: async (...request) => (await mcp.loaded()).handle(...request) },
       { prefix: DASHBOARD, open: true, handle: dashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
     ],
-    upgrade: webSockets.upgrade,
+    upgrade: async (...request) => (await webSockets.loaded()).upgrade(...request),
   }).catch(async (error: unknown) => {
     throw await listenFault(error, host, port);
   });
@@ -86,23 +84,19 @@ export async function serve(
   log("info", "stopping");
 }
 
-/** WebSocket, loaded when somebody first speaks it. */
-function webSocketsOn(bus: Bus, log: Log): AsyncDisposable & { readonly upgrade: Upgrade } {
-  let loaded: Promise<WebSockets> | undefined;
-  const load = async () => {
-    const { createWebSockets } = await import("./surfaces/websocket/server.ts");
-    return createWebSockets({
-      operations,
-      perform: (operation, input, context) => perform(bus, operation, input, context),
-      failed: (error) => log("error", "fault", { surface: "websocket", ...errorDetails(error) }),
-    });
-  };
+interface OnFirstUse<T> extends AsyncDisposable {
+  loaded(): Promise<T>;
+}
+
+/** What is loaded when somebody first asks for it, so that a server without such clients doesn't carry it. */
+function onFirstUse<T extends AsyncDisposable>(load: () => Promise<T>): OnFirstUse<T> {
+  let loading: Promise<T> | undefined;
   return {
-    async upgrade(...request) {
-      loaded ??= load();
-      (await loaded).upgrade(...request);
+    loaded() {
+      loading ??= load();
+      return loading;
     },
-    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => (await loading?.catch(() => undefined))?.[Symbol.asyncDispose](),
   };
 }
 
@@ -154,41 +148,11 @@ async function openTcp(
   }
 }
 
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
-}
-
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
-}
-
-const MCP_PATH = "/mcp";
-
-/** MCP, loaded when somebody first asks for it. */
-function mountMcp(bus: Bus, version: string, failed: (error: unknown) => void): Mount & AsyncDisposable {
-  let loaded: Promise<HttpMcp> | undefined;
-  const load = async () => {
-    const { createHttpMcp } = await import("./surfaces/mcp/http.ts");
-    return createHttpMcp({
-      path: MCP_PATH,
-      version,
-      operations,
-      perform: (operation, input, context) => perform(bus, operation, input, context),
-      admit: (caller) => admit(bus, "reader", {}, caller),
-      failed,
-    });
-  };
-  return {
-    prefix: MCP_PATH,
-    async handle(...request) {
-      loaded ??= load();
-      await (await loaded).handle(...request);
-    },
-    [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
-  };
 }
 
 /** Requests are answered whether or not anybody reads the log. */

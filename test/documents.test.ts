@@ -10,6 +10,7 @@ import { operations } from "../src/operations/index.ts";
 import { optionsOf } from "../src/surfaces/cli/arguments.ts";
 import { argumentsOf, isTool } from "../src/surfaces/mcp/tools.ts";
 import { isThere, jsonOf, repository } from "./plugin/support.ts";
+import { manual } from "./support/manual.ts";
 import { anchorsOf, blocksOf, codeIn, rowsOf, section, withoutBlocks } from "./support/markdown.ts";
 import { run, temporaryFolder } from "./support/program.ts";
 
@@ -19,6 +20,8 @@ const documents = [
 ];
 
 const readme = textOf("README.md");
+const commands = manual.textOf("docs/commands.md");
+const http = manual.textOf("docs/http.md");
 const contributing = textOf("CONTRIBUTING.md");
 
 function textOf(...path: string[]): string {
@@ -81,22 +84,21 @@ suite("every command in the documents", () => {
     });
   }
 
-  test("README's table of commands has every command and no other", () => {
-    const rows = rowsOf(section(readme, "Commands")).filter(([first = ""]) => !first.startsWith("`--"));
+  test("the manual's tables of commands have every command and no other", () => {
+    const rows = rowsOf(commands).filter(([first = ""]) => !first.startsWith("`--"));
     const listed = rows.map(([first = ""]) => /^`([a-z-]+(?: [a-z-]+)?)/.exec(first)?.[1]);
     assert.deepEqual(listed.toSorted(), [...verbs, "help"].toSorted());
   });
 
-  test("README's tables have every option, of the commands that it belongs to", async () => {
+  test("the manual's tables have every option, of the commands that it belongs to", async () => {
     const options = await optionsByVerb();
-    const text = section(readme, "Commands");
     for (const [verb, known] of options) {
       for (const option of known) {
         if (["--help", ...wordsOf(verb)].includes(option)) continue;
-        assert.match(text, new RegExp(`${option}\\b(?!-)`), `${option} of ${verb}`);
+        assert.match(commands, new RegExp(`${option}\\b(?!-)`), `${option} of ${verb}`);
       }
     }
-    for (const [first = "", of = ""] of rowsOf(text)) {
+    for (const [first = "", of = ""] of rowsOf(commands)) {
       if (!first.startsWith("`--")) continue;
       const but = of.includes("all but");
       const named = codeIn(of);
@@ -113,11 +115,11 @@ function wordsOf(verb: string): string[] {
   return operations.find(({ name }) => name === verb)?.words.map((word) => `--${word}`) ?? [];
 }
 
-suite("README's endpoints", () => {
-  const rows = rowsOf(section(readme, "HTTP")).filter(([first = ""]) => /^`(GET|POST|DELETE) /.test(first));
+suite("the manual's endpoints", () => {
+  const rows = rowsOf(http).filter(([first = ""]) => /^`(GET|POST|DELETE) /.test(first));
 
   test("are those of the table", () => {
-    const shown = new Set([...readme.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
+    const shown = new Set([...http.matchAll(/\b(?:GET|POST|DELETE) \/[\w./:-]*/g)].map(([path]) => path));
     const own = ["GET /", "GET /metrics", "GET /openapi.json"];
     const known = new Set([...operations.flatMap(({ http }) => http ?? []), ...own]);
     assert.deepEqual(shown, known);
@@ -136,22 +138,23 @@ suite("README's endpoints", () => {
   });
 });
 
-test("README's tools are those of the table, with their arguments", () => {
-  const rows = rowsOf(section(readme, "MCP")).map(([tool = "", takes = ""]) => [codeIn(tool)[0], codeIn(takes)]);
+test("the manual's tools are those of the table, with their arguments", () => {
+  const rows = rowsOf(manual.textOf("docs/mcp.md")).map(([tool = "", takes = ""]) => [codeIn(tool)[0], codeIn(takes)]);
   const tools = operations
     .filter(isTool)
     .map((operation) => [operation.tool.name, argumentsOf(operation).map(({ name }) => name)]);
   assert.deepEqual(rows.toSorted(), tools.toSorted());
 });
 
-suite("README's environment", () => {
+suite("the manual's environment", () => {
+  const rows = rowsOf(manual.textOf("docs/environment.md"));
   const NAMES = /\b(?:EL_)?IPC_[A-Z_]+\b/g;
   const known = new Set(
     [...textOf("src/environment.ts").matchAll(NAMES), ...textOf("sources.d/ipc-server.sh").matchAll(NAMES)].flat(),
   );
 
   test("is what the code reads, and nothing else", () => {
-    const listed = rowsOf(section(readme, "Environment")).map(([first = ""]) => first.replaceAll("`", ""));
+    const listed = rows.map(([first = ""]) => first.replaceAll("`", ""));
     assert.deepEqual(listed.toSorted(), [...known].toSorted());
     for (const document of documents) {
       for (const [name] of textOf(document).matchAll(NAMES)) assert.ok(known.has(name), `${document}: ${name}`);
@@ -159,9 +162,7 @@ suite("README's environment", () => {
   });
 
   test("has the defaults that the code has", () => {
-    const defaults = new Map(
-      rowsOf(section(readme, "Environment")).map(([name = "", value = ""]) => [codeIn(name)[0], codeIn(value)[0]]),
-    );
+    const defaults = new Map(rows.map(([name = "", value = ""]) => [codeIn(name)[0], codeIn(value)[0]]));
     const environment = readEnvironment({ HOME: "/home/me" });
     assert.equal(defaults.get("IPC_DB_PATH"), environment.databasePath);
     assert.equal(defaults.get("IPC_PORT"), String(environment.port));
@@ -174,25 +175,26 @@ suite("README's environment", () => {
   });
 });
 
-test("each sentence in README's troubleshooting is one that the program says", () => {
+test("each sentence in the manual's troubleshooting is one that the program says", () => {
   const sources = readdirSync(join(repository, "src"), { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(".ts"))
     .map((file) => textOf("src", file));
   const said = [...sources, textOf("sources.d/ipc-server.sh")].join("\n");
-  const rows = rowsOf(section(readme, "Troubleshooting"));
+  const rows = rowsOf(manual.textOf("docs/troubleshooting.md"));
   assert.ok(rows.length > 30);
   for (const [first = ""] of rows) {
     for (const part of first.replaceAll("`", "").split("…")) assert.ok(said.includes(part.trim()), part);
   }
 });
 
-test("README's known answer is what this program signs", () => {
-  const rows = new Map(rowsOf(section(readme, "Version 2")).map(([name = "", value = ""]) => [name, codeIn(value)]));
+test("the manual's known answer is what this program signs", () => {
+  const version2 = section(manual.textOf("docs/secure-mode.md"), "Version 2");
+  const rows = new Map(rowsOf(version2).map(([name = "", value = ""]) => [name, codeIn(value)]));
   const value = (name: string) => rows.get(name)?.[0] ?? assert.fail(name);
   const [channel = "", sender = ""] = rows.get("channel, sender") ?? [];
   const stamp = { aud: value("aud"), nonce: value("nonce"), ts: Number(value("ts")) };
   const bytes = messageBytes({ channel, sender, content: (rows.get("content") ?? []).join("\n") }, stamp);
-  assert.match(section(readme, "Version 2"), new RegExp(`\\| signed bytes \\| ${bytes.length}, `));
+  assert.match(version2, new RegExp(`\\| signed bytes \\| ${bytes.length}, `));
   assert.equal(createHash("sha256").update(bytes).digest("hex"), value("signed bytes"));
   assert.equal(sign(bytes, readPrivateKey(Buffer.from(value("secret seed"), "hex"))), value("signature"));
 });

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { test } from "node:test";
+import { suite, test } from "node:test";
 import { jsonOf, repository, run, until } from "./plugin/support.ts";
+import { manual } from "./support/manual.ts";
 import { blocksOf, section } from "./support/markdown.ts";
 import { startServer, temporaryFolder } from "./support/program.ts";
 
-const readme = readFileSync(join(repository, "README.md"), "utf8");
+const readme = manual.textOf("README.md");
+
+/** How README gives the program its name. */
+const [named] = blocksOf(section(readme, "Install")).filter(({ language }) => language === "sh");
 
 /** A shell in a folder that looks like a clone, with a home of its own, and the name `el-ipc` once a document makes it. */
 function shellIn(folder: string) {
@@ -42,21 +46,27 @@ function shapeOf(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inside]) => [name, shapeOf(inside)]));
 }
 
-test("what README shows in its sh blocks runs as it stands, from top to bottom, and answers as shown", async () => {
-  using folder = temporaryFolder();
-  const { env, sh } = shellIn(folder.path);
-  await using server = await startServer({ IPC_DB_PATH: env.IPC_DB_PATH, HOME: env.HOME });
-  const here = (text: string) => text.replaceAll("localhost:9876", new URL(server.url).host);
-  const all = blocksOf(readme);
-  for (const [index, { language, text }] of all.entries()) {
-    if (language !== "sh") continue;
-    const { code, stdout, stderr } = await sh(here(text));
-    assert.equal(code, 0, `${text}\n${stdout}${stderr}`);
-    assert.doesNotMatch(stdout, /"ok":false/, text);
-    const next = all[index + 1];
-    if (next?.language === "json" && next.follows)
-      assert.deepEqual(shapeOf(lastJson(stdout)), shapeOf(JSON.parse(next.text)));
-    if (next?.language === "text" && next.follows) assert.equal(stdout.trimEnd(), next.text);
+suite("what the manual shows in its sh blocks runs as it stands, from top to bottom, and answers as shown", () => {
+  for (const page of manual.pages) {
+    const all = blocksOf(manual.textOf(page));
+    const commands = all.flatMap(({ language, text }, index) =>
+      language === "sh" ? [{ text, answer: all[index + 1] }] : [],
+    );
+    if (commands.length === 0) continue;
+    test(page, async () => {
+      using folder = temporaryFolder();
+      const { env, sh } = shellIn(folder.path);
+      await using server = await startServer({ IPC_DB_PATH: env.IPC_DB_PATH, HOME: env.HOME });
+      if (page !== "README.md") assert.equal((await sh(named?.text ?? "")).code, 0);
+      for (const { text, answer } of commands) {
+        const { code, stdout, stderr } = await sh(text.replaceAll("localhost:9876", new URL(server.url).host));
+        assert.equal(code, 0, `${text}\n${stdout}${stderr}`);
+        assert.doesNotMatch(stdout, /"ok":false/, text);
+        if (answer?.language === "json" && answer.follows)
+          assert.deepEqual(shapeOf(lastJson(stdout)), shapeOf(JSON.parse(answer.text)));
+        if (answer?.language === "text" && answer.follows) assert.equal(stdout.trimEnd(), answer.text);
+      }
+    });
   }
 });
 
@@ -64,8 +74,7 @@ test("README's first screen: one agent waits, another sends, the first wakes up"
   using folder = temporaryFolder();
   const { env, sh } = shellIn(folder.path);
   const [waits, sends] = blocksOf(section(readme, "Three commands"));
-  const [install] = blocksOf(section(readme, "Install")).filter(({ language }) => language === "sh");
-  assert.equal((await sh(install?.text ?? "")).code, 0);
+  assert.equal((await sh(named?.text ?? "")).code, 0);
   let ended = false;
   const waiter = sh((waits?.text ?? "").replace(/^\$ /, "exec ")).finally(() => {
     ended = true;
@@ -82,10 +91,7 @@ test("README's first screen: one agent waits, another sends, the first wakes up"
 test("README's sessions at work: one takes a command, one gives it, one waits for its signal", async () => {
   using folder = temporaryFolder();
   const { sh } = shellIn(folder.path);
-  assert.equal(
-    (await sh(blocksOf(section(readme, "Install")).find(({ language }) => language === "sh")?.text ?? "")).code,
-    0,
-  );
+  assert.equal((await sh(named?.text ?? "")).code, 0);
   const shown = blocksOf(section(readme, "Sessions at work")).filter(({ language }) => language === "console");
   const commands = shown.flatMap(({ text }) => [...text.matchAll(/^\$ (.*)$/gm)].map(([, command = ""]) => command));
   const ids = new Map<string, string>();

@@ -63,3 +63,20 @@ export function publicError(error: unknown): { code: ErrorCode; message: string;
   if (isIpcError(error)) return { code: error.code, message: error.message, reason: error.reason };
   return { code: "internal", message: "Internal error", reason: undefined };
 }
+
+/** The error that a server told of, as it threw it there; with the sentence `otherwise` where it told none. */
+export function toldError(said: unknown, otherwise: string): IpcError {
+  const { code, error, reason }: Readonly<Record<string, unknown>> = Object(said);
+  const sentence = typeof error === "string" ? error : otherwise;
+  const hint = sentence === "unauthorized" ? ": set IPC_API_KEY to the server's key" : "";
+  return new IpcError(
+    errorCodes.find((known) => known === code) ?? "internal",
+    sentence + hint,
+    reasons.find((known) => known === reason),
+  );
+}
+
+/** Whether the system failed for this reason, as ENOENT. */
+export function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

@@ -73,3 +73,9 @@ export const NO_BROKERS: Brokers = {
   ask: noLink,
   async [Symbol.asyncDispose]() {},
 };
+
+/** The port that a server got, of what Node says where it listens. */
+export function portOf(listening: { readonly port: number } | string | null): number {
+  if (typeof listening === "object" && listening !== null) return listening.port;
+  throw new Error("the server has no port");
+}

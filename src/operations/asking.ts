@@ -1,4 +1,5 @@
 import { invalid } from "../core/errors.ts";
+import { toldOf } from "./input.ts";
 import type { Operation } from "./operation.ts";
 
 export interface Asking {
@@ -11,6 +12,5 @@ export function askingFor(operations: readonly Operation[], ask: unknown, input:
   const operation = operations.find(({ name, http }) => name === ask && http !== undefined);
   if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(ask)} to ask for`);
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid("input must be a JSON object");
-  const told = Object.entries(input).filter(([name]) => !operation.input[name]?.callerOnly);
-  return { operation, input: Object.fromEntries(told) };
+  return { operation, input: Object.fromEntries(toldOf(operation.input, input)) };
 }

@@ -1,4 +1,4 @@
-import { type Context, isStream, type Operation } from "./operation.ts";
+import { type Context, isStream, type Operation, settlementOf } from "./operation.ts";
 
 export type Perform = (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
 
@@ -38,7 +38,7 @@ export function createDelivery(perform: Perform): Deliver {
     const settle = async (): Promise<void> => {
       const arrived = await handOver(answer);
       if (isStream(answer)) return;
-      const settlement = arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+      const settlement = settlementOf(operation, answer, input, arrived);
       // What is shown too is for who asked to ask for: here nobody would see it.
       if (settlement === undefined || settlement.shown) return;
       await perform(settlement.operation, settlement.input, context);

@@ -33,6 +33,11 @@ function namesOf(fields: Fields): Names {
   return names;
 }
 
+/** What of an input is told to others: not what only the caller is to know. */
+export function toldOf(fields: Fields, input: object): [string, unknown][] {
+  return Object.entries(input).filter(([name, value]) => value !== undefined && !fields[name]?.callerOnly);
+}
+
 /** Plain words, from a command line or an address, as the types that their fields have. */
 export function fromText(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(

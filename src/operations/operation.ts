@@ -119,6 +119,16 @@ export interface Definition<F extends Fields, A> {
 
 export type Operation = Definition<Fields, unknown>;
 
+/** What follows from an answer that arrived, or didn't. */
+export function settlementOf(
+  operation: Operation,
+  answer: unknown,
+  input: Readonly<Record<string, unknown>>,
+  arrived: boolean,
+): Settlement | undefined {
+  return arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+}
+
 declare const types: unique symbol;
 
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { suite, test } from "node:test";
 import { Client, SSEClientTransport, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { repository } from "../plugin/support.ts";
-import { placeKeys, secureBus, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
-import { blocksOf, section } from "../support/markdown.ts";
+import { placeKeys, secureBus, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { manual } from "../support/manual.ts";
+import { blocksOf } from "../support/markdown.ts";
 import { entry, environmentOf, type Server } from "../support/program.ts";
 
 interface Configured {
@@ -17,11 +16,9 @@ interface Configured {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const readme = textIn(join(repository, "README.md"));
-
-/** What README shows, as it would be typed for this bus. */
+/** What the manual shows, as it would be typed for this bus. */
 function shown(bus: TemporaryBus, server: Server): readonly Configured[] {
-  return blocksOf(section(readme, "MCP"))
+  return blocksOf(manual.textOf("docs/mcp.md"))
     .filter(({ language }) => language === "json")
     .flatMap(({ text }) => {
       const here = text
@@ -41,7 +38,7 @@ function transportOf({ type, url = "", headers = {}, command, args = [], env = {
   return new StdioClientTransport({ command: process.execPath, args: [entry, ...args], env: environment });
 }
 
-suite("what README shows to configure", () => {
+suite("what the manual shows to configure", () => {
   for (const mode of ["open", "secure"] as const) {
     test(`B11 each configuration reaches the bus, in ${mode} mode`, async () => {
       using bus = mode === "open" ? temporaryBus() : await secureBus("herald");

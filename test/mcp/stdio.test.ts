@@ -91,11 +91,16 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     assert.match(stderr, /^Error: .*nowhere\.key can't be read: there is no such file\n$/);
   });
 
-  test("with IPC_URL it is a client of that server", async () => {
+  test("with IPC_URL it is a client of that server, by HTTP or by TCP", async () => {
     using bus = temporaryBus();
-    await using server = await bus.serve();
-    const environment = { IPC_URL: server.url, IPC_DB_PATH: bus.file("unused.db") };
-    for (const revision of [OLDER, NEWEST]) {
+    await using server = await bus.serve({}, "--tcp", "0");
+    const [, tcp = ""] = /"tcp":"(tcp:[^"]+)"/.exec(await server.said("tcp")) ?? [];
+    for (const [revision, url] of [
+      [OLDER, server.url],
+      [NEWEST, server.url],
+      [NEWEST, tcp],
+    ] as const) {
+      const environment = { IPC_URL: url, IPC_DB_PATH: bus.file("unused.db") };
       await using model = await stdio(revision).connect({ environment: bus.environment, server }, { environment });
       const peer = await model.join("remote");
       const waiting = model.call("wait_for_command", { timeout: 20 });

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { acknowledgeMessages, sendMessage } from "../../src/operations/messages.ts";
+import type { Operation } from "../../src/operations/operation.ts";
+import { tcpDoor } from "../../src/surfaces/tcp/client.ts";
 import { broker, tokenOf } from "../support/brokers.ts";
 import { secureBus, temporaryBus } from "../support/bus.ts";
 import { standInSocket } from "../support/http.ts";
@@ -280,6 +283,25 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     await post(again.port, "B", "me", "after the break");
     assert.match((await waiting.ended).stdout, /"content":"after the break"/);
     assert.match((await far.run("seed", "x")).stderr, /works on the database itself/);
+  });
+
+  test("what does no harm twice is asked again of a broker that restarts, and nothing else is", async () => {
+    using bus = temporaryBus();
+    await using server = await broker(bus);
+    const url = `tcp://127.0.0.1:${server.port}`;
+    await using door = tcpDoor({ url, apiKey: undefined, token: async () => undefined });
+    const ask = (operation: Operation, input: object) => door(operation, input, new AbortController().signal);
+    const { id } = Object(await ask(sendMessage, { channel: "c", sender: "me", content: "before" }));
+    server.child.kill("SIGKILL");
+    await server.ended;
+    const acknowledged = ask(acknowledgeMessages, { channel: "c", agent: "you", id });
+    await assert.rejects(
+      ask(sendMessage, { channel: "c", sender: "me", content: "lost" }),
+      /No server answers at tcp:/,
+    );
+    await using _again = await listening(bus.start(["tcp", "broker", String(server.port)]));
+    await acknowledged;
+    assert.equal((await bus.run("read", "c", "you")).stdout, "[]\n");
   });
 
   test("serve --tcp serves both, and each wakes the other", async () => {

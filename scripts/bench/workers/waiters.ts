@@ -10,6 +10,8 @@ export interface WaitersTask {
   readonly count: number;
   /** What the message says, and nothing else that a server writes. */
   readonly text: string;
+  /** Each waits for a channel of its own. */
+  readonly apart?: boolean;
 }
 
 /** So many connect at once: more would overrun what a server can keep waiting. */
@@ -83,11 +85,12 @@ interface Step {
 
 function greeting(index: number): Step[] {
   const agent = `waiter-${index}`;
+  const channel = task.apart ? `fan-${index}` : "fan";
   switch (task.kind) {
     case "long-poll":
-      return [{ write: get(`/messages?channel=fan&agent=${agent}&wait=true&timeout=300`), answered: false }];
+      return [{ write: get(`/messages?channel=${channel}&agent=${agent}&wait=true&timeout=300`), answered: false }];
     case "sse":
-      return [{ write: get(`/follow?channel=fan&agent=${agent}`), answered: true }];
+      return [{ write: get(`/follow?channel=${channel}&agent=${agent}`), answered: true }];
     case "redis":
       return [{ write: encodeCommand(["XREAD", "BLOCK", "0", "STREAMS", "fan", "$"]), answered: false }];
     case "nats":

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, lstatSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { elapsed } from "../../core/clock.ts";
-import { IpcError } from "../../core/errors.ts";
+import { hasCode, IpcError } from "../../core/errors.ts";
 
 /** SQLite keeps these beside the database file itself. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];
@@ -67,8 +67,4 @@ function refused(path: string, why: string): IpcError {
     "invalid",
     `The database ${path} is refused: ${why}, in a folder that others can write to. Set IPC_DB_PATH to a file of your own`,
   );
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

@@ -1,3 +1,4 @@
+import { createPause } from "../../core/pause.ts";
 import {
   audienceOf,
   type Dial,
@@ -31,9 +32,6 @@ export interface Connecting {
   readonly signal: AbortSignal;
 }
 
-const FIRST_PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
-
 /** What is asked of a server to learn who there is. */
 const DIRECTORIES = ["peers", "agents", "mailboxes"] as const;
 
@@ -49,7 +47,8 @@ export async function connect({ agent, url, dial, sign, chat, signal }: Connecti
   let current: { readonly talk: Talk; readonly audience: string } | undefined;
   let reached = false;
   let asksWho = false;
-  let pause = FIRST_PAUSE_MS;
+  let lost = false;
+  const pause = createPause(ended);
 
   const sendUnsent = () => {
     if (current === undefined) return;
@@ -99,7 +98,8 @@ export async function connect({ agent, url, dial, sign, chat, signal }: Connecti
     registered() {
       print(`✓ Connected as ${agent}`);
       print("Listening for messages...");
-      pause = FIRST_PAUSE_MS;
+      pause.reset();
+      lost = false;
       askWho();
     },
     message(frame) {
@@ -183,9 +183,9 @@ export async function connect({ agent, url, dial, sign, chat, signal }: Connecti
       if (!reached || !isPassing(error)) throw error;
     }
     if (ended.aborted) break;
-    if (pause === FIRST_PAUSE_MS) note("The connection is lost; trying again");
-    await sleep(pause, ended);
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    if (!lost) note("The connection is lost; trying again");
+    lost = true;
+    await pause.wait();
   }
   print("Disconnected from server");
 }
@@ -202,11 +202,4 @@ function namesIn(answer: unknown, field: string, name: string): readonly string[
   return listIn(answer, field)
     .map((entry) => textOf(entry, name))
     .filter((text) => text !== "");
-}
-
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds * (0.5 + Math.random()));
-    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
-  });
 }

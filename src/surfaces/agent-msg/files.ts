@@ -10,7 +10,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { conflict } from "../../core/errors.ts";
+import { conflict, hasCode } from "../../core/errors.ts";
 
 /** Puts a file in place at once and whole: who looks sees all of it, or what was there before. */
 export function writeWhole(file: string, text: string): void {
@@ -73,8 +73,4 @@ export function remove(file: string): void {
 /** Sorts by when it was made. */
 export function unique(): string {
   return Date.now().toString(36) + Math.random().toString(36).slice(2, 14).padEnd(12, "0");
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

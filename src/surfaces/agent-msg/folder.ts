@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { invalid } from "../../core/errors.ts";
+import { hasCode, invalid } from "../../core/errors.ts";
 import { nameFault } from "../../core/names.ts";
-import { hasCode, remove, underLock, writeWhole } from "./files.ts";
+import { remove, underLock, writeWhole } from "./files.ts";
 
 /** An agent as agents.json has it. */
 export interface FolderAgent {

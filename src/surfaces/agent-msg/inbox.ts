@@ -1,4 +1,5 @@
 import { isIpcError } from "../../core/errors.ts";
+import { sleep } from "../../core/pause.ts";
 import { type Desk, said } from "./desk.ts";
 import type { Letter } from "./folder.ts";
 import { createFolderBell } from "./folder-bell.ts";
@@ -69,13 +70,11 @@ async function pollPost(desk: Desk, agent: string, interval: number): Promise<vo
       if (!isIpcError(error)) throw error;
       if (error.message !== noted) note(`Only the folder is looked at for now: ${error.message}`);
       noted = error.message;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, Math.max(interval, LEAST_PAUSE_MS));
-        signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
-      });
+      await sleep(Math.max(interval, LEAST_PAUSE_MS), signal);
     }
   }
 }
+
 const LEAST_PAUSE_MS = 1_000;
 
 async function tried<T>(act: () => Promise<T>): Promise<{ readonly value?: T; readonly error?: unknown }> {

@@ -1,18 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
-import { invalid } from "../../core/errors.ts";
+import { hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import type { AnswerFile, Operation } from "../../operations/operation.ts";
 import type { Arguments } from "./arguments.ts";
-import {
-  hasCode,
-  othersCanRead,
-  printNote,
-  readFile,
-  readStandardInput,
-  readTextFile,
-  withoutLineEnd,
-} from "./terminal.ts";
+import { othersCanRead, printNote, readFile, readStandardInput, readTextFile, withoutLineEnd } from "./terminal.ts";
 
 const KEY_BYTES = 32;
 

@@ -1,5 +1,5 @@
 import { fstatSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
-import { IpcError, invalid } from "../../core/errors.ts";
+import { hasCode, IpcError, invalid } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
 import { printable } from "../../wire/printable.ts";
 
@@ -123,8 +123,4 @@ function utf8(bytes: Uint8Array, from: string): string {
   } catch {
     throw invalid(`${from} is not UTF-8 text`);
   }
-}
-
-export function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && "code" in error && error.code === code;
 }

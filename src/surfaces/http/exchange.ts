@@ -1,31 +1,17 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import { isLoopback } from "../../core/access.ts";
 import { elapsed } from "../../core/clock.ts";
-import { errorCodes, IpcError, invalid, isIpcError, reasons } from "../../core/errors.ts";
-import type { Operation } from "../../operations/operation.ts";
-import { provesWithToken } from "../../operations/proof.ts";
+import { IpcError, isIpcError, toldError } from "../../core/errors.ts";
+import { type Request, type ServerAt, shownFor } from "../../operations/far-door.ts";
+import { toldOf } from "../../operations/input.ts";
 
-export interface Server {
-  readonly url: string;
-  readonly apiKey: string | undefined;
-  /** A token for what asks for one, where there is a way to make it. */
-  readonly token: (operation: Operation, input: Readonly<Record<string, unknown>>) => Promise<string | undefined>;
-}
-
-/** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
-export interface Reached {
-  once: boolean;
-  /** When it first took a connection and broke it. */
-  hungUpAt?: number;
-}
-
-export interface Asked {
-  readonly base: URL;
-  readonly server: Server;
-  readonly reached: Reached;
-  readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly signal: AbortSignal;
+/** Requests to one server over HTTP. */
+export interface Exchange {
+  ask(request: Request): Promise<IncomingMessage>;
+  /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
+  reached(): boolean;
+  /** Whether to ask again. What has only ever hung up is given a while to answer once. */
+  isPassing(error: unknown): boolean;
 }
 
 /** A failure that may pass, where a server was. */
@@ -36,55 +22,55 @@ class HangUp extends ConnectionError {}
 
 const PATIENCE_MS = 10_000;
 
-/** Whether to ask again. What has only ever hung up is given a while to answer once. */
-export function isPassing(error: unknown, { reached }: Asked): boolean {
-  if (!(error instanceof ConnectionError)) return false;
-  if (error instanceof HangUp) reached.hungUpAt ??= elapsed();
-  return reached.once || (reached.hungUpAt !== undefined && elapsed() - reached.hungUpAt < PATIENCE_MS);
-}
-
-export async function request(asked: Asked): Promise<IncomingMessage> {
-  const { base, reached, operation, input, signal } = asked;
-  const { method, path, query, body } = asHttp(operation, input);
-  const shown = await credential(asked);
-  const options: RequestOptions = {
-    method,
-    path: base.pathname.replace(/\/$/, "") + path + query,
-    signal,
-    headers: {
-      ...(body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
-      ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
+export function createExchange(base: URL, server: ServerAt): Exchange {
+  const isPrivate = base.protocol === "https:" || isLoopback(base.hostname);
+  let reached = false;
+  let hungUpAt: number | undefined;
+  return {
+    async ask(request) {
+      const { method, path, query, body } = asHttp(request);
+      const shown = await shownFor(request, server, { name: base.origin, isPrivate });
+      const options: RequestOptions = {
+        method,
+        path: base.pathname.replace(/\/$/, "") + path + query,
+        signal: request.signal,
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
+          ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
+        },
+      };
+      const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const outgoing: ClientRequest = open(base, options, resolve);
+        outgoing.on("response", () => {
+          reached = true;
+        });
+        outgoing.on("error", (cause) => reject(unreachable(base, cause)));
+        outgoing.end(body);
+      });
+      const timeIsUp = response.statusCode === 408 && request.operation.waits !== undefined;
+      if (response.statusCode === 200 || timeIsUp) return response;
+      throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
+    },
+    reached: () => reached,
+    isPassing(error) {
+      if (!(error instanceof ConnectionError)) return false;
+      if (error instanceof HangUp) hungUpAt ??= elapsed();
+      return reached || (hungUpAt !== undefined && elapsed() - hungUpAt < PATIENCE_MS);
     },
   };
-  const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
-  const response = await new Promise<IncomingMessage>((resolve, reject) => {
-    const outgoing: ClientRequest = open(base, options, resolve);
-    outgoing.on("response", () => {
-      reached.once = true;
-    });
-    outgoing.on("error", (cause) => reject(unreachable(base, cause)));
-    outgoing.end(body);
-  });
-  if (response.statusCode === 200 || (response.statusCode === 408 && operation.waits !== undefined)) return response;
-  throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
 }
 
-/** A token says more than the server's key, and stands in its place. It is shown to nobody who could be overheard. */
-async function credential({ base, server, operation, input }: Asked): Promise<string | undefined> {
-  const token = provesWithToken(operation, input) ? await server.token(operation, input) : undefined;
-  if (token !== undefined && base.protocol !== "https:" && !isLoopback(base.hostname)) {
-    throw invalid(`a token is sent over https, or to this machine, and not to ${base.origin}`);
-  }
-  return token ?? server.apiKey;
-}
-
-function asHttp(operation: Operation, input: Readonly<Record<string, unknown>>) {
+function asHttp(request: Request) {
+  const { operation } = request;
   const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
-  const told = Object.entries(input).filter(
-    ([name, value]) => value !== undefined && !operation.input[name]?.callerOnly,
-  );
   const rest = new Map(
-    told.map(([name, value]) => [name, operation.input[name]?.httpMilliseconds ? Number(value) * 1_000 : value]),
+    toldOf(operation.input, request.input).map(([name, value]) => [
+      name,
+      operation.input[name]?.httpMilliseconds ? Number(value) * 1_000 : value,
+    ]),
   );
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
     const value = String(rest.get(name) ?? "");
@@ -126,16 +112,7 @@ export function notOurs(what: string, cause?: unknown): IpcError {
 }
 
 export function failureOf(answer: unknown, status: number): IpcError {
-  const said = isRecord(answer) ? answer : {};
-  const code = errorCodes.find((known) => known === said.code) ?? "internal";
-  const sentence = typeof said.error === "string" ? said.error : `The server answered with status ${status}`;
-  const reason = reasons.find((known) => known === said.reason);
-  const hint = sentence === "unauthorized" ? ": set IPC_API_KEY to the server's key" : "";
-  return new IpcError(code, sentence + hint, reason);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
+  return toldError(answer, `The server answered with status ${status}`);
 }
 
 function unreachable(base: URL, cause: Error): Error {

@@ -1,8 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Caller } from "../../core/caller.ts";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import { portOf } from "../../core/link.ts";
 import { createAlarmBudget } from "../../core/security.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { ServerDoor } from "../../operations/door.ts";
@@ -235,9 +236,4 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (typeof address === "object" && address !== null) return address.port;
-  throw new Error("the server has no port");
 }

@@ -1,7 +1,7 @@
 import { invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
 import { fromText } from "../../operations/input.ts";
-import type { Operation, Settlement, Signer } from "../../operations/operation.ts";
+import { type Operation, type Settlement, type Signer, settlementOf } from "../../operations/operation.ts";
 import { beatHeart } from "../../operations/peers.ts";
 import type { Door } from "../../operations/perform.ts";
 import { createQuote } from "./quote.ts";
@@ -64,7 +64,7 @@ async function called(asked: ToolOperation, given: Values, calling: Calling): Pr
   const { operation, input } = await askedFor(asked, given, own, client);
   const answer = await client.door(operation, input, signal);
   const settle = async (delivered: boolean) => {
-    const settlement = delivered ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+    const settlement = settlementOf(operation, answer, input, delivered);
     if (settlement !== undefined) await settled(client, settlement);
   };
   if (operation === asked && asked.tool.begins !== undefined) memory.peer = asked.tool.begins(answer);

@@ -1,5 +1,6 @@
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { IpcError } from "../../core/errors.ts";
+import { portOf } from "../../core/link.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { ServerDoor } from "../../operations/door.ts";
 import type { Operation } from "../../operations/operation.ts";
@@ -78,9 +79,4 @@ function turnAway(socket: Socket): void {
   socket.setTimeout(1_000, () => socket.destroy());
   const error = "too many connections are open: try again in a moment";
   socket.resume().end(encodeLine({ ok: false, error, code: "internal", reason: "busy" }), () => socket.destroySoon());
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (typeof address === "object" && address !== null) return address.port;
-  throw new Error("the server has no port");
 }

@@ -3,7 +3,7 @@ import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
 import type { Perform } from "../../operations/deliver.ts";
 import { fetchMail, waitMail } from "../../operations/mailboxes.ts";
-import type { Context } from "../../operations/operation.ts";
+import { type Context, settlementOf } from "../../operations/operation.ts";
 import { messageFrame, messagesIn } from "./frames.ts";
 import type { Line } from "./socket.ts";
 
@@ -58,7 +58,6 @@ async function settle(
   messages: readonly Message[],
   taken: boolean,
 ): Promise<void> {
-  const follows = taken ? fetchMail.settle : fetchMail.undelivered;
-  const settlement = follows?.({ messages }, { mailbox });
+  const settlement = settlementOf(fetchMail, { messages }, { mailbox }, taken);
   if (settlement !== undefined) await perform(settlement.operation, settlement.input, context);
 }
