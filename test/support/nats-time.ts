@@ -1,6 +1,8 @@
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { connectNats } from "../../src/storage/nats/connection.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
+import { putRecord } from "../../src/storage/nats/records.ts";
+import { scan } from "../../src/storage/nats/scan.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 
 /** As if so many seconds had gone by for the sessions of a bus: one step in their log. */
@@ -22,5 +24,19 @@ export async function secondsPassOnNats(address: string, seconds: number): Promi
     }
   });
   await log.close();
+  await connection.close();
+}
+
+/** As if the time had gone by for which what the mailboxes of a bus handed out is nobody else's. */
+export async function mailLeasesEndOnNats(address: string): Promise<void> {
+  const where = readAddress(address);
+  const connection = await connectNats(where);
+  const streams = createStreams(connection, where.bus, 1);
+  const mailboxes = { subject: `${where.bus}.mailbox.*`, from: 1, lastOnly: true };
+  for await (const { seq, subject, data } of scan(streams, "readers", mailboxes)) {
+    const value = JSON.parse(Buffer.from(data).toString());
+    const leases = value.leases.map(([id, until]: [number, number]) => [id, until - 10]);
+    await putRecord(streams, "readers", subject, { ...value, leases }, { seq });
+  }
   await connection.close();
 }
