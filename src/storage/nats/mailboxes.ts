@@ -22,7 +22,7 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
       const { taken, ...found } = await findTaken(streams, channel);
       const { to, answer } = await work(taken);
       if (to === undefined) return answer;
-      const value = { leases: [...to.leases], settled: [...to.settled] };
+      const value = { channel, leases: [...to.leases], settled: [...to.settled] };
       if ((await putRecord(streams, "readers", names.mailbox(channel), value, found)) !== "conflict") return answer;
     }
   };
