@@ -12,7 +12,7 @@ import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { type Command, command } from "./surfaces/cli/command.ts";
-import { run, type TokenSource } from "./surfaces/cli/run.ts";
+import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
 
 /** Where sessions look for their broker. */
@@ -28,10 +28,11 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation, store: string | undefined): Promise<Door & AsyncDisposable> => {
+    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? busWithoutStore(openLink())
-        : await openBus(withStore(environment, store), {
+        : await openBus(withStore(environment, store, retry), {
+            signal,
             port: () => environment.port,
             seeding: operation === seedOperator,
             warn: printNote,
@@ -173,10 +174,10 @@ async function main(typed: readonly string[]): Promise<number> {
 
     return await run(
       {
-        verbs: [serve, broker, tcpBroker, mcp, exporting, importing, ...operations.filter(({ hidden }) => !hidden)],
+        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden), exporting, importing],
         version: manifest.version,
-        open: async (operation, { url, store }, token) =>
-          url === undefined ? near(operation, store) : far(url, token),
+        open: async (operation, where, token) =>
+          where.url === undefined ? near(operation, where) : far(where.url, token),
         pins: createNotes(environment.configFolder),
         self: environment.agent,
         keyFile: environment.keyFile,

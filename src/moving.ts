@@ -13,7 +13,7 @@ const LONGEST_LINE = 16 * 1024 * 1024;
 
 /** Writes the whole bus to a file, or goes on with what such a file has already; without one to standard output. */
 export async function exportTo(environment: Environment, file: string | undefined, signal: AbortSignal): Promise<void> {
-  await using bus = await openBus(environment, { port: () => environment.port });
+  await using bus = await openBus(environment, { port: () => environment.port, signal });
   const to = file === undefined || file === "-" ? undefined : await openExport(file);
   const write = to === undefined ? (line: Exported) => print(JSON.stringify(line)) : to.write;
   const progress = to === undefined ? undefined : showProgress;
@@ -40,7 +40,7 @@ export async function exportTo(environment: Environment, file: string | undefine
 /** Brings what a file holds into the bus; `-` is standard input. */
 export async function importFrom(environment: Environment, file: string, signal: AbortSignal): Promise<void> {
   // What is brought in may be the operator that a database has lost.
-  await using bus = await openBus(environment, { port: () => environment.port, seeding: true });
+  await using bus = await openBus(environment, { port: () => environment.port, seeding: true, signal });
   const importer = await createImporter(bus.store, bus.now);
   let [lines, done] = [0, 0];
   try {
