@@ -14,6 +14,8 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-cli.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/nats.ts", to: "sources.d/ipc-nats.js" },
+  { from: "src/storage/sqlite/archive.ts", to: "sources.d/ipc-archive.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
   { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
   { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },

@@ -1,6 +1,8 @@
 // Runs the tests: all of them, or the files and folders named. `npm run test:only -- test/core`
+// TEST_STORE=nats has them keep their buses on a NATS server, which is started for them.
 import { spawnSync } from "node:child_process";
 import { globSync, statSync } from "node:fs";
+import { startNats } from "../test/support/nats-server.ts";
 
 const named = process.argv.slice(2);
 const files = (named.length === 0 ? ["test"] : named).flatMap((path) =>
@@ -12,9 +14,19 @@ const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(CLAUDE|IPC_|EL_IPC_|NODE_EXTRA_CA_CERTS)/.test(name)),
 );
 
+const wanted = process.env.TEST_STORE;
+if (wanted !== undefined && wanted !== "nats") throw new Error(`TEST_STORE may be nats, not ${wanted}`);
+await using server = wanted === undefined ? undefined : await startNats();
+if (server !== undefined) {
+  Object.assign(environment, {
+    TEST_STORE: `nats://127.0.0.1:${server.port}`,
+    TEST_MONITOR: server.monitor,
+  });
+}
+
 const { status } = spawnSync(
   process.execPath,
   ["--import", "./scripts/load-sql.ts", "--test", "--test-timeout=120000", ...files.sort()],
   { stdio: "inherit", env: environment },
 );
-process.exit(status ?? 1);
+process.exitCode = status ?? 1;

@@ -39,8 +39,8 @@ interface ConnectedBus extends Methods, AsyncDisposable {
     close(): Promise<void>;
 }
 /**
- * A bus: behind the server at `target` where that is an address, and else the database there. Without one it is what
- * IPC_URL or IPC_DB_PATH says, as for the command line.
+ * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
+ * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
  */
 declare function connect(target?: string, options?: ConnectOptions): Promise<ConnectedBus>;
 /** A message as its readers get it. */
@@ -1161,6 +1161,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: {
+        name?: never;
         ok: boolean;
         secure_mode: boolean;
         now: number;
@@ -1200,7 +1201,6 @@ declare const table: readonly [Typed<"send", InputOf<{
             unread: number;
         }[];
         id?: never;
-        name?: never;
     };
 } | {
     id: string;
@@ -1231,8 +1231,8 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: PublicPeer | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;
@@ -1255,8 +1255,8 @@ declare const table: readonly [Typed<"send", InputOf<{
         result: {} | null;
         ackedAt: number | null;
     } | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;

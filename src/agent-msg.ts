@@ -38,7 +38,8 @@ async function main(typed: readonly string[]): Promise<number> {
 }
 
 function setUp(environment: Environment, lifetime: Lifetime): Desk & AsyncDisposable & { readonly isServer: boolean } {
-  const { url, keyFile, token, agentMsgFolder, databasePath } = environment;
+  const { url, store, keyFile, token, agentMsgFolder, databasePath } = environment;
+  const isThere = () => url !== undefined || store !== undefined || existsSync(databasePath);
   const { signal } = lifetime;
   const key = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
   let client: Client | undefined;
@@ -47,7 +48,7 @@ function setUp(environment: Environment, lifetime: Lifetime): Desk & AsyncDispos
     folder: openFolder(agentMsgFolder),
     self: environment.agent ?? hostname(),
     async openPost(agent, how) {
-      if (how === "if there is one" && url === undefined && !existsSync(databasePath)) return undefined;
+      if (how === "if there is one" && !isThere()) return undefined;
       client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote });
       return createPost(client.door, signal);
     },

@@ -6,6 +6,11 @@ export const DEFAULT_PORT = 9876;
 /** What the environment variables say. */
 export interface Environment {
   readonly databasePath: string;
+  /** The address of another engine than the database, where the bus is kept. */
+  readonly store: string | undefined;
+  readonly replicas: number;
+  /** Where the bus is kept, as it may be shown. */
+  readonly place: string;
   readonly durability: "full" | "normal";
   readonly port: number;
   readonly apiKey: string | undefined;
@@ -27,9 +32,12 @@ export interface Environment {
 
 export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   const text = (name: string) => variables[name] || undefined;
+  const databasePath = resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db");
   const home = text("HOME") ?? process.getBuiltinModule("node:os").homedir();
   return {
-    databasePath: resolve(text("IPC_DB_PATH") ?? "/tmp/el-ipc.db"),
+    databasePath,
+    ...storeOf("IPC_STORE", text("IPC_STORE"), databasePath),
+    replicas: Number(oneOf("IPC_NATS_REPLICAS", text("IPC_NATS_REPLICAS"), ["1", "3", "5"])),
     durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
     port: portOf(text("IPC_PORT")),
     apiKey: text("IPC_API_KEY"),
@@ -52,6 +60,26 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
   const value = text === undefined ? values[0] : values.find((known) => known === text);
   if (value !== undefined) return value;
   throw invalid(`${name} must be ${values.join(" or ")}, not ${JSON.stringify(text)}`);
+}
+
+/** The same, with another store where one is named. */
+export function withStore(environment: Environment, store: string | undefined): Environment {
+  return store === undefined ? environment : { ...environment, ...storeOf("--store", store, environment.databasePath) };
+}
+
+/** The same, with the database at a path. */
+export function withDatabase(environment: Environment, databasePath: string): Environment {
+  return { ...environment, databasePath, ...storeOf("", undefined, databasePath) };
+}
+
+function storeOf(name: string, text: string | undefined, databasePath: string): Pick<Environment, "store" | "place"> {
+  if (text === undefined) return { store: undefined, place: databasePath };
+  if (/^(nats|tls):\/\//.test(text)) return { store: text, place: withoutLogin(text) };
+  throw invalid(`${name} must be nats://HOST:PORT or tls://HOST:PORT; for a database file set IPC_DB_PATH`);
+}
+
+function withoutLogin(address: string): string {
+  return address.replace(/\/\/[^/]*@/, "//").replace(/\?.*$/s, "");
 }
 
 function portOf(text: string | undefined): number {

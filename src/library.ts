@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { each, once } from "./answers.ts";
-import { openClient } from "./client.ts";
+import { type Connecting, openClient } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
-import { readEnvironment } from "./environment.ts";
+import { type Environment, readEnvironment, withDatabase, withStore } from "./environment.ts";
 import { operations, type TypedOperation } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
 import { type MethodName, methodName } from "./operations/method-name.ts";
@@ -76,23 +76,28 @@ export interface ConnectedBus extends Methods, AsyncDisposable {
 }
 
 /**
- * A bus: behind the server at `target` where that is an address, and else the database there. Without one it is what
- * IPC_URL or IPC_DB_PATH says, as for the command line.
+ * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
+ * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
  */
 export async function connect(target?: string, options: ConnectOptions = {}): Promise<ConnectedBus> {
-  const environment = readEnvironment(process.env);
-  const isAddress = target !== undefined && /^[a-z]+:\/\//i.test(target);
-  const databasePath = target === undefined || isAddress ? environment.databasePath : resolve(target);
+  const { url, environment } = placeOf(readEnvironment(process.env), target);
   const agent = options.agent ?? environment.agent;
   const client = await openClient({
-    environment: { ...environment, databasePath, apiKey: options.apiKey ?? environment.apiKey },
-    url: isAddress ? target : target === undefined ? environment.url : undefined,
+    environment: { ...environment, apiKey: options.apiKey ?? environment.apiKey },
+    url,
     agent,
     key: options.key ?? environment.keyFile,
     token: options.token ?? environment.token,
     warn: (sentence) => process.emitWarning(sentence.replace(/^Warning: /, "")),
   });
   return connected(client.door, agent, async () => client[Symbol.asyncDispose]());
+}
+
+function placeOf(environment: Environment, target: string | undefined): Pick<Connecting, "environment" | "url"> {
+  if (target === undefined) return { environment, url: environment.url };
+  if (/^(nats|tls):\/\//i.test(target)) return { environment: withStore(environment, target), url: undefined };
+  if (/^[a-z]+:\/\//i.test(target)) return { environment, url: target };
+  return { environment: withDatabase(environment, resolve(target)), url: undefined };
 }
 
 function connected(door: Door, agent: string | undefined, leave: () => Promise<void>): ConnectedBus {

@@ -2,8 +2,8 @@ import manifest from "../package.json" with { type: "json" };
 import { openServer } from "./client.ts";
 import { busWithoutStore } from "./core/bus.ts";
 import { THIS_PROCESS } from "./core/caller.ts";
-import { isIpcError } from "./core/errors.ts";
-import { readEnvironment } from "./environment.ts";
+import { invalid, isIpcError } from "./core/errors.ts";
+import { readEnvironment, withStore } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openBus, openLink } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
@@ -28,10 +28,10 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation): Promise<Door & AsyncDisposable> => {
+    const near = async (operation: Operation, store: string | undefined): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? busWithoutStore(openLink())
-        : await openBus(environment, {
+        : await openBus(withStore(environment, store), {
             port: () => environment.port,
             seeding: operation === seedOperator,
             warn: printNote,
@@ -46,6 +46,7 @@ async function main(typed: readonly string[]): Promise<number> {
       host: optional(text("The address to listen on (127.0.0.1)")),
       insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
       verbose: flag("Log each request"),
+      store: optional(text("The NATS server that keeps the bus (IPC_STORE)")),
     });
 
     /** One server under two names, each with a port of its own. */
@@ -59,9 +60,13 @@ async function main(typed: readonly string[]): Promise<number> {
         },
         words: ["port"],
         outlives: true,
-        run: async ({ port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, tcp }, signal) => {
+        run: async (
+          { port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, tcp, store },
+          signal,
+        ) => {
           const server = await import("./serve.ts");
-          await server.serve(environment, manifest.version, { port, host, insecure, verbose, tcp }, signal);
+          const stored = withStore(environment, store);
+          await server.serve(stored, manifest.version, { port, host, insecure, verbose, tcp }, signal);
         },
       });
 
@@ -97,10 +102,10 @@ async function main(typed: readonly string[]): Promise<number> {
       input: listening(String(TCP_BROKER_PORT)),
       words: ["port"],
       outlives: true,
-      run: async ({ port = TCP_BROKER_PORT, host = "127.0.0.1", insecure = false, verbose = false }, signal) => {
+      run: async ({ port = TCP_BROKER_PORT, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
         const server = await import("./serve.ts");
         const found = await server.serveBroker(
-          environment,
+          withStore(environment, store),
           manifest.version,
           { port, host, insecure, verbose },
           signal,
@@ -118,16 +123,19 @@ async function main(typed: readonly string[]): Promise<number> {
         agent: optional(name("The registered agent that the client is (IPC_AGENT)")),
         key: optional(text("The file of its private key (IPC_KEY)", { given: "file" })),
         url: optional(text("Ask the server at this address (IPC_URL)")),
+        store: optional(text("Ask the NATS server at this address, which keeps the bus (IPC_STORE)")),
       },
       words: [],
-      run: async ({ agent, key, url }, signal) => {
+      run: async ({ agent, key, url, store }, signal) => {
+        if (url !== undefined && store !== undefined) throw invalid("--url and --store name two buses: give one");
         const server = await import("./mcp.ts");
         const serving = {
           agent: agent ?? environment.agent,
           keyFile: key ?? environment.keyFile,
-          url: url ?? environment.url,
+          // What was typed wins over the environment.
+          url: url ?? (store === undefined ? environment.url : undefined),
         };
-        await server.serveMcp(environment, manifest.version, serving, signal);
+        await server.serveMcp(withStore(environment, store), manifest.version, serving, signal);
       },
     });
 
@@ -135,7 +143,8 @@ async function main(typed: readonly string[]): Promise<number> {
       {
         verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden)],
         version: manifest.version,
-        open: async (operation, url, token) => (url === undefined ? near(operation) : far(url, token)),
+        open: async (operation, { url, store }, token) =>
+          url === undefined ? near(operation, store) : far(url, token),
         pins: createNotes(environment.configFolder),
         self: environment.agent,
         keyFile: environment.keyFile,

@@ -101,8 +101,8 @@ export class AgentMessenger {
 
 /** Who only ever used files has no bus, and none is made for looking. */
 function busIsThere(): boolean {
-  const { url, databasePath } = readEnvironment(process.env);
-  return url !== undefined || existsSync(databasePath);
+  const { url, store, databasePath } = readEnvironment(process.env);
+  return url !== undefined || store !== undefined || existsSync(databasePath);
 }
 
 const PATIENCE_MS = 60_000;

@@ -1,7 +1,10 @@
 import { realpathSync } from "node:fs";
+import { join } from "node:path";
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import type { Brokers, Link } from "./core/link.ts";
+import type { Store } from "./core/store.ts";
+import type { Wakeup } from "./core/wakeup.ts";
 import type { Environment } from "./environment.ts";
 import { createNotes } from "./notes.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
@@ -16,27 +19,25 @@ export interface Opening {
   readonly warn?: (text: string) => void;
 }
 
-/** The one place where an engine is chosen. */
 export async function openBus(
   environment: Environment,
   { port, seeding = false, warn = () => {} }: Opening,
 ): Promise<Bus> {
-  const { databasePath: path, durability, signatures, readsNeedToken } = environment;
+  const { place, signatures, readsNeedToken } = environment;
   const notes = createNotes(environment.configFolder);
-  const store = await openSqlite({ path, durability });
-  if (!seeding && notes.hasDatabase(path) && (await store.agents.firstOperator()) === undefined) {
+  const { store, wakeup } = await openEngine(environment);
+  if (!seeding && notes.hasDatabase(place) && (await store.agents.firstOperator()) === undefined) {
+    await wakeup[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
     throw new IpcError(
       "unauthorized",
-      `The database ${path} had an operator and has none now: it was replaced, or its folder cleaned. ` +
+      `The database ${place} had an operator and has none now: it was replaced, or its folder cleaned. ` +
         `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
     );
   }
-  // By the file's own name: who reaches it by a link hears who doesn't.
-  const wakeup = createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes });
   const card = cardOf(environment, port);
   const secured = () => {
-    if (!notes.addDatabase(path))
+    if (!notes.addDatabase(place))
       warn(`Warning: ${notes.databasesFile} can't be written, so nobody will notice if this database is lost`);
   };
   return createBus({
@@ -47,6 +48,23 @@ export async function openBus(
     policy: { card, signatures, readsNeedToken, secured },
     now: () => Date.now() / 1_000,
   });
+}
+
+interface Engine {
+  readonly store: Store;
+  readonly wakeup: Wakeup;
+}
+
+/** The one place where an engine is chosen. */
+async function openEngine(environment: Environment): Promise<Engine> {
+  const { databasePath: path, durability, store: address, replicas, configFolder } = environment;
+  if (address !== undefined) {
+    const nats = await import("./nats.ts");
+    return nats.openNats(address, { replicas, backups: join(configFolder, "backups") });
+  }
+  const store = await openSqlite({ path, durability });
+  // By the file's own name: who reaches it by a link hears who doesn't.
+  return { store, wakeup: createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes }) };
 }
 
 /** Loaded when something first goes over it. */

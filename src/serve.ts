@@ -72,7 +72,7 @@ export async function serve(
   await using lines =
     tcp === undefined ? undefined : await openTcp(bus, environment, { ...serving, port: tcp }, log, product);
   const url = `http://${addressText({ host, port: server.port })}`;
-  const about = { database: environment.databasePath, security: secure ? "secure" : "open", version };
+  const about = { database: environment.place, security: secure ? "secure" : "open", version };
   log("info", "listening", {
     url,
     dashboard: `${url}${DASHBOARD}`,
@@ -118,7 +118,7 @@ export async function serveBroker(
   });
   if (typeof opened === "string") return opened;
   await using server = opened;
-  const about = { database: environment.databasePath, security: secure ? "secure" : "open", version };
+  const about = { database: environment.place, security: secure ? "secure" : "open", version };
   log("info", "listening", { url: tcpUrl(host, server), ...about });
   await aborted(signal);
   log("info", "stopping");

@@ -1,4 +1,5 @@
-import type { Bell, Topic } from "../core/wakeup.ts";
+import type { Changes } from "../core/store.ts";
+import { type Bell, isChannel, type Topic } from "../core/wakeup.ts";
 
 /** Node can't count further; a wait that is longer looks again and goes on. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -13,6 +14,26 @@ export interface Bells {
   ringAll(): void;
   has(topic: Topic): boolean;
   readonly topics: Iterable<string>;
+}
+
+/** Asks the store whether somebody wrote without ringing, and rings for it; once at a time. */
+export function createAsker(bells: Bells, changes: () => Promise<Changes | undefined>): () => Promise<void> {
+  let asking = false;
+  return async () => {
+    if (asking) return;
+    asking = true;
+    try {
+      const changed = await changes();
+      if (changed === undefined) return bells.ringAll();
+      for (const channel of changed.channels) bells.ring(channel);
+      if (changed.others) for (const topic of [...bells.topics]) if (!isChannel(topic)) bells.ring(topic);
+    } catch {
+      // The waiters meet the same fault when they look, and say it.
+      bells.ringAll();
+    } finally {
+      asking = false;
+    }
+  };
 }
 
 export function createBells(): Bells {

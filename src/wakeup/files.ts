@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Changes } from "../core/store.ts";
-import { isChannel, type Topic, type Wakeup } from "../core/wakeup.ts";
-import { createBells } from "./bells.ts";
+import type { Topic, Wakeup } from "../core/wakeup.ts";
+import { createAsker, createBells } from "./bells.ts";
 
 export interface FileBells {
   /** Holds a file per topic that is waited for; made, for its owner alone, when it is first needed. */
@@ -39,10 +39,10 @@ const OPEN_BELL = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLO
  */
 export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const bells = createBells();
+  const ask = createAsker(bells, changes);
   const watchers = new Map<string, FSWatcher>();
   let clock: NodeJS.Timeout | undefined;
   let clockMs = CLOCK_MS;
-  let asking = false;
   let rung = new Set<Topic>();
 
   const listen = (topic: Topic): void => {
@@ -78,22 +78,6 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     clockMs = QUICK_CLOCK_MS;
     clearInterval(clock);
     clock = setInterval(ask, clockMs);
-  };
-
-  const ask = async (): Promise<void> => {
-    if (asking) return;
-    asking = true;
-    try {
-      const changed = await changes();
-      if (changed === undefined) return bells.ringAll();
-      for (const channel of changed.channels) bells.ring(channel);
-      if (changed.others) for (const topic of [...bells.topics]) if (!isChannel(topic)) bells.ring(topic);
-    } catch {
-      // The waiters meet the same fault when they look, and say it.
-      bells.ringAll();
-    } finally {
-      asking = false;
-    }
   };
 
   const disarmed = (topic: Topic): void => {

@@ -24,7 +24,7 @@ async function furnish(store: Store): Promise<readonly number[]> {
 async function others(store: Store) {
   const [peers, orders, signals] = await Promise.all([
     store.peers.list(),
-    store.orders.list({ limit: 10 }),
+    store.orders.list({ limit: 1_000 }),
     store.signals.list(),
   ]);
   return {

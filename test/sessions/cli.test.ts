@@ -252,7 +252,10 @@ for (const [where, arrive] of places) {
       await bus.run("signal", "set", "go");
       const status = Object(await bus.answer("status"));
       assert.deepEqual([status.peers[0].id, status.commands[0].target, status.signals.length], [id, id, 2]);
-      assert.match((await bus.run("reset")).stdout, /^\{"ok":true,"removed":0,"backup":".*bus\.db\.backup-[^"]+"\}\n$/);
+      assert.match(
+        (await bus.run("reset")).stdout,
+        /^\{"ok":true,"removed":0,"backup":".*(bus\.db\.backup-|\/backups\/)[^"]+"\}\n$/,
+      );
       const after = Object(await bus.answer("status"));
       assert.deepEqual([after.peers, after.commands, after.signals], [[], [], []]);
     });

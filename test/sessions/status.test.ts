@@ -50,7 +50,7 @@ suite("status and reset", { concurrency: 4 }, () => {
     await said(server, `GET /peers/${id}`, undefined, 404);
     const { id: next } = await said(server, "POST /channels/builds/send", {});
     assert.equal(next, 2, "ids go on");
-    const old = await bus.with({ IPC_DB_PATH: backup }).answer("status");
+    const old = await bus.with({ IPC_DB_PATH: backup, IPC_STORE: "" }).answer("status");
     assert.deepEqual([Object(old).peers[0].id, Object(old).commands.length, Object(old).channels.length], [id, 1, 1]);
   });
 

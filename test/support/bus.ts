@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createKeyPair } from "../../src/core/keys.ts";
 import {
@@ -47,8 +48,20 @@ export function temporaryBus(): TemporaryBus {
     with: (more) => on({ ...environment, ...more }),
     [Symbol.dispose]: () => folder[Symbol.dispose](),
   });
-  return on({ IPC_DB_PATH: folder.file("bus.db") });
+  return on(storeIn(folder));
 }
+
+/** Where a bus of one's own is kept: in a file, or on the server that `TEST_STORE` names. */
+function storeIn(folder: { file(name: string): string }): Environment {
+  const server = process.env.TEST_STORE;
+  const path = { IPC_DB_PATH: folder.file("bus.db") };
+  return server === undefined ? path : { ...path, IPC_STORE: `${server}/${randomBytes(6).toString("hex")}` };
+}
+
+/** Why a test is skipped that is about the database's file. */
+export const aboutTheFile = {
+  skip: process.env.TEST_STORE !== undefined && "the bus is kept in no file",
+};
 
 /** A bus in secure mode: the operator `ops`, and each of these agents with its key in NAME.key. */
 export async function secureBus(...agents: string[]): Promise<TemporaryBus> {

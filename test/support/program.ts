@@ -144,10 +144,14 @@ export function lives(pid: number): boolean {
 }
 
 /** Waits until something holds. */
-export async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const end = Date.now() + 10_000;
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  milliseconds = 10_000,
+): Promise<void> {
+  const end = Date.now() + milliseconds;
   while (!(await holds())) {
-    if (Date.now() > end) throw new Error(`${what}: not within 10 s`);
+    if (Date.now() > end) throw new Error(`${what}: not within ${milliseconds / 1_000} s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

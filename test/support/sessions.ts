@@ -3,6 +3,7 @@ import { whileBusy } from "../../src/storage/sqlite/busy.ts";
 import { openFile } from "../../src/storage/sqlite/open.ts";
 import type { TemporaryBus } from "./bus.ts";
 import { type Answer, type Asking, ask, open } from "./http.ts";
+import { secondsPassOnNats } from "./nats-time.ts";
 import type { Server } from "./program.ts";
 
 export interface Peer {
@@ -118,8 +119,10 @@ export async function command(server: Server, id: string): Promise<Command> {
   return commands.find((one) => one.id === id) ?? assert.fail(`there is no command ${id}`);
 }
 
-/** As if so many seconds had gone by. Who waits notices within its clock's half a second. */
+/** As if so many seconds had gone by. Who waits notices as soon as its clock asks the store. */
 export async function secondsPass(bus: TemporaryBus, seconds: number): Promise<void> {
+  const address = bus.environment.IPC_STORE;
+  if (address !== undefined) return secondsPassOnNats(address, seconds);
   const file = await openFile({ path: bus.file("bus.db") });
   await whileBusy(() => file.exec("BEGIN IMMEDIATE"));
   file.exec(`UPDATE peers SET last_seen = last_seen - ${seconds}, connected_at = connected_at - ${seconds};

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, statSync, symlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { suite, test } from "node:test";
 import { readEnvironment } from "../../src/environment.ts";
-import { contentsOf, secureBus, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, contentsOf, secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { listening, run } from "../support/program.ts";
 
@@ -16,7 +16,7 @@ async function freePort(): Promise<number> {
 }
 
 suite("the environment", { concurrency: 6 }, () => {
-  test("E40 IPC_DB_PATH says where the database is, /tmp/el-ipc.db where it doesn't", async () => {
+  test("E40 IPC_DB_PATH says where the database is, /tmp/el-ipc.db where it doesn't", aboutTheFile, async () => {
     assert.equal(readEnvironment({}).databasePath, "/tmp/el-ipc.db");
     assert.equal(readEnvironment({ IPC_DB_PATH: "" }).databasePath, "/tmp/el-ipc.db");
     assert.match((await run(["help"], {})).stdout, /IPC_DB_PATH +The database \(\/tmp\/el-ipc\.db\)/);
@@ -38,7 +38,7 @@ suite("the environment", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(read), ["x"]);
   });
 
-  test("a database that can't be is refused in a sentence", async () => {
+  test("a database that can't be is refused in a sentence", aboutTheFile, async () => {
     using bus = temporaryBus();
     bus.place("text.db", "this is no database, but it is long enough to look at".repeat(100));
     symlinkSync(bus.file("bus.db"), bus.file("linked.db"));

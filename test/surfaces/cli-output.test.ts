@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { suite, test } from "node:test";
-import { contentsOf, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
+import { aboutTheFile, contentsOf, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
 import { original } from "../support/original.ts";
 import { entry, environmentOf, type Result } from "../support/program.ts";
 
@@ -123,30 +123,34 @@ suite("what is printed", { concurrency: 6 }, () => {
       assert.doesNotMatch(printed, STEERING);
   });
 
-  test("a name that the original stored, an option and a path can't steer a terminal either", async () => {
-    using bus = temporaryBus();
-    await using python = original(bus.file("bus.db"));
-    await python.register({
-      name: "evil\u001b[2J\u0007\r",
-      publicKey: "none",
-      role: "agent",
-      registeredBy: "\u001bops",
-      createdAt: 1,
-    });
-    const listed = await bus.run("agents");
-    assert.equal(listed.stdout, "  [agent]    evil\\u001b[2J\\u0007\\u000d (registered by \\u001bops)\n");
-    for (const words of [
-      ["\u001b[2J"],
-      ["read", "a", "b", "--\u001b[2J"],
-      ["send", "a", "b", "--file", "\u001b[2J"],
-      ["send", "a", "b", "c", "--key", "\u001b[2J"],
-      ["channels", "--url", "\u001b[2J"],
-    ]) {
-      const { code, stdout, stderr } = await bus.run(...words);
-      assert.deepEqual([code, stdout], [1, ""]);
-      assert.doesNotMatch(stderr, STEERING);
-    }
-  });
+  test(
+    "a name that the original stored, an option and a path can't steer a terminal either",
+    aboutTheFile,
+    async () => {
+      using bus = temporaryBus();
+      await using python = original(bus.file("bus.db"));
+      await python.register({
+        name: "evil\u001b[2J\u0007\r",
+        publicKey: "none",
+        role: "agent",
+        registeredBy: "\u001bops",
+        createdAt: 1,
+      });
+      const listed = await bus.run("agents");
+      assert.equal(listed.stdout, "  [agent]    evil\\u001b[2J\\u0007\\u000d (registered by \\u001bops)\n");
+      for (const words of [
+        ["\u001b[2J"],
+        ["read", "a", "b", "--\u001b[2J"],
+        ["send", "a", "b", "--file", "\u001b[2J"],
+        ["send", "a", "b", "c", "--key", "\u001b[2J"],
+        ["channels", "--url", "\u001b[2J"],
+      ]) {
+        const { code, stdout, stderr } = await bus.run(...words);
+        assert.deepEqual([code, stdout], [1, ""]);
+        assert.doesNotMatch(stderr, STEERING);
+      }
+    },
+  );
 });
 
 const NO_SPACE = "standard output can't be written: no space is left on the device";

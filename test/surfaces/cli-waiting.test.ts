@@ -4,15 +4,10 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, contentsOf, temporaryBus } from "../support/bus.ts";
 import { original } from "../support/original.ts";
 import { entry, environmentOf, run, until } from "../support/program.ts";
-
-/** Until somebody waits for a message of this bus. */
-async function armed(bus: TemporaryBus): Promise<void> {
-  await until(() => existsSync(bus.file("bus.db-bells")), "a waiter");
-  await sleep(50);
-}
+import { armed } from "../support/waiters.ts";
 
 suite("a waiter", { concurrency: 6 }, () => {
   test("E9 E55 read --wait blocks, prints the message and nothing else at all, and ends with 0", async () => {
@@ -55,7 +50,7 @@ suite("a waiter", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["yours"]);
   });
 
-  test("hears a message that the original wrote, which rings no bell", async () => {
+  test("hears a message that the original wrote, which rings no bell", aboutTheFile, async () => {
     using bus = temporaryBus();
     const waiter = bus.start(["read", "c", "me", "--wait"]);
     await armed(bus);

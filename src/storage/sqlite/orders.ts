@@ -1,3 +1,4 @@
+import { canonical } from "../../core/canonical.ts";
 import type { NewOrder, Order, OrderStore } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
 import { asOrder, listOrders } from "./order-rows.ts";
@@ -151,13 +152,4 @@ export function createOrderStore(connection: Connection): OrderStore {
       return write(() => statement(FORGET).all(endedBefore, limit).length);
     },
   };
-}
-
-/** JSON that is the same for values that are, in whatever order their keys came. */
-function canonical(value: unknown): string {
-  return JSON.stringify(value ?? null, (_, part) =>
-    typeof part === "object" && part !== null && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }

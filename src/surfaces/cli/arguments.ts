@@ -10,6 +10,7 @@ export interface Arguments {
   readonly help: boolean;
   readonly json: boolean;
   readonly url: string | undefined;
+  readonly store: string | undefined;
   readonly key: string | undefined;
   /** The file that holds the field given as `text`. */
   readonly file: string | undefined;
@@ -66,12 +67,14 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
     help: false,
     json: parsed.json === true,
     url: given.url,
+    store: given.store,
     key: given.key,
     file: given.file,
   };
 }
 
-const HELP_ASKED: Arguments = { input: {}, help: true, json: false, url: undefined, key: undefined, file: undefined };
+const NOTHING = { url: undefined, store: undefined, key: undefined, file: undefined };
+const HELP_ASKED: Arguments = { input: {}, help: true, json: false, ...NOTHING };
 
 function unmarked(word: string): string {
   return word.startsWith(WORD) ? word.slice(WORD.length) : word;
@@ -107,6 +110,7 @@ export function optionsOf(verb: Verb): readonly Option[] {
     ...(verb.http || verb.sign
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
+    ...(verb.detached && !verb.sign ? [] : [STORE]),
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
@@ -116,6 +120,12 @@ const SHOWN_KEY: Option = {
   flag: "key",
   about: "Show a server in secure mode who asks, by the private key in this file (IPC_KEY)",
   value: "FILE",
+};
+
+const STORE: Option = {
+  flag: "store",
+  about: "Ask the NATS server at this address, which keeps the bus (IPC_STORE)",
+  value: "URL",
 };
 
 const HELP: Option = { flag: "help", about: "Print this", value: undefined };

@@ -15,7 +15,7 @@ export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
   /** The door to the bus: on this machine's database, or behind the server at `url`. */
-  readonly open: (operation: Operation, url: string | undefined, token: TokenSource) => Promise<Door & AsyncDisposable>;
+  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Door & AsyncDisposable>;
   readonly pins: Pins;
   /** What the environment says for those who leave it out. */
   readonly self: string | undefined;
@@ -25,6 +25,12 @@ export interface Shell {
   readonly url: string | undefined;
   /** Whether a fault is shown with all that is known of it. */
   readonly debug: boolean;
+}
+
+/** At which server, or in which store; neither where that is this machine's database. */
+export interface Where {
+  readonly url: string | undefined;
+  readonly store: string | undefined;
 }
 
 export type TokenSource = () => Promise<string | undefined>;
@@ -97,7 +103,11 @@ function findVerb(
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
   let input = withTexts(operation, given);
-  const url = given.url ?? shell.url;
+  const { store } = given;
+  if (store !== undefined && given.url !== undefined) throw invalid("--url and --store name two buses: give one");
+  // What was typed wins over the environment.
+  const url = given.url ?? (store === undefined ? shell.url : undefined);
+  const where = { url, store };
   const keyFile = given.key ?? shell.keyFile;
   if (operation.sign) await helpfully(operation, false, async () => parseInput(operation.input, input));
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
@@ -105,9 +115,9 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   let signer: Signer | undefined;
   const reader = () => askerIn(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
-  await using door = await shell.open(operation, operation.detached ? undefined : url, token);
+  await using door = await shell.open(operation, operation.detached ? { ...where, url: undefined } : where, token);
   // What works on nothing stored may still have to know for which bus it signs.
-  await using other = key && operation.detached ? await shell.open(showHealth, url, token) : undefined;
+  await using other = key && operation.detached ? await shell.open(showHealth, where, token) : undefined;
   // An event source hands on what a waiter says beside its answer as part of the event.
   const warn = operation.stream || operation.waits?.(input) ? () => {} : printNote;
   signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });

@@ -1,0 +1,8 @@
+/** JSON that is the same for values that are, in whatever order their keys came. */
+export function canonical(value: unknown): string {
+  return JSON.stringify(value ?? null, (_, part) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}

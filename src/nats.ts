@@ -1,0 +1,36 @@
+import { join } from "node:path";
+import type { Archive } from "./core/archive.ts";
+import type { Store } from "./core/store.ts";
+import type { Wakeup } from "./core/wakeup.ts";
+import { readAddress } from "./storage/nats/address.ts";
+import { connectNats } from "./storage/nats/connection.ts";
+import { namesOf } from "./storage/nats/names.ts";
+import { openNatsStore } from "./storage/nats/open.ts";
+import { createNatsBells } from "./wakeup/nats.ts";
+
+export interface NatsOptions {
+  readonly replicas: number;
+  /** The folder where a reset copies the bus to before, as a database. */
+  readonly backups: string;
+}
+
+export interface NatsEngine {
+  readonly store: Store;
+  readonly wakeup: Wakeup;
+}
+
+/** A bus on a NATS server, and its bells on the same connection. */
+export async function openNats(address: string, { replicas, backups }: NatsOptions): Promise<NatsEngine> {
+  const where = readAddress(address);
+  const { bus } = where;
+  const connection = await connectNats(where);
+  const backUp = async (archive: Archive) => {
+    const { writeArchive } = await import("./storage/sqlite/archive.ts");
+    const path = join(backups, `${bus}-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
+    await writeArchive(path, archive);
+    return path;
+  };
+  const store = openNatsStore(connection, { bus, replicas, archive: backUp });
+  const { nats } = connection;
+  return { store, wakeup: createNatsBells({ nats, subjectOf: namesOf(bus).bell, changes: store.changes }) };
+}

@@ -1,0 +1,111 @@
+import type { MailboxStore, StoredMessage, Taking } from "../../core/store.ts";
+import { batch, messagesAfter } from "./messages.ts";
+import { putRecord } from "./records.ts";
+import { scan } from "./scan.ts";
+import type { Streams } from "./streams.ts";
+import { findTaken, since, type Taken } from "./taken.ts";
+import type { Watermarks } from "./watermarks.ts";
+
+/**
+ * A record for each mailbox. The watermark moves behind it, in a step of its own: where that is missing, what has arrived
+ * is known from the record, and whoever comes next moves the watermark.
+ */
+export function createMailboxStore(streams: Streams, watermarks: Watermarks): MailboxStore {
+  const { names } = streams;
+
+  /** Works a change out on what is there, until nobody else was quicker; undefined changes nothing. */
+  const change = async <T>(
+    channel: string,
+    work: (taken: Taken) => Promise<{ readonly to: Taken | undefined; readonly answer: T }>,
+  ): Promise<T> => {
+    for (;;) {
+      const { taken, ...found } = await findTaken(streams, channel);
+      const { to, answer } = await work(taken);
+      if (to === undefined) return answer;
+      const value = { leases: [...to.leases], settled: [...to.settled] };
+      if ((await putRecord(streams, "readers", names.mailbox(channel), value, found)) !== "conflict") return answer;
+    }
+  };
+
+  /** Those of the ids that are messages of the mailbox. What is leased is one. */
+  const mail = async (channel: string, ids: readonly number[], { leases }: Taken): Promise<readonly number[]> => {
+    const isMail = async (id: number) =>
+      leases.has(id) || (await streams.at("messages", id))?.subject === names.message(channel);
+    const are = await Promise.all(ids.map(isMail));
+    return ids.filter((_, index) => are[index]);
+  };
+
+  /** How far all has arrived. */
+  const arrivedUpTo = async (channel: string, from: number, { settled }: Taken): Promise<number> => {
+    let to = from;
+    const range = { subject: names.message(channel), from: from + 1, headersOnly: true };
+    for await (const { seq } of scan(streams, "messages", range)) {
+      if (!settled.has(seq)) return seq - 1;
+      to = seq;
+    }
+    return to;
+  };
+
+  const follow = async (channel: string, agent: string, from: number, taken: Taken): Promise<number> => {
+    if (taken.settled.size === 0) return from;
+    const to = await arrivedUpTo(channel, from, taken);
+    return to > from ? watermarks.advance(channel, agent, to) : from;
+  };
+
+  return {
+    take: (channel, agent, taking) =>
+      change<readonly StoredMessage[]>(channel, async (found) => {
+        const from = await follow(channel, agent, await watermarks.get(channel, agent), found);
+        const taken = since(found, from);
+        const messages = messagesAfter(streams, names.message(channel), from, taking.limit);
+        const free = await batch(messages, taking.limit, ({ id }) => isFree(id, taken, taking));
+        return free.length > 0
+          ? { to: leased(taken, free, taking), answer: free }
+          : { to: withoutLost(taken, taking), answer: free };
+      }),
+
+    async settle(channel, agent, ids) {
+      const from = await watermarks.get(channel, agent);
+      const taken = await change(channel, async (found) => {
+        const taken = since(found, from);
+        const arrived = await mail(
+          channel,
+          ids.filter((id) => id > from && !taken.settled.has(id)),
+          taken,
+        );
+        const leases = new Map([...taken.leases].filter(([id]) => !arrived.includes(id)));
+        const to = { leases, settled: new Set([...taken.settled, ...arrived]) };
+        return { to, answer: to };
+      });
+      await follow(channel, agent, from, taken);
+    },
+
+    release: (channel, ids) =>
+      change(channel, async ({ leases, settled }) => {
+        const kept = new Map([...leases].filter(([id]) => !ids.includes(id)));
+        return { to: kept.size < leases.size ? { leases: kept, settled } : undefined, answer: undefined };
+      }),
+
+    async nextFree(channel, agent) {
+      const { taken } = await findTaken(streams, channel);
+      const { leases } = since(taken, await watermarks.get(channel, agent));
+      return leases.size === 0 ? undefined : Math.min(...leases.values());
+    },
+  };
+}
+
+function isFree(id: number, { leases, settled }: Taken, { now }: Taking): boolean {
+  return !settled.has(id) && (leases.get(id) ?? 0) <= now;
+}
+
+function leased({ leases, settled }: Taken, messages: readonly StoredMessage[], { now, lease }: Taking): Taken {
+  const current = new Map([...leases].filter(([, until]) => until > now));
+  for (const { id } of messages) current.set(id, now + lease);
+  return { leases: current, settled };
+}
+
+/** A message whose lease has ended and that is free for nobody is gone: nobody should wait for it. */
+function withoutLost({ leases, settled }: Taken, { now }: Taking): Taken | undefined {
+  const current = new Map([...leases].filter(([, until]) => until > now));
+  return current.size < leases.size ? { leases: current, settled } : undefined;
+}

@@ -1,0 +1,44 @@
+import type { Connection } from "./connection.ts";
+import type { Names, StreamKind } from "./names.ts";
+
+/** How often a stream is asked whether it has begun. One that stays silent was made by somebody without direct reading. */
+const MOST_TRIES = 10;
+const TRY_MS = 50;
+
+export interface Readiness {
+  /** Whether there is such a stream, and it may be asked. */
+  isReady(kind: StreamKind): Promise<boolean>;
+  /** Something was stored there, so it is. */
+  nowReady(kind: StreamKind): void;
+}
+
+/**
+ * A server (2.9.10 does it) may end with all it serves when it is asked for a message of a stream that is just being made. A
+ * stream that has begun answers direct reads; so that is asked first, once for each stream.
+ */
+export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, names: Names): Readiness {
+  const ready = new Set<StreamKind>();
+
+  const answers = (stream: string): Promise<boolean> =>
+    nats.request(`${apiPrefix}.DIRECT.GET.${stream}`, JSON.stringify({ seq: 1 }), { timeout: TRY_MS }).then(
+      () => true,
+      () => false,
+    );
+
+  const isListed = async (stream: string, subject: string): Promise<boolean> => {
+    for await (const name of jsm.streams.names(subject)) if (name === stream) return true;
+    return false;
+  };
+
+  return {
+    async isReady(kind) {
+      if (ready.has(kind)) return true;
+      const stream = names.stream(kind);
+      if (!(await attempt(() => isListed(stream, names.subjects(kind)[0] ?? "")))) return false;
+      for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
+      ready.add(kind);
+      return true;
+    },
+    nowReady: (kind) => void ready.add(kind),
+  };
+}

@@ -1,0 +1,157 @@
+import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
+import { createInbox, errors, type Msg, nuid } from "@nats-io/transport-node";
+import { isPassing } from "./faults.ts";
+import type { StreamKind } from "./names.ts";
+import { fieldsIn, type Stored, type Streams } from "./streams.ts";
+
+export interface Range {
+  readonly subject: string;
+  /** The first sequence. */
+  readonly from: number;
+  /** Of each subject the last message alone. */
+  readonly lastOnly?: boolean;
+  /** Without what the messages hold. */
+  readonly headersOnly?: boolean;
+  /** So many are likely to be enough: an old server takes half a millisecond for each, wanted or not. */
+  readonly enough?: number;
+}
+
+/** So many are asked for one by one before a consumer is made for the rest. */
+const FEW = 3;
+/** So many, where a cluster had none for it: it may have put it on a server that is gone. */
+const MANY = 50;
+const CHUNK = { messages: 500, bytes: 4 * 1024 * 1024 };
+const PULL_MS = 2_500;
+const ABANDONED_MS = 10_000;
+const MILLISECOND = 1_000_000;
+
+/**
+ * The messages of a range, in their order and without a gap: each is told by the stream's leader or by a consumer of its
+ * own, and the end by the leader alone, since a replica may be behind it.
+ */
+export async function* scan(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+  if (range.lastOnly) {
+    yield* lastOfEach(streams, kind, range);
+    return;
+  }
+  let { from } = range;
+  for (let singly = FEW; ; ) {
+    for (let n = 0; n < singly; n++) {
+      const found = await streams.next(kind, range.subject, from);
+      if (found === undefined) return;
+      yield found;
+      from = found.seq + 1;
+    }
+    // One by one also what is too large to come in a batch, and what a server that went has left.
+    singly = 1;
+    try {
+      for await (const found of delivered(streams, kind, { ...range, from })) {
+        yield found;
+        from = found.seq + 1;
+      }
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      singly = MANY;
+    }
+  }
+}
+
+async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+  const found = await streams.connection.attempt(() => Array.fromAsync(delivered(streams, kind, range)));
+  yield* found;
+}
+
+/** What a consumer of its own delivers; less than there is where one is too large, or was lost on its way. */
+async function* delivered(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+  const consumer = await openConsumer(streams, kind, range);
+  if (consumer === undefined) return;
+  const most = Math.min(CHUNK.messages, range.enough ?? CHUNK.messages);
+  try {
+    for (let told = 0; told < consumer.num_pending; ) {
+      const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, most));
+      if (batch.length === 0) return;
+      told += batch.length;
+      yield* batch;
+    }
+  } finally {
+    closeConsumer(streams, consumer);
+  }
+}
+
+/** How many messages a range holds. */
+export async function countOf(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
+  const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, range));
+  if (consumer === undefined) return 0;
+  closeConsumer(streams, consumer);
+  return consumer.num_pending;
+}
+
+async function openConsumer(
+  { connection, names, isReady }: Streams,
+  kind: StreamKind,
+  { subject, from, lastOnly = false, headersOnly = false }: Range,
+): Promise<ConsumerInfo | undefined> {
+  const start = lastOnly
+    ? { deliver_policy: DeliverPolicy.LastPerSubject }
+    : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) };
+  const config = {
+    ...start,
+    name: nuid.next(),
+    filter_subject: subject,
+    headers_only: headersOnly,
+    ack_policy: AckPolicy.None,
+    // It lives as long as one read, on one server.
+    mem_storage: true,
+    num_replicas: 1,
+    inactive_threshold: ABANDONED_MS * MILLISECOND,
+  };
+  return (await isReady(kind)) ? connection.jsm.consumers.add(names.stream(kind), config) : undefined;
+}
+
+/** Nobody waits for it: one that stays behind leaves by itself. */
+function closeConsumer({ connection }: Streams, { stream_name, name }: ConsumerInfo): void {
+  if (connection.nats.isClosed()) return;
+  connection.nats.publish(`${connection.apiPrefix}.CONSUMER.DELETE.${stream_name}.${name}`);
+}
+
+/** What the consumer has next after what it told, so many at most, and no more bytes than a batch should have. */
+function pull({ connection }: Streams, consumer: ConsumerInfo, told: number, most: number): Promise<readonly Stored[]> {
+  const { nats, apiPrefix } = connection;
+  const { stream_name, name } = consumer;
+  const inbox = createInbox();
+  const found: Stored[] = [];
+  return new Promise((resolve, reject) => {
+    const done = (error?: unknown) => {
+      clearTimeout(timer);
+      subscription.unsubscribe();
+      if (error === undefined || found.length > 0) resolve(found);
+      else reject(error);
+    };
+    const subscription = nats.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error !== null) return done(error);
+        if (message.headers !== undefined && message.headers.code !== 0) return done();
+        const { count, stored } = deliveredIn(message);
+        // One got lost on its way: what is behind it is asked for anew.
+        if (count !== told + found.length + 1) return done();
+        found.push(stored);
+        if (found.length === most) done();
+      },
+    });
+    const timer = setTimeout(() => done(new errors.TimeoutError()), PULL_MS);
+    const asked = { batch: most, no_wait: true, max_bytes: CHUNK.bytes };
+    nats.publish(`${apiPrefix}.CONSUMER.MSG.NEXT.${stream_name}.${name}`, JSON.stringify(asked), { reply: inbox });
+  });
+}
+
+/**
+ * Where a message comes from stands in its subject for acknowledgements: the stream's sequence and the consumer's own, as
+ * the sixth and the seventh part, or two parts later where domains are named too.
+ */
+function deliveredIn({ subject, reply = "", headers, data }: Msg): { count: number; stored: Stored } {
+  const parts = reply.split(".");
+  const at = parts.length > 9 ? 7 : 5;
+  const bytes = Number(headers?.get("Nats-Msg-Size") || data.byteLength);
+  const stored = { seq: Number(parts[at]), subject, fields: fieldsIn(headers), data, bytes };
+  return { count: Number(parts[at + 1]), stored };
+}

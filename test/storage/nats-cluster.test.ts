@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Store } from "../../src/core/store.ts";
+import { readAddress } from "../../src/storage/nats/address.ts";
+import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import { namesOf } from "../../src/storage/nats/names.ts";
+import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { createNatsBells } from "../../src/wakeup/nats.ts";
+import { newOrder } from "../contracts/orders.ts";
+import { newPeer } from "../contracts/peers.ts";
+import { assertGrowing, message } from "../contracts/place.ts";
+import { type Cluster, needsNats, startCluster } from "../support/nats-server.ts";
+import { until } from "../support/program.ts";
+
+const noArchive = async () => assert.fail("nobody resets here");
+
+interface Opened extends AsyncDisposable {
+  readonly store: Store;
+  readonly connection: Connection;
+}
+
+suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () => {
+  let cluster: Cluster;
+  before(async () => {
+    cluster = await startCluster();
+  });
+  after(() => cluster[Symbol.asyncDispose]());
+
+  const open = async (bus: string): Promise<Opened> => {
+    const connection = await connectNats(readAddress(`${cluster.address}/${bus}`));
+    const store = openNatsStore(connection, { bus, replicas: 3, archive: noArchive });
+    return { store, connection, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  };
+
+  const leaderOf = async ({ jsm }: Connection, stream: string): Promise<string> =>
+    (await jsm.streams.info(stream)).cluster?.leader ?? assert.fail("no leader");
+
+  /** Sends until it is told to stop; answers with what was acknowledged. */
+  const sending = (store: Store, sender: string) => {
+    const acknowledged = new Map<number, string>();
+    const refused: unknown[] = [];
+    let stopped = false;
+    const done = (async () => {
+      for (let n = 0; !stopped; n++) {
+        const content = `${sender} ${n}`;
+        const once = { signer: sender, nonce: String(n), digest: content, at: Date.now() / 1_000 };
+        try {
+          const { id } = await store.messages.append(message("load", sender, content), n % 2 === 0 ? once : undefined);
+          acknowledged.set(id, content);
+        } catch (error) {
+          refused.push(error);
+        }
+      }
+    })();
+    return {
+      acknowledged,
+      refused,
+      async stop() {
+        stopped = true;
+        await done;
+      },
+    };
+  };
+
+  /** Reads all there is as it comes, as a waiter does. */
+  const reading = async (opened: Opened, bus: string, count: () => number) => {
+    const { store, connection } = opened;
+    const bells = createNatsBells({ nats: connection.nats, subjectOf: namesOf(bus).bell, changes: store.changes });
+    const seen: { id: number; content: string }[] = [];
+    using bell = bells.arm("load");
+    const end = Date.now() + 60_000;
+    while (seen.length < count() && Date.now() < end) {
+      const found = await store.messages.after("load", seen.at(-1)?.id ?? 0, 100).catch(() => []);
+      seen.push(...found);
+      if (found.length === 0) await bell.rung(AbortSignal.timeout(5_000));
+    }
+    await bells[Symbol.asyncDispose]();
+    return seen;
+  };
+
+  const faults: readonly [string, (name: string) => Promise<void>, (name: string) => Promise<void>][] = [
+    ["killed", async (name) => cluster.kill(name), async (name) => cluster.restart(name)],
+    ["stopped, as if the network were cut", async (name) => cluster.pause(name), async (name) => cluster.resume(name)],
+  ];
+  for (const [index, [what, harm, mend]] of faults.entries()) {
+    test(`the leader is ${what} under load: nothing acknowledged is lost or doubled, and readers go on`, async () => {
+      const bus = `fault${index}`;
+      await using first = await open(bus);
+      await using second = await open(bus);
+      await using reader = await open(bus);
+      await first.store.messages.append(message("load", "first", "first -1"));
+      const senders = [sending(first.store, "first"), sending(second.store, "second")];
+      let stopped = false;
+      const acknowledged = () => senders.reduce((sum, one) => sum + one.acknowledged.size, 1);
+      const read = reading(reader, bus, () => (stopped ? acknowledged() : Number.POSITIVE_INFINITY));
+      await sleep(1_000);
+      const leader = await leaderOf(reader.connection, `${bus}-messages`);
+      const before = acknowledged();
+      await harm(leader);
+      await until(() => acknowledged() > before + 20, "sending goes on without it", 40_000);
+      await mend(leader);
+      await sleep(500);
+      for (const sender of senders) await sender.stop();
+      stopped = true;
+      const seen = await read;
+      assertGrowing(seen.map(({ id }) => id));
+      const told = new Map(seen.map(({ id, content }) => [id, content]));
+      for (const { acknowledged: sent, refused } of senders) {
+        for (const [id, content] of sent) assert.equal(told.get(id), content, `${content} was acknowledged as ${id}`);
+        for (const error of refused) assert.match(String(error), /gave no answer for 10 seconds/);
+      }
+      const contents = seen.map(({ content }) => content);
+      assert.equal(new Set(contents).size, contents.length, "none is there twice");
+    });
+  }
+
+  test("orders that are taken while a server dies are taken once, and their ends told once", async () => {
+    const bus = "orders";
+    await using one = await open(bus);
+    await using other = await open(bus);
+    for (const id of ["bac-1", "bac-2"]) await one.store.peers.connect(newPeer(id), undefined);
+    const ids = Array.from({ length: 60 }, (_, n) => `cmd-${n}`);
+    await one.store.orders.add(ids.map((id) => newOrder(id, { leaseSeconds: 1_000 })));
+    const work = async ({ store }: Opened, peer: string) => {
+      const taken: string[] = [];
+      for (;;) {
+        const order = await store.orders.take(peer, 1_795_200_001, 5);
+        if (order === undefined) return taken;
+        taken.push(order.id);
+        const activity = { channel: "activity", sender: peer, content: order.id };
+        await store.orders.end(order.id, { status: "acked", result: peer, at: 1_795_200_002 }, { activity });
+      }
+    };
+    const leader = await leaderOf(one.connection, `${bus}-sessions`);
+    const working = Promise.all([work(one, "bac-1"), work(other, "bac-2")]);
+    await sleep(100);
+    await cluster.kill(leader);
+    const taken = (await working).flat();
+    await cluster.restart(leader);
+    assert.deepEqual(taken.toSorted(), ids.toSorted());
+    const told = (await one.store.messages.after("activity", 0, 1_000)).map(({ content }) => content);
+    assert.deepEqual(told.toSorted(), ids.toSorted());
+  });
+
+  test("while the cluster is away a send fails within ten seconds and some, and says so; then all goes on", async () => {
+    await using opened = await open("away");
+    const { store } = opened;
+    await store.messages.append(message("a", "herald", "before"));
+    const [first = "", second = ""] = cluster.names;
+    for (const name of [first, second]) await cluster.pause(name);
+    const started = performance.now();
+    await assert.rejects(
+      store.messages.append(message("a", "herald", "meanwhile")),
+      /NATS at nats:.* gave no answer for 10 seconds; what was asked may still have been done/,
+    );
+    assert.ok(performance.now() - started < 20_000, `after ${performance.now() - started} ms`);
+    for (const name of [first, second]) await cluster.resume(name);
+    await until(
+      async () => (await store.messages.append(message("a", "herald", "after")).catch(() => undefined)) !== undefined,
+      "it goes on",
+      40_000,
+    );
+  });
+});

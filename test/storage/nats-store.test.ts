@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { after, before, suite, test } from "node:test";
+import type { Store } from "../../src/core/store.ts";
+import { readAddress } from "../../src/storage/nats/address.ts";
+import { createBodies } from "../../src/storage/nats/bodies.ts";
+import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import { createErrands } from "../../src/storage/nats/errands.ts";
+import { createLog } from "../../src/storage/nats/log.ts";
+import { namesOf } from "../../src/storage/nats/names.ts";
+import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { createStreams } from "../../src/storage/nats/streams.ts";
+import { newOrder } from "../contracts/orders.ts";
+import { newPeer } from "../contracts/peers.ts";
+import { contents, fill, hostileNames, message } from "../contracts/place.ts";
+import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { until } from "../support/program.ts";
+
+interface Opened extends AsyncDisposable {
+  readonly store: Store;
+  readonly connection: Connection;
+  readonly bus: string;
+}
+
+suite("a bus on NATS", needsNats, () => {
+  let server: NatsServer;
+  before(async () => {
+    if (natsVersion !== undefined) server = await startNats();
+  });
+  after(() => server?.[Symbol.asyncDispose]());
+
+  const open = async (address = server.freshBus()): Promise<Opened> => {
+    const where = readAddress(address);
+    const connection = await connectNats(where);
+    const archive = async () => assert.fail("nobody resets here");
+    const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
+    return { store, connection, bus: where.bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  };
+
+  test("looking makes nothing: streams come with what is first stored in them", async () => {
+    await using one = await open();
+    await one.store.messages.unread("c", "me", { limit: 10, others: false });
+    await one.store.agents.firstOperator();
+    await one.store.peers.list();
+    await one.store.journal.after(0, 10);
+    await one.store.changes();
+    const streams = async () => (await Array.fromAsync(one.connection.jsm.streams.names(`${one.bus}.>`))).toSorted();
+    assert.deepEqual(await streams(), []);
+    await fill(one.store, "c", "me", "one");
+    assert.deepEqual(await streams(), [`${one.bus}-messages`]);
+  });
+
+  test("a stream that somebody has made stays as it is, and one that is full says so", async () => {
+    await using one = await open();
+    const name = `${one.bus}-messages`;
+    const subjects = [`${one.bus}.message.*`];
+    await one.connection.jsm.streams.add({ name, subjects, max_msgs: 3, discard: "new", allow_direct: true });
+    await fill(one.store, "c", "me", "1", "2", "3");
+    await assert.rejects(fill(one.store, "c", "me", "4"), /is full .*: prune, or give it more room/);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["1", "2", "3"]);
+    await one.store.messages.remove("c", 1, 10);
+    await fill(one.store, "c", "me", "5");
+    assert.equal((await one.connection.jsm.streams.info(name)).config.max_msgs, 3);
+  });
+
+  test("what is larger than the server takes is refused in a sentence that says how much it takes", async () => {
+    await using small = await startNats("max_payload: 65536");
+    await using one = await open(small.freshBus());
+    await fill(one.store, "c", "me", "x".repeat(57_344));
+    await assert.rejects(
+      fill(one.store, "c", "me", "x".repeat(57_345)),
+      /this NATS server takes 57344 bytes at most \(its max_payload is 65536\), not 57345/,
+    );
+    const signal = { name: "s", data: "x".repeat(60_000), sender: "me", setAt: 1 };
+    await assert.rejects(one.store.signals.set(signal), /takes 57344 bytes at most/);
+  });
+
+  test("buses of one server know nothing of each other", async () => {
+    await using one = await open();
+    await using other = await open();
+    await fill(one.store, "c", "me", "mine");
+    await one.store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
+    assert.deepEqual(await other.store.messages.channels(), []);
+    assert.deepEqual(await other.store.signals.list(), []);
+  });
+
+  test("what whoever ended an order couldn't do any more is done by the next who comes, once", async () => {
+    const address = server.freshBus();
+    await using other = await open(address);
+    await other.store.peers.connect(newPeer("bac-1"), undefined);
+    for (const sent of [false, true]) {
+      // As if it had been killed after its step: before its message was sent, or after that.
+      const where = readAddress(address);
+      const connection = await connectNats(where);
+      const streams = createStreams(connection, where.bus, 1);
+      const log = createLog(streams);
+      // On a log of their own, so that they don't do it themselves.
+      const errands = createErrands(streams, createLog(streams), createBodies(streams));
+      const content = sent ? "sent" : "unsent";
+      const prepared = await errands.prepare({ channel: content, sender: "bac-1", content, timestamp: 5 });
+      const noted = await log.step((draft) => {
+        const errand = { id: content, at: draft.at - 60, entry: draft.state.entry, message: prepared };
+        draft.put({ of: "errand", key: errand.id, to: errand });
+        return errand;
+      });
+      if (sent) await fill(other.store, "before", "x", "y");
+      if (sent) {
+        const fields = { channel: content, sender: "bac-1", at: 5, errand: noted.id };
+        // Under another id, as long after as a stream knows the ids of what it stored.
+        const publication = { id: "long ago", fields, data: content };
+        await streams.publish("messages", namesOf(where.bus).message(content), publication);
+      }
+      await connection.nats.close();
+      await other.store.signals.set({ name: content, data: 1, sender: "x", setAt: 1 });
+      await until(async () => (await other.store.messages.after(content, 0, 10)).length > 0, "it is done");
+      // What changed since is told once it is done.
+      await until(async () => (await other.store.journal.last()) > noted.entry, "it is told");
+      assert.deepEqual(await contents(other.store.messages.after(content, 0, 10)), [content]);
+    }
+  });
+
+  test("a log that has grown is kept short by snapshots, and who comes reads what it came to", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    const params = { text: "x".repeat(400) };
+    for (let n = 0; n < 300; n++) {
+      await one.store.orders.add([newOrder(`cmd-${n}`, { params: n % 50 === 0 ? "large ".repeat(1_000) : params })]);
+      if (n % 2 === 0) await one.store.orders.end(`cmd-${n}`, { status: "acked", result: n, at: n }, {});
+    }
+    const forgotten = await one.store.orders.forget(100, 1_000);
+    assert.equal(forgotten, 50);
+    const bodies = await one.connection.jsm.streams.info(`${one.bus}-bodies`, { subjects_filter: `${one.bus}.body.*` });
+    assert.ok(bodies.state.subjects?.[`${one.bus}.body.snapshot`] === 1, "there is a snapshot");
+    await using other = await open(address);
+    const [mine, theirs] = await Promise.all([one, other].map(({ store }) => store.orders.list({ limit: 1_000 })));
+    assert.equal(mine?.length, 250);
+    assert.deepEqual(theirs, mine);
+    assert.equal(await other.store.journal.last(), await one.store.journal.last());
+    assert.deepEqual(await other.store.journal.after(0, 1_000), await one.store.journal.after(0, 1_000));
+  });
+
+  test("a mailbox hands each message to one of its readers, and again where it didn't arrive", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    for (const name of hostileNames) await fill(one.store, `@${name}`, "x", "first", "second", "third");
+    const now = 1_000;
+    for (const name of hostileNames) {
+      const channel = `@${name}`;
+      const taking = { limit: 2, now, lease: 10 };
+      const both = await Promise.all([one, other].map(({ store }) => store.mailboxes.take(channel, name, taking)));
+      const taken = both.flat();
+      assert.deepEqual(taken.map(({ content }) => content).toSorted(), ["first", "second", "third"]);
+      assert.equal(await one.store.mailboxes.nextFree(channel, name), now + 10);
+      assert.deepEqual(await one.store.mailboxes.take(channel, name, { ...taking, now: now + 9 }), []);
+      const [first, second, third] = taken.toSorted((a, b) => a.id - b.id).map(({ id }) => id);
+      await other.store.mailboxes.settle(channel, name, [second ?? 0]);
+      assert.equal(await one.store.messages.watermark(channel, name), (first ?? 0) - 1 > 0 ? (first ?? 0) - 1 : 0);
+      await one.store.mailboxes.release(channel, [third ?? 0]);
+      assert.deepEqual(await contents(other.store.mailboxes.take(channel, name, taking)), ["third"]);
+      await other.store.mailboxes.settle(channel, name, [third ?? 0]);
+      assert.deepEqual(await contents(one.store.mailboxes.take(channel, name, { ...taking, now: now + 10 })), [
+        "first",
+      ]);
+      await one.store.mailboxes.settle(channel, name, [first ?? 0]);
+      assert.equal(await one.store.messages.watermark(channel, name), third);
+      assert.equal(await one.store.mailboxes.nextFree(channel, name), undefined);
+      assert.equal(await one.store.messages.pending(channel, name), 0);
+    }
+  });
+
+  test("nobody waits for the lease of a message that was pruned", async () => {
+    await using one = await open();
+    const [id = 0] = await fill(one.store, "@me", "x", "gone");
+    await one.store.mailboxes.take("@me", "me", { limit: 1, now: 10, lease: 10 });
+    await one.store.messages.remove("@me", id, 1);
+    assert.deepEqual(await one.store.mailboxes.take("@me", "me", { limit: 1, now: 20, lease: 10 }), []);
+    assert.equal(await one.store.mailboxes.nextFree("@me", "me"), undefined);
+  });
+
+  test("a connection that is lost is made again, and what was asked meanwhile is done", async () => {
+    await using one = await open();
+    await fill(one.store, "c", "me", "before");
+    void one.connection.nats.reconnect();
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before"]);
+    await one.store.messages.append(message("c", "me", "after"));
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "after"]);
+  });
+});

@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { temporaryFolder, until } from "./program.ts";
+
+/** The installed server's version; undefined where there is none. */
+export const natsVersion = /v(\d+\.\d+\.\d+)/.exec(
+  spawnSync("nats-server", ["--version"], { encoding: "utf8" }).stdout ?? "",
+)?.[1];
+
+/** For a test that needs a server: why it is skipped, where there is none. */
+export const needsNats = {
+  skip: natsVersion === undefined && "nats-server is not installed (Debian: apt-get install nats-server)",
+};
+
+export interface NatsServer extends AsyncDisposable {
+  readonly port: number;
+  /** Where it says what goes on in it. */
+  readonly monitor: string;
+  readonly process: ChildProcess;
+  /** The address of a bus that nobody has used. */
+  freshBus(): string;
+  /** All that it has logged. */
+  log(): string;
+}
+
+/** Large enough for the largest that any engine must keep. */
+const MAX_PAYLOAD = 16 * 1024 * 1024;
+
+/** A server of its own on a free port, with JetStream in a folder of its own; `more` goes into its configuration. */
+export async function startNats(more = "", at?: { port: number; folder: string }): Promise<NatsServer> {
+  const own = at === undefined ? temporaryFolder() : undefined;
+  const port = at?.port ?? (await freePort());
+  const monitor = await freePort();
+  const folder = at?.folder ?? own?.path ?? "";
+  const file = `${folder}/nats.conf`;
+  const store = JSON.stringify(`${folder}/jetstream`);
+  writeFileSync(
+    file,
+    `listen: "127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitor}"\nmax_payload: ${MAX_PAYLOAD}\njetstream { store_dir: ${store} }\n${more}\n`,
+  );
+  const server = spawn("nats-server", ["-c", file], { stdio: ["ignore", "ignore", "pipe"] });
+  const end = () => void server.kill("SIGKILL");
+  process.on("exit", end);
+  let log = "";
+  server.stderr.setEncoding("utf8").on("data", (text: string) => {
+    log += text;
+  });
+  const ended = new Promise<void>((resolve) => server.once("close", () => resolve()));
+  server.once("exit", (code) => {
+    if (code !== null) process.stderr.write(`nats-server ended with ${code}:\n${log.slice(-4_000)}\n`);
+  });
+  await until(() => {
+    if (server.exitCode !== null) throw new Error(`nats-server ended: ${log}`);
+    return reached(port);
+  }, "nats-server listens");
+  return {
+    port,
+    monitor: `http://127.0.0.1:${monitor}`,
+    process: server,
+    freshBus: () => `nats://127.0.0.1:${port}/${randomBytes(6).toString("hex")}`,
+    log: () => log,
+    async [Symbol.asyncDispose]() {
+      process.off("exit", end);
+      end();
+      await ended;
+      own?.[Symbol.dispose]();
+    },
+  };
+}
+
+export interface Cluster extends AsyncDisposable {
+  /** Of its servers all. */
+  readonly address: string;
+  readonly names: readonly string[];
+  kill(name: string): Promise<void>;
+  restart(name: string): Promise<void>;
+  /** It stands still with its connections open, as if the network were cut. */
+  pause(name: string): Promise<void>;
+  resume(name: string): Promise<void>;
+}
+
+/** Three servers on this machine that keep everything together. */
+export async function startCluster(): Promise<Cluster> {
+  const names = ["n1", "n2", "n3"];
+  const folders = names.map(() => temporaryFolder());
+  const ports = await Promise.all(names.map(freePort));
+  const routes = await Promise.all(names.map(freePort));
+  const started = new Map<string, NatsServer>();
+  const start = async (index: number): Promise<void> => {
+    const listed = routes.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
+    const cluster = `cluster { name: c, listen: "127.0.0.1:${routes[index]}", routes: [${listed}] }`;
+    const at = { port: ports[index] ?? 0, folder: folders[index]?.path ?? "" };
+    started.set(names[index] ?? "", await startNats(`server_name: ${names[index]}\n${cluster}`, at));
+  };
+  const server = (name: string) => started.get(name) ?? assert.fail(`there is no server ${name}`);
+  await Promise.all(names.map((_, index) => start(index)));
+  await until(
+    async () => {
+      const health = await Promise.all([...started.values()].map(({ monitor }) => fetch(`${monitor}/healthz`)));
+      return health.every(({ ok }) => ok);
+    },
+    "the cluster has a leader",
+    40_000,
+  );
+  return {
+    address: `nats://${ports.map((port) => `127.0.0.1:${port}`).join(",")}`,
+    names,
+    kill: async (name) => server(name)[Symbol.asyncDispose](),
+    restart: (name) => start(names.indexOf(name)),
+    pause: async (name) => void server(name).process.kill("SIGSTOP"),
+    resume: async (name) => void server(name).process.kill("SIGCONT"),
+    async [Symbol.asyncDispose]() {
+      for (const one of started.values()) await one[Symbol.asyncDispose]();
+      for (const folder of folders) folder[Symbol.dispose]();
+    },
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (typeof address !== "object" || address === null) throw new Error("it has no port");
+  return address.port;
+}
+
+function reached(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    const done = (is: boolean) => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.once("connect", () => done(true)).once("error", () => done(false));
+  });
+}

@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { cpSync, rmSync } from "node:fs";
+import { after, before, suite, test } from "node:test";
+import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
+import { ask } from "../support/http.ts";
+import { freePort, type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { entry, run, start, startServer, temporaryFolder, until } from "../support/program.ts";
+
+suite("the command line on a NATS server", needsNats, () => {
+  let server: NatsServer;
+  before(async () => {
+    if (natsVersion !== undefined) server = await startNats();
+  });
+  after(() => server?.[Symbol.asyncDispose]());
+
+  test("one variable is enough: what one sends wakes another, and a server beside them", async () => {
+    const environment = { IPC_STORE: server.freshBus() };
+    const waiter = start(["read", "c", "me", "--wait"], environment);
+    await using http = await startServer(environment);
+    const poll = ask(http.url, "GET /messages?channel=c&agent=web&wait=true");
+    const isHeard = async () =>
+      (await (await fetch(`${server.monitor}/subsz?subs=1`)).text()).match(/\.bell\./g)?.length === 2;
+    await until(isHeard, "both wait");
+    assert.equal((await run(["send", "c", "herald", "wake up"], environment)).code, 0);
+    const { code, stdout, stderr } = await waiter.ended;
+    assert.deepEqual([code, stderr], [0, ""]);
+    assert.deepEqual(contentsOf(JSON.parse(stdout)), ["wake up"]);
+    assert.deepEqual(contentsOf((await poll).json), ["wake up"]);
+    assert.equal((await run(["read", "c", "me"], environment)).stdout, "[]\n");
+  });
+
+  test("--store names it for one command, and wins over the environment; with --url it is one too many", async () => {
+    using bus = temporaryBus();
+    const store = server.freshBus();
+    await bus.run("send", "c", "a", "on nats", "--store", store);
+    const elsewhere = bus.with({ IPC_URL: "http://127.0.0.1:1" });
+    assert.deepEqual(contentsOf(await elsewhere.answer("read", "c", "b", `--store=${store}`)), ["on nats"]);
+    await using http = await bus.serve({}, "--store", store);
+    assert.equal(messagesOf((await ask(http.url, "GET /messages?channel=c&agent=d")).json).length, 1);
+    const { stderr } = await bus.run("channels", "--store", store, "--url", http.url);
+    assert.match(stderr, /^Error: --url and --store name two buses: give one\n$/);
+    const wrong = await bus.run("channels", "--store", "/tmp/x.db");
+    assert.match(wrong.stderr, /^Error: --store must be nats:\/\/HOST:PORT or tls:\/\/HOST:PORT; for a database/);
+  });
+
+  test("E10 secure mode, signed sends and refused ones are the same", async () => {
+    using bus = temporaryBus();
+    const on = bus.with({ IPC_STORE: server.freshBus() });
+    bus.place("ops.key", (await on.run("seed", "ops")).stdout);
+    await on.run("keygen", "--out", bus.file("herald"));
+    const signed = ["--as", "ops", "--key", bus.file("ops.key")];
+    assert.equal((await on.run("register", "herald", "--pubkey", bus.file("herald.pub"), ...signed)).code, 0);
+    assert.equal((await on.run("send", "c", "herald", "mine", "--key", bus.file("herald.key"))).code, 0);
+    for (const words of [
+      ["send", "c", "herald", "unsigned"],
+      ["send", "c", "herald", "forged", "--key", bus.file("ops.key")],
+    ]) {
+      assert.equal((await on.run(...words)).code, 1, words.join(" "));
+    }
+    const [only, ...more] = messagesOf(await on.answer("read", "c", "me"));
+    assert.deepEqual([only?.content, only?.signed, more.length], ["mine", true, 0]);
+  });
+
+  test("a server that isn't there is told at once; with wait= it is waited for", async () => {
+    const port = await freePort();
+    const started = performance.now();
+    const { code, stdout, stderr } = await run(["send", "c", "a", "x"], { IPC_STORE: `nats://127.0.0.1:${port}` });
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /^Error: NATS at nats:\/\/127\.0\.0\.1:\d+\/el-ipc can't be reached: connection refused\n$/);
+    assert.ok(performance.now() - started < 5_000);
+    const waits = start(["send", "c", "a", "late"], { IPC_STORE: `nats://127.0.0.1:${port}?wait=60` });
+    using folder = temporaryFolder();
+    await using _late = await startNats("", { port, folder: folder.path });
+    assert.deepEqual(JSON.parse((await waits.ended).stdout), { ok: true, id: 1, channel: "c", signed: false });
+  });
+
+  test("a command on a database loads nothing of it", async () => {
+    using folder = temporaryFolder();
+    cpSync(new URL(".", `file://${entry}`), folder.file("sources.d"), { recursive: true });
+    rmSync(folder.file("sources.d/ipc-nats.js"));
+    const copy = { entry: folder.file("sources.d/ipc-server.js") };
+    const sent = await start(["send", "c", "a", "x"], { IPC_DB_PATH: folder.file("bus.db") }, copy).ended;
+    assert.deepEqual([sent.code, sent.stderr], [0, ""]);
+    assert.equal((await start(["send", "c", "a", "x"], { IPC_STORE: server.freshBus() }, copy).ended).code, 1);
+  });
+});
