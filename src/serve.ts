@@ -100,7 +100,7 @@ function webSocketsOn(bus: Bus, log: Log): AsyncDisposable & { readonly upgrade:
   return {
     async upgrade(...request) {
       loaded ??= load();
-      (await loaded).upgrade(...request);
+      await (await loaded).upgrade(...request);
     },
     [Symbol.asyncDispose]: async () => (await loaded)?.[Symbol.asyncDispose](),
   };
