@@ -769,7 +769,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
 }, "mailbox", false, false>, Typed<"mailboxes", InputOf<{}>, {
     ok: boolean;
-    mailboxes: readonly MailboxSummary[];
+    mailboxes: MailboxSummary[];
 }, never, false, false>, Typed<"peers", InputOf<{}>, {
     ok: boolean;
     peers: PublicPeer[];
