@@ -1,12 +1,16 @@
-// Builds from src what is in sources.d, the types of the library among it. With --check it builds nothing and fails where
+// Builds from src what is in sources.d, the library's types and the description of the HTTP API among it. With --check it builds nothing and fails where
 // what is committed differs.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin, transform } from "esbuild";
+import { operations } from "../src/operations/index.ts";
+import { routesIn } from "../src/surfaces/http/routes.ts";
 import { buildDashboard } from "./build-dashboard.ts";
 import { declarationsOf } from "./declarations.ts";
+import { openApiOf } from "./openapi.ts";
+import { answerSchemas } from "./schemas.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -94,7 +98,15 @@ const programs = await Promise.all(
   bundles.flatMap(({ program, ...bundle }) => (program === undefined ? [] : [programOf(program, bundle)])),
 );
 const types = { to: "sources.d/ipc-library.d.ts", text: declarationsOf(root, "library") };
-const loaded = [...bundles, types, ...(await buildDashboard(root))].map(({ to, text }) => ({ to, text, mode: 0o644 }));
+const routes = routesIn(operations);
+const schemas = answerSchemas(types.text, new Set(routes.map(({ operation }) => operation.name)));
+const { version } = JSON.parse(readFileSync(`${root}/package.json`, "utf8"));
+const api = { to: "sources.d/openapi.json", text: `${JSON.stringify(openApiOf(routes, schemas, version))}\n` };
+const loaded = [...bundles, types, api, ...(await buildDashboard(root))].map(({ to, text }) => ({
+  to,
+  text,
+  mode: 0o644,
+}));
 const outputs = [...programs, ...loaded];
 
 if (process.argv.includes("--check")) {

@@ -385,6 +385,8 @@ interface PeerStore {
     find(id: string): Promise<Peer | undefined>;
     /** In the order in which they came. */
     list(): Promise<readonly Peer[]>;
+    /** Those of an agent, in the same order. What that costs depends on these alone. */
+    ofAgent(agent: string): Promise<readonly Peer[]>;
     /** It lives, and waits for this. False where there is no such peer. */
     seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
     /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
@@ -793,7 +795,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
 }, "mailbox", false, false>, Typed<"mailboxes", InputOf<{}>, {
     ok: boolean;
-    mailboxes: readonly MailboxSummary[];
+    mailboxes: MailboxSummary[];
 }, never, false, false>, Typed<"peers", InputOf<{}>, {
     ok: boolean;
     peers: PublicPeer[];
@@ -845,40 +847,8 @@ declare const table: readonly [Typed<"send", InputOf<{
     readonly expires: Optional<number>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    } | undefined;
-    commands: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    }[];
+    command: PublicOrder | undefined;
+    commands: PublicOrder[];
 }, "from", false, false>, Typed<"ask", InputOf<{
     target: Field<string>;
     action: Field<string>;
@@ -905,197 +875,65 @@ declare const table: readonly [Typed<"send", InputOf<{
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
     agent?: string;
 } | null, never, false, false>, Typed<"command ack", InputOf<{
     id: Field<string>;
     result: Optional<unknown>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
 }, never, false, false>, Typed<"command fail", InputOf<{
     id: Field<string>;
     error: Optional<string>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
 }, never, false, false>, Typed<"command result", InputOf<{
     id: Field<string>;
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
 }, never, false, false>, Typed<"command list", InputOf<{
     peer: Optional<string>;
     status: Optional<"acked" | "dead" | "expired" | "failed" | "leased" | "pending">;
     limit: Optional<number>;
 }>, {
     ok: boolean;
-    commands: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    }[];
+    commands: PublicOrder[];
 }, never, false, false>, Typed<"command pending", InputOf<{
     peer: Field<string>;
 }>, {
     ok: boolean;
-    commands: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    }[];
+    commands: PublicOrder[];
 }, never, false, false>, Typed<"command retry", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
 }, never, false, false>, Typed<"signal set", InputOf<{
     name: Field<string>;
     data: Optional<unknown>;
     from: Optional<string>;
 }>, {
     ok: boolean;
-    signal: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    };
+    signal: PublicSignal;
 }, "from", false, false>, Typed<"signal wait", InputOf<{
     name: Field<string>;
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    signal: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    };
+    signal: PublicSignal;
     agent?: string;
 } | null, never, false, false>, Typed<"signal get", InputOf<{
     name: Field<string>;
 }>, {
     ok: boolean;
-    signal: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    };
+    signal: PublicSignal;
 }, never, false, false>, Typed<"signal list", InputOf<{}>, {
     ok: boolean;
-    signals: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    }[];
+    signals: PublicSignal[];
 }, never, false, false>, Typed<"signal clear", InputOf<{
     name: Field<string>;
 }>, {
@@ -1132,42 +970,14 @@ declare const table: readonly [Typed<"send", InputOf<{
     };
 }>, {
     ok: boolean;
-    messages: {
-        id: number;
-        channel: string;
-        from: string;
-        data: unknown;
-        ts: number;
-        proof: Proof | undefined;
-    }[];
+    messages: PublicMessage[];
 }, never, false, false>, Typed<"status", InputOf<{}>, {
     ok: boolean;
     secure_mode: boolean;
     now: number;
     peers: PublicPeer[];
-    commands: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    }[];
-    signals: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    }[];
+    commands: PublicOrder[];
+    signals: PublicSignal[];
     channels: {
         channel: string;
         count: number;
@@ -1191,29 +1001,8 @@ declare const table: readonly [Typed<"send", InputOf<{
         secure_mode: boolean;
         now: number;
         peers: PublicPeer[];
-        commands: {
-            id: string;
-            kind: "command" | "command_response";
-            from: string;
-            fromId: string | null;
-            target: string;
-            targetRole: string;
-            action: string;
-            params: unknown;
-            ts: number;
-            status: OrderStatus;
-            attempts: number;
-            holder: string | null;
-            leaseUntil: number | null;
-            result: {} | null;
-            ackedAt: number | null;
-        }[];
-        signals: {
-            name: string;
-            data: unknown;
-            from: string;
-            ts: number;
-        }[];
+        commands: PublicOrder[];
+        signals: PublicSignal[];
         channels: {
             channel: string;
             count: number;
@@ -1264,23 +1053,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    } | {
+    data: PublicOrder | {
         id: string;
         name?: never;
     };
@@ -1288,12 +1061,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: {
-        name: string;
-        data: unknown;
-        from: string;
-        ts: number;
-    } | {
+    data: PublicSignal | {
         id?: never;
         name: string;
     };
@@ -1301,14 +1069,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: {
-        id: number;
-        channel: string;
-        from: string;
-        data: unknown;
-        ts: number;
-        proof: Proof | undefined;
-    };
+    data: PublicMessage;
 }, never, true, false>, Typed<"tcp send", InputOf<{
     host: Field<string>;
     message: Field<string>;
@@ -1582,6 +1343,45 @@ interface PublicPeer {
     readonly connected_at: number;
     readonly last_seen: number;
 }
+/** An order as the world sees it, where it is a command. */
+interface PublicOrder {
+    readonly id: string;
+    /** `command_response` tells the sender of a command how it ended. */
+    readonly kind: "command" | "command_response";
+    readonly from: string;
+    /** The sender's session; null for a human or a program without one. */
+    readonly fromId: string | null;
+    /** A session's id, or the role for whoever of it is first. */
+    readonly target: string;
+    readonly targetRole: string;
+    readonly action: string;
+    readonly params: Json;
+    readonly ts: number;
+    readonly status: OrderStatus;
+    /** How often it was handed out. */
+    readonly attempts: number;
+    readonly holder: string | null;
+    readonly leaseUntil: number | null;
+    readonly result: Json;
+    /** When it ended, in whatever way. */
+    readonly ackedAt: number | null;
+}
+/** A signal as the world sees it. */
+interface PublicSignal {
+    readonly name: string;
+    readonly data: Json;
+    readonly from: string;
+    readonly ts: number;
+}
+/** A message whose content is JSON as that JSON, any other as its text. */
+interface PublicMessage {
+    readonly id: number;
+    readonly channel: string;
+    readonly from: string;
+    readonly data: Json;
+    readonly ts: number;
+    readonly proof?: Proof | undefined;
+}
 /** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
 type Proof = "verified" | "attested";
 interface MinuteCount {
@@ -1623,23 +1423,7 @@ declare const commandResult: Typed<"command result", InputOf<{
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: {
-        id: string;
-        kind: "command" | "command_response";
-        from: string;
-        fromId: string | null;
-        target: string;
-        targetRole: string;
-        action: string;
-        params: unknown;
-        ts: number;
-        status: OrderStatus;
-        attempts: number;
-        holder: string | null;
-        leaseUntil: number | null;
-        result: {} | null;
-        ackedAt: number | null;
-    };
+    command: PublicOrder;
 }, never, false, false>;
 declare const ask: Typed<"ask", InputOf<{
     target: Field<string>;

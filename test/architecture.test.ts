@@ -29,7 +29,7 @@ const map: readonly Row[] = [
   row("surfaces/tcp",   ["core", "operations", "wire"], ["node:net"]),
   row("surfaces/websocket", ["core", "operations", "wire"], ["ws", "node:http", "node:stream"]),
   row("surfaces/agent-msg", ["core", "operations", "wire"], ["node:fs", "node:path", "node:readline", "lazy node:util"]),
-  row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:stream", "node:events", "node:timers/promises"]),
+  row("surfaces/http",  ["core", "operations", "wire"], ["prom-client", "node:http", "node:https", "node:net", "node:stream", "node:events", "node:timers/promises", "lazy node:fs/promises"]),
   row("surfaces/mcp",   ["core", "operations", "wire"], ["@modelcontextprotocol/server", "@modelcontextprotocol/server/stdio", "node:http", "node:events", "node:stream"]),
 ];
 

@@ -12,8 +12,9 @@ import {
   textIn,
 } from "./support/bus.ts";
 import { ask, open as openStream } from "./support/http.ts";
+import { modelOn } from "./support/mcp-surface.ts";
 import { type Server, until } from "./support/program.ts";
-import { lines, rawWebSocket, type Said } from "./support/sockets.ts";
+import { askLine, lines, rawWebSocket, type Said } from "./support/sockets.ts";
 
 interface Sending {
   readonly channel: string;
@@ -44,9 +45,24 @@ interface Driver {
   health(channel: string, agent: string): Promise<{ status: string; pending: number; secure_mode: boolean }>;
   card(): Promise<{ name: string; did?: string }>;
   register(agent: Registering): Promise<void>;
+  /** Puts a letter into a mailbox. */
+  post(to: string, from: string, text: string): Promise<void>;
+  /** Empties a mailbox: from whom, and what. */
+  fetch(mailbox: string): Promise<readonly Letter[]>;
 }
 
-const surfaces: readonly { name: string; open: (bus: TemporaryBus, server: Server) => Driver }[] = [
+type Letter = readonly [from: string, text: string];
+
+interface Surface {
+  readonly name: string;
+  readonly open: (bus: TemporaryBus, server: Server) => Driver;
+  /** What is said there to whoever lacks a key, whatever of it. */
+  readonly refusal?: RegExp;
+  /** Who reads there knows by itself how far it has come. */
+  readonly ownPlace?: true;
+}
+
+const surfaces: readonly Surface[] = [
   { name: "the command line", open: (bus) => commandLine(bus) },
   {
     name: "the command line against a server",
@@ -54,8 +70,15 @@ const surfaces: readonly { name: string; open: (bus: TemporaryBus, server: Serve
   },
   { name: "HTTP", open: (_, server) => http(server) },
   { name: "server-sent events", open: (_, server) => serverSentEvents(server) },
-  { name: "WebSocket", open: (_, server) => asking((ask, input) => overWebSocket(server, ask, input)) },
-  { name: "TCP", open: (_, server) => asking((ask, input) => overTcp(server, ask, input)) },
+  { name: "WebSocket", open: (_, server) => webSocket(server) },
+  { name: "TCP", open: (_, server) => tcp(server) },
+  {
+    name: "MCP",
+    // What a model is given no tool for its user asks elsewhere.
+    open: (bus, server) => ({ ...http(server), ...modelOn(bus, server, () => tcpPort(server)) }),
+    refusal: /^Refused: secure mode is on\. .*IPC_AGENT .*IPC_KEY/,
+    ownPlace: true,
+  },
 ];
 
 const serveAll = (bus: TemporaryBus) => bus.serve({}, "--tcp", "0");
@@ -84,7 +107,13 @@ function commandLine(bus: TemporaryBus): Driver {
     async register({ name, publicKey, operator, operatorKey }) {
       await answer("register", name, "--pubkey", publicKey, "--as", operator, "--key", operatorKey);
     },
+    post: (to, from, text) => answer("post", to, text, "--from", from),
+    fetch: async (mailbox) => lettersIn(await answer("fetch", mailbox)),
   };
+}
+
+function lettersIn(answer: unknown): readonly Letter[] {
+  return messagesOf(Object(answer).messages).map(({ sender, content }) => [sender, content]);
 }
 
 function http({ url }: Server): Driver {
@@ -116,6 +145,8 @@ function http({ url }: Server): Driver {
       const [public_key, operator_key] = [textIn(publicKey), textIn(operatorKey)];
       await answer("POST /register", { name, public_key, operator, operator_key });
     },
+    post: (to, from, message) => answer(`POST /mailboxes/${encodeURIComponent(to)}`, { from, message }),
+    fetch: async (mailbox) => lettersIn(await answer(`GET /mailboxes/${encodeURIComponent(mailbox)}/fetch`)),
   };
 }
 
@@ -162,7 +193,7 @@ function serverSentEvents(server: Server): Driver {
 }
 
 /** Where everything is asked by its verb. */
-function asking(ask: (verb: string, input: object) => Promise<unknown>): Driver {
+function asking(ask: (verb: string, input: object) => Promise<unknown>): Omit<Driver, "post" | "fetch"> {
   const answer = async <T>(verb: string, input: object = {}): Promise<T> => (await ask(verb, input)) as T;
   return {
     async send({ key, ...message }) {
@@ -187,9 +218,56 @@ function asking(ask: (verb: string, input: object) => Promise<unknown>): Driver 
   };
 }
 
+/** Mailboxes as the original's clients have them. */
+function tcp(server: Server): Driver {
+  const answer = async (request: object) => {
+    const said = await askLine(await tcpPort(server), request);
+    if (said.ok !== true) throw new Error(String(said.error));
+    return said;
+  };
+  return {
+    ...asking((ask, input) => overTcp(server, ask, input)),
+    async post(to, from, msg) {
+      await answer({ op: "post", to, from, msg });
+    },
+    async fetch(mailbox) {
+      const { messages } = await answer({ op: "fetch", mailbox });
+      return Object(messages).map(({ from, msg }: Said): Letter => [String(from), String(msg)]);
+    },
+  };
+}
+
+/** Mailboxes as the original's frames have them: who connects under a name gets what waits there. */
+function webSocket(server: Server): Driver {
+  return {
+    ...asking((ask, input) => overWebSocket(server, ask, input)),
+    async post(to, from, message) {
+      using socket = await rawWebSocket(server.port);
+      socket.say({ type: "message", id: 1, to, from, message });
+      await socket.nextOf("stored");
+    },
+    async fetch(mailbox) {
+      using socket = await rawWebSocket(server.port);
+      socket.say({ type: "register", agent: mailbox });
+      const { unread } = await socket.nextOf("registered");
+      const letters: Letter[] = [];
+      while (letters.length < Number(unread)) {
+        const { from, message } = await socket.nextOf("message");
+        letters.push([String(from), String(message)]);
+      }
+      socket.say({ type: "ping" });
+      await socket.nextOf("pong");
+      return letters;
+    },
+  };
+}
+
+async function tcpPort(server: Server): Promise<number> {
+  return Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+}
+
 async function overTcp(server: Server, ask: string, input: object): Promise<unknown> {
-  const [, port] = /"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp")) ?? [];
-  using line = await lines(Number(port));
+  using line = await lines(await tcpPort(server));
   line.say({ id: 1, ask, input });
   return answerIn(await line.next());
 }
@@ -214,7 +292,7 @@ function signedWith(key: string, text: string): string {
 }
 
 suite("every surface tells the same story", { concurrency: true }, () => {
-  for (const { name, open } of surfaces) {
+  for (const { name, open, refusal } of surfaces) {
     test(`in open mode: ${name}`, async () => {
       using bus = temporaryBus();
       await using server = await serveAll(bus);
@@ -225,27 +303,42 @@ suite("every surface tells the same story", { concurrency: true }, () => {
     test(`in secure mode: ${name}`, async () => {
       using bus = temporaryBus();
       await using server = await serveAll(bus);
-      await secureMode(bus, open(bus, server));
+      await secureMode(bus, open(bus, server), refusal);
     });
   }
 
   test("across them: each reads what the others send, and each wakes the others", async () => {
     using bus = temporaryBus();
     await using server = await serveAll(bus);
-    const drivers = surfaces.map(({ name, open }) => ({ name, driver: open(bus, server) }));
+    const drivers = surfaces.map(({ open, ...surface }) => ({ ...surface, driver: open(bus, server) }));
     for (const { name, driver } of drivers) {
       const waiting = drivers.map((other) => other.driver.wait("news", other.name));
       await until(async () => (await openRequests(server)) >= REMOTE_WAITERS, "the waiters");
       await driver.send({ channel: "news", sender: name, content: `from ${name}` });
       for (const messages of await Promise.all(waiting)) assert.deepEqual(contentsOf(messages), [`from ${name}`]);
     }
-    for (const { name, driver } of drivers) {
+    for (const { name, driver, ownPlace } of drivers) {
       assert.deepEqual(
         (await driver.read("news", "somebody")).map(({ sender }) => sender),
-        name === drivers[0]?.name ? drivers.map((one) => one.name) : [],
+        name === drivers[0]?.name || ownPlace ? drivers.map((one) => one.name) : [],
         "they share a watermark",
       );
     }
+  });
+
+  test("across them: each empties a mailbox that all of them have posted to", async () => {
+    using bus = temporaryBus();
+    await using server = await serveAll(bus);
+    const drivers = surfaces.map(({ name, open }) => ({ name, driver: open(bus, server) }));
+    for (const { name, driver } of drivers) {
+      for (const one of drivers) await one.driver.post(`for ${name}`, one.name, `from ${one.name}`);
+      const letters = await driver.fetch(`for ${name}`);
+      assert.deepEqual(
+        letters,
+        drivers.map((one) => [one.name, `from ${one.name}`]),
+      );
+    }
+    for (const { driver } of drivers) assert.deepEqual(await driver.fetch(`for ${drivers[0]?.name}`), []);
   });
 });
 
@@ -288,23 +381,30 @@ async function openMode(bus: Driver): Promise<void> {
   await assert.rejects(bus.send({ channel: "a\nb", sender: "x", content: "y" }), {
     message: "channel must not contain control characters",
   });
+
+  await bus.post("keeper", "herald", content);
+  await bus.post("keeper", "reader", "two");
+  assert.deepEqual(await bus.fetch("keeper"), [
+    ["herald", content],
+    ["reader", "two"],
+  ]);
+  assert.deepEqual(await bus.fetch("keeper"), []);
 }
 
-async function secureMode(bus: TemporaryBus, driver: Driver): Promise<void> {
+async function secureMode(bus: TemporaryBus, driver: Driver, refusal?: RegExp): Promise<void> {
   const message = { channel: "ops", sender: "herald", content: "signed ü" };
   await driver.send({ ...message, content: "before" });
   bus.place("ops.key", (await bus.run("seed", "ops")).stdout);
   for (const name of ["herald", "mallory"]) placeKeys(bus, name);
   const key = bus.file("herald.key");
 
-  await assert.rejects(driver.send(message), { message: "signature required (secure mode active)" });
-  await assert.rejects(driver.send({ ...message, key }), { message: "unknown sender: herald" });
+  const refused = (message: string | RegExp) => ({ message: refusal ?? message });
+  await assert.rejects(driver.send(message), refused("signature required (secure mode active)"));
+  await assert.rejects(driver.send({ ...message, key }), refused("unknown sender: herald"));
   const herald = { name: "herald", publicKey: bus.file("herald.pub"), operator: "ops" };
   await assert.rejects(driver.register({ ...herald, operatorKey: bus.file("mallory.key") }), /verification failed/);
   await driver.register({ ...herald, operatorKey: bus.file("ops.key") });
-  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), {
-    message: /^invalid signature/,
-  });
+  await assert.rejects(driver.send({ ...message, key: bus.file("mallory.key") }), refused(/^invalid signature/));
   await driver.send({ ...message, key });
 
   const read = await driver.read("ops", "reader");

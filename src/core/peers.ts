@@ -62,11 +62,14 @@ async function makeRoom(bus: Bus, role: string, now: number): Promise<void> {
   for (const { id } of new Set([...longGone, ...before])) await depart(bus, id);
 }
 
-/** The role's first letters and six digits: in an address it stands as it is. */
-export async function newPeerId(bus: Bus, role: string): Promise<string> {
+/**
+ * The role's first letters and six digits: in an address it stands as it is. More digits for those of whom thousands come
+ * at the same moment, and two of them would find the same six free.
+ */
+export async function newPeerId(bus: Bus, role: string, bytes = 3): Promise<string> {
   const letters = [...role].slice(0, 3).map((letter) => (/[A-Za-z0-9_]/.test(letter) ? letter : "x"));
   for (;;) {
-    const id = `${letters.join("")}-${cryptography().randomBytes(3).toString("hex")}`;
+    const id = `${letters.join("")}-${cryptography().randomBytes(bytes).toString("hex")}`;
     if ((await bus.store.peers.find(id)) === undefined) return id;
   }
 }

@@ -6,6 +6,9 @@ import { isAlive, LISTENER, newPeerId } from "./peers.ts";
 import type { Peer } from "./session-store.ts";
 import { EVERYTHING } from "./wakeup.ts";
 
+/** Of a listener's id, which nobody types. */
+const ID_BYTES = 8;
+
 export interface Presence {
   readonly online: boolean;
   /** When it was last heard of, as far as that is known. */
@@ -21,9 +24,11 @@ export async function arrive(bus: Bus, agent: string, caller: Caller): Promise<P
     );
   }
   const now = bus.now();
-  for (const left of await listeners(bus, agent)) if (!isAlive(left, now)) await bus.store.peers.leave(left.id, now);
+  for (const left of await bus.store.peers.ofAgent(agent)) {
+    if (left.role === LISTENER && !isAlive(left, now)) await bus.store.peers.leave(left.id, now);
+  }
   const peer: Peer = {
-    id: await newPeerId(bus, LISTENER),
+    id: await newPeerId(bus, LISTENER, ID_BYTES),
     role: LISTENER,
     capabilities: [],
     agent,
@@ -49,14 +54,10 @@ export async function depart(bus: Bus, id: string): Promise<void> {
 /** Whether some session is the agent's, and lives. */
 export async function presenceOf(bus: Bus, agent: string): Promise<Presence> {
   const now = bus.now();
-  const own = (await bus.store.peers.list()).filter((peer) => peer.agent === agent);
+  const own = await bus.store.peers.ofAgent(agent);
   const seen = own.map(({ lastSeen }) => lastSeen);
   return {
     online: own.some((peer) => isAlive(peer, now)),
     lastSeen: seen.length === 0 ? undefined : Math.max(...seen),
   };
-}
-
-async function listeners(bus: Bus, agent: string): Promise<readonly Peer[]> {
-  return (await bus.store.peers.list()).filter((peer) => peer.role === LISTENER && peer.agent === agent);
 }

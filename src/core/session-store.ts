@@ -26,6 +26,8 @@ export interface PeerStore {
   find(id: string): Promise<Peer | undefined>;
   /** In the order in which they came. */
   list(): Promise<readonly Peer[]>;
+  /** Those of an agent, in the same order. What that costs depends on these alone. */
+  ofAgent(agent: string): Promise<readonly Peer[]>;
   /** It lives, and waits for this. False where there is no such peer. */
   seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
   /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */

@@ -1,4 +1,5 @@
 import { indented, operation } from "./operation.ts";
+import { publicChannels } from "./status.ts";
 
 export const listChannels = operation({
   name: "channels",
@@ -8,12 +9,7 @@ export const listChannels = operation({
   http: "GET /channels",
   input: {},
   words: [],
-  run: async (bus) =>
-    (await bus.store.messages.channels()).map(({ channel, count, lastMessage }) => ({
-      channel,
-      count,
-      last_message: lastMessage,
-    })),
+  run: async (bus, _, { caller }) => publicChannels(await bus.store.messages.channels(), caller.identity),
   show: (channels) => indented(channels),
   tell: (channels, _, quote) => {
     if (channels.length === 0) return "No channels";

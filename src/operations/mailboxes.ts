@@ -1,3 +1,4 @@
+import { maySee } from "../core/access.ts";
 import { BATCH_MESSAGES } from "../core/limits.ts";
 import { arrived, mailboxes, putBack, take, takeOnceThere } from "../core/mailboxes.ts";
 import { asRead, type Message, send } from "../core/messages.ts";
@@ -157,7 +158,10 @@ export const listMailboxes = operation({
   http: "GET /mailboxes",
   input: {},
   words: [],
-  run: async (bus) => ({ ok: true, mailboxes: await mailboxes(bus) }),
+  run: async (bus, _, { caller }) => ({
+    ok: true,
+    mailboxes: (await mailboxes(bus)).filter(({ mailbox }) => maySee(mailboxOf(mailbox), caller.identity)),
+  }),
   show: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
 });
 

@@ -1,8 +1,31 @@
-import type { NewOrder, Order } from "../core/session-store.ts";
+import type { Json, NewOrder, Order, OrderStatus } from "../core/session-store.ts";
 import type { Quote } from "./tool.ts";
 
 /** An order as the world sees it, where it is a command. */
-export function publicOrder(order: NewOrder | Order) {
+export interface PublicOrder {
+  readonly id: string;
+  /** `command_response` tells the sender of a command how it ended. */
+  readonly kind: "command" | "command_response";
+  readonly from: string;
+  /** The sender's session; null for a human or a program without one. */
+  readonly fromId: string | null;
+  /** A session's id, or the role for whoever of it is first. */
+  readonly target: string;
+  readonly targetRole: string;
+  readonly action: string;
+  readonly params: Json;
+  readonly ts: number;
+  readonly status: OrderStatus;
+  /** How often it was handed out. */
+  readonly attempts: number;
+  readonly holder: string | null;
+  readonly leaseUntil: number | null;
+  readonly result: Json;
+  /** When it ended, in whatever way. */
+  readonly ackedAt: number | null;
+}
+
+export function publicOrder(order: NewOrder | Order): PublicOrder {
   const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
   const state = "status" in order ? order : undefined;
   return {
@@ -23,8 +46,6 @@ export function publicOrder(order: NewOrder | Order) {
     ackedAt: state?.endedAt ?? null,
   };
 }
-
-export type PublicOrder = ReturnType<typeof publicOrder>;
 
 /** The command for a model: what is our own outside of the marks, what its sender chose inside. */
 export function commandText({ command, agent }: { command: PublicOrder; agent?: string }, quote: Quote): string {

@@ -1,5 +1,5 @@
 import { agentBehind } from "../core/proof.ts";
-import type { Signal } from "../core/session-store.ts";
+import type { Json, Signal } from "../core/session-store.ts";
 import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
 import { askerOf } from "./askers.ts";
 import { json, name, optional } from "./fields.ts";
@@ -9,7 +9,14 @@ import { waitSeconds, waitTime } from "./waits.ts";
 const signalName = name("The signal's name");
 
 /** A signal as the world sees it. */
-export function publicSignal({ name, data, sender, setAt }: Signal) {
+export interface PublicSignal {
+  readonly name: string;
+  readonly data: Json;
+  readonly from: string;
+  readonly ts: number;
+}
+
+export function publicSignal({ name, data, sender, setAt }: Signal): PublicSignal {
   return { name, data, from: sender, ts: setAt };
 }
 

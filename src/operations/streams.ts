@@ -1,5 +1,6 @@
 import { messagesAfter, send } from "../core/messages.ts";
 import { type Proof, proofs } from "../core/proof.ts";
+import type { Json } from "../core/session-store.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import type { StoredMessage } from "../core/store.ts";
 import { askerOf } from "./askers.ts";
@@ -10,7 +11,16 @@ import { waitSeconds } from "./waits.ts";
 const channelName = name("The channel");
 
 /** A message whose content is JSON as that JSON, any other as its text. */
-export function publicMessage(message: StoredMessage, proof: Proof | undefined) {
+export interface PublicMessage {
+  readonly id: number;
+  readonly channel: string;
+  readonly from: string;
+  readonly data: Json;
+  readonly ts: number;
+  readonly proof?: Proof | undefined;
+}
+
+export function publicMessage(message: StoredMessage, proof: Proof | undefined): PublicMessage {
   const { id, channel, sender, content, timestamp } = message;
   return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }

@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { elapsed } from "../core/clock.ts";
 import type { Changes } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/wakeup.ts";
 import { createAsker, createBells } from "./bells.ts";
@@ -30,6 +31,9 @@ const QUICK_CLOCK_MS = 50;
 
 const STALE_MS = 24 * 3600 * 1_000;
 
+/** Looking at each bell of ten thousand with each new one would take longer than all the rest. */
+const CLEANING_MS = 3600 * 1_000;
+
 /** Neither following a link nor waiting at a pipe that somebody put in a bell's place. */
 const OPEN_BELL = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
@@ -44,11 +48,16 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   let clock: NodeJS.Timeout | undefined;
   let clockMs = CLOCK_MS;
   let rung = new Set<Topic>();
+  let cleaned = Number.NEGATIVE_INFINITY;
 
   const listen = (topic: Topic): void => {
     try {
       const file = bellFile(folder, topic);
-      makeBell(folder, file);
+      const isNew = makeBell(folder, file);
+      if (isNew && elapsed() - cleaned > CLEANING_MS) {
+        cleaned = elapsed();
+        removeStale(folder);
+      }
       const watcher = watch(file, (event) => {
         if (event === "rename") rearm(topic);
         bells.ring(topic);
@@ -146,11 +155,13 @@ function bellFile(folder: string, topic: Topic): string {
   return join(folder, `sha256-${process.getBuiltinModule("node:crypto").hash("sha256", name)}`);
 }
 
-function makeBell(folder: string, file: string): void {
+/** Answers whether there was none yet. */
+function makeBell(folder: string, file: string): boolean {
   mkdirSync(folder, { mode: 0o700, recursive: true });
   if (!isOurs(folder)) throw new Error("not a folder of ours");
-  if (statSync(file, { throwIfNoEntry: false }) === undefined) removeStale(folder);
+  const isNew = statSync(file, { throwIfNoEntry: false }) === undefined;
   closeSync(openSync(file, OPEN_BELL | constants.O_CREAT, 0o600));
+  return isNew;
 }
 
 /** In a folder that others can write to they may have put another in its place. */

@@ -38,6 +38,20 @@ export function checkPeers(check: Check): void {
     assert.equal(await other.peers.find("nobody"), undefined);
   });
 
+  check("the peers of an agent are found by its name, and no others", async (store) => {
+    const peers = [
+      newPeer("lis-1", { agent: "zoe", connectedAt: AT + 1 }),
+      newPeer("bac-2", { agent: "zoe" }),
+      newPeer("bac-3", { agent: "zo" }),
+      newPeer("zoe", { role: "zoe" }),
+    ];
+    for (const peer of peers) await store.peers.connect(peer, undefined);
+    assert.deepEqual(await store.peers.ofAgent("zoe"), [peers[1], peers[0]]);
+    assert.deepEqual(await store.peers.ofAgent("nobody"), []);
+    await store.peers.leave("bac-2", AT);
+    assert.deepEqual(await store.peers.ofAgent("zoe"), [peers[0]]);
+  });
+
   check("any text can be a peer's id, role, agent and capability", async (store) => {
     for (const name of hostileNames) {
       await store.peers.connect(newPeer(name, { role: name, agent: name, capabilities: [name] }), undefined);
@@ -45,6 +59,7 @@ export function checkPeers(check: Check): void {
     for (const name of hostileNames) {
       const found = await store.peers.find(name);
       assert.deepEqual([found?.id, found?.role, found?.agent, found?.capabilities], [name, name, name, [name]]);
+      assert.deepEqual(await store.peers.ofAgent(name), [found]);
     }
   });
 

@@ -6,6 +6,7 @@ import { connect } from "../../src/storage/sqlite/connection.ts";
 import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { openFile } from "../../src/storage/sqlite/open.ts";
+import { createPeerStore } from "../../src/storage/sqlite/peers.ts";
 import { isRow, textOf } from "../../src/storage/sqlite/rows.ts";
 import { append } from "../support/append.ts";
 import { temporaryFolder } from "../support/program.ts";
@@ -74,6 +75,16 @@ for (const name of drivers) {
           sql,
         );
       }
+      await connection.close();
+    });
+
+    test("whose sessions an agent's are is found without looking at others'", async () => {
+      using folder = temporaryFolder();
+      const { driver, asked } = listeningTo(await openFile({ path: folder.file("bus.db"), driver: name }));
+      const connection = connect(driver, folder.file("bus.db"));
+      await createPeerStore(connection).ofAgent("herald");
+      const [find = ""] = [...asked].filter((sql) => sql.includes("peers"));
+      assert.deepEqual(planOf(driver, find), ["SEARCH peers USING INDEX peers_by_agent (agent=?)"]);
       await connection.close();
     });
 

@@ -147,6 +147,20 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     }
   });
 
+  test("a server that refuses is quoted: what it wants, and how to give it", async () => {
+    using home = temporaryHome();
+    await using server = await serverIn(home.with({ IPC_API_KEY: "secret" }));
+    for (const words of [
+      ["connect", "-a", "me"],
+      ["send", "you", "hello", "-w"],
+      ["ping", "you"],
+    ]) {
+      const { code, stderr } = await home.run(...words, "-u", server.url);
+      assert.equal(code, 1);
+      assert.match(stderr, /refuses: this server asks for its API key or an agent's token: .*IPC_API_KEY/, words[0]);
+    }
+  });
+
   test("a connected name is not taken over; a message for it goes to who has it", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
@@ -247,7 +261,8 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     const { stdout } = await home.bus("read", "@a", "observer");
     assert.match(stdout, /"signed": true/);
     const forged = await as("b").run("send", "a", "forged", "-s", "a", "-w", "-u", server.url);
-    assert.deepEqual([forged.code, forged.stderr], [1, `Error: ${server.url} refuses: it answers with status 403\n`]);
+    const why = "this token is not accepted: its signature is not the agent's";
+    assert.deepEqual([forged.code, forged.stderr], [1, `Error: ${server.url} refuses: ${why}\n`]);
     const { stdout: token } = await home.bus("token", "b", "--key", home.file("b.key"));
     const shown = ["--header", `Authorization: Bearer ${token.trim()}`];
     await home.prints("send", "a", "vouched for", "-s", "b", "-w", "--wait", "-u", server.url, ...shown);

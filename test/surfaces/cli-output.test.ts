@@ -123,6 +123,31 @@ suite("what is printed", { concurrency: 6 }, () => {
       assert.doesNotMatch(printed, STEERING);
   });
 
+  test("a name with characters in it that nobody sees looks like no other, wherever it is printed", async () => {
+    using bus = temporaryBus();
+    const name = "re\u200bviewer";
+    await bus.run("send", name, name, "x");
+    await bus.run("post", name, "y", "--from", name);
+    const { stdout } = await bus.run("connect", name, "--json");
+    const { id } = JSON.parse(stdout);
+    for (const words of [
+      ["channels"],
+      ["read", name, "somebody"],
+      ["mailboxes"],
+      ["inbox", name],
+      ["peers"],
+      ["whoami", id],
+      ["status"],
+      ["traffic"],
+      ["online", name],
+      ["health", name, name, "--url", "http://127.0.0.1:1"],
+    ]) {
+      const { stdout, stderr } = await bus.run(...words);
+      assert.doesNotMatch(stdout + stderr, /\u200b/, words[0]);
+      if (words[0] !== "health") assert.match(stdout + stderr, /re\\u200bviewer/, words[0]);
+    }
+  });
+
   test(
     "a name that the original stored, an option and a path can't steer a terminal either",
     aboutTheFile,

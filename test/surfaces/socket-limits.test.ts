@@ -12,7 +12,6 @@ const hurried = {
   NODE_OPTIONS: `--no-warnings --import=${new URL("../support/hurry-sockets.ts", import.meta.url).href}`,
 } as const;
 
-const CONNECTIONS = 1_000;
 const MiB = 1024 * 1024;
 
 /** What a process has in memory, in MiB. */
@@ -101,29 +100,6 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     }
     deaf.destroy();
     assert.equal(count, 8, "before its lease has ended");
-  });
-
-  test(`${CONNECTIONS} connections at once are all answered, over TCP and WebSocket`, async () => {
-    using bus = temporaryBus();
-    await using server = await bus.serve({}, "--tcp", "0");
-    const port = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
-    const posted = Array.from({ length: CONNECTIONS }, (_, index) =>
-      askLine(port, { op: "post", to: "A", from: "me", msg: `tcp ${index}` }),
-    );
-    for (const answer of await Promise.all(posted)) assert.equal(answer.ok, true);
-    const sockets = await Promise.all(Array.from({ length: CONNECTIONS }, () => rawWebSocket(server.port)));
-    for (const [index, socket] of sockets.entries()) socket.say({ type: "register", agent: `agent-${index}` });
-    for (const socket of sockets) assert.equal((await socket.nextOf("registered")).type, "registered");
-    for (const [index, socket] of sockets.entries()) {
-      socket.say({ type: "message", to: `agent-${(index + 1) % CONNECTIONS}`, message: `from ${index}` });
-    }
-    for (const [index, socket] of sockets.entries()) {
-      const { message } = await socket.nextOf("message");
-      assert.equal(message, `from ${(index + CONNECTIONS - 1) % CONNECTIONS}`);
-    }
-    for (const socket of sockets) await socket.nextOf("delivered");
-    assert.equal(Object((await askLine(port, { op: "status" })).mailboxes).A, CONNECTIONS);
-    for (const socket of sockets) socket[Symbol.dispose]();
   });
 
   test("over WebSocket who never reads and answers no ping is dropped, and what was sent to it comes again", async () => {

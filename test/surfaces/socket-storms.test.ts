@@ -111,6 +111,10 @@ suite("kill and reconnect storms", { concurrency: 2, timeout: 240_000 }, () => {
         while (got(said()).size < MESSAGES && Date.now() < end) await sleep(50);
         assert.equal(got(said()).size, MESSAGES);
         await until(async () => /^A {2}0$/m.test((await bus.run("mailboxes")).stdout), "an empty mailbox");
+        assert.ok(
+          said().some((line) => line.startsWith("acknowledged ")),
+          "readers are told what they have for good",
+        );
         for (const { said } of readers) {
           const acknowledged = new Set<string>();
           for (const line of said) {

@@ -24,11 +24,14 @@ async function overWebSocket(): Promise<void> {
   using socket = await rawWebSocket(Number(port));
   socket.say({ type: "register", agent: mailbox, ack: "manual" });
   if ((await socket.next()).type !== "registered") return;
+  const texts = new Map<unknown, unknown>();
   for (;;) {
-    const { id, message } = await socket.nextOf("message");
-    say("got", message);
-    socket.say({ type: "received", id });
-    // What is settled is settled before the next ping is answered only by chance: the next message says that it was.
+    const { type, id, message, ids } = await socket.next();
+    if (type === "message") {
+      texts.set(id, message);
+      say("got", message);
+      socket.say({ type: "received", id });
+    } else if (type === "settled" && Array.isArray(ids)) for (const one of ids) say("acknowledged", texts.get(one));
   }
 }
 

@@ -256,6 +256,32 @@ suite("who may do what over WebSocket", { concurrency: 4 }, () => {
     await assert.rejects(rawWebSocket(server.port, { headers: page }), /^Error: HTTP\/1\.1 403.*web page elsewhere/);
   });
 
+  test("a refused upgrade says why, and what to do, as an error over HTTP does", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve({ IPC_API_KEY: "sesame" });
+    const asked = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13" };
+    const upgrade = (headers: Readonly<Record<string, string>>) =>
+      ask(server.url, "GET /", { headers: { ...asked, ...headers } });
+    const stranger = await upgrade({});
+    assert.deepEqual([stranger.status, stranger.headers["www-authenticate"]], [401, "Bearer"]);
+    assert.equal(stranger.headers["content-type"], "application/json");
+    const { ok, error, code, reason } = Object(stranger.json);
+    assert.deepEqual([ok, code, reason], [false, "unauthorized", "unauthenticated"]);
+    assert.match(error, /^this server asks for its API key or an agent's token: send it as Authorization: Bearer/);
+    const key = { Authorization: "Bearer sesame" };
+    for (const headers of [
+      key,
+      { ...key, "Sec-WebSocket-Key": "short" },
+      { ...key, "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version": "7" },
+      { ...key, Upgrade: "h2c" },
+    ]) {
+      const { status, json } = await upgrade(headers);
+      assert.deepEqual([status, Object(json).code], [400, "invalid"]);
+      assert.match(Object(json).error, /^this is no request for a WebSocket: .*Sec-WebSocket-|Upgrade header/);
+    }
+    assert.equal((await ask(server.url, "GET /health", { headers: key })).status, 200);
+  });
+
   test("a page that was rebound to this machine, or a proxy, isn't local", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

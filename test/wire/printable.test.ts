@@ -30,3 +30,21 @@ test("inside JSON it means the same as before", () => {
   assert.match(shown, /^[\u0020-\u007e]*$/);
   assert.deepEqual(JSON.parse(shown), value);
 });
+
+test("what nobody sees is spelled out, so that a name with it looks like no other", () => {
+  const unseen = ["\u00ad", "\u034f", "\u115f", "\u180e", "\u200b", "\u200c", "\u200d", "\u2060", "\u2064", "\u206f"];
+  for (const character of [...unseen, "\u3164", "\ufe0e", "\ufe0f", "\uffa0", "\ufff9", "\u{e0041}", "\u{e0100}"]) {
+    for (const name of [`re${character}viewer`, `${character}reviewer`, `reviewer${character}`, `1${character}`]) {
+      const shown = printable(name);
+      assert.match(shown, /^[\u0020-\u007e]+$/, JSON.stringify(name));
+      assert.equal(JSON.parse(`"${shown}"`), name);
+    }
+  }
+  assert.equal(printable("e\u0301\u200de"), "e\u0301\\u200de", "an accent is no letter that is joined");
+  assert.equal(printable("\u{1f44d}\u200dx"), "\u{1f44d}\\u200dx");
+});
+
+test("a joiner and a selector stay where they are seen", () => {
+  const seen = ["\u{1f469}\u200d\u{1f4bb}", "\u2764\ufe0f", "1\ufe0f\u20e3", "می\u200cخواهم", "क्\u200dष"];
+  for (const text of seen) assert.equal(printable(text), text);
+});

@@ -19,10 +19,10 @@ export function createPeerStore({ log, bodies }: Sessions): PeerStore {
       return found && asPeer(found);
     },
 
-    async list() {
-      const peers = await log.step(({ state }) => [...state.peers.values()]);
-      return peers.sort((a, b) => a.connectedAt - b.connectedAt || (a.id < b.id ? -1 : 1)).map(asPeer);
-    },
+    list: () => log.step(({ state }) => inOrder([...state.peers.values()])),
+
+    ofAgent: (name) =>
+      log.step(({ state }) => inOrder([...state.peers.values()].filter(({ agent }) => agent === name))),
 
     seen: (id, at, waitingFor) =>
       log.step((draft) => {
@@ -67,6 +67,10 @@ export function createPeerStore({ log, bodies }: Sessions): PeerStore {
       return dead && Promise.all(dead.map((order) => asOrder(bodies, order)));
     },
   };
+}
+
+function inOrder(peers: readonly PeerRecord[]): Peer[] {
+  return peers.toSorted((a, b) => a.connectedAt - b.connectedAt || (a.id < b.id ? -1 : 1)).map(asPeer);
 }
 
 function isTaken({ peers }: State, id: string, sole: SoleRole | undefined): boolean {

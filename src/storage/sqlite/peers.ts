@@ -11,6 +11,8 @@ const FIND = "SELECT * FROM peers WHERE id = ?";
 
 const LIST = "SELECT * FROM peers ORDER BY connected_at, id";
 
+const OF_AGENT = "SELECT * FROM peers WHERE agent = ? ORDER BY connected_at, id";
+
 const HAS_ROLE = "SELECT id FROM peers WHERE role = ? AND last_seen > ? AND id <> ?";
 
 const SEEN = "UPDATE peers SET last_seen = max(last_seen, ?), waiting_for = ? WHERE id = ? RETURNING id";
@@ -50,6 +52,8 @@ export function createPeerStore({ statement, read, write }: Connection): PeerSto
       }),
 
     list: () => read(() => statement(LIST).all().filter(isRow).map(asPeer)),
+
+    ofAgent: (agent) => read(() => statement(OF_AGENT).all(agent).filter(isRow).map(asPeer)),
 
     seen: (id, at, waitingFor) => write(() => statement(SEEN).get(at, waitingFor, id) !== undefined),
 

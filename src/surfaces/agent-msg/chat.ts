@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
+import { printable } from "../../wire/printable.ts";
 import type { Chat } from "./connect.ts";
 import { writeWhole } from "./files.ts";
 
@@ -78,7 +79,9 @@ export function terminalChat({ input, output, print, note, historyFile }: Chatti
 /** What a line that names nobody yet could go on as. */
 export function completed(line: string, names: readonly string[]): string[] {
   if (/\s/.test(line)) return [];
-  return [...names.map((name) => `${name} `), ...COMMANDS].filter((word) => word.startsWith(line));
+  // One that isn't what it looks like is written out by whoever means it.
+  const plain = names.filter((name) => printable(name) === name);
+  return [...plain.map((name) => `${name} `), ...COMMANDS].filter((word) => word.startsWith(line));
 }
 
 /** Until Ctrl-C or Ctrl-D. */

@@ -1,3 +1,5 @@
+import { printable } from "../../wire/printable.ts";
+
 export type Level = "debug" | "info" | "warn" | "error";
 
 /** One line of JSON per event on standard error. Never given a secret: no header, no query, no body. */
@@ -8,7 +10,7 @@ const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
 export function createLog(least: Level, write: (line: string) => void): Log {
   return (level, event, details) => {
     if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
-    write(`${JSON.stringify({ time: new Date().toISOString(), level, event, ...details })}\n`);
+    write(`${printable(JSON.stringify({ time: new Date().toISOString(), level, event, ...details }))}\n`);
   };
 }
 

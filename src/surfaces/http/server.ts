@@ -15,9 +15,9 @@ import { answerHalfRequest } from "./half-request.ts";
 import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
 import { type Mount, mountAt } from "./mount.ts";
-import { openApiOf } from "./openapi.ts";
+import { openApi } from "./openapi.ts";
 import { inputOf, isTooLarge, readBody } from "./request.ts";
-import { type Route, routesIn, routesOf } from "./routes.ts";
+import { type Route, routesOf } from "./routes.ts";
 import { targetOf } from "./target.ts";
 import { answerUpgrades, type Upgrade } from "./upgrade.ts";
 
@@ -182,10 +182,8 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     answerJson(response, 200, { ok: true, server: product, endpoints });
   };
 
-  let described: ReturnType<typeof openApiOf> | undefined;
   const answerOpenApi = async (response: ServerResponse): Promise<void> => {
-    described ??= openApiOf(routesIn(operations), product.replace(/^.*\//, ""));
-    answerJson(response, 200, described);
+    answerJson(response, 200, await openApi());
   };
 
   /** What is asked of this server and not of the bus. */

@@ -48,15 +48,23 @@ export function answerUpgrades(server: Server, { upgrade, door, refused, open }:
   });
 }
 
+/** Of a request the original says no more than that it is unauthorized; but nobody upgraded one there. */
+const SHOW_WHO = [
+  "this server asks for its API key or an agent's token: send it as Authorization: Bearer (our commands: IPC_API_KEY,",
+  "IPC_TOKEN or IPC_KEY), or in a browser offer the subprotocols el-ipc and bearer.TOKEN",
+].join(" ");
+
 function refuse(socket: Duplex, error: unknown): void {
   const { code, message, reason } = publicError(error);
   const status = statusOf(code, reason);
-  const body = JSON.stringify({ ok: false, error: message, code, reason });
+  const sentence = message === "unauthorized" ? SHOW_WHO : message;
+  const body = JSON.stringify({ ok: false, error: sentence, code, reason });
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
     "Content-Type: application/json",
     `Content-Length: ${Buffer.byteLength(body)}`,
     "Connection: close",
+    ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
   ];
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }

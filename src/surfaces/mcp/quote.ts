@@ -1,4 +1,5 @@
 import type { Quote } from "../../operations/tool.ts";
+import { visible } from "../../wire/printable.ts";
 
 /** What an answer holds of others' words, in characters; once that is used up, each is cut to a few. */
 const MOST_CHARACTERS = 60_000;
@@ -6,13 +7,6 @@ const FEW_CHARACTERS = 200;
 
 /** What could be taken for our own mark, however it is spaced out or dressed up. */
 const MARK = /[<\uFE64\uFF1C](?=[\s\p{C}]*[/\u2044\u2215\uFF0F]?[\s\p{C}]*d[\p{C}]*a[\p{C}]*t[\p{C}]*a)/giu;
-
-/**
- * What a reader doesn't see, or sees elsewhere than it stands: controls, what reorders text, and the tags with which
- * words can be hidden in plain sight.
- */
-const UNSEEN =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\u{e0000}-\u{e0fff}]/gu;
 
 /** For one answer. Marks what somebody on the bus wrote as theirs; nothing inside can end the mark or make another. */
 export function createQuote(): Quote {
@@ -25,15 +19,15 @@ export function createQuote(): Quote {
 }
 
 function inside(text: string): string {
-  return visible(text).replace(MARK, "&lt;");
+  return shown(text).replace(MARK, "&lt;");
 }
 
 function attribute(text: string): string {
-  return visible(text).replace(/[&"<>\n\t]/g, (character) => `&#${character.charCodeAt(0)};`);
+  return shown(text).replace(/[&"<>\n\t]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-function visible(text: string): string {
-  return text.replace(UNSEEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+function shown(text: string): string {
+  return visible(text, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 function cut(text: string, most: number): string {

@@ -1,5 +1,6 @@
+import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
-import { IpcError, invalid } from "../../core/errors.ts";
+import { errorCodes, IpcError, invalid, reasons } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { type Frame, frameIn } from "./frames.ts";
 
@@ -16,6 +17,9 @@ export interface Talk extends AsyncDisposable {
 }
 
 const HANDSHAKE_MS = 10_000;
+
+const REFUSAL_MS = 2_000;
+const REFUSAL_CHARACTERS = 64 * 1024;
 
 /** The server says something, a ping at least, more often than this. */
 const SILENT_MS = 60_000;
@@ -50,8 +54,8 @@ export async function talkTo({ url, headers }: Reaching): Promise<Talk> {
   await new Promise<void>((resolve, reject) => {
     socket.once("open", resolve);
     socket.once("error", (error) => reject(unreachable(url, error)));
-    socket.once("unexpected-response", (_, response) => {
-      reject(new IpcError("unauthorized", `${url} refuses: it answers with status ${response.statusCode}`));
+    socket.once("unexpected-response", async (_, response) => {
+      reject(refusalOf(url, response.statusCode ?? 0, await beginningOf(response)));
       socket.terminate();
     });
   });
@@ -79,6 +83,32 @@ export async function talkTo({ url, headers }: Reaching): Promise<Talk> {
       clearTimeout(late);
     },
   };
+}
+
+/** What it answers instead of a connection, as far as that is of use, and no longer than anybody waits for a sentence. */
+async function beginningOf(response: IncomingMessage): Promise<string> {
+  const late = setTimeout(() => response.destroy(), REFUSAL_MS);
+  let text = "";
+  try {
+    for await (const chunk of response.setEncoding("utf8")) {
+      text += chunk;
+      if (text.length > REFUSAL_CHARACTERS) break;
+    }
+  } catch {
+    // What came so far will do.
+  } finally {
+    clearTimeout(late);
+  }
+  return text;
+}
+
+/** Our servers say why, and what to do; of another, or of a proxy, there is only its status. */
+function refusalOf(url: string, status: number, text: string): IpcError {
+  const { error, code, reason } = frameIn(text) ?? {};
+  const known = errorCodes.find((one) => one === code) ?? (status >= 500 ? "internal" : "unauthorized");
+  const why = typeof error === "string" && error !== "" ? error : `it answers with status ${status}`;
+  const busy = status === 502 || status === 503 || status === 504 ? "busy" : undefined;
+  return new IpcError(known, `${url} refuses: ${why}`, reasons.find((one) => one === reason) ?? busy);
 }
 
 function unreachable(url: string, cause: Error): IpcError {

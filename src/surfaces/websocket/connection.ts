@@ -126,7 +126,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     if (gone.signal.aborted) return await leave(agent);
     name = agent;
     line.send({ type: "registered", agent, unread: isFrame(arrived) ? arrived.unread : 0 });
-    work(handOver(agent, manual ? receipts.of : () => line.confirm()));
+    work(handOver(agent, manual));
   };
 
   const stream = async (id: unknown, answers: AsyncIterable<unknown>): Promise<boolean> => {
@@ -152,9 +152,13 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     }
   };
 
-  const handOver = async (mailbox: string, taken: (ids: readonly number[]) => Promise<boolean>): Promise<void> => {
+  const handOver = async (mailbox: string, manual: boolean): Promise<void> => {
+    const taken = manual ? receipts.of : () => line.confirm();
     try {
-      const arrived = (ids: readonly number[]) => ids.forEach(hub.arrivals.tell);
+      const arrived = (ids: readonly number[]) => {
+        ids.forEach(hub.arrivals.tell);
+        if (manual) line.send({ type: "settled", ids });
+      };
       await handOverMail({ perform, context, line, mailbox, taken, arrived });
     } catch (error) {
       line.send(errorFrame(error, undefined));

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import type { Caller } from "../../core/caller.ts";
+import { type IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { Operation } from "../../operations/operation.ts";
@@ -21,7 +22,8 @@ export interface WebSocketOptions {
 
 /** What an HTTP server that hosts it hands over: a request to speak WebSocket from now on, and who makes it. */
 export interface WebSockets extends AsyncDisposable {
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller, signal: AbortSignal): void;
+  /** Throws where what was asked is no WebSocket, for whoever handed it over to say why. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, caller: Caller, signal: AbortSignal): Promise<void>;
 }
 
 const SUBPROTOCOL = "el-ipc";
@@ -46,18 +48,28 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
   });
   const watch = watchOver();
   const open = new Set<Promise<void>>();
+  const asked = new WeakMap<Duplex, (refusal: Error) => void>();
+  server.on("wsClientError", ({ message }, socket) => asked.get(socket)?.(noHandshake(message)));
   return {
-    upgrade(request, socket, head, caller, signal) {
-      server.handleUpgrade(request, socket, head, (connection) => {
-        watch(connection);
-        boundPartial(connection, socket, hub.room);
-        const conversation = converse(connection, caller, hub, signal).catch(options.failed);
-        open.add(conversation);
-        void conversation.finally(() => open.delete(conversation));
-      });
-    },
+    upgrade: (request, socket, head, caller, signal) =>
+      new Promise((resolve, reject) => {
+        asked.set(socket, reject);
+        // Its first message may be here already, so from here on nothing waits.
+        server.handleUpgrade(request, socket, head, (connection) => {
+          watch(connection);
+          boundPartial(connection, socket, hub.room);
+          const conversation = converse(connection, caller, hub, signal).catch(options.failed);
+          open.add(conversation);
+          void conversation.finally(() => open.delete(conversation));
+          resolve();
+        });
+      }),
     async [Symbol.asyncDispose]() {
       await Promise.all(open);
     },
   };
+}
+
+function noHandshake(why: string): IpcError {
+  return invalid(`this is no request for a WebSocket: ${why} (RFC 6455, version 13; GET with Upgrade: websocket)`);
 }
