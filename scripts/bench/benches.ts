@@ -1,5 +1,6 @@
 import type { Bench } from "./bench.ts";
 import { crowd } from "./rows/crowd.ts";
+import { engines } from "./rows/engines.ts";
 import { fanOut, fanOutStreams } from "./rows/fan-out.ts";
 import { growth } from "./rows/growth.ts";
 import { httpSends, signedHttpSends } from "./rows/http-sends.ts";
@@ -28,4 +29,5 @@ export const benches: readonly Bench[] = [
   fanOutStreams,
   growth,
   writers,
+  engines,
 ];
