@@ -9,6 +9,7 @@ export const showRights = operation({
   http: "GET /rights",
   input: {},
   words: [],
+  knowsAsker: () => true,
   run: async (bus, _, { caller }) => ({ ok: true, ...(await rightsOf(bus, caller)) }),
   show: ({ secure_mode, agent, operator, may }: Rights) =>
     [

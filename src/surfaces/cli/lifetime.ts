@@ -1,6 +1,8 @@
 import { elapsed } from "../../core/clock.ts";
 
 export interface Lifetime extends Disposable {
+  /** From now on what ends the process lets it finish first; before, it ends at once. */
+  begin(): void;
   /** Aborts when the process should end. */
   readonly signal: AbortSignal;
   /** The exit code that says why, once it did. */
@@ -26,6 +28,7 @@ export function createLifetime(): Lifetime {
   let code: number | undefined;
   let since = 0;
   let hangsUp = true;
+  let orphaned: NodeJS.Timeout | undefined;
 
   const end = (signal: Signal) => {
     if (signal === "SIGHUP" && !hangsUp) return;
@@ -39,14 +42,15 @@ export function createLifetime(): Lifetime {
     controller.abort();
   };
   const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, end);
-  const orphaned = setInterval(() => {
-    if (process.ppid !== parent && code === undefined) end("SIGHUP");
-  }, PARENT_MS);
-  orphaned.unref();
-
   return {
     signal: controller.signal,
+    begin() {
+      for (const signal of signals) process.on(signal, end);
+      orphaned = setInterval(() => {
+        if (process.ppid !== parent && code === undefined) end("SIGHUP");
+      }, PARENT_MS);
+      orphaned.unref();
+    },
     get code() {
       return code;
     },
