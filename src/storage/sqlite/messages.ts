@@ -12,8 +12,9 @@ import { isRow, numberOf, row, textOf } from "./rows.ts";
 export const COLUMNS = `id, channel, sender, CAST(content AS BLOB) AS content, created_at, signature,
   EXISTS (SELECT 1 FROM attested WHERE message_id = messages.id) AS attested`;
 
+/** Without RETURNING id, for which SQLite fills a table of its own. */
 const APPEND = `INSERT INTO messages (channel, sender, content, created_at, signature)
-  VALUES (?, ?, ?, ?, ?) RETURNING id`;
+  VALUES (?, ?, ?, ?, ?)`;
 
 const ATTEST = "INSERT INTO attested (message_id) VALUES (?)";
 
@@ -61,9 +62,7 @@ export function createMessageStore(connection: Connection): MessageStore {
   const { watermark, moveTo } = createWatermarks(connection);
 
   const add = ({ channel, sender, content, timestamp, signature, attested }: NewMessage): number => {
-    const added = row(statement(APPEND).get(channel, sender, content, timestamp, signature));
-    if (added === undefined) throw new Error("the insert answered without an id");
-    const id = numberOf(added, "id");
+    const id = Number(statement(APPEND).run(channel, sender, content, timestamp, signature).lastInsertRowid);
     if (attested) statement(ATTEST).run(id);
     return id;
   };
