@@ -13,6 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { every } from "../core/clock.ts";
 import type { Changes } from "../core/store.ts";
 import { isChannel, type Topic, type Wakeup } from "../core/wakeup.ts";
 import { createBells } from "./bells.ts";
@@ -40,7 +41,7 @@ const OPEN_BELL = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const bells = createBells();
   const watchers = new Map<string, FSWatcher>();
-  let clock: NodeJS.Timeout | undefined;
+  let clock: Disposable | undefined;
   let clockMs = CLOCK_MS;
   let asking = false;
   let rung = new Set<Topic>();
@@ -76,8 +77,8 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     hush(topic);
     if (clockMs === QUICK_CLOCK_MS) return;
     clockMs = QUICK_CLOCK_MS;
-    clearInterval(clock);
-    clock = setInterval(ask, clockMs);
+    clock?.[Symbol.dispose]();
+    clock = every(clockMs, ask);
   };
 
   const ask = async (): Promise<void> => {
@@ -99,7 +100,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const disarmed = (topic: Topic): void => {
     if (!bells.has(topic)) hush(topic);
     if (watchers.size > 0 || !isEmpty(bells.topics)) return;
-    clearInterval(clock);
+    clock?.[Symbol.dispose]();
     clock = undefined;
     clockMs = CLOCK_MS;
   };
@@ -127,14 +128,14 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     arm(topic) {
       const first = !bells.has(topic);
       const bell = bells.arm(topic, () => disarmed(topic));
-      clock ??= setInterval(ask, clockMs);
+      clock ??= every(clockMs, ask);
       if (first) listen(topic);
       return bell;
     },
 
     async [Symbol.asyncDispose]() {
       touchRung();
-      clearInterval(clock);
+      clock?.[Symbol.dispose]();
       for (const topic of [...watchers.keys()]) hush(topic);
     },
   };

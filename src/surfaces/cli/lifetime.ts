@@ -1,4 +1,4 @@
-import { elapsed } from "../../core/clock.ts";
+import { elapsed, every } from "../../core/clock.ts";
 
 export interface Lifetime extends Disposable {
   /** Aborts when the process should end. */
@@ -40,10 +40,10 @@ export function createLifetime(): Lifetime {
   };
   const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, end);
-  const orphaned = setInterval(() => {
+  const lookForParent = () => {
     if (process.ppid !== parent && code === undefined) end("SIGHUP");
-  }, PARENT_MS);
-  orphaned.unref();
+  };
+  const looking = every(PARENT_MS, lookForParent, false);
 
   return {
     signal: controller.signal,
@@ -51,12 +51,12 @@ export function createLifetime(): Lifetime {
       return code;
     },
     outlive() {
-      clearInterval(orphaned);
+      looking[Symbol.dispose]();
       // Node takes no notice of nohup: it makes a SIGHUP that was ignored end the process again.
       hangsUp = process.getBuiltinModule("node:tty").isatty(STDERR);
     },
     [Symbol.dispose]() {
-      clearInterval(orphaned);
+      looking[Symbol.dispose]();
       for (const signal of signals) process.off(signal, end);
     },
   };
