@@ -1,4 +1,4 @@
-import { elapsed } from "../../core/clock.ts";
+import { elapsed, every } from "../../core/clock.ts";
 
 export interface Lifetime extends Disposable {
   /** From now on what ends the process lets it finish first; before, it ends at once. */
@@ -28,7 +28,7 @@ export function createLifetime(): Lifetime {
   let code: number | undefined;
   let since = 0;
   let hangsUp = true;
-  let orphaned: NodeJS.Timeout | undefined;
+  let looking: Disposable | undefined;
 
   const end = (signal: Signal) => {
     if (signal === "SIGHUP" && !hangsUp) return;
@@ -41,26 +41,26 @@ export function createLifetime(): Lifetime {
     since = elapsed();
     controller.abort();
   };
+  const lookForParent = () => {
+    if (process.ppid !== parent && code === undefined) end("SIGHUP");
+  };
   const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   return {
     signal: controller.signal,
     begin() {
       for (const signal of signals) process.on(signal, end);
-      orphaned = setInterval(() => {
-        if (process.ppid !== parent && code === undefined) end("SIGHUP");
-      }, PARENT_MS);
-      orphaned.unref();
+      looking = every(PARENT_MS, lookForParent, false);
     },
     get code() {
       return code;
     },
     outlive() {
-      clearInterval(orphaned);
+      looking?.[Symbol.dispose]();
       // Node takes no notice of nohup: it makes a SIGHUP that was ignored end the process again.
       hangsUp = process.getBuiltinModule("node:tty").isatty(STDERR);
     },
     [Symbol.dispose]() {
-      clearInterval(orphaned);
+      looking?.[Symbol.dispose]();
       for (const signal of signals) process.off(signal, end);
     },
   };
