@@ -120,7 +120,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         return await mount.handle(request, response, visit);
       }
       const page = pages.get(path);
-      if (page !== undefined && request.method === "GET") return await page(response, caller);
+      if (page !== undefined && /^(GET|HEAD)$/.test(request.method ?? "")) return await page(response, caller);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
       const input = await inputOf(request, found, target.query);
