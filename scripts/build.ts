@@ -18,6 +18,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const files = [
   { from: "src/main.ts", to: "sources.d/ipc-cli.js", program: "ipc-server.js" },
   { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
+  { from: "src/moving.ts", to: "sources.d/ipc-moving.js" },
   { from: "src/nats.ts", to: "sources.d/ipc-nats.js" },
   { from: "src/storage/sqlite/archive.ts", to: "sources.d/ipc-archive.js" },
   { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },

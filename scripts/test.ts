@@ -1,6 +1,7 @@
 // Runs the tests: all of them, or the files and folders named. `npm run test:only -- test/core`
 // TEST_STORE=nats has them keep their buses on a NATS server, which is started for them.
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { globSync, statSync } from "node:fs";
 import { startNats } from "../test/support/nats-server.ts";
 
@@ -24,9 +25,10 @@ if (server !== undefined) {
   });
 }
 
-const { status } = spawnSync(
+const tests = spawn(
   process.execPath,
   ["--import", "./scripts/load-sql.ts", "--test", "--test-timeout=120000", ...files.sort()],
   { stdio: "inherit", env: environment },
 );
-process.exitCode = status ?? 1;
+const [code] = await once(tests, "exit");
+process.exitCode = code ?? 1;

@@ -156,6 +156,8 @@ interface Store extends AsyncDisposable {
      * where they were.
      */
     reset(keptChannel: string): Promise<Reset>;
+    /** All that is there, with the messages after an id: what comes while it is read may be in it or not. */
+    archive(after: number): Promise<Archive>;
     /**
      * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
      * writes. Undefined when it can't tell, as the first time: then it may be anything.
@@ -294,11 +296,6 @@ interface MailboxStore {
     /** When the next lease ends, of those that hold back an unread message. */
     nextFree(channel: string, agent: string): Promise<number | undefined>;
 }
-interface Reset {
-    /** Where everything was copied to before, for its owner alone. */
-    readonly backup: string;
-    readonly removed: number;
-}
 type Role = "agent" | "operator";
 interface Agent {
     readonly name: string;
@@ -333,8 +330,35 @@ interface AgentStore {
     revoked(name: string): Promise<Revoked | undefined>;
     /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
     enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+    /** Notes that a name's key was revoked, where nobody has the name nor ever had; answers whether it did. */
+    bar(revoked: Revoked): Promise<boolean>;
     /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
     revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
+}
+/** All that a bus holds, to be written down somewhere else. Each in the order in which it came. */
+interface Archive {
+    readonly agents: readonly Agent[];
+    readonly revoked: readonly Revoked[];
+    readonly nonces: AsyncIterable<Once & {
+        readonly messageId: number;
+    }>;
+    readonly messages: AsyncIterable<StoredMessage>;
+    readonly watermarks: AsyncIterable<Watermark>;
+    readonly arrived: AsyncIterable<Arrived>;
+    readonly peers: readonly Peer[];
+    readonly orders: AsyncIterable<Order>;
+    readonly signals: AsyncIterable<Signal>;
+    readonly journal: readonly JournalEntry[];
+}
+/** What has arrived of a mailbox beyond its watermark. */
+interface Arrived {
+    readonly channel: string;
+    readonly ids: readonly number[];
+}
+interface Reset {
+    /** Where everything was copied to before, for its owner alone. */
+    readonly backup: string;
+    readonly removed: number;
 }
 /** Any JSON value. */
 type Json = unknown;
@@ -424,6 +448,8 @@ interface OrderList {
 interface OrderStore {
     /** All of them, or none. One for a peer that isn't there is dead. */
     add(orders: readonly NewOrder[]): Promise<void>;
+    /** Stores an order as it was elsewhere, unless there is one under its id; answers whether it did. */
+    restore(order: Order): Promise<boolean>;
     find(id: string): Promise<Order | undefined>;
     /** The newest so many, oldest first; fewer where those would be too much for one answer. */
     list(list: OrderList): Promise<readonly Order[]>;
@@ -978,7 +1004,6 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: {
-        name?: never;
         ok: boolean;
         secure_mode: boolean;
         now: number;
@@ -997,6 +1022,7 @@ declare const table: readonly [Typed<"send", InputOf<{
             unread: number;
         }[];
         id?: never;
+        name?: never;
     };
 } | {
     id: string;
@@ -1027,16 +1053,16 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: PublicPeer | {
-        name?: never;
         id: string;
+        name?: never;
     };
 } | {
     id: string;
     ts: number;
     type: string;
     data: PublicOrder | {
-        name?: never;
         id: string;
+        name?: never;
     };
 } | {
     id: string;

@@ -9,6 +9,8 @@ export interface Environment {
   /** The address of another engine than the database, where the bus is kept. */
   readonly store: string | undefined;
   readonly replicas: number;
+  /** While that engine can't be reached, it is waited for. */
+  readonly retry: boolean;
   /** Where the bus is kept, as it may be shown. */
   readonly place: string;
   readonly durability: "full" | "normal";
@@ -37,6 +39,7 @@ export function readEnvironment(variables: NodeJS.ProcessEnv): Environment {
   return {
     databasePath,
     ...storeOf("IPC_STORE", text("IPC_STORE"), databasePath),
+    retry: false,
     replicas: Number(oneOf("IPC_NATS_REPLICAS", text("IPC_NATS_REPLICAS"), ["1", "3", "5"])),
     durability: oneOf("IPC_DURABILITY", text("IPC_DURABILITY"), ["full", "normal"]),
     port: portOf(text("IPC_PORT")),
@@ -63,8 +66,11 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
 }
 
 /** The same, with another store where one is named. */
-export function withStore(environment: Environment, store: string | undefined): Environment {
-  return store === undefined ? environment : { ...environment, ...storeOf("--store", store, environment.databasePath) };
+export function withStore(environment: Environment, named: string | undefined, retry = false): Environment {
+  const { databasePath } = environment;
+  const kept = named === undefined ? environment : { ...environment, ...storeOf("--store", named, databasePath) };
+  if (retry && kept.store === undefined) throw invalid("--retry waits for a NATS server: name one with --store");
+  return { ...kept, retry };
 }
 
 /** The same, with the database at a path. */

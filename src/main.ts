@@ -12,7 +12,7 @@ import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
 import { type Command, command } from "./surfaces/cli/command.ts";
-import { run, type TokenSource } from "./surfaces/cli/run.ts";
+import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
 
 /** Where sessions look for their broker. */
@@ -28,10 +28,11 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation, store: string | undefined): Promise<Door & AsyncDisposable> => {
+    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Door & AsyncDisposable> => {
       const bus = operation.detached
         ? busWithoutStore(openLink())
-        : await openBus(withStore(environment, store), {
+        : await openBus(withStore(environment, store, retry), {
+            signal,
             port: () => environment.port,
             seeding: operation === seedOperator,
             warn: printNote,
@@ -139,12 +140,44 @@ async function main(typed: readonly string[]): Promise<number> {
       },
     });
 
+    const STORE = optional(text("The NATS server that keeps the bus (IPC_STORE)"));
+    const exporting = command({
+      name: "export",
+      summary: "Write the whole bus to a file, as lines of JSON",
+      details: [
+        "Into a file that holds an export it writes what is new, and so goes on where it was broken off.",
+        "Without a file it writes to standard output.",
+      ].join("\n"),
+      examples: ["el-ipc export bus.jsonl", "el-ipc export | gzip > bus.jsonl.gz"],
+      input: { file: optional(text("The file to write, or to go on with")), store: STORE },
+      words: ["file"],
+      run: async ({ file, store }, signal) => {
+        const moving = await import("./moving.ts");
+        await moving.exportTo(withStore(environment, store), file, signal);
+      },
+    });
+    const importing = command({
+      name: "import",
+      summary: "Bring an export into the bus",
+      details: [
+        "Order, signatures, agents, commands and signals stay as they were; ids become this bus's, and with them the places",
+        "that readers had come to. What is there already stays, so that nothing changes where it is imported twice.",
+      ].join("\n"),
+      examples: ["el-ipc import bus.jsonl", "el-ipc import bus.jsonl --store nats://nats.example.org"],
+      input: { file: text("The file; - for standard input"), store: STORE },
+      words: ["file"],
+      run: async ({ file, store }, signal) => {
+        const moving = await import("./moving.ts");
+        await moving.importFrom(withStore(environment, store), file, signal);
+      },
+    });
+
     return await run(
       {
-        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden)],
+        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden), exporting, importing],
         version: manifest.version,
-        open: async (operation, { url, store }, token) =>
-          url === undefined ? near(operation, store) : far(url, token),
+        open: async (operation, where, token) =>
+          where.url === undefined ? near(operation, where) : far(where.url, token),
         pins: createNotes(environment.configFolder),
         self: environment.agent,
         keyFile: environment.keyFile,

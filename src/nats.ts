@@ -10,6 +10,9 @@ import { createNatsBells } from "./wakeup/nats.ts";
 
 export interface NatsOptions {
   readonly replicas: number;
+  /** While no server answers one is waited for, however long that takes. */
+  readonly retry?: boolean;
+  readonly signal?: AbortSignal | undefined;
   /** The folder where a reset copies the bus to before, as a database. */
   readonly backups: string;
 }
@@ -20,10 +23,14 @@ export interface NatsEngine {
 }
 
 /** A bus on a NATS server, and its bells on the same connection. */
-export async function openNats(address: string, { replicas, backups }: NatsOptions): Promise<NatsEngine> {
-  const where = readAddress(address);
+export async function openNats(
+  address: string,
+  { replicas, retry = false, signal, backups }: NatsOptions,
+): Promise<NatsEngine> {
+  const named = readAddress(address);
+  const where = retry ? { ...named, patience: Number.POSITIVE_INFINITY, patient: true } : named;
   const { bus } = where;
-  const connection = await connectNats(where);
+  const connection = await connectNats(where, signal);
   const backUp = async (archive: Archive) => {
     const { writeArchive } = await import("./storage/sqlite/archive.ts");
     const path = join(backups, `${bus}-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);

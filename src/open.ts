@@ -17,15 +17,17 @@ export interface Opening {
   readonly seeding?: boolean;
   /** Says something beside the answer. */
   readonly warn?: (text: string) => void;
+  /** Once it aborts, nothing that is away is waited for much longer. */
+  readonly signal?: AbortSignal;
 }
 
 export async function openBus(
   environment: Environment,
-  { port, seeding = false, warn = () => {} }: Opening,
+  { port, seeding = false, warn = () => {}, signal }: Opening,
 ): Promise<Bus> {
   const { place, signatures, readsNeedToken } = environment;
   const notes = createNotes(environment.configFolder);
-  const { store, wakeup } = await openEngine(environment);
+  const { store, wakeup } = await openEngine(environment, signal);
   if (!seeding && notes.hasDatabase(place) && (await store.agents.firstOperator()) === undefined) {
     await wakeup[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
@@ -56,11 +58,11 @@ interface Engine {
 }
 
 /** The one place where an engine is chosen. */
-async function openEngine(environment: Environment): Promise<Engine> {
-  const { databasePath: path, durability, store: address, replicas, configFolder } = environment;
+async function openEngine(environment: Environment, signal: AbortSignal | undefined): Promise<Engine> {
+  const { databasePath: path, durability, store: address, replicas, retry, configFolder } = environment;
   if (address !== undefined) {
     const nats = await import("./nats.ts");
-    return nats.openNats(address, { replicas, backups: join(configFolder, "backups") });
+    return nats.openNats(address, { replicas, retry, signal, backups: join(configFolder, "backups") });
   }
   const store = await openSqlite({ path, durability });
   // By the file's own name: who reaches it by a link hears who doesn't.

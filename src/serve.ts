@@ -40,7 +40,7 @@ export async function serve(
   const product = `el-ipc/${version}`;
   const log = createLog(verbose ? "debug" : "info", writeLine);
   let listening = port;
-  await using bus = await openBus(environment, { port: () => listening });
+  await using bus = await openBus(environment, { port: () => listening, signal });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   const asked = served(bus, { apiKey: environment.apiKey, insecure });
@@ -109,7 +109,7 @@ export async function serveBroker(
 ): Promise<string | undefined> {
   const { host, insecure, verbose } = serving;
   const log = createLog(verbose ? "debug" : "info", writeLine);
-  await using bus = await openBus(environment, { port: () => environment.port });
+  await using bus = await openBus(environment, { port: () => environment.port, signal });
   const secure = await isSecure(bus);
   mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   const opened = await openTcp(bus, environment, serving, log, `el-ipc/${version}`).catch((error: unknown) => {

@@ -22,7 +22,7 @@ function nearAndFar(
 ): void {
   test(`${title}, on the database`, async () => {
     using bus = temporaryBus();
-    await check(bus.file("bus.db"), bus);
+    await check(bus.environment.IPC_STORE ?? bus.file("bus.db"), bus);
   });
   test(`${title}, behind a server`, async () => {
     using bus = temporaryBus();

@@ -1,6 +1,6 @@
+import type { Reset } from "./archive.ts";
 import type { Bus } from "./bus.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import type { Reset } from "./store.ts";
 import { EVERYTHING, endOf, ordersFor } from "./wakeup.ts";
 
 const MOST_ORDERS = 1_000;

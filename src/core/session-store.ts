@@ -92,6 +92,8 @@ export interface OrderList {
 export interface OrderStore {
   /** All of them, or none. One for a peer that isn't there is dead. */
   add(orders: readonly NewOrder[]): Promise<void>;
+  /** Stores an order as it was elsewhere, unless there is one under its id; answers whether it did. */
+  restore(order: Order): Promise<boolean>;
   find(id: string): Promise<Order | undefined>;
   /** The newest so many, oldest first; fewer where those would be too much for one answer. */
   list(list: OrderList): Promise<readonly Order[]>;

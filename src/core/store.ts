@@ -1,3 +1,4 @@
+import type { Archive, Reset } from "./archive.ts";
 import type { Journal, OrderStore, PeerStore, SignalStore } from "./session-store.ts";
 
 /**
@@ -19,6 +20,9 @@ export interface Store extends AsyncDisposable {
    * where they were.
    */
   reset(keptChannel: string): Promise<Reset>;
+
+  /** All that is there, with the messages after an id: what comes while it is read may be in it or not. */
+  archive(after: number): Promise<Archive>;
 
   /**
    * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
@@ -192,12 +196,6 @@ export interface MailboxStore {
   nextFree(channel: string, agent: string): Promise<number | undefined>;
 }
 
-export interface Reset {
-  /** Where everything was copied to before, for its owner alone. */
-  readonly backup: string;
-  readonly removed: number;
-}
-
 export type Role = "agent" | "operator";
 
 export interface Agent {
@@ -240,6 +238,9 @@ export interface AgentStore {
 
   /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
   enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+
+  /** Notes that a name's key was revoked, where nobody has the name nor ever had; answers whether it did. */
+  bar(revoked: Revoked): Promise<boolean>;
 
   /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
   revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;

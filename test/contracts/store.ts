@@ -1,6 +1,7 @@
 import { suite, test } from "node:test";
 import type { Store } from "../../src/core/store.ts";
 import { checkAgents } from "./agents.ts";
+import { checkArchive } from "./archive.ts";
 import { checkChanges } from "./changes.ts";
 import { checkConnections } from "./connections.ts";
 import { checkEntering } from "./entering.ts";
@@ -48,5 +49,6 @@ export function storeContract(engine: string, makePlace: () => Promise<Place>): 
     checkOrderEnds(check);
     checkSignals(check);
     checkJournal(check);
+    checkArchive(check);
   });
 }

@@ -3,9 +3,12 @@
 import fs from "node:fs";
 import http from "node:http";
 import { syncBuiltinESMExports } from "node:module";
+import net from "node:net";
 
 const { openSync, writeSync } = fs;
+const { write } = net.Socket.prototype;
 const STDOUT = 1;
+const RUNG_ON_NATS = /^PUB [^ ]+\.bell\./m;
 
 function die(): never {
   process.kill(process.pid, "SIGKILL");
@@ -31,13 +34,20 @@ const moments: Readonly<Record<string, () => void>> = {
       },
     }),
   /** What is sent is stored, and nobody was told: neither who waits nor who sent it. */
-  stored: () =>
+  stored: () => {
     Object.assign(fs, {
       openSync(path: string, flags: number, mode?: number) {
         if (String(path).includes("-bells/") && (flags & fs.constants.O_CREAT) === 0) die();
         return openSync(path, flags, mode);
       },
-    }),
+    });
+    Object.assign(net.Socket.prototype, {
+      write(this: net.Socket, ...written: Parameters<typeof write>) {
+        if (RUNG_ON_NATS.test(Buffer.from(written[0]).toString("latin1"))) die();
+        return write.apply(this, written);
+      },
+    });
+  },
   /** The answer is with the operating system, and nothing follows from it yet. */
   answered: () => {
     const { end } = http.ServerResponse.prototype;

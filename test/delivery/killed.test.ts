@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
 import type { Socket } from "node:net";
 import { suite, test } from "node:test";
-import { whileBusy } from "../../src/storage/sqlite/busy.ts";
-import { openFile } from "../../src/storage/sqlite/open.ts";
 import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask, open, type Wire, wire } from "../support/http.ts";
 import { createIdentity, sentV2, stampFor } from "../support/identity.ts";
 import { listening, type Program, type Server, until } from "../support/program.ts";
-import { connect, waitFor } from "../support/sessions.ts";
+import { connect, mailLeasesEnd, waitFor } from "../support/sessions.ts";
+import { bellsHang } from "../support/waiters.ts";
 
 const dying = ["--import", new URL("dying.ts", import.meta.url).href];
 
@@ -25,19 +23,6 @@ async function assertKilled(program: Program): Promise<string> {
 
 function serveDying(bus: TemporaryBus, moment: string): Promise<Server> {
   return listening(startDying(bus, moment, "serve", "0"));
-}
-
-/** As if the time had gone by for which what a mailbox handed out is nobody else's. */
-async function leasesEnd(bus: TemporaryBus): Promise<void> {
-  const file = await openFile({ path: bus.file("bus.db") });
-  await whileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
-  file.close();
-}
-
-/** Until somebody waits for so many different things. */
-function bellsHang(bus: TemporaryBus, count: number): Promise<void> {
-  const folder = bus.file("bus.db-bells");
-  return until(() => existsSync(folder) && readdirSync(folder).length >= count, `${count} bells`);
 }
 
 const CHANNEL_READS = ["read room me", "read room me --wait", "read room me --json", "follow room me"];
@@ -70,7 +55,7 @@ suite("a command line that is killed", { concurrency: 4 }, () => {
         await bus.run("post", "me", "one", "--from", "a");
         assert.match(await assertKilled(startDying(place, "printed", ...words.split(" "))), /one/);
         assert.equal((await place.run("fetch", "me")).stdout, "");
-        await leasesEnd(bus);
+        await mailLeasesEnd(bus);
         assert.match((await place.run("fetch", "me")).stdout, /one/);
         assert.equal((await place.run("fetch", "me")).stdout, "");
       }
@@ -157,7 +142,7 @@ suite("a server that is killed", { concurrency: 4 }, () => {
       await using server = await serveDying(bus, "answered");
       assert.ok((await ask(server.url, what)).text.includes(text));
       await assertKilledServer(server);
-      await leasesEnd(bus);
+      await mailLeasesEnd(bus);
       await using again = await bus.serve();
       assert.ok((await ask(again.url, what)).text.includes(text), "and again");
       await until(async () => !(await ask(again.url, what)).text.includes(text), "and no more");
@@ -209,7 +194,7 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
     await ask(server.url, "POST /mailboxes/me", { body: { from: "a", message: long } });
     for (const path of ["/messages?channel=room&agent=me&ack=manual", "/mailboxes/me/fetch?ack=manual"]) {
       await takeHalf(server, path);
-      await leasesEnd(bus);
+      await mailLeasesEnd(bus);
       assert.ok((await ask(server.url, `GET ${path}`)).text.includes(long), path);
     }
   });

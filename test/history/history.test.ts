@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { smallDisk } from "../support/disk.ts";
+import { needsNats, startNats } from "../support/nats-server.ts";
 import { violations } from "./check/violations.ts";
 import { type History, ofKind } from "./events.ts";
 import { run } from "./run/run.ts";
@@ -32,4 +33,14 @@ test(`a bus for ${SECONDS} s on a disk that is full now and then`, async (t) => 
   using disk = smallDisk(16);
   if (disk.path === undefined) return t.skip(disk.why);
   assertKept(t, await run({ seed: SEED + 2, seconds: SECONDS, secure: false, reset: false, disk: disk.path }));
+});
+
+test(`an open bus on NATS for ${SECONDS} s, everybody on it killed all along, and a reset`, needsNats, async (t) => {
+  await using server = await startNats();
+  assertKept(t, await run({ seed: SEED + 3, seconds: SECONDS, secure: false, reset: true, nats: server.freshBus() }));
+});
+
+test(`a secure bus on NATS for ${SECONDS} s, everybody on it killed all along`, needsNats, async (t) => {
+  await using server = await startNats();
+  assertKept(t, await run({ seed: SEED + 4, seconds: SECONDS, secure: true, reset: false, nats: server.freshBus() }));
 });

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { cpSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { suite, test } from "node:test";
-import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, secureBus, succeeded, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { NEWEST, OLDER, stdio } from "../support/mcp.ts";
 import { entry, lives, until } from "../support/program.ts";
@@ -136,7 +136,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     assert.match(await model.refusal("send_message", { channel: "c", message: "secure" }), /secure mode is on/);
   });
 
-  test("a fresh send and read load nothing of MCP", async () => {
+  test("a fresh send and read load nothing of MCP", aboutTheFile, async () => {
     using bus = temporaryBus();
     for (const name of ["ipc-server.js", "ipc-cli.js", "package.json"])
       cpSync(new URL(name, `file://${entry}`), bus.file(name));

@@ -1,6 +1,10 @@
+import assert from "node:assert/strict";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { connectNats } from "../../src/storage/nats/connection.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
+import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { putRecord } from "../../src/storage/nats/records.ts";
+import { scan } from "../../src/storage/nats/scan.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 
 /** As if so many seconds had gone by for the sessions of a bus: one step in their log. */
@@ -23,4 +27,35 @@ export async function secondsPassOnNats(address: string, seconds: number): Promi
   });
   await log.close();
   await connection.close();
+}
+
+/** As if the time had gone by for which what the mailboxes of a bus handed out is nobody else's. */
+export async function mailLeasesEndOnNats(address: string): Promise<void> {
+  const where = readAddress(address);
+  const connection = await connectNats(where);
+  const streams = createStreams(connection, where.bus, 1);
+  const mailboxes = { subject: `${where.bus}.mailbox.*`, from: 1, lastOnly: true };
+  for await (const { seq, subject, data } of scan(streams, "readers", mailboxes)) {
+    const value = JSON.parse(Buffer.from(data).toString());
+    const leases = value.leases.map(([id, until]: [number, number]) => [id, until - 10]);
+    await putRecord(streams, "readers", subject, { ...value, leases }, { seq });
+  }
+  await connection.close();
+}
+
+/** A bus on a NATS server, looked at from beside. */
+export async function natsBus(address: string) {
+  const where = readAddress(address);
+  const connection = await connectNats(where);
+  const archive = async () => assert.fail("nobody resets here");
+  const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
+  const streams = createStreams(connection, where.bus, 1);
+  return {
+    store,
+    async putWatermark(channel: string, agent: string, lastId: number): Promise<void> {
+      const subject = streams.names.watermark(channel, agent);
+      await putRecord(streams, "readers", subject, { agent, channel, lastId }, { seq: 0 });
+    },
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
 }

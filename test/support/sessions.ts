@@ -3,7 +3,7 @@ import { whileBusy } from "../../src/storage/sqlite/busy.ts";
 import { openFile } from "../../src/storage/sqlite/open.ts";
 import type { TemporaryBus } from "./bus.ts";
 import { type Answer, type Asking, ask, open } from "./http.ts";
-import { secondsPassOnNats } from "./nats-time.ts";
+import { mailLeasesEndOnNats, secondsPassOnNats } from "./nats-time.ts";
 import type { Server } from "./program.ts";
 
 export interface Peer {
@@ -117,6 +117,15 @@ export async function taken(server: Server, peer: string, milliseconds = 5_000):
 export async function command(server: Server, id: string): Promise<Command> {
   const { commands } = await said(server, "GET /commands");
   return commands.find((one) => one.id === id) ?? assert.fail(`there is no command ${id}`);
+}
+
+/** As if the time had gone by for which what a mailbox handed out is nobody else's. */
+export async function mailLeasesEnd(bus: TemporaryBus): Promise<void> {
+  const address = bus.environment.IPC_STORE;
+  if (address !== undefined) return mailLeasesEndOnNats(address);
+  const file = await openFile({ path: bus.file("bus.db") });
+  await whileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
+  file.close();
 }
 
 /** As if so many seconds had gone by. Who waits notices as soon as its clock asks the store. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { cpSync, rmSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { freePort, type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
@@ -69,9 +70,44 @@ suite("the command line on a NATS server", needsNats, () => {
     assert.match(stderr, /^Error: NATS at nats:\/\/127\.0\.0\.1:\d+\/el-ipc can't be reached: connection refused\n$/);
     assert.ok(performance.now() - started < 5_000);
     const waits = start(["send", "c", "a", "late"], { IPC_STORE: `nats://127.0.0.1:${port}?wait=60` });
+    const retries = start(["send", "d", "a", "late", "--retry"], { IPC_STORE: `nats://127.0.0.1:${port}/other` });
+    await sleep(500);
     using folder = temporaryFolder();
     await using _late = await startNats("", { port, folder: folder.path });
     assert.deepEqual(JSON.parse((await waits.ended).stdout), { ok: true, id: 1, channel: "c", signed: false });
+    assert.deepEqual(JSON.parse((await retries.ended).stdout), { ok: true, id: 1, channel: "d", signed: false });
+  });
+
+  test("Ctrl-C ends who waits for a server, before it was there and after it went", async () => {
+    const [port, folder] = [await freePort(), temporaryFolder()];
+    const store = `nats://127.0.0.1:${port}`;
+    const never = start(["read", "c", "me", "--wait", "--retry", "--store", store], {});
+    await sleep(1_000);
+    never.child.kill("SIGINT");
+    assert.deepEqual(await never.ended, { code: 130, stdout: "", stderr: "" });
+    const passing = await startNats("", { port, folder: folder.path });
+    const left = start(["follow", "c", "me", "--retry", "--store", store], {});
+    await run(["send", "c", "a", "x", "--store", store], {});
+    await left.printed("x");
+    await passing[Symbol.asyncDispose]();
+    await sleep(3_000);
+    assert.equal(left.child.exitCode, null, "it waits");
+    const asked = performance.now();
+    left.child.kill("SIGINT");
+    assert.equal((await left.ended).code, 130);
+    assert.ok(performance.now() - asked < 8_000);
+    folder[Symbol.dispose]();
+  });
+
+  test("--retry is for a NATS server alone", async () => {
+    using bus = temporaryBus();
+    const database = bus.with({ IPC_STORE: "" });
+    assert.match(
+      (await database.run("channels", "--retry")).stderr,
+      /^Error: --retry waits for a NATS server: name one/,
+    );
+    const far = await bus.run("channels", "--retry", "--url", "http://127.0.0.1:1");
+    assert.match(far.stderr, /^Error: --retry waits for a NATS server, and --url asks another/);
   });
 
   test("a command on a database loads nothing of it", async () => {

@@ -61,7 +61,7 @@ suite("a waiter", { concurrency: 6 }, () => {
     assert.ok(performance.now() - sent < 2_000);
   });
 
-  test("a database reached by a link has the same bells as by its own name", async () => {
+  test("a database reached by a link has the same bells as by its own name", aboutTheFile, async () => {
     using bus = temporaryBus();
     await bus.run("channels");
     mkdirSync(bus.file("elsewhere"));

@@ -101,7 +101,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     assert.equal(await worker, "stopped");
   });
 
-  test("waiters of a mailbox are served in the order in which they came", async () => {
+  // There a waiter looks for some milliseconds, and who looks when a message comes is before those who sleep.
+  const ordered = { skip: process.env.TEST_STORE !== undefined && "a NATS server promises no order among waiters" };
+  test("waiters of a mailbox are served in the order in which they came", ordered, async () => {
     using bus = temporaryBus();
     await using server = await broker(bus);
     const all: Lines[] = [];

@@ -95,6 +95,15 @@ export function createAgentStore(streams: Streams): AgentStore {
           : { outcome: "taken" },
       ),
 
+    async bar(revoked) {
+      const outcome = await change(revoked.name, undefined, (found) =>
+        found.agent === undefined && found.revoked === undefined
+          ? { outcome: "done", entered: { revoked, done: [] } }
+          : { outcome: "taken" },
+      );
+      return outcome === "done";
+    },
+
     revoke: (name, publicKey, request) =>
       once(name, request, ({ agent }) => {
         if (agent?.role !== "agent" || agent.publicKey.trim() !== publicKey.trim()) return { outcome: "taken" };

@@ -28,9 +28,10 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export async function connectNats(address: Address): Promise<Connection> {
+/** Once the signal aborts nobody waits long for an answer any more. */
+export async function connectNats(address: Address, signal?: AbortSignal): Promise<Connection> {
   const login = loginOf(address);
-  const nats = await opened(address, login);
+  const nats = await opened(address, login, signal);
   const options = { timeout: TRY_MS, ...(address.domain && { domain: address.domain }) };
   const jsm = await jetstreamManager(nats, { ...options, checkAPI: false });
 
@@ -53,13 +54,14 @@ export async function connectNats(address: Address): Promise<Connection> {
   };
 
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {
-    for (const end = elapsed() + address.patience; ; ) {
+    const begun = elapsed();
+    for (const end = begun + address.patience; ; ) {
       try {
         return await step();
       } catch (error) {
         if (!isPassing(error)) throw inWords(error, address.shown);
         if (isNobodyThere(error) && nats.info?.jetstream !== true) throw withoutJetStream(address, error);
-        if (elapsed() > end) throw away(address, error);
+        if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) throw away(address, error);
         if (error instanceof errors.TimeoutError && !doubting) {
           doubting = true;
           void doubt()
@@ -88,7 +90,11 @@ export async function connectNats(address: Address): Promise<Connection> {
   };
 }
 
-async function opened(address: Address, { nkey, ...login }: Login): Promise<NatsConnection> {
+async function opened(
+  address: Address,
+  { nkey, ...login }: Login,
+  signal: AbortSignal | undefined,
+): Promise<NatsConnection> {
   const options = {
     ...login,
     servers: [...address.servers],
@@ -99,7 +105,7 @@ async function opened(address: Address, { nkey, ...login }: Login): Promise<Nats
     reconnectJitter: RECONNECT_MS,
     pingInterval: 20_000,
   };
-  const nats = await reached(address, options).catch((error: unknown) => {
+  const nats = await reached(address, options, signal).catch((error: unknown) => {
     throw unreachable(address, nkey, error);
   });
   const version = nats.info?.version ?? "";
@@ -110,12 +116,16 @@ async function opened(address: Address, { nkey, ...login }: Login): Promise<Nats
 }
 
 /** Where nobody said how long to wait, who finds no server hears so at once. */
-async function reached({ patience, patient }: Address, options: ConnectionOptions): Promise<NatsConnection> {
+async function reached(
+  { patience, patient }: Address,
+  options: ConnectionOptions,
+  signal: AbortSignal | undefined,
+): Promise<NatsConnection> {
   for (const end = elapsed() + (patient ? patience : 0); ; ) {
     try {
       return await connect(options);
     } catch (error) {
-      if (isRefused(error) || elapsed() >= end) throw error;
+      if (isRefused(error) || elapsed() >= end || signal?.aborted) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
   }

@@ -6,25 +6,38 @@ import type { Streams } from "./streams.ts";
 import { findTaken, since, type Taken } from "./taken.ts";
 import type { Watermarks } from "./watermarks.ts";
 
+type Work<T> = (taken: Taken) => Promise<{ readonly to: Taken | undefined; readonly answer: T }>;
+
 /**
  * A record for each mailbox. The watermark moves behind it, in a step of its own: where that is missing, what has arrived
  * is known from the record, and whoever comes next moves the watermark.
  */
 export function createMailboxStore(streams: Streams, watermarks: Watermarks): MailboxStore {
   const { names } = streams;
+  const turns = new Map<string, Promise<void>>();
 
   /** Works a change out on what is there, until nobody else was quicker; undefined changes nothing. */
-  const change = async <T>(
-    channel: string,
-    work: (taken: Taken) => Promise<{ readonly to: Taken | undefined; readonly answer: T }>,
-  ): Promise<T> => {
+  const changed = async <T>(channel: string, work: Work<T>): Promise<T> => {
     for (;;) {
       const { taken, ...found } = await findTaken(streams, channel);
       const { to, answer } = await work(taken);
       if (to === undefined) return answer;
-      const value = { leases: [...to.leases], settled: [...to.settled] };
+      const value = { channel, leases: [...to.leases], settled: [...to.settled] };
       if ((await putRecord(streams, "readers", names.mailbox(channel), value, found)) !== "conflict") return answer;
     }
+  };
+
+  /** Who waits in one process is served in the order in which they came. */
+  const change = <T>(channel: string, work: Work<T>): Promise<T> => {
+    const before = turns.get(channel) ?? Promise.resolve();
+    const turn = before.then(() => changed(channel, work));
+    const over = turn.then(
+      () => {},
+      () => {},
+    );
+    turns.set(channel, over);
+    void over.then(() => turns.get(channel) === over && turns.delete(channel));
+    return turn;
   };
 
   /** Those of the ids that are messages of the mailbox. What is leased is one. */

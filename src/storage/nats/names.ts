@@ -10,6 +10,7 @@ export interface Names {
   readonly everyNonce: string;
   readonly watermarksOf: (channel: string) => string;
   readonly mailbox: (channel: string) => string;
+  readonly everyMailbox: string;
   readonly agent: (role: "agent" | "operator", name: string) => string;
   readonly agents: (role: "agent" | "operator") => string;
   readonly nonce: (signer: string, nonce: string) => string;
@@ -31,6 +32,7 @@ export function namesOf(bus: string): Names {
     everyWatermark: `${bus}.watermark.*.*`,
     everyNonce: `${bus}.nonce.*.*`,
     watermarksOf: (channel) => `${bus}.watermark.${token(channel)}.*`,
+    everyMailbox: `${bus}.mailbox.*`,
     mailbox: (channel) => `${bus}.mailbox.${token(channel)}`,
     agent: (role, name) => `${bus}.agent.${role}.${token(name)}`,
     agents: (role) => `${bus}.agent.${role}.*`,

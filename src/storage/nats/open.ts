@@ -1,6 +1,7 @@
 import type { WriteArchive } from "../../core/archive.ts";
 import type { Store } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
+import { archiveNow } from "./archive.ts";
 import { createBodies } from "./bodies.ts";
 import { createChanges } from "./changes.ts";
 import type { Connection } from "./connection.ts";
@@ -34,6 +35,7 @@ export function openNatsStore(connection: Connection, { bus, replicas, archive }
   const errands = createErrands(streams, log, bodies);
   const sessions = { log, bodies, errands };
   const journal = createJournal(log);
+  const archiving = { ...sessions, streams, agents, journal };
   return {
     messages: createMessageStore(streams, watermarks),
     mailboxes: createMailboxStore(streams, watermarks),
@@ -42,7 +44,8 @@ export function openNatsStore(connection: Connection, { bus, replicas, archive }
     orders: createOrderStore(sessions),
     signals: createSignalStore(sessions),
     journal,
-    reset: createReset({ ...sessions, streams, agents, journal, archive }),
+    archive: (after) => archiveNow(archiving, after),
+    reset: createReset({ ...archiving, archive }),
     changes: createChanges(streams),
     async [Symbol.asyncDispose]() {
       await log.close();

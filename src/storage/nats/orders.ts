@@ -48,6 +48,20 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
       );
     },
 
+    async restore({ params, result, ...order }) {
+      const kept = await Promise.all([bodies.keep(params), bodies.keep(result)]);
+      const restored = await orDrop(
+        kept,
+        log.step((draft) => {
+          if (draft.state.orders.has(order.id)) return false;
+          change(draft, { ...order, seq: draft.state.placed + 1, params: kept[0], result: kept[1] });
+          return true;
+        }),
+      );
+      if (!restored) log.meanwhile(bodies.drop(namesIn(...kept)));
+      return restored;
+    },
+
     async find(id) {
       const record = await log.step(({ state }) => state.orders.get(id));
       return record && full(record);

@@ -1,5 +1,6 @@
 import type { Connection } from "./connection.ts";
 import type { Names, StreamKind } from "./names.ts";
+import type { Share } from "./sharing.ts";
 
 /** How often a stream is asked whether it has begun. One that stays silent was made by somebody without direct reading. */
 const MOST_TRIES = 10;
@@ -10,13 +11,15 @@ export interface Readiness {
   isReady(kind: StreamKind): Promise<boolean>;
   /** Something was stored there, so it is. */
   nowReady(kind: StreamKind): void;
+  /** Whether that is known, without asking. */
+  isKnown(kind: StreamKind): boolean;
 }
 
 /**
  * A server (2.9.10 does it) may end with all it serves when it is asked for a message of a stream that is just being made. A
  * stream that has begun answers direct reads; so that is asked first, once for each stream.
  */
-export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, names: Names): Readiness {
+export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, names: Names, share: Share): Readiness {
   const ready = new Set<StreamKind>();
 
   const answers = (stream: string): Promise<boolean> =>
@@ -30,15 +33,17 @@ export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, n
     return false;
   };
 
+  const look = async (kind: StreamKind): Promise<boolean> => {
+    const stream = names.stream(kind);
+    if (!(await attempt(() => isListed(stream, names.subjects(kind)[0] ?? "")))) return false;
+    for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
+    ready.add(kind);
+    return true;
+  };
+
   return {
-    async isReady(kind) {
-      if (ready.has(kind)) return true;
-      const stream = names.stream(kind);
-      if (!(await attempt(() => isListed(stream, names.subjects(kind)[0] ?? "")))) return false;
-      for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
-      ready.add(kind);
-      return true;
-    },
+    isReady: async (kind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind)),
     nowReady: (kind) => void ready.add(kind),
+    isKnown: (kind) => ready.has(kind),
   };
 }

@@ -1,22 +1,11 @@
-import type { Archive, WriteArchive } from "../../core/archive.ts";
-import type { Journal, Order, Signal } from "../../core/session-store.ts";
-import type { AgentStore, Once, Reset, Revoked, Watermark } from "../../core/store.ts";
-import { asEntered } from "./agents.ts";
+import type { Reset, WriteArchive } from "../../core/archive.ts";
+import { type Archiving, archiveOf } from "./archive.ts";
 import { namesIn } from "./bodies.ts";
 import type { Draft } from "./draft.ts";
-import { fieldsOf, jsonOf, numberIn, textIn } from "./fields.ts";
-import { messagesAfter } from "./messages.ts";
-import { asOrder, type Sessions, unusedOf } from "./orders.ts";
-import { scan } from "./scan.ts";
-import { asSignal } from "./signals.ts";
-import type { OrderRecord, SignalRecord, Snapshot } from "./state.ts";
-import type { Streams } from "./streams.ts";
-import { asWatermark } from "./watermarks.ts";
+import { unusedOf } from "./orders.ts";
+import type { Snapshot } from "./state.ts";
 
-export interface Resetting extends Sessions {
-  readonly streams: Streams;
-  readonly agents: AgentStore;
-  readonly journal: Journal;
+export interface Resetting extends Archiving {
   readonly archive: WriteArchive;
 }
 
@@ -26,7 +15,7 @@ export function createReset(resetting: Resetting): (keptChannel: string) => Prom
   return async (keptChannel) => {
     const before = await log.step(({ state }) => state.snapshot());
     const upTo = await streams.lastSeq("messages");
-    const backup = await archive(await archiveOf(resetting, before, upTo));
+    const backup = await archive(await archiveOf(resetting, before, 0, upTo));
     const { errand, unused } = await log.step((draft) => ({
       errand: errands.note(draft, { purge: { upTo, keptChannel } }),
       unused: clear(draft, before),
@@ -48,68 +37,4 @@ function clear(draft: Draft, before: Snapshot): readonly string[] {
   for (const { name } of signals) draft.put({ of: "signal", key: name, to: null, what: "cleared" });
   draft.put({ of: "journal", what: "reset" });
   return [...unusedOf(orders, state), ...signals.flatMap(({ data }) => namesIn(data))];
-}
-
-async function archiveOf(resetting: Resetting, before: Snapshot, upTo: number): Promise<Archive> {
-  const { streams, bodies, agents, journal } = resetting;
-  // All entries that are known: a number far enough back, and one that is there.
-  const first = Math.max(before.forgotten, before.entry - 10_000);
-  return {
-    messages: messagesUpTo(streams, upTo),
-    watermarks: watermarksOf(streams),
-    nonces: noncesOf(streams),
-    agents: await agents.list(),
-    revoked: await revokedOf(streams),
-    peers: before.peers.map(({ since: _, ...peer }) => peer),
-    orders: eachOf(
-      before.orders.toSorted((a, b) => a.seq - b.seq),
-      (order: OrderRecord): Promise<Order> => asOrder(bodies, order),
-    ),
-    signals: eachOf(before.signals, async (record: SignalRecord): Promise<Signal> => {
-      const { name, sender, setAt } = record;
-      return (await asSignal(bodies, record)) ?? { name, sender, setAt, data: null };
-    }),
-    journal: ((await journal.after(first, 10_000)) ?? []).filter(({ seq }) => seq <= before.entry),
-  };
-}
-
-async function* eachOf<T, U>(records: readonly T[], full: (record: T) => Promise<U>): AsyncGenerator<U> {
-  for (const record of records) yield await full(record);
-}
-
-async function* messagesUpTo(streams: Streams, upTo: number) {
-  for await (const message of messagesAfter(streams, streams.names.everyMessage, 0)) {
-    if (message.id > upTo) return;
-    yield message;
-  }
-}
-
-async function* watermarksOf(streams: Streams): AsyncGenerator<Watermark> {
-  const range = { subject: streams.names.everyWatermark, from: 1, lastOnly: true };
-  for await (const { data } of scan(streams, "readers", range)) {
-    yield asWatermark(data);
-  }
-}
-
-async function* noncesOf(streams: Streams): AsyncGenerator<Once & { messageId: number }> {
-  for await (const { data } of scan(streams, "nonces", {
-    subject: streams.names.everyNonce,
-    from: 1,
-    lastOnly: true,
-  })) {
-    const value = fieldsOf(jsonOf(data));
-    if (value.gone === true || typeof value.result !== "number") continue;
-    const [signer, nonce, digest] = [textIn(value, "signer"), textIn(value, "nonce"), textIn(value, "digest")];
-    yield { signer, nonce, digest, at: numberIn(value, "at"), messageId: value.result };
-  }
-}
-
-async function revokedOf(streams: Streams): Promise<readonly Revoked[]> {
-  const revoked: Revoked[] = [];
-  const range = { subject: streams.names.agents("agent"), from: 1, lastOnly: true };
-  for await (const { data } of scan(streams, "agents", range)) {
-    const { revoked: one } = asEntered(jsonOf(data));
-    if (one !== undefined) revoked.push(one);
-  }
-  return revoked;
 }

@@ -5,6 +5,7 @@ import type { Connection } from "./connection.ts";
 import { isConflict, isNobodyThere, isNoStream, isStreamThere } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
 import { createReadiness } from "./readiness.ts";
+import { createSharing } from "./sharing.ts";
 
 /** A message as a stream keeps it. `fields` is what we say about it in a header of our own. */
 export interface Stored {
@@ -65,7 +66,9 @@ const HEAD_BYTES = 8 * 1024;
 export function createStreams(connection: Connection, bus: string, replicas: number): Streams {
   const { js, jsm, attempt } = connection;
   const names = namesOf(bus);
-  const { isReady, nowReady } = createReadiness(connection, names);
+  const share = createSharing();
+  const { isReady, nowReady, isKnown } = createReadiness(connection, names, share);
+  const beginning = new Map<StreamKind, Promise<unknown>>();
 
   /** Made with limits that leave nothing out by themselves; one that is there already stays as it is. */
   const make = async (kind: StreamKind): Promise<void> => {
@@ -103,9 +106,25 @@ export function createStreams(connection: Connection, bus: string, replicas: num
     });
   };
 
-  const message = async (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) => {
-    const found = await ifThere(kind, () => jsm.streams.getMessage(names.stream(kind), query));
-    return found ? asStored(found) : undefined;
+  const message = (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) =>
+    share(`${kind} ${JSON.stringify(query)}`, async () => {
+      const found = await ifThere(kind, () => jsm.streams.getMessage(names.stream(kind), query));
+      return found ? asStored(found) : undefined;
+    });
+
+  /** What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. */
+  const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
+    while (!isKnown(kind)) {
+      const first = beginning.get(kind);
+      if (first !== undefined) {
+        await first.catch(() => {});
+        continue;
+      }
+      const stored = store();
+      beginning.set(kind, stored);
+      return stored.finally(() => beginning.delete(kind));
+    }
+    return store();
   };
 
   const info = (kind: StreamKind, subjects?: string) =>
@@ -128,7 +147,10 @@ export function createStreams(connection: Connection, bus: string, replicas: num
           nowReady(kind);
           return { seq, repeated: duplicate && !unsure };
         } catch (error) {
-          if (isConflict(error)) return "conflict";
+          if (isConflict(error)) {
+            nowReady(kind);
+            return "conflict";
+          }
           if (isNobodyThere(error)) {
             if (!(await isReady(kind))) {
               await make(kind);
@@ -138,7 +160,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
           throw error;
         }
       };
-      return attempt(store);
+      return inOrder(kind, () => attempt(store));
     },
 
     isReady,

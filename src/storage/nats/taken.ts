@@ -14,7 +14,7 @@ export interface Taken {
  */
 export async function findTaken(streams: Streams, channel: string): Promise<Found & { readonly taken: Taken }> {
   const found = await getRecord(streams, "readers", streams.names.mailbox(channel));
-  return { ...found, taken: asTaken(found.value) };
+  return { ...found, taken: takenIn(found.value) };
 }
 
 /** Without what the watermark has passed. */
@@ -25,7 +25,7 @@ export function since({ leases, settled }: Taken, from: number): Taken {
   };
 }
 
-function asTaken(value: Fields | undefined): Taken {
+export function takenIn(value: Fields | undefined): Taken {
   const { leases, settled } = fieldsOf(value);
   const pairs = Array.isArray(leases) ? leases.flatMap((pair) => (isPair(pair) ? [pair] : [])) : [];
   return { leases: new Map(pairs), settled: new Set(Array.isArray(settled) ? settled.map(Number) : []) };

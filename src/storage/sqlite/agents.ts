@@ -31,6 +31,10 @@ const REVOKE = `INSERT INTO revoked_agents (name, public_key, registered_by, rev
   ON CONFLICT (name) DO UPDATE SET public_key = excluded.public_key, registered_by = excluded.registered_by,
     revoked_at = excluded.revoked_at`;
 
+const BAR = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at)
+  SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM agents WHERE name = ?)
+  ON CONFLICT (name) DO NOTHING RETURNING name`;
+
 const UNREVOKE = "DELETE FROM revoked_agents WHERE name = ?";
 
 export function createAgentStore(connection: Connection): AgentStore {
@@ -112,6 +116,9 @@ export function createAgentStore(connection: Connection): AgentStore {
           return "done";
         }),
       ),
+
+    bar: ({ name, publicKey, registeredBy }) =>
+      write(() => statement(BAR).get(name, publicKey, registeredBy, name) !== undefined),
 
     revoke: (name, publicKey, request) =>
       write(() =>

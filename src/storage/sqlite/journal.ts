@@ -26,7 +26,7 @@ export function createJournal({ statement, read }: Connection): Journal {
 
 const KINDS: readonly JournalEntry["kind"][] = ["peer", "order", "signal"];
 
-function asEntry(found: Row): JournalEntry {
+export function asEntry(found: Row): JournalEntry {
   return {
     seq: numberOf(found, "seq"),
     at: numberOf(found, "at"),

@@ -32,6 +32,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     orders: createOrderStore(connection),
     signals: createSignalStore(connection),
     journal: createJournal(connection),
+    archive: async (after) => (await import("./archive.ts")).readArchive(connection, after),
     reset: createReset(connection, options.path),
     changes: createChanges(connection),
     [Symbol.asyncDispose]: connection.close,

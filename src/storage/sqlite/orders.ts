@@ -1,12 +1,17 @@
 import { canonical } from "../../core/canonical.ts";
 import type { NewOrder, Order, OrderStore } from "../../core/session-store.ts";
 import type { Connection } from "./connection.ts";
+import type { Value } from "./driver.ts";
 import { asOrder, listOrders } from "./order-rows.ts";
 import { isRow, numberOf, row } from "./rows.ts";
 import { SET_SIGNAL } from "./signals.ts";
 
 const ADD = `INSERT INTO orders (id, kind, sender, sender_id, target, target_role, action, params, created_at,
   lease_seconds, expires_at, status, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+const RESTORE = `INSERT INTO orders (id, kind, sender, sender_id, target, target_role, action, params, created_at,
+  lease_seconds, expires_at, status, ended_at, attempts, holder, lease_until, result)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING RETURNING id`;
 
 const IS_THERE = "SELECT id FROM peers WHERE id = ?";
 
@@ -67,28 +72,20 @@ export function createOrderStore(connection: Connection): OrderStore {
   };
 
   const add = (order: NewOrder): void => {
-    const { id, kind, from, fromId, target, targetRole, action, params, createdAt, leaseSeconds, expiresAt } = order;
+    const { target, createdAt } = order;
     const dead = target !== null && statement(IS_THERE).get(target) === undefined;
-    const state = dead ? (["dead", createdAt] as const) : (["pending", null] as const);
-    const json = JSON.stringify(params ?? null);
-    const said = [
-      id,
-      kind,
-      from,
-      fromId,
-      target,
-      targetRole,
-      action,
-      json,
-      createdAt,
-      leaseSeconds,
-      expiresAt,
-    ] as const;
-    statement(ADD).run(...said, ...state);
+    statement(ADD).run(...saidIn(order), ...(dead ? (["dead", createdAt] as const) : (["pending", null] as const)));
   };
 
   return {
     add: (orders) => write(() => orders.forEach(add)),
+
+    restore: (order) =>
+      write(() => {
+        const { status, endedAt, attempts, holder, leaseUntil, result } = order;
+        const state = [status, endedAt, attempts, holder, leaseUntil, JSON.stringify(result ?? null)] as const;
+        return statement(RESTORE).get(...saidIn(order), ...state) !== undefined;
+      }),
 
     find: (id) => read(() => find(id)),
 
@@ -152,4 +149,11 @@ export function createOrderStore(connection: Connection): OrderStore {
       return write(() => statement(FORGET).all(endedBefore, limit).length);
     },
   };
+}
+
+/** What its sender said of an order, as the columns have it. */
+function saidIn(order: NewOrder): Value[] {
+  const { id, kind, from, fromId, target, targetRole, action, params, createdAt, leaseSeconds, expiresAt } = order;
+  const json = JSON.stringify(params ?? null);
+  return [id, kind, from, fromId, target, targetRole, action, json, createdAt, leaseSeconds, expiresAt];
 }

@@ -1,6 +1,6 @@
 import { closeSync, openSync, unlinkSync } from "node:fs";
+import type { Reset } from "../../core/archive.ts";
 import { IpcError } from "../../core/errors.ts";
-import type { Reset } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import { isUnwritable } from "./driver.ts";
 import { numberOf, row } from "./rows.ts";

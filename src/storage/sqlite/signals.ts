@@ -43,7 +43,7 @@ function latest(query: Statement): Signal[] {
   return signals.reverse();
 }
 
-function asSignal(found: Row): Signal {
+export function asSignal(found: Row): Signal {
   return {
     name: textOf(found, "name"),
     data: jsonOf(found, "data"),

@@ -11,6 +11,7 @@ export interface Arguments {
   readonly json: boolean;
   readonly url: string | undefined;
   readonly store: string | undefined;
+  readonly retry: boolean;
   readonly key: string | undefined;
   /** The file that holds the field given as `text`. */
   readonly file: string | undefined;
@@ -68,13 +69,14 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
     json: parsed.json === true,
     url: given.url,
     store: given.store,
+    retry: parsed.retry === true,
     key: given.key,
     file: given.file,
   };
 }
 
 const NOTHING = { url: undefined, store: undefined, key: undefined, file: undefined };
-const HELP_ASKED: Arguments = { input: {}, help: true, json: false, ...NOTHING };
+const HELP_ASKED: Arguments = { input: {}, help: true, json: false, retry: false, ...NOTHING };
 
 function unmarked(word: string): string {
   return word.startsWith(WORD) ? word.slice(WORD.length) : word;
@@ -108,7 +110,7 @@ export function optionsOf(verb: Verb): readonly Option[] {
     ...(verb.http || verb.sign
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
-    ...(verb.detached && !verb.sign ? [] : [STORE]),
+    ...(verb.detached && !verb.sign ? [] : [STORE, RETRY]),
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
@@ -131,6 +133,12 @@ const STORE: Option = {
   flag: "store",
   about: "Ask the NATS server at this address, which keeps the bus (IPC_STORE)",
   value: "URL",
+};
+
+const RETRY: Option = {
+  flag: "retry",
+  about: "While no NATS server answers, wait for one instead of failing after 10 seconds",
+  value: undefined,
 };
 
 const HELP: Option = { flag: "help", about: "Print this", value: undefined };

@@ -51,11 +51,12 @@ export function overview(verbs: readonly Verb[], version: string): string {
       ["help", "Print this, or the help of a command: el-ipc help send"],
     ]),
     "",
-    "Options of every command: --json, --help. With --url URL a command works against a server.",
+    "Options of every command: --json, --help. With --url URL a command works against a server,\nwith --store URL on the bus that a NATS server keeps.",
     "",
     "Environment:",
     ...columns([
       ["IPC_DB_PATH", "The database (/tmp/el-ipc.db)"],
+      ["IPC_STORE", "The NATS server that keeps the bus instead: nats://HOST:PORT"],
       ["IPC_URL", "The server to ask instead of the database"],
       ["IPC_PORT", "The port that serve listens on (9876)"],
       ["IPC_API_KEY", "The key that a server asks for and that its clients show"],

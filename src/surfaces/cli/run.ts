@@ -32,6 +32,9 @@ export interface Shell {
 export interface Where {
   readonly url: string | undefined;
   readonly store: string | undefined;
+  /** While it is away it is waited for. */
+  readonly retry: boolean;
+  readonly signal: AbortSignal;
 }
 
 export type TokenSource = () => Promise<string | undefined>;
@@ -121,11 +124,12 @@ function isNear(word: string, typed: string): boolean {
 async function perform(shell: Shell, operation: Operation, given: Arguments, lifetime: Lifetime): Promise<boolean> {
   const { signal } = lifetime;
   let input = withTexts(operation, given);
-  const { store } = given;
+  const { store, retry } = given;
   if (store !== undefined && given.url !== undefined) throw invalid("--url and --store name two buses: give one");
   // What was typed wins over the environment.
   const url = given.url ?? (store === undefined ? shell.url : undefined);
-  const where = { url, store };
+  if (retry && url !== undefined) throw invalid("--retry waits for a NATS server, and --url asks another");
+  const where = { url, store, retry, signal };
   const keyFile = given.key ?? shell.keyFile;
   refuseMissing(operation, input);
   await helpfully(operation, false, async () => parseInput(operation.input, input));

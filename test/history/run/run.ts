@@ -1,14 +1,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
-import type { Row } from "../../../src/storage/sqlite/driver.ts";
 import { drivers } from "../../../src/storage/sqlite/driver.ts";
-import { openFile } from "../../../src/storage/sqlite/open.ts";
-import { isRow } from "../../../src/storage/sqlite/rows.ts";
 import { createIdentity, didOf, identityOf } from "../../support/identity.ts";
 import { type Environment, run as runProgram, temporaryFolder } from "../../support/program.ts";
-import { type Doing, type History, type Left, moment } from "../events.ts";
+import { type Doing, type History, moment } from "../events.ts";
 import { fill, prune, register, reset } from "./keepers.ts";
+import { inDatabase, onNats } from "./kept.ts";
 import { follow, readByCommand, readByRequest, readToTheEnd } from "./readers.ts";
 import { sendByCommand, sendOnce, sendUntilAnswered } from "./senders.ts";
 import { look, order, signal, work } from "./sessions.ts";
@@ -23,6 +20,8 @@ export interface Running {
   readonly reset: boolean;
   /** A small disk, which is full now and then. */
   readonly disk?: string | undefined;
+  /** The address of a bus on a NATS server that keeps it, instead of a database. */
+  readonly nats?: string | undefined;
 }
 
 /** The channels, by what happens in them. `c0` has racing readers of one name, `c1` is pruned. */
@@ -41,12 +40,13 @@ const AGENTS: readonly (readonly [channel: string, agent: string])[] = [
 ];
 
 /** A random while of a whole bus, with all that may be killed being killed; then it is left to come to rest. */
-export async function run({ seed, seconds, secure, reset: resets, disk }: Running): Promise<History> {
+export async function run({ seed, seconds, secure, reset: resets, disk, nats }: Running): Promise<History> {
   using folder = temporaryFolder();
-  const path = join(disk ?? folder.path, "bus.db");
-  const environment = { IPC_DB_PATH: path, HOME: folder.path };
+  const kept = nats === undefined ? inDatabase(join(disk ?? folder.path, "bus.db")) : onNats(nats);
+  const path = kept.where;
+  const environment = { ...kept.environment, HOME: folder.path };
   const secrets = secure ? await secured(folder.path, environment) : undefined;
-  await introduce(path);
+  await kept.introduce(AGENTS);
   const over = new AbortController();
   const first = await firstServer(environment);
   const world = createWorld({ path, seed, environment, url: first.url, over: over.signal, secure: secrets });
@@ -96,9 +96,10 @@ export async function run({ seed, seconds, secure, reset: resets, disk }: Runnin
     clearInterval(timer);
     over.abort();
   }
-  await leasesEnd(world);
+  await kept.leasesEnd();
+  world.log("time", { kind: "passed" });
   for (const [channel, agent] of AGENTS) await readToTheEnd(world, channel, agent);
-  return { events: world.events, left: await leftIn(path) };
+  return { events: world.events, left: await kept.left() };
 }
 
 /** A busy machine gets more time to do what there is to check. */
@@ -122,58 +123,4 @@ async function secured(folder: string, environment: Environment): Promise<NonNul
   const signed = ["--as", "ops", "--key", operatorKey];
   await runProgram(["register", "sender", "--pubkey", publicFile, ...signed], environment);
   return { did: didOf(identityOf("ops", stdout)), keyFile, operatorKey };
-}
-
-/** As if the ten seconds had gone by for which what a mailbox handed out is nobody else's. */
-async function leasesEnd(world: World): Promise<void> {
-  const driver = await openFile({ path: world.path });
-  await whileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
-  driver.close();
-  world.log("time", { kind: "passed" });
-}
-
-/** Who has never consumed anything is nobody whom `prune --consumed` could wait for. */
-async function introduce(path: string): Promise<void> {
-  const driver = await openFile({ path });
-  for (const [channel, agent] of AGENTS)
-    driver.prepare("INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 0)").run(agent, channel);
-  driver.close();
-}
-
-async function leftIn(path: string): Promise<Left> {
-  const driver = await openFile({ path });
-  const rows = (sql: string): Row[] => driver.prepare(sql).all().filter(isRow);
-  const [{ integrity_check: integrity } = { integrity_check: "" }] = rows("PRAGMA integrity_check");
-  const counted = JSON.stringify(rows("SELECT channel, count FROM channel_counts WHERE count > 0 ORDER BY channel"));
-  const there = JSON.stringify(
-    rows("SELECT channel, count(*) AS count FROM messages GROUP BY channel ORDER BY channel"),
-  );
-  const left: Left = {
-    messages: rows("SELECT id, channel, content FROM messages WHERE channel IN ('c0', 'c1', '@mail')").map((row) => ({
-      id: Number(row.id),
-      channel: String(row.channel),
-      key: String(row.content),
-    })),
-    watermarks: rows("SELECT agent, channel, last_id FROM watermarks").map((row) => ({
-      agent: String(row.agent),
-      channel: String(row.channel),
-      id: Number(row.last_id),
-    })),
-    agents: rows("SELECT name, public_key FROM agents").map((row) => ({
-      name: String(row.name),
-      publicKey: String(row.public_key),
-    })),
-    orders: rows("SELECT id, status, attempts, result FROM orders WHERE action = 'work'").map((row) => ({
-      order: String(row.id),
-      status: String(row.status),
-      attempts: Number(row.attempts),
-      result: String(JSON.parse(String(row.result))),
-    })),
-    faults: [
-      ...(integrity === "ok" ? [] : [`the file is damaged: ${integrity}`]),
-      ...(counted === there ? [] : [`the counts are wrong: ${counted} instead of ${there}`]),
-    ],
-  };
-  driver.close();
-  return left;
 }

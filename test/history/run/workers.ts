@@ -16,7 +16,7 @@ export async function buildPrograms(folder: string): Promise<{ writer: string; r
     platform: "node",
     format: "esm",
     loader: { ".sql": "text" },
-    external: ["better-sqlite3"],
+    external: ["better-sqlite3", "@nats-io/*"],
   });
   symlinkSync(fileURLToPath(new URL("../../../node_modules", import.meta.url)), join(folder, "node_modules"));
   return { writer: join(folder, "writer.mjs"), reader: join(folder, "reader.mjs") };

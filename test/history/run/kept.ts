@@ -1,0 +1,124 @@
+import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
+import type { Row } from "../../../src/storage/sqlite/driver.ts";
+import { openFile } from "../../../src/storage/sqlite/open.ts";
+import { isRow } from "../../../src/storage/sqlite/rows.ts";
+import { mailLeasesEndOnNats, natsBus } from "../../support/nats-time.ts";
+import type { Environment } from "../../support/program.ts";
+import type { Left } from "../events.ts";
+
+type Place = readonly [channel: string, agent: string];
+
+/** Where the bus of a run is kept, and what is looked at there from beside. */
+export interface Kept {
+  /** The database's path, or the address of a bus on a NATS server. */
+  readonly where: string;
+  readonly environment: Environment;
+  /** Who has never consumed anything is nobody whom `prune --consumed` could wait for. */
+  introduce(readers: readonly Place[]): Promise<void>;
+  /** As if the ten seconds had gone by for which what a mailbox handed out is nobody else's. */
+  leasesEnd(): Promise<void>;
+  left(): Promise<Left>;
+}
+
+const CHANNELS = ["c0", "c1", "@mail"];
+
+export function inDatabase(path: string): Kept {
+  return {
+    where: path,
+    environment: { IPC_DB_PATH: path },
+    async introduce(readers) {
+      const driver = await openFile({ path });
+      for (const [channel, agent] of readers)
+        driver.prepare("INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 0)").run(agent, channel);
+      driver.close();
+    },
+    async leasesEnd() {
+      const driver = await openFile({ path });
+      await whileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
+      driver.close();
+    },
+    left: () => leftIn(path),
+  };
+}
+
+export function onNats(address: string): Kept {
+  return {
+    where: address,
+    environment: { IPC_STORE: address },
+    async introduce(readers) {
+      await using bus = await natsBus(address);
+      for (const [channel, agent] of readers) await bus.putWatermark(channel, agent, 0);
+    },
+    leasesEnd: () => mailLeasesEndOnNats(address),
+    async left() {
+      await using bus = await natsBus(address);
+      const { messages, agents, orders } = bus.store;
+      const all = await everything(bus.store.messages);
+      const counted = (await messages.channels()).map(({ channel, count }) => `${channel} ${count}`).sort();
+      const there = Object.entries(Object.groupBy(all, ({ channel }) => channel))
+        .map(([channel, found]) => `${channel} ${found?.length}`)
+        .sort();
+      return {
+        messages: all
+          .filter(({ channel }) => CHANNELS.includes(channel))
+          .map(({ id, channel, content }) => ({ id, channel, key: content })),
+        watermarks: (await messages.watermarks(1_000)).map(({ lastId, ...of }) => ({ ...of, id: lastId })),
+        agents: (await agents.list()).map(({ name, publicKey }) => ({ name, publicKey })),
+        orders: (await orders.list({ limit: 100_000 }))
+          .filter(({ action }) => action === "work")
+          .map(({ id, status, attempts, result }) => ({ order: id, status, attempts, result: String(result) })),
+        faults: counted.join() === there.join() ? [] : [`the counts are wrong: ${counted} instead of ${there}`],
+      };
+    },
+  };
+}
+
+type Messages = Awaited<ReturnType<typeof natsBus>>["store"]["messages"];
+
+async function everything(messages: Messages) {
+  const all = [...(await messages.everyAfter(0, 1_000))];
+  for (let last = all.at(-1); last !== undefined; ) {
+    const page = await messages.everyAfter(last.id, 1_000);
+    all.push(...page);
+    last = page.at(-1);
+  }
+  return all;
+}
+
+async function leftIn(path: string): Promise<Left> {
+  const driver = await openFile({ path });
+  const rows = (sql: string): Row[] => driver.prepare(sql).all().filter(isRow);
+  const [{ integrity_check: integrity } = { integrity_check: "" }] = rows("PRAGMA integrity_check");
+  const counted = JSON.stringify(rows("SELECT channel, count FROM channel_counts WHERE count > 0 ORDER BY channel"));
+  const there = JSON.stringify(
+    rows("SELECT channel, count(*) AS count FROM messages GROUP BY channel ORDER BY channel"),
+  );
+  const left: Left = {
+    messages: rows("SELECT id, channel, content FROM messages WHERE channel IN ('c0', 'c1', '@mail')").map((row) => ({
+      id: Number(row.id),
+      channel: String(row.channel),
+      key: String(row.content),
+    })),
+    watermarks: rows("SELECT agent, channel, last_id FROM watermarks").map((row) => ({
+      agent: String(row.agent),
+      channel: String(row.channel),
+      id: Number(row.last_id),
+    })),
+    agents: rows("SELECT name, public_key FROM agents").map((row) => ({
+      name: String(row.name),
+      publicKey: String(row.public_key),
+    })),
+    orders: rows("SELECT id, status, attempts, result FROM orders WHERE action = 'work'").map((row) => ({
+      order: String(row.id),
+      status: String(row.status),
+      attempts: Number(row.attempts),
+      result: String(JSON.parse(String(row.result))),
+    })),
+    faults: [
+      ...(integrity === "ok" ? [] : [`the file is damaged: ${integrity}`]),
+      ...(counted === there ? [] : [`the counts are wrong: ${counted} instead of ${there}`]),
+    ],
+  };
+  driver.close();
+  return left;
+}
