@@ -566,6 +566,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         given?: "file" | "text";
         httpMilliseconds?: true;
         wireOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         callerOnly: true;
@@ -579,6 +580,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         given?: "file" | "text";
         httpMilliseconds?: true;
         wireOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         callerOnly: true;
@@ -610,6 +612,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         callerOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         schema: {
             type: string;
@@ -637,6 +640,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         callerOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         schema: {
             type: string;
@@ -680,6 +684,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         callerOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         flag: string;
@@ -771,14 +776,14 @@ declare const table: readonly [Typed<"send", InputOf<{
 }, "from", false, false>, Typed<"fetch", InputOf<{
     mailbox: Field<string>;
     limit: Optional<number>;
-    ack: Optional<string>;
+    ack: Optional<"auto" | "manual">;
 }>, {
     ok: boolean;
     messages: readonly Message[];
 }, "mailbox", false, false>, Typed<"wait", InputOf<{
     mailbox: Field<string>;
     timeout: Optional<number>;
-    ack: Optional<string>;
+    ack: Optional<"auto" | "manual">;
 }>, {
     ok: boolean;
     message: Message;
@@ -866,6 +871,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         given?: "file" | "text";
         httpMilliseconds?: true;
         wireOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         callerOnly: true;
@@ -964,6 +970,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         given?: "file" | "text";
         wireOnly?: true;
         callerOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         httpMilliseconds: true;
@@ -1135,8 +1142,6 @@ interface Signer {
 interface Settlement {
     readonly operation: Operation;
     readonly input: unknown;
-    /** Its answer is shown too. */
-    readonly shown?: true;
 }
 /** A file that an answer asks a command line to write. */
 interface AnswerFile {
@@ -1177,6 +1182,8 @@ interface Definition<F extends Fields, A> {
     readonly detached?: true;
     /** It is no verb: another operation settles with it, or a model alone asks for it. */
     readonly hidden?: true;
+    /** Whether it matters who asks, where anyone may. */
+    knowsAsker?(input: InputOf<F>): boolean;
     /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
     asks?(input: InputOf<F>): Asked;
     /** A promise for one answer, or an async iterable for a stream of them. */
@@ -1186,7 +1193,7 @@ interface Definition<F extends Fields, A> {
     /** The same for a model, with what others wrote marked as theirs. */
     tell?(answer: A, input: InputOf<F>, quote: Quote): string;
     /** What a person should know beside the answer. */
-    note?(answer: A, input: InputOf<F>): string;
+    note?(answer: A, input: InputOf<F>): string | undefined;
     /** Whether what is shown is a private key. */
     secret?(input: InputOf<F>): boolean;
     files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
@@ -1195,6 +1202,8 @@ interface Definition<F extends Fields, A> {
     /** The same input, signed. */
     sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
     settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+    /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
+    awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
     /** What is performed when an answer can't reach whoever asked. */
     undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
     /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
@@ -1205,6 +1214,8 @@ interface Definition<F extends Fields, A> {
     nothing?(answer: A, input: InputOf<F>): boolean;
     /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
     failure?(answer: A, input: InputOf<F>): string | undefined;
+    /** Whether a stream is over with this answer. One of which none ever is goes on for as long as anybody reads it. */
+    isLast?(answer: A): boolean;
     /** How far a long work is; undefined for an answer that isn't about that. */
     progress?(answer: A): {
         readonly done: number;
@@ -1259,6 +1270,8 @@ interface Field<T = unknown> {
     readonly wireOnly?: true;
     /** Whoever asks sees to it; it isn't part of the request. */
     readonly callerOnly?: true;
+    /** An empty text is a mistake here, and not the same as none. */
+    readonly neverEmpty?: true;
     /** Too long is a failure of its own, which HTTP answers with 413. */
     readonly mostBytes?: number;
 }
@@ -1442,6 +1455,7 @@ declare const ask: Typed<"ask", InputOf<{
         given?: "file" | "text";
         httpMilliseconds?: true;
         wireOnly?: true;
+        neverEmpty?: true;
         mostBytes?: number;
         optional: true;
         callerOnly: true;

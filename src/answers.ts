@@ -9,7 +9,10 @@ export async function once(door: Door, operation: Operation, input: Input, signa
   signal.throwIfAborted();
   try {
     const answer = await door(operation, input, signal);
-    if (!signal.aborted) return await settled(door, operation.settle?.(answer, input), answer, signal);
+    if (!signal.aborted) {
+      await settled(door, operation.settle?.(answer, input), signal);
+      return await awaited(door, operation.awaits?.(answer, input) ?? [], answer, signal);
+    }
     const back = operation.undelivered?.(answer, input);
     if (back !== undefined) await door(back.operation, back.input, new AbortController().signal);
   } catch (error) {
@@ -31,7 +34,7 @@ export async function* each<Answer>(
   try {
     for await (const answer of answers(door, operation, input, signal)) {
       yield answer as NonNullable<Answer>;
-      await settled(door, operation.settle?.(answer, input), answer, signal);
+      await settled(door, operation.settle?.(answer, input), signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -46,18 +49,24 @@ async function* answers(door: Door, operation: Operation, input: Input, signal: 
   }
 }
 
-async function settled(
+async function settled(door: Door, settlement: Settlement | undefined, signal: AbortSignal): Promise<void> {
+  if (settlement === undefined) return;
+  const { operation, input } = settlement;
+  const after = await door(operation, input, signal);
+  signal.throwIfAborted();
+  const failure = operation.failure?.(after, Object(input));
+  if (failure !== undefined) throw conflict(failure);
+}
+
+/** What is waited for after an answer stands in its place: of several, the first. */
+async function awaited(
   door: Door,
-  settlement: Settlement | undefined,
+  [first]: readonly Settlement[],
   answer: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (settlement === undefined) return answer;
-  const { operation, input, shown } = settlement;
-  const after = await door(operation, input, signal);
+  if (first === undefined) return answer;
+  const after = await door(first.operation, first.input, signal);
   signal.throwIfAborted();
-  if (shown) return after;
-  const failure = operation.failure?.(after, Object(input));
-  if (failure !== undefined) throw conflict(failure);
-  return answer;
+  return after;
 }

@@ -68,7 +68,9 @@ export async function openClient({ environment, url, agent, token, warn, ...give
     async door(operation, given, signal) {
       if (operation.mustSign && key === undefined)
         throw invalid(`${operation.name} is signed: give key, or set IPC_KEY`);
-      const input = { ...parseInput(operation.input, completed(operation, Object(given), agent)) };
+      const asked = parseInput(operation.input, named(operation, Object(given), agent));
+      // Nothing is settled before the answer is there.
+      const input = "ack" in operation.input ? { ...asked, ack: "manual" } : { ...asked };
       try {
         return await ask(operation, input, signal);
       } catch (error) {
@@ -93,9 +95,7 @@ function bytesOf(key: string | Uint8Array): Uint8Array {
 
 const FOREVER = new AbortController().signal;
 
-/** With who asks, where that is left out; and such that nothing is settled before the answer is there. */
-function completed(operation: Operation, given: Input, agent: string | undefined): Input {
-  const { self } = operation;
-  const named = self !== undefined && given[self] === undefined ? { ...given, [self]: agent } : given;
-  return "ack" in operation.input ? { ...named, ack: "manual" } : named;
+/** With who asks, where that is left out. */
+function named({ self }: Operation, given: Input, agent: string | undefined): Input {
+  return self !== undefined && given[self] === undefined ? { ...given, [self]: agent } : given;
 }

@@ -307,7 +307,7 @@ messages.forEach(msg => console.log(msg.message));
       "a is connected already, from elsewhere",
       "b handled",
     ]);
-    await until(async () => (await bus.run("inbox", "a")).stdout.startsWith("0 unread"), "it was consumed");
+    await until(async () => (await bus.run("inbox", "a")).stderr.startsWith("0 unread"), "it was consumed");
   });
 });
 

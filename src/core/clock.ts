@@ -5,3 +5,45 @@
 export function elapsed(): number {
   return process.uptime() * 1_000;
 }
+
+interface Round {
+  readonly timer: NodeJS.Timeout;
+  readonly acts: Set<{ readonly act: () => void; readonly keepsAlive: boolean }>;
+}
+
+const rounds = new Map<number, Round>();
+
+/**
+ * Does something each so many milliseconds until it is disposed of. What a process does as often, it does together, so that
+ * one that only waits wakes once for all of it.
+ */
+export function every(milliseconds: number, act: () => void, keepsAlive = true): Disposable {
+  const round = rounds.get(milliseconds) ?? begin(milliseconds);
+  const one = { act, keepsAlive };
+  round.acts.add(one);
+  hold(round);
+  return {
+    [Symbol.dispose]() {
+      if (!round.acts.delete(one)) return;
+      hold(round);
+      if (round.acts.size > 0) return;
+      clearInterval(round.timer);
+      rounds.delete(milliseconds);
+    },
+  };
+}
+
+function begin(milliseconds: number): Round {
+  const acts: Round["acts"] = new Set();
+  const timer = setInterval(() => {
+    for (const { act } of acts) act();
+  }, milliseconds);
+  const round = { timer, acts };
+  rounds.set(milliseconds, round);
+  return round;
+}
+
+function hold({ timer, acts }: Round): void {
+  if ([...acts].some(({ keepsAlive }) => keepsAlive)) timer.ref();
+  else timer.unref();
+}

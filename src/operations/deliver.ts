@@ -39,8 +39,7 @@ export function createDelivery(perform: Perform): Deliver {
       const arrived = await handOver(answer);
       if (isStream(answer)) return;
       const settlement = settlementOf(operation, answer, input, arrived);
-      // What is shown too is for who asked to ask for: here nobody would see it.
-      if (settlement === undefined || settlement.shown) return;
+      if (settlement === undefined) return;
       await perform(settlement.operation, settlement.input, context);
     };
     // Begun before a byte is written: whoever has read the answer and asks again is behind it.

@@ -24,7 +24,7 @@ export const watchEvents = operation({
   words: [],
   run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : cursorOf(since);
-    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id");
+    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
     return publicEvents(bus, events(bus, cursor, signal), caller.identity);
   },
   show: (event) => JSON.stringify(event),

@@ -1,5 +1,5 @@
 import { elapsed } from "../core/clock.ts";
-import { invalid } from "../core/errors.ts";
+import { IpcError, invalid } from "../core/errors.ts";
 import { LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
 import { createPause } from "../core/pause.ts";
 import type { Operation } from "./operation.ts";
@@ -49,6 +49,7 @@ export function farDoor(carrier: Carrier): Door {
     }
     const input: Values = Object(given);
     const request = { operation, input, signal };
+    if (operation.isLast !== undefined) return streamedOnce(carrier, request);
     if (operation.stream) return streamed(carrier, request);
     if (operation.waits?.(input)) return waited(carrier, request);
     return carrier.reached() && mayRepeat(request) ? repeated(carrier, request) : carrier.once(request);
@@ -113,6 +114,20 @@ async function waited(carrier: Carrier, { operation, input, signal }: Request): 
       await pause.wait();
     }
   }
+}
+
+/** A stream that ends by itself. Where it breaks, nobody knows how far it came, so it isn't begun again. */
+async function* streamedOnce(carrier: Carrier, request: Request): AsyncGenerator<unknown, void, void> {
+  const { operation, signal } = request;
+  try {
+    for await (const { value } of carrier.stream(request, () => {})) {
+      yield value;
+      if (operation.isLast?.(value)) return;
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+  if (!signal.aborted) throw new IpcError("internal", `The server broke off its answer to ${operation.name}`, "busy");
 }
 
 /** A stream for as long as anybody reads it; after a break it goes on behind the last answer that came. */

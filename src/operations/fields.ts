@@ -22,6 +22,8 @@ export interface Field<T = unknown> {
   readonly wireOnly?: true;
   /** Whoever asks sees to it; it isn't part of the request. */
   readonly callerOnly?: true;
+  /** An empty text is a mistake here, and not the same as none. */
+  readonly neverEmpty?: true;
   /** Too long is a failure of its own, which HTTP answers with 413. */
   readonly mostBytes?: number;
 }
@@ -52,7 +54,7 @@ export type InputOf<F extends Fields> = {
   readonly [K in OptionalNames<F>]?: Value<F[K]>;
 };
 
-type Extras = Pick<Field, "flag" | "given" | "wireOnly">;
+type Extras = Pick<Field, "flag" | "given" | "wireOnly" | "neverEmpty">;
 
 export function optional<T>(field: Field<T>): Optional<T> {
   return { ...field, optional: true };
@@ -86,12 +88,12 @@ export function text(about: string, extras: Extras = {}): Field<string> {
   return { check: checkText(), about, kind: "text", optional: false, ...extras };
 }
 
-export function oneOf<const T extends string>(about: string, values: readonly T[]): Field<T> {
+export function oneOf<const T extends string>(about: string, values: readonly T[], extras: Extras = {}): Field<T> {
   const check = (given: unknown): Checked<T> => {
     const value = values.find((known) => known === given);
     return value === undefined ? { fault: `must be one of ${values.join(", ")}` } : { value };
   };
-  return { check, about, kind: "text", optional: false, schema: { type: "string", enum: values } };
+  return { check, about, kind: "text", optional: false, schema: { type: "string", enum: values }, ...extras };
 }
 
 /** A whole number within bounds. */
@@ -101,11 +103,11 @@ export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: 
   return { ...number(about, `must be a whole number from ${least} to ${most}`, holds), schema };
 }
 
-export function seconds(about: string, least = 0): Field<number> {
-  const fault = `must be a number of seconds, ${least} or more`;
+export function seconds(about: string, least = 0, most = 1e9): Field<number> {
+  const fault = `must be a number of seconds, ${most < 1e9 ? `from ${least} to ${most}` : `${least} or more`}`;
   return {
-    ...number(about, fault, (value) => value >= least && value <= 1e9),
-    schema: { type: "number", minimum: least },
+    ...number(about, fault, (value) => value >= least && value <= most),
+    schema: { type: "number", minimum: least, ...(most < 1e9 ? { maximum: most } : {}) },
   };
 }
 

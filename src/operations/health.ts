@@ -16,6 +16,7 @@ export const showHealth = operation({
   },
   words: ["channel", "agent"],
   self: "agent",
+  knowsAsker: ({ agent }) => agent !== undefined,
   run: async (bus, { channel, agent }, { caller }) => {
     const counts = channel !== undefined && agent !== undefined;
     // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
@@ -29,4 +30,6 @@ export const showHealth = operation({
     };
   },
   show: (answer) => JSON.stringify(answer),
+  note: (_, { channel, agent }) =>
+    channel === undefined || agent !== undefined ? undefined : "Nothing was counted: say for which agent",
 });

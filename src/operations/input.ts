@@ -77,13 +77,15 @@ function parseJson(name: string, text: string): unknown {
   }
 }
 
-/** Null and the empty text say no more than a field that isn't there, but where any JSON is a value. */
+/** Null and the empty text say no more than a field that isn't there, but where any JSON is a value or one must not be empty. */
 function given(raw: Readonly<Record<string, unknown>>, name: string, field: Field | undefined): unknown {
   const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
-  return field?.kind !== "json" && (value === null || value === "") ? undefined : value;
+  if (field?.kind === "json") return value;
+  return value === null || (value === "" && !field?.neverEmpty) ? undefined : value;
 }
 
 function parseField(name: string, field: Field, value: unknown): unknown {
+  if (value === "" && field.neverEmpty) throw invalid(`${name} must not be empty`);
   const checked = field.check(value);
   if ("value" in checked) return checked.value;
   const large = field.mostBytes !== undefined && (bytesOf(field, value) ?? 0) > field.mostBytes;
@@ -99,7 +101,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function inWords(names: readonly string[]): string {
+export function inWords(names: readonly string[]): string {
   const last = names.at(-1) ?? "";
   if (names.length < 3) return names.join(" and ");
   return `${names.slice(0, -1).join(", ")}, and ${last}`;

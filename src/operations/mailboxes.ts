@@ -4,7 +4,7 @@ import { arrived, mailboxes, putBack, take, takeOnceThere } from "../core/mailbo
 import { asRead, type Message, send } from "../core/messages.ts";
 import { mailboxOf } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
-import { content, ids, name, optional, seconds, stampFields, text, whole } from "./fields.ts";
+import { content, ids, name, oneOf, optional, seconds, stampFields, text, whole } from "./fields.ts";
 import { operation } from "./operation.ts";
 import { waitSeconds } from "./waits.ts";
 
@@ -84,7 +84,7 @@ export const fetchMail = operation({
   input: {
     mailbox,
     limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
-    ack: optional(text("manual: it is consumed by `mailbox settle` alone", { wireOnly: true })),
+    ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
   },
   words: ["mailbox"],
   self: "mailbox",
@@ -107,10 +107,8 @@ export const waitMail = operation({
   http: "GET /mailboxes/:mailbox/wait",
   input: {
     mailbox,
-    timeout: optional(
-      seconds("Wait this many seconds at most; over HTTP 30 unless it says otherwise, and 300 at most"),
-    ),
-    ack: optional(text("manual: it is consumed by `mailbox settle` alone", { wireOnly: true })),
+    timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+    ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
   },
   words: ["mailbox"],
   self: "mailbox",
@@ -147,7 +145,8 @@ export const showInbox = operation({
       messages: await asRead(bus, unread),
     };
   },
-  show: ({ unread, messages }) => [`${unread} unread`, ...messages.map(mailLine)].join("\n"),
+  show: ({ messages }) => messages.map(mailLine).join("\n"),
+  note: ({ unread }) => `${unread} unread`,
 });
 
 export const listMailboxes = operation({

@@ -25,8 +25,6 @@ export interface Signer {
 export interface Settlement {
   readonly operation: Operation;
   readonly input: unknown;
-  /** Its answer is shown too. */
-  readonly shown?: true;
 }
 
 /** A file that an answer asks a command line to write. */
@@ -70,6 +68,9 @@ export interface Definition<F extends Fields, A> {
   /** It is no verb: another operation settles with it, or a model alone asks for it. */
   readonly hidden?: true;
 
+  /** Whether it matters who asks, where anyone may. */
+  knowsAsker?(input: InputOf<F>): boolean;
+
   /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
   asks?(input: InputOf<F>): Asked;
 
@@ -83,7 +84,7 @@ export interface Definition<F extends Fields, A> {
   tell?(answer: A, input: InputOf<F>, quote: Quote): string;
 
   /** What a person should know beside the answer. */
-  note?(answer: A, input: InputOf<F>): string;
+  note?(answer: A, input: InputOf<F>): string | undefined;
 
   /** Whether what is shown is a private key. */
   secret?(input: InputOf<F>): boolean;
@@ -97,6 +98,9 @@ export interface Definition<F extends Fields, A> {
   sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
 
   settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+
+  /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
+  awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
 
   /** What is performed when an answer can't reach whoever asked. */
   undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
@@ -112,6 +116,9 @@ export interface Definition<F extends Fields, A> {
 
   /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
   failure?(answer: A, input: InputOf<F>): string | undefined;
+
+  /** Whether a stream is over with this answer. One of which none ever is goes on for as long as anybody reads it. */
+  isLast?(answer: A): boolean;
 
   /** How far a long work is; undefined for an answer that isn't about that. */
   progress?(answer: A): { readonly done: number; readonly of: number } | undefined;

@@ -74,6 +74,9 @@ export const commandResult = operation({
 
 /** What became of an order that nobody has done. */
 function notDone({ id, status, result }: PublicOrder): string {
+  if (status === "pending" || status === "leased") {
+    return `The time is up, and the command ${id} is ${status}: it stands. \`el-ipc command result ${id}\` waits on`;
+  }
   if (status !== "failed") return `The command ${id} is ${status}`;
   const why = typeof result === "object" && result !== null && "error" in result ? result.error : result;
   const words = typeof why === "string" ? why : JSON.stringify(why);
@@ -83,6 +86,8 @@ function notDone({ id, status, result }: PublicOrder): string {
 export const ask = operation({
   name: "ask",
   summary: "Order something and wait for its result",
+  details:
+    "Of a role all its sessions are asked, unless --any is given; each one's result is printed, in a line of its own.",
   examples: [`el-ipc ask backend start_server '{"port":7400}' --timeout 120`],
   access: "actor",
   http: "POST /commands/ask",
@@ -94,10 +99,8 @@ export const ask = operation({
   self: "from",
   run: async (bus, input, context) => sendCommand.run(bus, input, context),
   show: () => "",
-  settle: (sent, { timeout }) => {
-    const { command } = Object(sent);
-    return { operation: commandResult, input: { id: command.id, timeout }, shown: true };
-  },
+  awaits: ({ commands }, { timeout }) =>
+    commands.map(({ id }: PublicOrder) => ({ operation: commandResult, input: { id, timeout } })),
 });
 
 export const listCommands = operation({

@@ -147,7 +147,7 @@ export const changeRole = operation({
 
 export const leavePeer = operation({
   name: "leave",
-  summary: "Disconnect a session; commands that it worked on are offered again",
+  summary: "Disconnect a session; what it took of its role with --any is offered again, its other commands are dead",
   examples: ["el-ipc leave bac-1a2b3c"],
   access: "actor",
   http: "DELETE /peers/:id",

@@ -19,7 +19,7 @@ export const showPresence = operation({
     const { online, lastSeen } = await presenceOf(bus, name);
     return { ok: true, name, online, last_seen: lastSeen ?? null };
   },
-  show: ({ name, online }) => `${name} is ${online ? "online" : "offline"}`,
+  show: ({ name, online }) => (online ? `${name} is online` : ""),
   failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
 });
 

@@ -1,7 +1,8 @@
 import type { Operation } from "./operation.ts";
 
-/** Whether a token is shown for this: not for what anyone may ask about nobody, and not for what its own signature proves. */
-export function provesWithToken({ access }: Operation, input: Readonly<Record<string, unknown>>): boolean {
-  if (access === "anyone") return input.agent !== undefined;
+/** Whether a token is shown for this: not where it doesn't matter who asks, and not for what its own signature proves. */
+export function provesWithToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
+  const { access } = operation;
+  if (access === "anyone") return operation.knowsAsker?.(input) ?? false;
   return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
 }

@@ -21,7 +21,7 @@ export const pruneMessages = operation({
   http: "POST /prune",
   stream: true,
   input: {
-    channel: optional(name("The channel; all but the alarms unless given")),
+    channel: optional(name("The channel; all but the alarms unless given", { neverEmpty: true })),
     older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
     keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
     consumed: flag("Those that every agent which reads the channel has consumed"),
@@ -35,6 +35,7 @@ export const pruneMessages = operation({
     const before = older_than === undefined ? undefined : bus.now() - older_than;
     return prune(bus, { channel, before, keep, consumed, dryRun: dry_run }, signal);
   },
+  isLast: ({ done }) => done,
   progress: ({ removed, of, done }: PruningProgress) => (done ? undefined : { done: removed, of }),
   show: ({ removed, of, channels, done }, { dry_run }) => {
     if (!done) return "";

@@ -14,9 +14,7 @@ export const showReceipts = operation({
   input: {
     id: whole("The message", { least: 1 }),
     wait_for: optional(name("Wait until this agent has read it")),
-    timeout: optional(
-      seconds("Wait this many seconds at most; over HTTP 30 unless it says otherwise, and 300 at most"),
-    ),
+    timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
   },
   words: ["id"],
   run: async (bus, { id, wait_for, timeout }, { caller, signal }) => {

@@ -1,5 +1,14 @@
+import type { Access } from "../core/access.ts";
 import { type Rights, rightsOf } from "../core/rights.ts";
 import { operation } from "./operation.ts";
+
+const MEANS: Readonly<Record<Access, string>> = {
+  anyone: "ask how it is",
+  signed: "send",
+  reader: "read",
+  actor: "work as a session",
+  keeper: "prune and reset",
+};
 
 export const showRights = operation({
   name: "rights",
@@ -9,10 +18,11 @@ export const showRights = operation({
   http: "GET /rights",
   input: {},
   words: [],
+  knowsAsker: () => true,
   run: async (bus, _, { caller }) => ({ ok: true, ...(await rightsOf(bus, caller)) }),
   show: ({ secure_mode, agent, operator, may }: Rights) =>
     [
       `${agent ?? "nobody in particular"}${operator ? " (operator)" : ""}, in ${secure_mode ? "secure" : "open"} mode`,
-      `may ask for what needs: ${may.join(", ")}`,
+      `may ${may.map((access) => MEANS[access]).join(", ")}`,
     ].join("\n"),
 });

@@ -43,7 +43,7 @@ export function createSigner({ key, door, url, pins, warn, signal }: Signing): S
   };
 }
 
-/** Who asks. Somebody who acts may do so in the name of a session, and is known by IPC_AGENT. */
+/** Who asks: IPC_AGENT, or whom the request names where that isn't set. What is signed is asked by whom it names. */
 export function askerIn(
   operation: Operation,
   input: Readonly<Record<string, unknown>>,
@@ -51,7 +51,7 @@ export function askerIn(
 ): unknown {
   const field = operation.signedBy ?? operation.self;
   const named = field === undefined ? undefined : input[field];
-  return operation.access === "actor" ? (self ?? named) : field === undefined ? self : named;
+  return operation.access === "signed" ? named : (self ?? named);
 }
 
 /** A token of whoever asks, for a bus that has operators to know them. */

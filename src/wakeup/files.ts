@@ -13,7 +13,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { elapsed } from "../core/clock.ts";
+import { elapsed, every } from "../core/clock.ts";
 import type { Changes } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/wakeup.ts";
 import { createAsker, createBells } from "./bells.ts";
@@ -45,7 +45,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const bells = createBells();
   const ask = createAsker(bells, changes);
   const watchers = new Map<string, FSWatcher>();
-  let clock: NodeJS.Timeout | undefined;
+  let clock: Disposable | undefined;
   let clockMs = CLOCK_MS;
   let rung = new Set<Topic>();
   let cleaned = Number.NEGATIVE_INFINITY;
@@ -85,14 +85,14 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     hush(topic);
     if (clockMs === QUICK_CLOCK_MS) return;
     clockMs = QUICK_CLOCK_MS;
-    clearInterval(clock);
-    clock = setInterval(ask, clockMs);
+    clock?.[Symbol.dispose]();
+    clock = every(clockMs, ask);
   };
 
   const disarmed = (topic: Topic): void => {
     if (!bells.has(topic)) hush(topic);
     if (watchers.size > 0 || !isEmpty(bells.topics)) return;
-    clearInterval(clock);
+    clock?.[Symbol.dispose]();
     clock = undefined;
     clockMs = CLOCK_MS;
   };
@@ -120,14 +120,14 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     arm(topic) {
       const first = !bells.has(topic);
       const bell = bells.arm(topic, () => disarmed(topic));
-      clock ??= setInterval(ask, clockMs);
+      clock ??= every(clockMs, ask);
       if (first) listen(topic);
       return bell;
     },
 
     async [Symbol.asyncDispose]() {
       touchRung();
-      clearInterval(clock);
+      clock?.[Symbol.dispose]();
       for (const topic of [...watchers.keys()]) hush(topic);
     },
   };

@@ -88,7 +88,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     using bus = temporaryBus();
     const { code, stdout, stderr } = await bus.run("mcp", "--key", bus.file("nowhere.key"));
     assert.deepEqual([code, stdout], [1, ""]);
-    assert.match(stderr, /^Error: .*nowhere\.key can't be read: there is no such file\n$/);
+    assert.match(stderr, /^Error: .*nowhere\.key can't be read: there is no such file or folder\n$/);
   });
 
   test("with IPC_URL it is a client of that server, by HTTP or by TCP", async () => {

@@ -128,7 +128,10 @@ for (const [where, arrive] of places) {
         const took = performance.now() - started;
         assert.ok(took > 1_200 && took < 9_000, `${words[0]}: ${took} ms`);
         assert.deepEqual([code, stdout], [1, ""]);
-        assert.match(stderr, /^Error: (The command cmd-\S+ is pending|The signal never was not set in that time)\n$/);
+        assert.match(
+          stderr,
+          /^Error: (The time is up, and the command (cmd-\S+) is pending: it stands\. `el-ipc command result \2` waits on|The signal never was not set in that time)\n$/,
+        );
       }
     });
 
@@ -145,6 +148,17 @@ for (const [where, arrive] of places) {
       const error = `Error: The command ${second.id} failed: by zero\n`;
       assert.deepEqual(await failing.ended, { code: 1, stdout: "", stderr: error });
       await refuses(bus, ["ask", "nobody", "x"], /^Error: There is no peer and no role nobody\n$/);
+    });
+
+    check("ask of a role prints how each of its sessions ended, and fails where one failed", async (bus) => {
+      const ids = [await connected(bus, "tester"), await connected(bus, "tester")];
+      const asking = bus.start(["ask", "tester", "run"]);
+      const taken = await Promise.all(ids.map((id) => bus.run("command", "wait", id, "--timeout", "20")));
+      const [first, second] = taken.map(({ stdout }) => JSON.parse(stdout).id);
+      await bus.run("command", "fail", second, "red");
+      await bus.run("command", "ack", first, '"green"');
+      const error = `Error: The command ${second} failed: red\n`;
+      assert.deepEqual(await asking.ended, { code: 1, stdout: '"green"\n', stderr: error });
     });
 
     check("a wait without --timeout goes on for as long as it takes", async (bus) => {

@@ -195,7 +195,7 @@ suite("GET /events", { concurrency: 4 }, () => {
     for (const since of ["x", "1", "-1.0", "1.2.3", "1e3.0", "9999999999999999.0"]) {
       assert.match(
         (await said(server, `GET /events?since=${since}`, undefined, 400)).error,
-        /^since must be an event's id$/,
+        /^since must be an event's id, such as \d+\.\d+$/,
       );
     }
   });

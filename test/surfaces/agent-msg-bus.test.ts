@@ -65,7 +65,7 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     await poll.printed("\n[b]: two\n");
     await home.prints("send", "me", "one", "-s", "a");
     await poll.printed("\n[a]: one\n");
-    await until(async () => (await home.bus("inbox", "me")).stdout.startsWith("0 unread"), "it was taken");
+    await until(async () => (await home.bus("inbox", "me")).stderr.startsWith("0 unread"), "it was taken");
     poll.child.kill("SIGTERM");
     assert.equal((await poll.ended).stdout.match(/\]: /g)?.length, 2);
     assert.match(await home.prints("inbox", "me"), /^No messages/);
@@ -82,7 +82,7 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
       assert.equal((await poll.ended).code, 141);
     }
     assert.equal(home.inbox("me").length, 1);
-    assert.match((await home.bus("inbox", "me")).stdout, /^1 unread/);
+    assert.match((await home.bus("inbox", "me")).stderr, /^1 unread/);
   });
 
   test("a folder alone needs no bus, and poll goes on with the folder where the bus can't be opened", async () => {

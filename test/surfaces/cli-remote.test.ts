@@ -46,6 +46,20 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     );
   });
 
+  test("prune says what it removed and ends; what is sent after it stays", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve({}, "--tcp", "0");
+    const [, tcp = ""] = /"tcp":"(tcp:[^"]+)"/.exec(await server.said("tcp")) ?? [];
+    for (const url of [server.url, tcp]) {
+      await bus.run("send", "room", "a", "old");
+      const pruned = await bus.run("prune", "room", "--keep", "0", "--url", url);
+      assert.deepEqual(pruned, { code: 0, stdout: "Removed 1 messages\n  room: 1 (1 not read by all)\n", stderr: "" });
+    }
+    const { stderr } = await bus.run("prune", "", "--keep", "0", "--url", server.url);
+    assert.match(stderr, /^Error: the channel is empty/);
+    assert.equal((await ask(server.url, "POST /prune", { body: { channel: "", keep: 0 } })).status, 400);
+  });
+
   test("--url does what IPC_URL does, and goes before it", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

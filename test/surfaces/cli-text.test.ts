@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, temporaryBus } from "../support/bus.ts";
 
 suite("a message's text", { concurrency: 6 }, () => {
@@ -30,8 +33,8 @@ suite("a message's text", { concurrency: 6 }, () => {
   test("is refused when it is empty, not UTF-8, over 1 MiB, or not there", async () => {
     using bus = temporaryBus();
     const send = (input: string | Uint8Array) => bus.start(["send", "room", "a", "-"], { input }).ended;
-    assert.match((await send("")).stderr, /^Error: channel, sender, and content required\n/);
-    assert.match((await send("\n")).stderr, /^Error: channel, sender, and content required\n/);
+    assert.match((await send("")).stderr, /^Error: content required\n/);
+    assert.match((await send("\n")).stderr, /^Error: content required\n/);
     assert.equal((await send(Buffer.from([0x61, 0xff]))).stderr, "Error: standard input is not UTF-8 text\n");
     const large = "x".repeat(1024 * 1024);
     assert.equal((await send(large)).code, 0);
@@ -41,9 +44,29 @@ suite("a message's text", { concurrency: 6 }, () => {
       await file(bus.place("bytes", Buffer.from([0xc3]))),
       `Error: ${bus.file("bytes")} is not UTF-8 text\n`,
     );
-    assert.equal(await file("/nonexistent"), "Error: /nonexistent can't be read: there is no such file\n");
-    assert.match(await file(bus.file(".")), /^Error: .* can't be read: /);
+    assert.equal(await file("/nonexistent"), "Error: /nonexistent can't be read: there is no such file or folder\n");
+    assert.match(await file(bus.file(".")), /^Error: .* can't be read: it is a folder\n$/);
+    assert.equal(await file(bus.place("split", `${large}é`)), "Error: content must be 1 MiB of UTF-8 at most\n");
+    assert.equal(await file("/dev/zero"), "Error: content must be 1 MiB of UTF-8 at most\n");
+    assert.match(
+      (await bus.run("send", "room", "a", "x", "--key", "/dev/zero")).stderr,
+      /^Error: an Ed25519 key is needed, and this is /,
+    );
     assert.equal(contentsOf(await bus.answer("read", "room", "b")).length, 1);
+  });
+
+  test("is waited for where it comes slowly, and a signal ends that at once", async () => {
+    using bus = temporaryBus();
+    const pipe = bus.file("pipe");
+    assert.equal(spawnSync("mkfifo", [pipe]).status, 0);
+    const slow = bus.start(["send", "room", "a", "--file", pipe]);
+    const stopped = bus.start(["send", "room", "a", "-"], { input: null });
+    await sleep(1_000);
+    stopped.child.kill("SIGTERM");
+    assert.equal((await stopped.ended).stdout, "");
+    writeFileSync(pipe, "came late\n");
+    assert.equal((await slow.ended).code, 0);
+    assert.deepEqual(contentsOf(await bus.answer("read", "room", "b")), ["came late"]);
   });
 
   test("may be given once only", async () => {

@@ -95,11 +95,16 @@ suite("what is typed", { concurrency: 6 }, () => {
 
   test("an unknown verb or option is refused with what there is", async () => {
     using bus = temporaryBus();
-    await refuses(
-      bus,
-      ["sned", "a", "b", "c"],
-      /^Error: unknown command "sned"; the commands are serve, broker, tcp, mcp, send, read/,
-    );
+    await refuses(bus, ["sned", "a", "b", "c"], /^Error: unknown command "sned"; did you mean send or seed\?\n$/);
+    for (const near of ["sen", "sendd", "sand"]) await refuses(bus, [near], /did you mean (.* or )?send/);
+    await refuses(bus, ["frobnicate"], /; the commands are serve, broker, tcp, mcp, send, read.* and help\n$/);
+    await refuses(bus, ["--json", "channels"], "options stand behind the command: el-ipc COMMAND --json …");
+    const overview = (await bus.run("help")).stdout;
+    for (const words of [
+      ["help", "help"],
+      ["help", "--help"],
+    ])
+      assert.equal((await bus.run(...words)).stdout, overview);
     await refuses(bus, ["help", "sned"], /^Error: unknown command "sned"/);
     await refuses(bus, ["constructor"], /^Error: unknown command "constructor"/);
     await refuses(bus, ["read", "a", "b", "--wiat"], "unknown option --wiat; see el-ipc read --help");
@@ -129,10 +134,21 @@ suite("what is typed", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     await refuses(bus, ["read", "a", "b", "c"], '"c" is one word too many; see el-ipc read --help');
     await refuses(bus, ["channels", "5"], '"5" is one word too many; see el-ipc channels --help');
-    const required = "channel, sender, and content required\nUsage: el-ipc send <channel> <sender> <content> [options]";
-    for (const words of [[], ["a"], ["a", "b"], ["a", "b", ""], ["", "b", "c"]]) {
-      await refuses(bus, ["send", ...words], required);
+    for (const [missing, ...words] of [
+      ["channel, sender, and content"],
+      ["sender and content", "a"],
+      ["content", "a", "b"],
+      ["content", "a", "b", ""],
+      ["channel", "", "b", "c"],
+    ]) {
+      const usage = "Usage: el-ipc send <channel> <sender> <content> [options]";
+      await refuses(bus, ["send", ...words], `${missing} required\n${usage}`);
     }
+    await refuses(bus, ["post", "you", "hi"], /^Error: --from required\n/);
+    await refuses(bus, ["prune"], "say which messages may go: --older-than, --keep or --consumed");
+    await refuses(bus, ["prune", "", "--keep", "0"], "the channel is empty; leave it out, or name one");
+    await refuses(bus, ["command", "list", ""], "the peer is empty; leave it out, or name one");
+    await refuses(bus, ["read", "a", "b", "--ack", "manul"], "--ack must be one of auto, manual");
     await refuses(bus, ["seed"], /^Error: name required\nUsage: el-ipc seed <name> \[options\]\n$/);
     await refuses(bus, ["register", "x"], /\nUsage: el-ipc register <name> --pubkey FILE --as OPERATOR /);
   });
@@ -140,7 +156,8 @@ suite("what is typed", { concurrency: 6 }, () => {
   test("numbers and names that can't be are refused", async () => {
     using bus = temporaryBus();
     const limit = "limit must be a whole number from 1 to 1000";
-    await refuses(bus, ["read", "a", "b", "--limit=0"], limit);
+    await refuses(bus, ["read", "a", "b", "--limit=0"], `--${limit}`);
+    await refuses(bus, ["read", "a", "b", "--burst=31"], "--burst must be a number of seconds, from 0 to 30");
     for (const given of ["1001", "-1", "1.5", "1e2", "ten", "0x10"])
       saysOf("read", ["a", "b", `--limit=${given}`], limit);
     await refuses(bus, ["send", "x\ny", "b", "c"], "channel must not contain control characters");
@@ -201,7 +218,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     assert.deepEqual(await me.answer("ack", "room", "2"), { ok: true, watermark: 2 });
     assert.deepEqual(await me.answer("read", "room"), []);
     assert.equal(contentsOf(await me.answer("read", "room", "you")).length, 2);
-    await refuses(me, ["read"], /^Error: channel and agent required/);
+    await refuses(me, ["read"], /^Error: channel required/);
   });
 
   test("with IPC_AGENT set, words that may be a sender or a part of the text are refused, and nothing else is", async () => {

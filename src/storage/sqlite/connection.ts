@@ -6,7 +6,10 @@ import { numberOf, row } from "./rows.ts";
 
 /** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
 export interface Connection {
-  /** The prepared statement for this text; prepared once. */
+  /**
+   * The prepared statement for this text; prepared once. So that it stays so, it says LIMIT +? and, where it sorts or looks
+   * for an end, = +?: for a bare parameter there SQLite wants to know the value, and compiles the statement anew each time.
+   */
   statement(sql: string): Statement;
   /** A step that changes nothing. */
   read<T>(step: () => T): Promise<T>;

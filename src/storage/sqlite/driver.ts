@@ -12,7 +12,7 @@ export type Value = string | number | null;
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Statement {
-  run(...values: Value[]): unknown;
+  run(...values: Value[]): { readonly lastInsertRowid: number | bigint };
   get(...values: Value[]): unknown;
   all(...values: Value[]): unknown[];
   iterate(...values: Value[]): Iterable<unknown>;

@@ -5,7 +5,7 @@ import { isRow, numberOf, row, textOf } from "./rows.ts";
 
 const LAST = "SELECT max(seq) AS last FROM journal";
 
-const AFTER = "SELECT seq, at, kind, key, what FROM journal WHERE seq > ? ORDER BY seq LIMIT ?";
+const AFTER = "SELECT seq, at, kind, key, what FROM journal WHERE seq > ? ORDER BY seq LIMIT +?";
 
 /** The triggers of migration 005 write it. */
 export function createJournal({ statement, read }: Connection): Journal {

@@ -1,12 +1,12 @@
 import type { MailboxStore, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
-import { batch, COLUMNS, createWatermarks } from "./messages.ts";
+import { batch, COLUMNS, createWatermarks, IN_CHANNEL } from "./messages.ts";
 import { numberOf, row } from "./rows.ts";
 
 /** Unread, and neither arrived nor on its way to somebody else. */
-const FREE = `SELECT ${COLUMNS} FROM messages WHERE channel = ? AND id > ?
+const FREE = `SELECT ${COLUMNS} FROM messages WHERE ${IN_CHANNEL} AND id > ?
   AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND (settled = 1 OR lease_until > ?))
-  ORDER BY id LIMIT ?`;
+  ORDER BY id LIMIT +?`;
 
 const TAKE = `INSERT INTO taken (message_id, channel, lease_until) VALUES (?, ?, ?)
   ON CONFLICT (message_id) DO UPDATE SET lease_until = excluded.lease_until`;
@@ -17,14 +17,14 @@ const SETTLE = `INSERT INTO taken (message_id, channel, lease_until, settled)
 
 const RELEASE = "DELETE FROM taken WHERE message_id = ? AND channel = ? AND settled = 0";
 
-const FIRST_OPEN = `SELECT id FROM messages WHERE channel = ? AND id > ?
+const FIRST_OPEN = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ?
   AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1) ORDER BY id LIMIT 1`;
 
-const LAST = "SELECT max(id) AS id FROM messages WHERE channel = ?";
+const LAST = `SELECT max(id) AS id FROM messages WHERE ${IN_CHANNEL}`;
 
 const FORGET = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
 
-const NEXT_FREE = "SELECT min(lease_until) AS at FROM taken WHERE channel = ? AND message_id > ? AND settled = 0";
+const NEXT_FREE = `SELECT min(lease_until) AS at FROM taken WHERE ${IN_CHANNEL} AND message_id > ? AND settled = 0`;
 
 export function createMailboxStore(connection: Connection): MailboxStore {
   const { statement, read, write } = connection;

@@ -12,21 +12,25 @@ import { isRow, numberOf, row, textOf } from "./rows.ts";
 export const COLUMNS = `id, channel, sender, CAST(content AS BLOB) AS content, created_at, signature,
   EXISTS (SELECT 1 FROM attested WHERE message_id = messages.id) AS attested`;
 
+/** With a plus: see Connection. */
+export const IN_CHANNEL = "channel = +?";
+
+/** Without RETURNING id, for which SQLite fills a table of its own. */
 const APPEND = `INSERT INTO messages (channel, sender, content, created_at, signature)
-  VALUES (?, ?, ?, ?, ?) RETURNING id`;
+  VALUES (?, ?, ?, ?, ?)`;
 
 const ATTEST = "INSERT INTO attested (message_id) VALUES (?)";
 
 const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = ?";
 
 const UNREAD = `SELECT ${COLUMNS} FROM messages
-  WHERE channel = ? AND id > ? ORDER BY id LIMIT ?`;
+  WHERE ${IN_CHANNEL} AND id > ? ORDER BY id LIMIT +?`;
 
 const BEFORE = `SELECT ${COLUMNS} FROM messages
-  WHERE channel = ? AND id < ? ORDER BY id DESC LIMIT ?`;
+  WHERE ${IN_CHANNEL} AND id < ? ORDER BY id DESC LIMIT +?`;
 
 const UNREAD_OTHERS = `SELECT ${COLUMNS} FROM messages
-  WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT ?`;
+  WHERE ${IN_CHANNEL} AND id > ? AND sender <> ? ORDER BY id LIMIT +?`;
 
 const PENDING = "SELECT count(*) AS pending FROM messages WHERE channel = ? AND id > ?";
 
@@ -36,9 +40,9 @@ const UNREAD_MAIL = UNREAD.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
 const UNREAD_MAIL_OTHERS = UNREAD_OTHERS.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
 const PENDING_MAIL = `${PENDING} ${NOT_ARRIVED}`;
 
-const FIRST_BY_OTHERS = "SELECT id FROM messages WHERE channel = ? AND id > ? AND sender <> ? ORDER BY id LIMIT 1";
+const FIRST_BY_OTHERS = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ? AND sender <> ? ORDER BY id LIMIT 1`;
 
-const LAST_IN_CHANNEL = "SELECT max(id) AS id FROM messages WHERE channel = ?";
+const LAST_IN_CHANNEL = `SELECT max(id) AS id FROM messages WHERE ${IN_CHANNEL}`;
 
 const LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
 
@@ -49,7 +53,7 @@ const FIND = `SELECT ${COLUMNS} FROM messages WHERE id = ?`;
 
 const NEWEST = "SELECT max(id) AS id FROM messages";
 
-const EVERY_AFTER = `SELECT ${COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT ?`;
+const EVERY_AFTER = `SELECT ${COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT +?`;
 
 const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER BY agent";
 
@@ -61,9 +65,7 @@ export function createMessageStore(connection: Connection): MessageStore {
   const { watermark, moveTo } = createWatermarks(connection);
 
   const add = ({ channel, sender, content, timestamp, signature, attested }: NewMessage): number => {
-    const added = row(statement(APPEND).get(channel, sender, content, timestamp, signature));
-    if (added === undefined) throw new Error("the insert answered without an id");
-    const id = numberOf(added, "id");
+    const id = Number(statement(APPEND).run(channel, sender, content, timestamp, signature).lastInsertRowid);
     if (attested) statement(ATTEST).run(id);
     return id;
   };

@@ -3,9 +3,9 @@ import type { Order, OrderList, OrderStatus } from "../../core/session-store.ts"
 import type { Row, Statement, Value } from "./driver.ts";
 import { isRow, jsonOf, nullableNumberOf, nullableOf, numberOf, textOf } from "./rows.ts";
 
-const ALL = "SELECT * FROM orders ORDER BY seq DESC LIMIT ?";
+const ALL = "SELECT * FROM orders ORDER BY seq DESC LIMIT +?";
 
-const OF_STATUS = "SELECT * FROM orders WHERE status = ? ORDER BY seq DESC LIMIT ?";
+const OF_STATUS = "SELECT * FROM orders WHERE status = ? ORDER BY seq DESC LIMIT +?";
 
 /** Its own, what it holds or held, and what whoever of its role may take. */
 const OF_PEER = `SELECT * FROM orders WHERE seq IN (
@@ -13,14 +13,14 @@ const OF_PEER = `SELECT * FROM orders WHERE seq IN (
     UNION ALL SELECT seq FROM orders WHERE holder = ?
     UNION ALL SELECT seq FROM orders WHERE target IS NULL AND target_role = (SELECT role FROM peers WHERE id = ?)
       AND status IN ('pending', 'leased') AND status = 'pending'
-  ) ORDER BY seq DESC LIMIT ?`;
+  ) ORDER BY seq DESC LIMIT +?`;
 
 const OF_PEER_AND_STATUS = `SELECT * FROM orders WHERE seq IN (
     SELECT seq FROM orders WHERE target = ? AND status = ?
     UNION ALL SELECT seq FROM orders WHERE holder = ? AND status = ?
     UNION ALL SELECT seq FROM orders WHERE target IS NULL AND target_role = (SELECT role FROM peers WHERE id = ?)
       AND status IN ('pending', 'leased') AND status = 'pending' AND status = ?
-  ) ORDER BY seq DESC LIMIT ?`;
+  ) ORDER BY seq DESC LIMIT +?`;
 
 export function listOrders(statement: (sql: string) => Statement, { peer, status, limit }: OrderList): Order[] {
   if (peer === undefined) {

@@ -57,7 +57,7 @@ const OFFER_AGAIN = `UPDATE orders SET status = 'pending', attempts = 0, holder 
   expires_at = NULL WHERE id = ? AND status IN ('dead', 'failed', 'expired')
   AND (target IS NULL OR EXISTS (SELECT 1 FROM peers WHERE peers.id = orders.target)) RETURNING id`;
 
-const ENDED_LONG_AGO = "SELECT seq FROM orders WHERE ended_at < ? ORDER BY ended_at LIMIT ?";
+const ENDED_LONG_AGO = "SELECT seq FROM orders WHERE ended_at < ? ORDER BY ended_at LIMIT +?";
 
 const FORGET = `DELETE FROM orders WHERE seq IN (${ENDED_LONG_AGO}) RETURNING seq`;
 

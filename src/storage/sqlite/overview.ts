@@ -6,12 +6,12 @@ import { isRow, numberOf, row, textOf } from "./rows.ts";
 
 /** Newest first. A message's time lies behind its content in the file, so what is looked at is counted in bytes too. */
 const RECENT = `SELECT id, channel, sender, created_at, octet_length(content) AS bytes FROM messages
-  ORDER BY id DESC LIMIT ?`;
+  ORDER BY id DESC LIMIT +?`;
 
 const COUNT = `SELECT count(*) AS count FROM
-  (SELECT 1 FROM messages WHERE channel = ? AND id > ? AND id <= ? LIMIT ?)`;
+  (SELECT 1 FROM messages WHERE channel = ? AND id > ? AND id <= ? LIMIT +?)`;
 
-const WATERMARKS = "SELECT agent, channel, last_id FROM watermarks ORDER BY last_id DESC LIMIT ?";
+const WATERMARKS = "SELECT agent, channel, last_id FROM watermarks ORDER BY last_id DESC LIMIT +?";
 
 /** Clocks differ: a message may be a little younger than the one that came after it. */
 const CLOCK_SECONDS = 60;

@@ -15,7 +15,7 @@ const SLOWEST = "SELECT min(last_id) AS id FROM watermarks WHERE channel = ?";
 const COUNT = "SELECT count(*) AS count FROM messages WHERE channel = ? AND id > ? AND id <= ?";
 
 const REMOVE = `DELETE FROM messages WHERE id IN
-  (SELECT id FROM messages WHERE channel = ? AND id <= ? ORDER BY id LIMIT ?)`;
+  (SELECT id FROM messages WHERE channel = ? AND id <= ? ORDER BY id LIMIT +?)`;
 
 const CHANGES = "SELECT changes() AS removed";
 

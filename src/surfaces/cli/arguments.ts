@@ -98,16 +98,14 @@ export function optionsOf(verb: Verb): readonly Option[] {
   const own = Object.entries(verb.input)
     .filter(([, field]) => !field.wireOnly)
     .map(([name, field]): Option => {
-      const value =
-        field.kind === "flag" ? undefined : field.given === "file" ? "FILE" : field.kind === "number" ? "N" : "TEXT";
-      return { flag: flagOf(name, field), about: field.about, value };
+      return { flag: flagOf(name, field), about: field.about, value: placeholderOf(field) };
     });
   if (!isOperation(verb)) return [...own, HELP];
   const text = Object.values(verb.input).some((field) => field.given === "text");
   return [
     ...own,
     ...(verb.sign ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }] : []),
-    ...(verb.http && !verb.sign && (verb.access !== "anyone" || verb.self) ? [SHOWN_KEY] : []),
+    ...(verb.http && !verb.sign && (verb.access !== "anyone" || verb.knowsAsker) ? [SHOWN_KEY] : []),
     ...(text ? [{ flag: "file", about: "Take the text from this file", value: "FILE" }] : []),
     ...(verb.http || verb.sign
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
@@ -116,6 +114,13 @@ export function optionsOf(verb: Verb): readonly Option[] {
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
+}
+
+/** What stands for an option's value in its help. */
+function placeholderOf({ kind, given, schema }: Field): string | undefined {
+  if (kind === "flag") return undefined;
+  if (schema?.enum !== undefined) return schema.enum.join("|");
+  return given === "file" ? "FILE" : kind === "number" ? "N" : "TEXT";
 }
 
 const SHOWN_KEY: Option = {
@@ -138,7 +143,7 @@ const RETRY: Option = {
 
 const HELP: Option = { flag: "help", about: "Print this", value: undefined };
 
-function flagOf(name: string, field: Field): string {
+export function flagOf(name: string, field: Field): string {
   return field.flag ?? name.replaceAll("_", "-");
 }
 
@@ -164,10 +169,17 @@ function placeWords(
     throw invalid(`${JSON.stringify(words[places.length])} is one word too many; see el-ipc ${verb.name} --help`);
   }
   for (const [index, name] of places.entries()) {
-    const word = name === last ? words.slice(index).join(" ") : words[index];
-    if (word !== undefined && word !== "") placed[name] = word;
+    const word = name === last && index < words.length ? words.slice(index).join(" ") : words[index];
+    if (word === "") refuseEmpty(verb, name);
+    else if (word !== undefined) placed[name] = word;
   }
   return placed;
+}
+
+/** Perhaps a variable that isn't set: it must not mean all of them. A word that is needed is missed by itself, and a text may be empty. */
+function refuseEmpty(verb: Verb, name: string): void {
+  if (verb.input[name]?.optional && !isText(verb, name))
+    throw invalid(`the ${name} is empty; leave it out, or name one`);
 }
 
 /** `send room hello world`, by somebody who is known by IPC_AGENT: who is said to send what? */

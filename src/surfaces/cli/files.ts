@@ -4,7 +4,15 @@ import { hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import type { AnswerFile, Operation } from "../../operations/operation.ts";
 import type { Arguments } from "./arguments.ts";
-import { othersCanRead, printNote, readFile, readStandardInput, readTextFile, withoutLineEnd } from "./terminal.ts";
+import {
+  othersCanRead,
+  printNote,
+  readFile,
+  readStandardInput,
+  readTextFile,
+  whyOf,
+  withoutLineEnd,
+} from "./terminal.ts";
 
 const KEY_BYTES = 32;
 
@@ -49,7 +57,7 @@ export function writeFiles(files: readonly AnswerFile[]): void {
   } catch (error) {
     for (const path of made) unlinkSync(path);
     if (hasCode(error, "EEXIST")) throw invalid(`${nextOf(files, made)} exists already; nothing was written`);
-    throw invalid(`${nextOf(files, made)} can't be written: ${error instanceof Error ? error.message : String(error)}`);
+    throw invalid(`${nextOf(files, made)} can't be written: ${whyOf(error)}`);
   }
 }
 

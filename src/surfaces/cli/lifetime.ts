@@ -1,6 +1,8 @@
-import { elapsed } from "../../core/clock.ts";
+import { elapsed, every } from "../../core/clock.ts";
 
 export interface Lifetime extends Disposable {
+  /** From now on what ends the process lets it finish first; before, it ends at once. */
+  begin(): void;
   /** Aborts when the process should end. */
   readonly signal: AbortSignal;
   /** The exit code that says why, once it did. */
@@ -26,6 +28,7 @@ export function createLifetime(): Lifetime {
   let code: number | undefined;
   let since = 0;
   let hangsUp = true;
+  let looking: Disposable | undefined;
 
   const end = (signal: Signal) => {
     if (signal === "SIGHUP" && !hangsUp) return;
@@ -38,25 +41,26 @@ export function createLifetime(): Lifetime {
     since = elapsed();
     controller.abort();
   };
-  const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) process.on(signal, end);
-  const orphaned = setInterval(() => {
+  const lookForParent = () => {
     if (process.ppid !== parent && code === undefined) end("SIGHUP");
-  }, PARENT_MS);
-  orphaned.unref();
-
+  };
+  const signals: readonly Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
   return {
     signal: controller.signal,
+    begin() {
+      for (const signal of signals) process.on(signal, end);
+      looking = every(PARENT_MS, lookForParent, false);
+    },
     get code() {
       return code;
     },
     outlive() {
-      clearInterval(orphaned);
+      looking?.[Symbol.dispose]();
       // Node takes no notice of nohup: it makes a SIGHUP that was ignored end the process again.
       hangsUp = process.getBuiltinModule("node:tty").isatty(STDERR);
     },
     [Symbol.dispose]() {
-      clearInterval(orphaned);
+      looking?.[Symbol.dispose]();
       for (const signal of signals) process.off(signal, end);
     },
   };

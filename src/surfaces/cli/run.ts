@@ -1,15 +1,16 @@
-import { conflict, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
+import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { showHealth } from "../../operations/health.ts";
-import { parseInput } from "../../operations/input.ts";
+import { inWords, parseInput } from "../../operations/input.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
 import { askerIn, createSigner, type Pins, tokenFor } from "../../operations/signer.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
+import { deliver, giveBack } from "./answer.ts";
+import { type Arguments, flagOf, parseArguments } from "./arguments.ts";
 import { isOperation, type Verb } from "./command.ts";
-import { readKey, withTexts, writeFiles } from "./files.ts";
+import { readKey, withTexts } from "./files.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
-import { ClosedOutput, clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
+import { ClosedOutput, print, printNote } from "./terminal.ts";
 
 export interface Shell {
   readonly verbs: readonly Verb[];
@@ -66,7 +67,8 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   const { verb, rest } = findVerb(shell, typed);
   const given = parseArguments(verb, rest, shell.self);
   if (given.help) return print(helpOf(verb));
-  if (isOperation(verb)) return await perform(shell, verb, given, lifetime.signal);
+  if (isOperation(verb)) return await perform(shell, verb, given, lifetime);
+  lifetime.begin();
   if (verb.outlives) lifetime.outlive();
   await verb.run(parseInput(verb.input, given.input), lifetime.signal);
   return true;
@@ -83,7 +85,7 @@ function familyOf(verbs: readonly Verb[], first: string): readonly Verb[] {
 
 function helpFor(shell: Shell, typed: readonly string[]): string {
   const [first] = typed;
-  if (first === undefined) return overview(shell.verbs, shell.version);
+  if (first === undefined || first === "help" || isHelp(first)) return overview(shell.verbs, shell.version);
   const family = familyOf(shell.verbs, first);
   return family.length > 0 && typed.length === 1 ? familyHelp(first, family) : helpOf(findVerb(shell, typed).verb);
 }
@@ -99,12 +101,28 @@ function findVerb(
   if (one !== undefined) return { verb: one, rest: second === undefined ? [] : [second, ...others] };
   const family = familyOf(verbs, first).map(({ name }) => name);
   if (family.length > 0 && second === undefined) throw invalid(`${first} what? The commands are ${family.join(", ")}`);
-  const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0]))];
+  if (first.startsWith("-")) throw invalid(`options stand behind the command: el-ipc COMMAND ${first} …`);
+  const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0] ?? "")), "help"];
   const unknown = family.length > 0 ? `${first} ${second}` : first;
-  throw invalid(`unknown command ${JSON.stringify(unknown)}; the commands are ${known.join(", ")} and help`);
+  const meant = known.filter((name) => isNear(name, unknown));
+  const hint =
+    meant.length > 0
+      ? `did you mean ${meant.join(" or ")}?`
+      : `the commands are ${known.slice(0, -1).join(", ")} and ${known.at(-1)}`;
+  throw invalid(`unknown command ${JSON.stringify(unknown)}; ${hint}`);
 }
 
-async function perform(shell: Shell, operation: Operation, given: Arguments, signal: AbortSignal): Promise<boolean> {
+/** Whether one slip of a finger lies between two words: a letter too many, too few or another one, or two swapped. */
+function isNear(word: string, typed: string): boolean {
+  let at = 0;
+  while (at < word.length && word[at] === typed[at]) at++;
+  const [right, wrong] = [word.slice(at), typed.slice(at)];
+  const swapped = right.charAt(1) + right.charAt(0) + right.slice(2);
+  return [right.slice(1), swapped].includes(wrong) || wrong.slice(1) === right || wrong.slice(1) === right.slice(1);
+}
+
+async function perform(shell: Shell, operation: Operation, given: Arguments, lifetime: Lifetime): Promise<boolean> {
+  const { signal } = lifetime;
   let input = withTexts(operation, given);
   const { store, retry } = given;
   if (store !== undefined && given.url !== undefined) throw invalid("--url and --store name two buses: give one");
@@ -113,9 +131,12 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   if (retry && url !== undefined) throw invalid("--retry waits for a NATS server, and --url asks another");
   const where = { url, store, retry, signal };
   const keyFile = given.key ?? shell.keyFile;
-  if (operation.sign) await helpfully(operation, false, async () => parseInput(operation.input, input));
+  refuseMissing(operation, input);
+  await helpfully(operation, false, async () => parseInput(operation.input, input));
   if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
+  // Until here a file or standard input may have been slow: a signal then ended it at once.
+  lifetime.begin();
   let signer: Signer | undefined;
   const reader = () => askerIn(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
@@ -145,61 +166,8 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, sig
   return !signal.aborted;
 }
 
-const READABLE =
-  "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
-
 function keyNeeded(operation: Operation): Error {
   return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
-}
-
-/** Prints an answer and, once it is printed, sees to what follows from it. */
-async function deliver(
-  door: Door,
-  operation: Operation,
-  answer: unknown,
-  input: Readonly<Record<string, unknown>>,
-  given: Arguments,
-  signal: AbortSignal,
-): Promise<void> {
-  writeFiles(operation.files?.(answer, input) ?? []);
-  const progress = operation.progress?.(answer);
-  if (progress === undefined) clearProgress();
-  else showProgress(progress);
-  try {
-    showAnswer(operation, answer, input, given);
-  } catch (error) {
-    await giveBack(door, operation, answer, input);
-    throw error;
-  }
-  const note = operation.note?.(answer, input);
-  if (note !== undefined) printNote(note);
-  if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
-  const own = operation.failure?.(answer, input);
-  if (own !== undefined) throw conflict(own);
-  // Only now: what couldn't be written is not consumed.
-  const settlement = operation.settle?.(answer, input);
-  if (settlement === undefined) return;
-  const settled = await door(settlement.operation, settlement.input, signal);
-  if (signal.aborted) return;
-  if (settlement.shown) showAnswer(settlement.operation, settled, Object(settlement.input), given);
-  const failure = settlement.operation.failure?.(settled, Object(settlement.input));
-  if (failure !== undefined && !signal.aborted) throw conflict(failure);
-}
-
-/** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
-async function giveBack(
-  door: Door,
-  operation: Operation,
-  answer: unknown,
-  input: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  const settlement = operation.undelivered?.(answer, input);
-  if (settlement === undefined) return;
-  try {
-    await door(settlement.operation, settlement.input, new AbortController().signal);
-  } catch {
-    // As above.
-  }
 }
 
 /** What was signed here can only be wrong by its key. */
@@ -215,22 +183,35 @@ async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => P
     return await act();
   } catch (error) {
     if (!isIpcError(error)) throw error;
-    if (error.message.endsWith(" required")) throw invalid(`${error.message}\nUsage: ${usageOf(operation)}`);
     if (unnamed && error.reason === "unauthenticated") {
-      throw unauthorized(`${error.message}; set IPC_AGENT to the agent whose key this is`);
+      const [needed] = error.message.split(": ");
+      throw unauthorized(`${needed}: set IPC_AGENT to the agent whose key this is`);
     }
-    throw error;
+    const typed = asTyped(operation, error.message);
+    throw typed === error.message ? error : new IpcError(error.code, typed, error.reason, { cause: error });
   }
 }
 
-function showAnswer(
-  operation: Operation,
-  answer: unknown,
-  input: Readonly<Record<string, unknown>>,
-  { json }: Arguments,
-): void {
-  const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
-  if (shown !== "") print(shown);
+function refuseMissing(operation: Operation, input: Readonly<Record<string, unknown>>): void {
+  const missing = Object.entries(operation.input).filter(
+    ([name, { optional }]) => !optional && (input[name] === undefined || input[name] === ""),
+  );
+  if (missing.length === 0) return;
+  const names = missing.map(([name]) => typedAs(operation, name));
+  throw invalid(`${inWords(names)} required\nUsage: ${usageOf(operation)}`);
+}
+
+/** How a field is given at a command line. */
+function typedAs({ input, words }: Operation, name: string): string {
+  const field = Object.hasOwn(input, name) ? input[name] : undefined;
+  return field === undefined || words.includes(name) ? name : `--${flagOf(name, field)}`;
+}
+
+/** A sentence about fields, at its beginning or in a list at its end, in the words of a command line. */
+function asTyped(operation: Operation, sentence: string): string {
+  return sentence.replace(/^\w+(?= must )|(?<=: )\w+(?:, \w+)* (?:and|or) \w+$/g, (names) =>
+    names.replace(/\w+/g, (name) => typedAs(operation, name)),
+  );
 }
 
 const HINTS: Readonly<Partial<Record<Reason, string>>> = {

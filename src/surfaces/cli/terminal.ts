@@ -1,5 +1,5 @@
-import { fstatSync, readFileSync, readSync, statSync, writeSync } from "node:fs";
-import { hasCode, IpcError, invalid } from "../../core/errors.ts";
+import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
+import { hasCode, IpcError, invalid, isIpcError } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
 import { printable } from "../../wire/printable.ts";
 
@@ -67,40 +67,71 @@ export function withoutLineEnd(text: string): string {
 
 /** A message's text from standard input. */
 export function readStandardInput(): string {
+  try {
+    return utf8(readAll(STDIN, MOST_TEXT_BYTES), "standard input");
+  } catch (error) {
+    throw isIpcError(error) ? error : invalid(`standard input can't be read: ${whyOf(error)}`);
+  }
+}
+
+/** More than any message may have, with a line end. */
+const MOST_TEXT_BYTES = CONTENT_BYTES + 3;
+
+/** More than any key has, whatever is written around it. */
+const MOST_KEY_BYTES = 64 * 1024;
+
+/** What an open file holds, up to so many bytes: it may be a pipe, or have no end. */
+function readAll(file: number, most: number): Buffer {
   const chunks: Buffer[] = [];
-  for (let length = 0; length <= CONTENT_BYTES + 2; ) {
-    const chunk = Buffer.alloc(64 * 1024);
-    const count = readSome(chunk);
+  for (let length = 0; length < most; ) {
+    const chunk = Buffer.alloc(Math.min(64 * 1024, most - length));
+    const count = readSome(file, chunk);
     if (count === 0) break;
     chunks.push(chunk.subarray(0, count));
     length += count;
   }
-  return utf8(Buffer.concat(chunks), "standard input");
+  return Buffer.concat(chunks);
 }
 
-function readSome(chunk: Buffer): number {
+function readSome(file: number, chunk: Buffer): number {
   for (;;) {
     try {
-      return readSync(STDIN, chunk);
+      return readSync(file, chunk);
     } catch (error) {
       if (hasCode(error, "EOF")) return 0;
-      if (!hasCode(error, "EAGAIN")) throw invalid("standard input can't be read");
+      if (!hasCode(error, "EAGAIN")) throw error;
       Atomics.wait(cell, 0, 0, 5);
     }
   }
 }
 
-export function readFile(path: string): Buffer {
+/** The file of a key. */
+export function readFile(path: string, most: number = MOST_KEY_BYTES): Buffer {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, "r");
+    return readAll(file, most);
   } catch (error) {
-    const why = hasCode(error, "ENOENT")
-      ? "there is no such file"
-      : error instanceof Error
-        ? error.message
-        : String(error);
-    throw invalid(`${path} can't be read: ${why}`);
+    throw invalid(`${path} can't be read: ${whyOf(error)}`);
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+}
+
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of its path is no folder",
+  EACCES: "you may not",
+  EPERM: "you may not",
+  EROFS: "its disk is read-only",
+  ENOSPC: "its disk is full",
+};
+
+/** Why a file can't be read or written, in words. */
+export function whyOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return WHY[code] ?? (error instanceof Error ? error.message : String(error));
 }
 
 export function othersCanRead(path: string): boolean {
@@ -114,12 +145,14 @@ export function othersCanReadOutput(): boolean {
 }
 
 export function readTextFile(path: string): string {
-  return utf8(readFile(path), path);
+  return utf8(readFile(path, MOST_TEXT_BYTES), path);
 }
 
 function utf8(bytes: Uint8Array, from: string): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    // What is too long was cut off anywhere, and is refused for its length.
+    const stream = bytes.length >= MOST_TEXT_BYTES;
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream });
   } catch {
     throw invalid(`${from} is not UTF-8 text`);
   }

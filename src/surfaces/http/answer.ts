@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { type ErrorCode, publicError, type Reason } from "../../core/errors.ts";
 import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
 
@@ -27,18 +27,29 @@ export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
-/** Answers with how many bytes that are. */
-export function answerJson(response: ServerResponse, status: number, value: unknown): number {
-  const { body, bytes } = writeJsonHead(response, status, value);
+/** Answers with how many bytes that are. Headers that it is given here cost less than those set before. */
+export function answerJson(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers?: OutgoingHttpHeaders,
+): number {
+  const { body, bytes } = writeJsonHead(response, status, value, headers);
   response.end(body);
   return bytes;
 }
 
 /** The body as text: Node sends that and the head in one piece. */
-function writeJsonHead(response: ServerResponse, status: number, value: unknown): { body: string; bytes: number } {
+function writeJsonHead(
+  response: ServerResponse,
+  status: number,
+  value: unknown,
+  headers?: OutgoingHttpHeaders,
+): { body: string; bytes: number } {
   const body = JSON.stringify(value);
   const bytes = Buffer.byteLength(body);
   response.writeHead(status, {
+    ...headers,
     "Content-Type": "application/json",
     "Content-Length": bytes,
     "Cache-Control": "no-store",

@@ -40,6 +40,12 @@ export function routesOf(operations: readonly Operation[]): Routes {
     .filter(({ path }) => path.includes(":"))
     .map((route) => ({ route, parts: route.path.split("/") }));
 
+  const anyones = new Map(
+    [...exact.values()]
+      .filter(({ method, operation }) => method === "GET" && operation.access === "anyone")
+      .map((route): [string, Found] => [route.path, { route, parameters: {} }]),
+  );
+
   const byPattern = (path: string): Found[] => {
     const given = path.split("/");
     return patterns.flatMap(({ route, parts }) => {
@@ -50,6 +56,8 @@ export function routesOf(operations: readonly Operation[]): Routes {
 
   return {
     find(method, path) {
+      // What anyone may ask changes nothing, and monitors ask for its head alone.
+      if (method === "HEAD") return anyones.get(path);
       const route = exact.get(`${method} ${path}`);
       if (route !== undefined) return { route, parameters: {} };
       return byPattern(path).find((found) => found.route.method === method);

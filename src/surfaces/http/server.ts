@@ -65,7 +65,10 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   const arrivals = createArrivals();
   const refusals = createAlarmBudget();
   const handled = new WeakMap<Socket, Promise<void>>();
+  const named = { Server: product };
   let closing = false;
+
+  const introduce = (response: ServerResponse) => response.setHeader("Server", product);
 
   /** Of what a connection asks at once the answers go out in turn; so each finds what the one before has settled. */
   const handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -85,7 +88,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     let route: Route | undefined;
     let mount: Mount | undefined;
     let path = "";
-    response.setHeader("Server", product);
     if (closing) {
       response.setHeader("Connection", "close");
       controller.abort();
@@ -111,13 +113,14 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
         const stop = endWithRequestToken(request, caller, door, () => controller.abort());
         response.once("close", stop);
       }
+      const found = mount === undefined ? routes.find(request.method ?? "", path) : undefined;
+      if (found === undefined) introduce(response);
       if (mount !== undefined) {
         const visit = { path, caller, signal: controller.signal, body: () => readBody(request) };
         return await mount.handle(request, response, visit);
       }
       const page = pages.get(path);
-      if (page !== undefined && request.method === "GET") return await page(response, caller);
-      const found = routes.find(request.method ?? "", path);
+      if (page !== undefined && /^(GET|HEAD)$/.test(request.method ?? "")) return await page(response, caller);
       if (found === undefined) return refuseRoute(response, path);
       route = found.route;
       const input = await inputOf(request, found, target.query);
@@ -132,12 +135,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   /** Writes an answer out. A wait that ended with nothing answers null. */
   const handOver = async (response: ServerResponse, answer: unknown): Promise<boolean> => {
     if (isStream(answer)) {
+      introduce(response);
       await answerEvents(response, answer);
       return true;
     }
     if (response.destroyed) return false;
     const nothing = answer === null;
-    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer);
+    const bytes = answerJson(response, nothing ? 408 : 200, nothing ? { ok: false, error: "timeout" } : answer, named);
     return arrivals.hasArrived(response, bytes);
   };
 
@@ -152,8 +156,9 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     if (!isIpcError(error)) log("error", "fault", { path, ...errorDetails(error) });
     else if (error.code === "unauthorized") logRefusal(error, path);
     else if (error.code === "internal") log("error", "fault", { path, ...errorDetails(error) });
-    if (response.headersSent) response.destroy();
-    else answerError(response, error);
+    if (response.headersSent) return void response.destroy();
+    introduce(response);
+    answerError(response, error);
   };
 
   const refuseRoute = (response: ServerResponse, path: string): void => {

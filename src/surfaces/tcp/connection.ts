@@ -99,12 +99,11 @@ export function converse(socket: Socket, hub: Hub): Connection {
     if (operation.stream && id === undefined) throw invalid("a stream needs an id, which each of its lines says again");
     const noLonger = waitsFor === undefined ? () => {} : awaiting(waitsFor);
     const context = { caller: known, signal: gone.signal };
-    const deliver = async (): Promise<void> => {
-      await hub.deliver(operation, input, context, (answered) => {
+    const deliver = () =>
+      hub.deliver(operation, input, context, (answered) => {
         noLonger();
         return isStream(answered) ? stream(id, answered) : handOver(request, id, answered);
       });
-    };
     try {
       await (mayBeLarge(request) ? afterTheOthers(deliver) : deliver());
     } finally {

@@ -36,8 +36,9 @@ type Reading = (line: Line, self: string | undefined, mailroom: Mailroom) => Req
 
 /** The requests of the original, by `op`, with its names. */
 const originals: Readonly<Record<string, Reading>> = {
-  post: ({ to, from, msg, signature, v, aud, nonce, ts }, self, { awaited }) => {
-    need({ to, msg });
+  post: (line, self, { awaited }) => {
+    need(line, "to", "msg");
+    const { to, from, msg, signature, v, aud, nonce, ts } = line;
     const info = awaited.has(String(to)) ? "delivered to waiter" : "queued";
     return {
       operation: postMail,
@@ -45,16 +46,18 @@ const originals: Readonly<Record<string, Reading>> = {
       show: (answer) => ({ info, message_id: has(answer, "id") ? answer.id : undefined }),
     };
   },
-  fetch: ({ mailbox, ack }) => {
-    need({ mailbox });
+  fetch: (line) => {
+    need(line, "mailbox");
+    const { mailbox, ack } = line;
     return {
       operation: fetchMail,
       input: { mailbox, ack },
       show: (answer) => ({ messages: messagesIn(answer).map(asOriginal) }),
     };
   },
-  wait: ({ mailbox, timeout, ack }) => {
-    need({ mailbox });
+  wait: (line) => {
+    need(line, "mailbox");
+    const { mailbox, timeout, ack } = line;
     const seconds = Math.min(secondsIn(timeout), LONGEST_WAIT_SECONDS);
     return {
       operation: waitMail,
@@ -100,8 +103,9 @@ export function isLine(value: unknown): value is Line {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function need(fields: Line): void {
-  for (const [name, value] of Object.entries(fields)) {
+function need(line: Line, ...names: readonly string[]): void {
+  for (const name of names) {
+    const value = line[name];
     if (value === undefined || value === null || value === "") throw invalid(`${name} is required`);
   }
 }

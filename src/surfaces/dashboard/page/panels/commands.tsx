@@ -85,7 +85,7 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
         <span class={`badge ${status}`}>{WORDS[status]}</span>
         <Name of={action} strong />
         <span class="muted end">
-          {endedAt === null ? "" : `took ${span(Math.max(0, endedAt - ts))} · `}
+          {endedAt === null || attempts === 0 ? "" : `took ${span(Math.max(0, endedAt - ts))} · `}
           <Ago ts={ts} />
         </span>
       </div>
