@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { benches } from "../scripts/bench/benches.ts";
 import { figure } from "../scripts/bench/figures.ts";
 import { atMost, ratioOf, share, times, verdict } from "../scripts/bench/lines.ts";
+import { parseOptions } from "../scripts/bench/options.ts";
 import { table } from "../scripts/bench/table.ts";
+import { blocksOf, rowsOf, section } from "./support/markdown.ts";
 
 function bench(...words: readonly string[]) {
   const root = fileURLToPath(new URL("..", import.meta.url));
@@ -66,3 +70,29 @@ test("the table says what was done once, and the best run behind the median", ()
   assert.match(first ?? "", /^work +10\.0 ms \(9\.00\) +one 10\.0 ms \(9\.00\) +1\.00× +≥ 2× +miss$/);
   assert.match(second ?? "", /^ +two 10\.0 ms/);
 });
+
+test("README's table is a whole run, and each line that misses is explained", () => {
+  const [shown] = blocksOf(section(textOf("README.md"), "Performance")).filter(({ language }) => language === "text");
+  const [command = "", machine = "", ...lines] = (shown?.text ?? "").split("\n");
+  const options = parseOptions(command.replace("npm run bench -- ", "").split(" "), benches);
+  assert.deepEqual([options.extent, options.only, options.original !== undefined], ["usual", [], true]);
+  assert.match(machine, /, \d+ cores, \d+ GB, Node v\d+/);
+  assert.doesNotMatch(lines.join("\n"), /not here|FAILED/);
+  const count = (verdict: string) => lines.filter((line) => line.endsWith(`  ${verdict}`)).length;
+  assert.ok(lines.includes(`${count("pass")} targets reached, ${count("miss")} missed, 0 not run`));
+
+  const explained = rowsOf(textOf("docs/performance.md")).map(([first = ""]) => first);
+  let work = "";
+  for (const line of lines) {
+    work = /^(?! )(.+?) {2}/.exec(line)?.[1] ?? work;
+    if (!line.endsWith("  miss")) continue;
+    assert.ok(
+      explained.some((known) => work.startsWith(known)),
+      `docs/performance.md explains: ${work}`,
+    );
+  }
+});
+
+function textOf(path: string): string {
+  return readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+}

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryFolder, until } from "./program.ts";
 
 /** The installed server's version; undefined where there is none. */
@@ -110,7 +111,11 @@ export async function startCluster(): Promise<Cluster> {
     names,
     kill: async (name) => server(name)[Symbol.asyncDispose](),
     restart: (name) => start(names.indexOf(name)),
-    pause: async (name) => void server(name).process.kill("SIGSTOP"),
+    async pause(name) {
+      server(name).process.kill("SIGSTOP");
+      // Its threads stop one by one, each at its next turn, and may still answer until then.
+      await sleep(200);
+    },
     resume: async (name) => void server(name).process.kill("SIGCONT"),
     async [Symbol.asyncDispose]() {
       for (const one of started.values()) await one[Symbol.asyncDispose]();
