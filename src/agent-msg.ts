@@ -23,6 +23,7 @@ void main(process.argv.slice(2)).then((code) => process.exit(code));
 
 async function main(typed: readonly string[]): Promise<number> {
   using lifetime = createLifetime();
+  lifetime.begin();
   try {
     await using desk = setUp(readEnvironment(process.env), lifetime);
     await run(desk, manifest.version, typed);
