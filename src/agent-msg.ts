@@ -50,7 +50,7 @@ function setUp(environment: Environment, lifetime: Lifetime): Desk & AsyncDispos
     self: environment.agent ?? hostname(),
     async openPost(agent, how) {
       if (how === "if there is one" && !isThere()) return undefined;
-      client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote });
+      client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote, signal });
       return createPost(client.door, signal);
     },
     dialing: dialer(environment, key, printNote, signal),

@@ -23,6 +23,8 @@ export interface Connecting {
   readonly token: string | undefined;
   /** Told what its user should know. */
   readonly warn: (sentence: string) => void;
+  /** Ends the wait for a store that isn't there. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Client extends AsyncDisposable {
@@ -38,11 +40,23 @@ export async function openServer(server: ServerAt): Promise<Door & AsyncDisposab
 
 type Input = Readonly<Record<string, unknown>>;
 
+const FOREVER = new AbortController().signal;
+
 /** A bus for a program that asks more than once: on this machine's database, or behind a server. */
-export async function openClient({ environment, url, agent, token, warn, ...given }: Connecting): Promise<Client> {
+export async function openClient({
+  environment,
+  url,
+  agent,
+  token,
+  warn,
+  signal = FOREVER,
+  ...given
+}: Connecting): Promise<Client> {
   const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
   const bus =
-    url === undefined ? await openBus(environment, { port: () => environment.port }) : busWithoutStore(openLink());
+    url === undefined
+      ? await openBus(environment, { port: () => environment.port, signal })
+      : busWithoutStore(openLink());
   const pins = createNotes(environment.configFolder);
   const shown = async (operation: Operation, input: Input) =>
     token ?? (await tokenFor(askerIn(operation, input, agent), signerHere()));
@@ -92,8 +106,6 @@ function bytesOf(key: string | Uint8Array): Uint8Array {
   if (typeof key !== "string") return key;
   return key.includes("-----BEGIN ") ? Buffer.from(key) : readFile(key);
 }
-
-const FOREVER = new AbortController().signal;
 
 /** With who asks, where that is left out. */
 function named({ self }: Operation, given: Input, agent: string | undefined): Input {

@@ -32,7 +32,7 @@ export async function serveMcp(
 ): Promise<void> {
   const key = keyFile === undefined ? undefined : readPrivateKey(readFile(keyFile));
   const pins = createNotes(environment.configFolder);
-  await using doors = await openDoors(environment, url, () =>
+  await using doors = await openDoors(environment, url, signal, () =>
     signer && agent !== undefined ? { signer, agent } : undefined,
   );
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
@@ -64,10 +64,11 @@ interface Doors extends AsyncDisposable {
 async function openDoors(
   environment: Environment,
   url: string | undefined,
+  signal: AbortSignal,
   shown: () => Shown | undefined,
 ): Promise<Doors> {
   if (url === undefined) {
-    const bus = await openBus(environment, { port: () => environment.port });
+    const bus = await openBus(environment, { port: () => environment.port, signal });
     return {
       agents: nearDoor(bus, shown),
       nobodys: nearDoor(bus, () => undefined),

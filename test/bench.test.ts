@@ -53,6 +53,8 @@ test("a ratio says how much better ours is, or what it takes of the other", () =
   assert.deepEqual([ratioOf(within), verdict(within)], [0.5, "miss"]);
   const many = { work: "work", ours: figure("/s", [300]), beside: { name: "other", figure: figure("/s", [100]) } };
   assert.deepEqual([ratioOf(many), verdict(many)], [3, ""]);
+  const stalled = { name: "other", figure: figure("/s", [0, 0, 100]) };
+  assert.equal(ratioOf({ ...many, beside: stalled }), 3, "who stood still in most rounds is taken at its best");
   assert.equal(verdict({ work: "work", ours, target: atMost(9) }), "miss");
   assert.equal(verdict({ ...faster, beside: { name: "other", figure: undefined } }), "not run");
 });

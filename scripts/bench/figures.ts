@@ -28,9 +28,13 @@ export function percentile(samples: readonly number[], percent: number): number 
   return below + (above - below) * (place - Math.floor(place));
 }
 
-/** How many times as good ours is: as quick, as small or as many. */
+/** How many times as good ours is: as quick, as small or as many. Of one that stood still in most rounds its best counts. */
 export function timesBetter(ours: Figure, beside: Figure): number {
-  return ours.unit === "/s" ? ours.median / beside.median : beside.median / ours.median;
+  return ours.unit === "/s" ? rateOf(ours) / rateOf(beside) : beside.median / ours.median;
+}
+
+function rateOf({ median, best }: Figure): number {
+  return median === 0 ? best : median;
 }
 
 export function show({ unit, median, best }: Figure): string {

@@ -15,6 +15,7 @@ export const natsVersion = /v(\d+\.\d+\.\d+)/.exec(
 export const needsNats = {
   skip: natsVersion === undefined && "nats-server is not installed (Debian: apt-get install nats-server)",
 };
+if (process.env.CI !== undefined) assert.equal(needsNats.skip, false);
 
 export interface NatsServer extends AsyncDisposable {
   readonly port: number;
