@@ -85,7 +85,7 @@ suite("private key files", { concurrency: 4 }, () => {
 
   test("a missing file and a folder are refused by name", async () => {
     const missing = await bus.run("send", "builds", "herald", "x", "--key", bus.file("nobody.key"));
-    assert.match(missing.stderr, /^Error: \S+nobody\.key can't be read: there is no such file\n$/);
+    assert.match(missing.stderr, /^Error: \S+nobody\.key can't be read: there is no such file or folder\n$/);
     const folder = await bus.run("send", "builds", "herald", "x", "--key", bus.home);
     assert.match(folder.stderr, /^Error: \S+ can't be read: [^\n]+\n$/);
   });
