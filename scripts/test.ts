@@ -12,7 +12,7 @@ const files = (named.length === 0 ? ["test"] : named).flatMap((path) =>
 
 // What a coding agent that runs this says of itself must not reach what the tests start, nor what its user has set.
 const environment = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(CLAUDE|IPC_|EL_IPC_|NODE_EXTRA_CA_CERTS)/.test(name)),
+  Object.entries(process.env).filter(([name]) => !/^(CLAUDE|IPC_|EL_IPC_|XDG_|NODE_EXTRA_CA_CERTS)/.test(name)),
 );
 
 const wanted = process.env.TEST_STORE;

@@ -11,9 +11,12 @@ import { methodName } from "../src/operations/method-name.ts";
 import { jsonOf, repository } from "./plugin/support.ts";
 import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";
 import { blocksOf, section } from "./support/markdown.ts";
-import { start, temporaryFolder, until } from "./support/program.ts";
+import { start, temporaryFolder, temporaryHome, until } from "./support/program.ts";
 
 const { connect, isIpcError }: typeof library = createRequire(import.meta.url)("../sources.d/ipc-library.js");
+
+// What this process opens is noted in a home of its own, as with the programs that others start.
+process.env.HOME = temporaryHome();
 
 /** A bus near, and the same behind a server: what is true of one is true of the other. */
 function nearAndFar(

@@ -1,12 +1,12 @@
 // A session with the Python original itself on one database, where ORIGINAL names its ipc-server.py.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { createServer } from "node:net";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, messagesOf, succeeded, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { environmentOf, type Result, until } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
 
 const file = process.env.ORIGINAL ?? "";
 const skip = file === "" ? "ORIGINAL names no ipc-server.py of the Python original to talk with" : false;
@@ -35,14 +35,6 @@ function python(bus: TemporaryBus, ...words: string[]): Promise<Result> {
 
 async function pythonAnswer(bus: TemporaryBus, ...words: string[]): Promise<unknown> {
   return JSON.parse((await succeeded(python(bus, ...words))).stdout);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }
 
 suite("the Python original on the same database", { skip, concurrency: 4 }, () => {

@@ -3,8 +3,9 @@ import { writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { createAccount, createOperator, createUser, type KeyPair } from "@nats-io/nkeys";
 import { contentsOf } from "../support/bus.ts";
-import { freePort, needsNats, startNats } from "../support/nats-server.ts";
+import { needsNats, startNats } from "../support/nats-server.ts";
 import { run, temporaryFolder } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
 
 /** What NATS signs: an operator vouches for an account, and the account for a user. */
 function token(issuer: KeyPair, subject: KeyPair, nats: object): string {

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryFolder, until } from "./program.ts";
+import { freePort } from "./sockets.ts";
 
 /** The installed server's version; undefined where there is none. */
 export const natsVersion = /v(\d+\.\d+\.\d+)/.exec(
@@ -62,7 +63,7 @@ export async function startNats(more = "", at?: { port: number; folder: string }
     port,
     monitor: `http://127.0.0.1:${monitor}`,
     process: server,
-    freshBus: () => `nats://127.0.0.1:${port}/${randomBytes(6).toString("hex")}`,
+    freshBus: () => `nats://127.0.0.1:${port}/${freshName()}`,
     log: () => log,
     async [Symbol.asyncDispose]() {
       process.off("exit", end);
@@ -76,6 +77,8 @@ export async function startNats(more = "", at?: { port: number; folder: string }
 export interface Cluster extends AsyncDisposable {
   /** Of its servers all. */
   readonly address: string;
+  /** The address of a bus that nobody has used. */
+  freshBus(): string;
   readonly names: readonly string[];
   kill(name: string): Promise<void>;
   restart(name: string): Promise<void>;
@@ -107,8 +110,10 @@ export async function startCluster(): Promise<Cluster> {
     "the cluster has a leader",
     40_000,
   );
+  const address = `nats://${ports.map((port) => `127.0.0.1:${port}`).join(",")}`;
   return {
-    address: `nats://${ports.map((port) => `127.0.0.1:${port}`).join(",")}`,
+    address,
+    freshBus: () => `${address}/${freshName()}`,
     names,
     kill: async (name) => server(name)[Symbol.asyncDispose](),
     restart: (name) => start(names.indexOf(name)),
@@ -125,14 +130,7 @@ export async function startCluster(): Promise<Cluster> {
   };
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("it has no port");
-  return address.port;
-}
+const freshName = () => randomBytes(6).toString("hex");
 
 function reached(port: number): Promise<boolean> {
   return new Promise((resolve) => {

@@ -1,17 +1,30 @@
 // Clients on plain sockets, written from docs/wire.md alone: not a line of src, and no package.
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, randomBytes, randomInt } from "node:crypto";
 import { connect, createServer, type Socket } from "node:net";
 
 export type Said = Readonly<Record<string, unknown>>;
 
-/** A port that nobody has. */
+const given = new Set<number>();
+
+/**
+ * A port that nobody has, and that nobody is told twice. It isn't one of those that the system gives to whoever asks for
+ * any: those go to others before it is used.
+ */
 export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (typeof address !== "object" || address === null) throw new Error("it has no port");
-  return address.port;
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
 
 /** What comes, in order, for whoever asks next. */

@@ -1,19 +1,11 @@
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, statSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { suite, test } from "node:test";
 import { readEnvironment } from "../../src/environment.ts";
 import { aboutTheFile, contentsOf, secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { listening, run } from "../support/program.ts";
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
+import { freePort } from "../support/sockets.ts";
 
 suite("the environment", { concurrency: 6 }, () => {
   test("E40 IPC_DB_PATH says where the database is, /tmp/el-ipc.db where it doesn't", aboutTheFile, async () => {

@@ -4,8 +4,9 @@ import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { freePort, type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
 import { entry, run, start, startServer, temporaryFolder, until } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
 
 suite("the command line on a NATS server", needsNats, () => {
   let server: NatsServer;
