@@ -33,9 +33,7 @@ export async function openNats(
   const connection = await connectNats(where, signal);
   const backUp = async (archive: Archive) => {
     const { writeArchive } = await import("./storage/sqlite/archive.ts");
-    const path = join(backups, `${bus}-${new Date().toISOString().replace(/[:.]/g, "-")}.db`);
-    await writeArchive(path, archive);
-    return path;
+    return writeArchive((moment) => join(backups, `${bus}-${moment}.db`), archive);
   };
   const store = openNatsStore(connection, { bus, replicas, archive: backUp });
   const { nats } = connection;

@@ -49,6 +49,14 @@ export function checkReset(check: Check): void {
     assert.deepEqual(await others(other), { peers: [], orders: [], signals: [] });
   });
 
+  check("of resets in the same moment each has a backup of its own", async (store, place) => {
+    await furnish(store);
+    await using other = await place.open();
+    const resets = await Promise.all([store, other, store, other].map(({ reset }) => reset("kept")));
+    assert.equal(new Set(resets.map(({ backup }) => backup)).size, 4);
+    assert.ok(resets.every(({ backup }) => statSync(backup).size > 0));
+  });
+
   check("a reset leaves agents, watermarks and nonces, and ids go on", async (store) => {
     const ids = await furnish(store);
     const { id } = await store.messages.append(message("a", "herald", "once"), nonce);

@@ -11,7 +11,7 @@ import { type Chance, createChance } from "./random.ts";
 const REQUESTS = 3_000;
 const AT_ONCE = 48;
 
-/** A wait that was really asked for, and half a request, are left after this; everything else is answered long before. */
+/** A wait, a stream and half a request are left after this; everything else is answered long before. */
 const PATIENCE_MS = 250;
 const LONGEST_MS = 8_000;
 
@@ -81,7 +81,7 @@ function get(chance: Chance): Request {
   });
   if (chance.often(0.1)) pairs.push(...pairs);
   const [, path = "/"] = route.http.split(" ");
-  const waits = pairs.some((pair) => /wait/i.test(pair)) || path === "/follow";
+  const waits = [path, ...pairs].some((part) => /wait|^\/follow$/i.test(part));
   return { bytes: head(chance, `GET ${path}?${pairs.join("&")}`, 0), answered: !waits };
 }
 
@@ -134,17 +134,18 @@ function mutated(chance: Chance, bytes: Buffer): Buffer {
 /** Sends it and answers with what came back until the other end closed, or patience did. */
 function exchange({ port }: Server, { bytes, answered }: Request): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, "127.0.0.1", () => socket.end(bytes));
+    // Who ends what it says counts as gone, and gets no answer that takes a moment.
+    const socket = connect(port, "127.0.0.1", () => (answered ? socket.write(bytes) : socket.end(bytes)));
     let came = "";
-    const timer = setTimeout(
-      () => {
-        socket.destroy();
-        if (answered && came === "") reject(new Error("no answer"));
-      },
-      answered ? LONGEST_MS : PATIENCE_MS,
-    );
+    const leave = () => {
+      socket.destroy();
+      if (answered && came === "") reject(new Error("no answer"));
+    };
+    let timer = setTimeout(leave, answered ? LONGEST_MS : PATIENCE_MS);
     socket.setEncoding("latin1").on("data", (chunk) => {
       came += chunk;
+      clearTimeout(timer);
+      timer = setTimeout(leave, PATIENCE_MS);
     });
     socket.on("error", () => {});
     socket.on("close", () => {

@@ -10,7 +10,7 @@ import { createNatsBells } from "../../src/wakeup/nats.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { assertGrowing, message } from "../contracts/place.ts";
-import { type Cluster, natsVersion, needsNats, startCluster } from "../support/nats-server.ts";
+import { type Cluster, needsNats, startCluster } from "../support/nats-server.ts";
 import { until } from "../support/program.ts";
 
 const noArchive = async () => assert.fail("nobody resets here");
@@ -19,9 +19,6 @@ interface Opened extends AsyncDisposable {
   readonly store: Store;
   readonly connection: Connection;
 }
-
-/** A client that shares nothing with el-ipc sees it too, once a leader that had stood still goes on. */
-const forgetsWhenStopped = /^2\.9\./.test(natsVersion ?? "");
 
 suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () => {
   let cluster: Cluster;
@@ -83,51 +80,40 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
   };
 
   type Harm = (name: string) => Promise<void>;
-  const faults: readonly [string, Harm, Harm, { skip: string | false }][] = [
-    ["killed", async (name) => cluster.kill(name), async (name) => cluster.restart(name), { skip: false }],
-    [
-      "stopped, as if the network were cut",
-      async (name) => cluster.pause(name),
-      async (name) => cluster.resume(name),
-      {
-        skip: forgetsWhenStopped && `nats-server ${natsVersion} forgets by itself what it acknowledged (docs/nats.md)`,
-      },
-    ],
+  const faults: readonly [string, Harm, Harm][] = [
+    ["killed", async (name) => cluster.kill(name), async (name) => cluster.restart(name)],
+    ["stopped, as if the network were cut", async (name) => cluster.pause(name), async (name) => cluster.resume(name)],
   ];
-  for (const [index, [what, harm, mend, options]] of faults.entries()) {
-    test(
-      `the leader is ${what} under load: nothing acknowledged is lost or doubled, and readers go on`,
-      options,
-      async () => {
-        const bus = `fault${index}`;
-        await using first = await open(bus);
-        await using second = await open(bus);
-        await using reader = await open(bus);
-        await first.store.messages.append(message("load", "first", "first -1"));
-        const senders = [sending(first.store, "first"), sending(second.store, "second")];
-        let stopped = false;
-        const acknowledged = () => senders.reduce((sum, one) => sum + one.acknowledged.size, 1);
-        const read = reading(reader, bus, () => (stopped ? acknowledged() : Number.POSITIVE_INFINITY));
-        await sleep(1_000);
-        const leader = await leaderOf(reader.connection, `${bus}-messages`);
-        const before = acknowledged();
-        await harm(leader);
-        await until(() => acknowledged() > before + 20, "sending goes on without it", 40_000);
-        await mend(leader);
-        await sleep(500);
-        for (const sender of senders) await sender.stop();
-        stopped = true;
-        const seen = await read;
-        assertGrowing(seen.map(({ id }) => id));
-        const told = new Map(seen.map(({ id, content }) => [id, content]));
-        for (const { acknowledged: sent, refused } of senders) {
-          for (const [id, content] of sent) assert.equal(told.get(id), content, `${content} was acknowledged as ${id}`);
-          for (const error of refused) assert.match(String(error), /gave no answer for 10 seconds/);
-        }
-        const contents = seen.map(({ content }) => content);
-        assert.equal(new Set(contents).size, contents.length, "none is there twice");
-      },
-    );
+  for (const [index, [what, harm, mend]] of faults.entries()) {
+    test(`the leader is ${what} under load: nothing acknowledged is lost or doubled, and readers go on`, async () => {
+      const bus = `fault${index}`;
+      await using first = await open(bus);
+      await using second = await open(bus);
+      await using reader = await open(bus);
+      await first.store.messages.append(message("load", "first", "first -1"));
+      const senders = [sending(first.store, "first"), sending(second.store, "second")];
+      let stopped = false;
+      const acknowledged = () => senders.reduce((sum, one) => sum + one.acknowledged.size, 1);
+      const read = reading(reader, bus, () => (stopped ? acknowledged() : Number.POSITIVE_INFINITY));
+      await sleep(1_000);
+      const leader = await leaderOf(reader.connection, `${bus}-messages`);
+      const before = acknowledged();
+      await harm(leader);
+      await until(() => acknowledged() > before + 20, "sending goes on without it", 40_000);
+      await mend(leader);
+      await sleep(500);
+      for (const sender of senders) await sender.stop();
+      stopped = true;
+      const seen = await read;
+      assertGrowing(seen.map(({ id }) => id));
+      const told = new Map(seen.map(({ id, content }) => [id, content]));
+      for (const { acknowledged: sent, refused } of senders) {
+        for (const [id, content] of sent) assert.equal(told.get(id), content, `${content} was acknowledged as ${id}`);
+        for (const error of refused) assert.match(String(error), /gave no answer for 10 seconds/);
+      }
+      const contents = seen.map(({ content }) => content);
+      assert.equal(new Set(contents).size, contents.length, "none is there twice");
+    });
   }
 
   test("orders that are taken while a server dies are taken once, and their ends told once", async () => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
@@ -61,6 +61,18 @@ suite("the command line on a NATS server", needsNats, () => {
     }
     const [only, ...more] = messagesOf(await on.answer("read", "c", "me"));
     assert.deepEqual([only?.content, only?.signed, more.length], ["mine", true, 0]);
+  });
+
+  test("a reset whose backup can't be made removes nothing, and says so", async () => {
+    using bus = temporaryBus();
+    const on = bus.with({ IPC_STORE: server.freshBus(), XDG_CONFIG_HOME: bus.file("config") });
+    await on.run("send", "c", "a", "kept");
+    mkdirSync(bus.file("config/el-ipc"), { recursive: true, mode: 0o700 });
+    bus.place("config/el-ipc/backups", "no folder");
+    const { code, stdout, stderr } = await on.run("reset");
+    assert.deepEqual([code, stdout], [1, ""]);
+    assert.match(stderr, /^Error: The backup \S+\.db can't be made, so nothing was removed: ENOTDIR/);
+    assert.deepEqual(contentsOf(await on.answer("read", "c", "me")), ["kept"]);
   });
 
   test("a server that isn't there is told at once; with wait= it is waited for", async () => {

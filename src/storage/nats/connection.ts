@@ -1,4 +1,10 @@
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import {
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import { type ConnectionOptions, connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
@@ -13,6 +19,7 @@ const RECONNECT_MS = 250;
 
 /** The oldest that can be asked for the next message of a subject, which all reading here is made of. */
 const OLDEST = [2, 9] as const;
+const AGREEING = [2, 10] as const;
 
 /** A connection to a NATS server, made again by itself when it breaks. */
 export interface Connection {
@@ -22,6 +29,11 @@ export interface Connection {
   readonly apiPrefix: string;
   /** Bytes that the server takes in one message. */
   readonly largest: () => number;
+  /**
+   * A cluster of 2.9. A server of it that stood still, and goes on, has other messages under some ids until it has caught
+   * up; so only leaders are read. And it doesn't compare what several expect at once.
+   */
+  readonly isOldCluster: () => boolean;
   /** Does one request, again and again while the server is away or chooses a leader; in the end says so. */
   attempt<T>(step: () => Promise<T>): Promise<T>;
   /** Waits for what was asked before. */
@@ -81,6 +93,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     jsm,
     apiPrefix: address.domain === undefined ? "$JS.API" : `$JS.${address.domain}.API`,
     largest: () => nats.info?.max_payload ?? 0,
+    isOldCluster: () => nats.info?.cluster !== undefined && isOlder(nats.info.version, AGREEING),
     attempt: (step) => noted(persist(step)),
     async close() {
       // A step may consist of several, and begins the next one when the last is answered.
@@ -109,10 +122,14 @@ async function opened(
     throw unreachable(address, nkey, error);
   });
   const version = nats.info?.version ?? "";
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return nats;
+  if (!isOlder(version, OLDEST)) return nats;
   await nats.close();
   throw invalid(`NATS at ${address.shown} is version ${version}; ${OLDEST.join(".")} is the oldest that will do`);
+}
+
+function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [ofMajor = 0, ofMinor = 0] = version.split(".").map(Number);
+  return ofMajor < major || (ofMajor === major && ofMinor < minor);
 }
 
 /** Where nobody said how long to wait, who finds no server hears so at once. */
@@ -149,6 +166,7 @@ function withoutJetStream({ shown }: Address, cause: unknown): IpcError {
 }
 
 function away({ shown, patience }: Address, cause: unknown): IpcError {
-  const words = `NATS at ${shown} gave no answer for ${patience / 1_000} seconds; what was asked may still have been done`;
+  const said = cause instanceof JetStreamApiError ? ` but: ${cause.message}` : "";
+  const words = `NATS at ${shown} gave no answer for ${patience / 1_000} seconds${said}; what was asked may still have been done`;
   return new IpcError("internal", words, "busy", { cause });
 }

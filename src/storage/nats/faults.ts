@@ -9,6 +9,11 @@ const STREAM_EXISTS = 10058;
 const NO_JETSTREAM = [10039, 10076];
 /** A stream, an account or a server that takes no more. */
 const FULL = [10002, 10023, 10028, 10047, 10054, 10077, 10122];
+/**
+ * A server is away that a new stream should lie on; the same message is just being stored, by an earlier try of ours; the
+ * stream has too much to do.
+ */
+const SOON = [10005, 10158, 10167];
 
 export function isConflict(error: unknown): boolean {
   return codeOf(error) !== undefined && WRONG_LAST_SEQUENCE.includes(codeOf(error) ?? 0);
@@ -32,7 +37,8 @@ export function isPassing(error: unknown): boolean {
   if (error instanceof errors.TimeoutError || isNobodyThere(error)) return true;
   if (error instanceof JetStreamApiError) {
     const { err_code, code } = error.apiError();
-    return code === 503 && !FULL.includes(err_code) && !NO_JETSTREAM.includes(err_code);
+    const isFault = FULL.includes(err_code) || NO_JETSTREAM.includes(err_code);
+    return SOON.includes(err_code) || (code === 503 && !isFault);
   }
   return error instanceof errors.ConnectionError;
 }

@@ -6,8 +6,9 @@ import { fieldsOf, numberIn, textIn } from "./fields.ts";
 import { createNonces } from "./nonces.ts";
 import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
+import type { Published } from "./publishing.ts";
 import { countOf, scan } from "./scan.ts";
-import type { Published, Stored, Streams } from "./streams.ts";
+import type { Stored, Streams } from "./streams.ts";
 import { findTaken } from "./taken.ts";
 import type { Watermarks } from "./watermarks.ts";
 

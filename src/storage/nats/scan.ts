@@ -2,7 +2,8 @@ import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream"
 import { createInbox, errors, type Msg, nuid } from "@nats-io/transport-node";
 import { isPassing } from "./faults.ts";
 import type { StreamKind } from "./names.ts";
-import { fieldsIn, type Stored, type Streams } from "./streams.ts";
+import { fieldsIn } from "./publishing.ts";
+import type { Stored, Streams } from "./streams.ts";
 
 export interface Range {
   readonly subject: string;
@@ -27,7 +28,7 @@ const MILLISECOND = 1_000_000;
 
 /**
  * The messages of a range, in their order and without a gap: each is told by the stream's leader or by a consumer of its
- * own, and the end by the leader alone, since a replica may be behind it.
+ * own, and the end by the leader alone, since a consumer lies on any replica and that may be behind.
  */
 export async function* scan(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
   if (range.lastOnly) {
@@ -35,7 +36,7 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
     return;
   }
   let { from } = range;
-  for (let singly = FEW; ; ) {
+  for (let singly = streams.connection.isOldCluster() ? Number.POSITIVE_INFINITY : FEW; ; ) {
     for (let n = 0; n < singly; n++) {
       const found = await streams.next(kind, range.subject, from);
       if (found === undefined) return;
@@ -57,8 +58,20 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
 }
 
 async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  const found = await streams.connection.attempt(() => Array.fromAsync(delivered(streams, kind, range)));
-  yield* found;
+  if (streams.connection.isOldCluster()) {
+    for (const subject of Object.keys(await streams.counts(kind, range.subject))) {
+      const last = await streams.last(kind, subject);
+      if (last !== undefined) yield last;
+    }
+    return;
+  }
+  yield* await streams.connection.attempt(async () => {
+    const newest = await streams.last(kind, range.subject);
+    const found = await Array.fromAsync(delivered(streams, kind, range));
+    // In the order of the stream: a replica that has the newest has all before it.
+    if ((found.at(-1)?.seq ?? 0) < (newest?.seq ?? 0)) throw new errors.TimeoutError();
+    return found;
+  });
 }
 
 /** What a consumer of its own delivers; less than there is where one is too large, or was lost on its way. */
@@ -78,7 +91,7 @@ async function* delivered(streams: Streams, kind: StreamKind, range: Range): Asy
   }
 }
 
-/** How many messages a range holds. */
+/** How many messages a range holds; a replica that is behind may tell less. */
 export async function countOf(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
   const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, range));
   if (consumer === undefined) return 0;

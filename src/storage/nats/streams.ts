@@ -1,9 +1,8 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
-import { headers } from "@nats-io/transport-node";
-import { invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isNobodyThere, isNoStream, isStreamThere } from "./faults.ts";
+import { isNoStream, isStreamThere } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
+import { createPublish, fieldsIn, type Publish } from "./publishing.ts";
 import { createReadiness } from "./readiness.ts";
 import { createSharing } from "./sharing.ts";
 
@@ -17,24 +16,12 @@ export interface Stored {
   readonly bytes: number;
 }
 
-export interface Publication {
-  /** Under the same one nothing is stored twice. */
-  readonly id: string;
-  readonly fields?: object;
-  readonly data?: Uint8Array | string;
-  /** Only where this is the last message of its subject, or of the stream; 0 where there is to be none. */
-  readonly expect?: { readonly lastSubjectSequence: number } | { readonly lastSequence: number };
-}
-
-/** `repeated`: something was stored under its id before, by somebody else unless one's own first try got no answer. */
-export type Published = { readonly seq: number; readonly repeated: boolean } | "conflict";
-
 /** The streams of one bus. What isn't there reads as empty, and is made when something is first stored in it. */
 export interface Streams {
   readonly connection: Connection;
   readonly names: Names;
   readonly bus: string;
-  publish(kind: StreamKind, subject: string, publication: Publication): Promise<Published>;
+  readonly publish: Publish;
   /** The last message of a subject, or of all that a wildcard names. */
   last(kind: StreamKind, subject: string): Promise<Stored | undefined>;
   /** The first message of a subject, or of all that a wildcard names, at a sequence or behind it. */
@@ -49,8 +36,6 @@ export interface Streams {
   isReady(kind: StreamKind): Promise<boolean>;
 }
 
-const FIELDS = "El-Ipc";
-
 /**
  * How long a stream knows the ids of what it has stored. A signed request is taken for ten minutes at most, so one that
  * comes again after a crash between its steps is always known.
@@ -60,15 +45,12 @@ const DUPLICATES_MS = 20 * 60_000;
 const NONCES_MS = 2 * 3_600_000;
 const MILLISECOND = 1_000_000;
 
-/** Room that a message's subject, its headers and their names take at most. */
-const HEAD_BYTES = 8 * 1024;
-
 export function createStreams(connection: Connection, bus: string, replicas: number): Streams {
-  const { js, jsm, attempt } = connection;
+  const { jsm, attempt } = connection;
   const names = namesOf(bus);
   const share = createSharing();
-  const { isReady, nowReady, isKnown } = createReadiness(connection, names, share);
-  const beginning = new Map<StreamKind, Promise<unknown>>();
+  const readiness = createReadiness(connection, names, share);
+  const { isReady } = readiness;
 
   /** Made with limits that leave nothing out by themselves; one that is there already stays as it is. */
   const make = async (kind: StreamKind): Promise<void> => {
@@ -112,21 +94,6 @@ export function createStreams(connection: Connection, bus: string, replicas: num
       return found ? asStored(found) : undefined;
     });
 
-  /** What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. */
-  const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
-    while (!isKnown(kind)) {
-      const first = beginning.get(kind);
-      if (first !== undefined) {
-        await first.catch(() => {});
-        continue;
-      }
-      const stored = store();
-      beginning.set(kind, stored);
-      return stored.finally(() => beginning.delete(kind));
-    }
-    return store();
-  };
-
   const info = (kind: StreamKind, subjects?: string) =>
     ifThere(kind, () => jsm.streams.info(names.stream(kind), subjects ? { subjects_filter: subjects } : undefined));
 
@@ -135,34 +102,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
     names,
     bus,
 
-    async publish(kind, subject, { id, fields, data = "", expect }) {
-      const head = headers();
-      if (fields !== undefined) head.set(FIELDS, ascii(JSON.stringify(fields)));
-      checkSize(connection.largest(), data);
-      let unsure = false;
-      const store = async (): Promise<Published> => {
-        try {
-          const options = { msgID: id, headers: head, ...(expect && { expect }) };
-          const { seq, duplicate } = await js.publish(subject, data, options);
-          nowReady(kind);
-          return { seq, repeated: duplicate && !unsure };
-        } catch (error) {
-          if (isConflict(error)) {
-            nowReady(kind);
-            return "conflict";
-          }
-          if (isNobodyThere(error)) {
-            if (!(await isReady(kind))) {
-              await make(kind);
-              return store();
-            }
-          } else unsure = true;
-          throw error;
-        }
-      };
-      return inOrder(kind, () => attempt(store));
-    },
-
+    publish: createPublish(connection, names, readiness, make),
     isReady,
     last: (kind, subject) => message(kind, { last_by_subj: subject }),
     next(kind, subject, seq) {
@@ -184,27 +124,6 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   };
 }
 
-/** What a header says of a message, as a value; undefined where it says nothing of ours. */
-export function fieldsIn(head: { get(name: string): string } | undefined): unknown {
-  const text = head?.get(FIELDS);
-  return text ? JSON.parse(text) : undefined;
-}
-
 function asStored({ seq, subject, header, data }: StoredMsg): Stored {
   return { seq, subject, fields: fieldsIn(header), data, bytes: data.byteLength };
-}
-
-/** A header's value is ASCII, and keeps no spaces at its ends. */
-function ascii(json: string): string {
-  return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-function checkSize(largest: number, data: Uint8Array | string): void {
-  const most = largest - HEAD_BYTES;
-  const bytes = Buffer.byteLength(data);
-  if (bytes <= most) return;
-  throw invalid(
-    `this NATS server takes ${most} bytes at most (its max_payload is ${largest}), not ${bytes}`,
-    "too_large",
-  );
 }

@@ -1,9 +1,8 @@
-import { closeSync, mkdirSync, openSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Archive, Arrived } from "../../core/archive.ts";
 import type { JournalEntry } from "../../core/session-store.ts";
 import type { Revoked, StoredMessage } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
+import { makeBackup } from "./backup.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Value } from "./driver.ts";
 import { asEntry } from "./journal.ts";
@@ -35,10 +34,12 @@ const ORDERS: Table = [
 const SIGNALS: Table = ["signals", ["name", "data", "sender", "set_at"]];
 const JOURNAL: Table = ["journal", ["seq", "at", "kind", "key", "what"]];
 
-/** Writes all that another engine holds to a new database, for its owner alone: a bus like any other. */
-export async function writeArchive(path: string, archive: Archive): Promise<void> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  closeSync(openSync(path, "wx", 0o600));
+/** Writes all that another engine holds to a new database: a bus like any other. Answers with its path. */
+export function writeArchive(pathAt: (moment: string) => string, archive: Archive): Promise<string> {
+  return makeBackup(pathAt, (path) => fillDatabase(path, archive));
+}
+
+async function fillDatabase(path: string, archive: Archive): Promise<void> {
   const driver = await openFile({ path });
   const into = ([table, columns]: Table) => {
     const places = columns.map(() => "?").join(", ");

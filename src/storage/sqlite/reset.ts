@@ -1,8 +1,6 @@
-import { closeSync, openSync, unlinkSync } from "node:fs";
 import type { Reset } from "../../core/archive.ts";
-import { IpcError } from "../../core/errors.ts";
+import { makeBackup } from "./backup.ts";
 import type { Connection } from "./connection.ts";
-import { isUnwritable } from "./driver.ts";
 import { numberOf, row } from "./rows.ts";
 
 const NOW = `SELECT (SELECT max(id) FROM messages) AS message, (SELECT max(seq) FROM orders) AS placed,
@@ -28,8 +26,10 @@ export function createReset(
 ): (keptChannel: string) => Promise<Reset> {
   return async (keptChannel) => {
     const before = await read(() => row(statement(NOW).get()) ?? {});
-    const backup = `${path}.backup-${new Date().toISOString().replace(/[:.]/g, "-")}`;
-    await read(() => copy(backup));
+    const backup = await makeBackup(
+      (moment) => `${path}.backup-${moment}`,
+      (backup) => read(() => void statement("VACUUM INTO ?").run(backup)),
+    );
     const removed = await write(() => {
       statement(REMOVE_MESSAGES).run(keptChannel, numberOf(before, "message"));
       const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
@@ -40,28 +40,4 @@ export function createReset(
     });
     return { backup, removed };
   };
-
-  function copy(backup: string): void {
-    let made = false;
-    try {
-      // As private as the database itself; SQLite takes an empty file for a new one.
-      closeSync(openSync(backup, "wx", 0o600));
-      made = true;
-      statement("VACUUM INTO ?").run(backup);
-    } catch (error) {
-      if (made) unlinkSync(backup);
-      throw made && !isUnwritable(error) ? error : backupFault(backup, error);
-    }
-  }
-}
-
-function backupFault(backup: string, cause: unknown): IpcError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new IpcError(
-    "internal",
-    `The backup ${backup} can't be made, so nothing was removed: ${why}. ` +
-      "Make room on its disk, and see whether this user may write to its folder; prune needs no backup",
-    undefined,
-    { cause },
-  );
 }

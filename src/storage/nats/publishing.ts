@@ -1,0 +1,129 @@
+import { errors, headers } from "@nats-io/transport-node";
+import { invalid } from "../../core/errors.ts";
+import type { Connection } from "./connection.ts";
+import { isConflict, isNobodyThere } from "./faults.ts";
+import type { Names, StreamKind } from "./names.ts";
+import type { Readiness } from "./readiness.ts";
+
+export interface Publication {
+  /** Under the same one nothing is stored twice. */
+  readonly id: string;
+  readonly fields?: object;
+  readonly data?: Uint8Array | string;
+  /** Only where this is the last message of its subject, or of the stream; 0 where there is to be none. */
+  readonly expect?: Expected;
+}
+
+type Expected = { readonly lastSubjectSequence: number } | { readonly lastSequence: number };
+
+/** `repeated`: something was stored under its id before, by somebody else unless one's own first try got no answer. */
+export type Published = { readonly seq: number; readonly repeated: boolean } | "conflict";
+
+export type Publish = (kind: StreamKind, subject: string, publication: Publication) => Promise<Published>;
+
+const FIELDS = "El-Ipc";
+const MESSAGE_ID = "Nats-Msg-Id";
+
+/** Room that a message's subject, its headers and their names take at most. */
+const HEAD_BYTES = 8 * 1024;
+
+/** `make` makes a stream that isn't there. */
+export function createPublish(
+  { js, jsm, attempt, largest, isOldCluster }: Connection,
+  names: Names,
+  { isReady, nowReady, isKnown }: Readiness,
+  make: (kind: StreamKind) => Promise<void>,
+): Publish {
+  const beginning = new Map<StreamKind, Promise<unknown>>();
+
+  /** What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. */
+  const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
+    while (!isKnown(kind)) {
+      const first = beginning.get(kind);
+      if (first !== undefined) {
+        await first.catch(() => {});
+        continue;
+      }
+      const stored = store();
+      beginning.set(kind, stored);
+      return stored.finally(() => beginning.delete(kind));
+    }
+    return store();
+  };
+
+  /**
+   * A leader tells of what it has stored under an id by heart, also while that is still to be agreed on: then it may say 0
+   * (2.10 does), or a place where something else came to lie. What has left since was there.
+   */
+  const liesAt = async (kind: StreamKind, seq: number, id: string): Promise<boolean> => {
+    if (seq === 0) return false;
+    const found = await jsm.streams.getMessage(names.stream(kind), { seq });
+    if (found !== null) return found.header.get(MESSAGE_ID) === id;
+    return seq <= (await jsm.streams.info(names.stream(kind))).state.last_seq;
+  };
+
+  /**
+   * An old cluster compares what is expected of a subject with what has arrived by then, so of several at once each may be
+   * right. What is expected of the whole stream it compares when the message's turn comes, and that a subject is new, too.
+   */
+  const comparable = async (kind: StreamKind, subject: string, expect: Expected | undefined) => {
+    if (!isOldCluster() || !expect || !("lastSubjectSequence" in expect) || expect.lastSubjectSequence === 0)
+      return expect;
+    const stream = names.stream(kind);
+    const { state } = await jsm.streams.info(stream);
+    const last = await jsm.streams.getMessage(stream, { last_by_subj: subject });
+    return last?.seq === expect.lastSubjectSequence ? { lastSequence: state.last_seq } : expect;
+  };
+
+  return async (kind, subject, { id, fields, data = "", expect }) => {
+    const head = headers();
+    if (fields !== undefined) head.set(FIELDS, ascii(JSON.stringify(fields)));
+    checkSize(largest(), data);
+    let unsure = false;
+    const store = async (): Promise<Published> => {
+      const compared = await comparable(kind, subject, expect);
+      try {
+        const options = { msgID: id, headers: head, ...(compared && { expect: compared }) };
+        const { seq, duplicate } = await js.publish(subject, data, options);
+        nowReady(kind);
+        if (duplicate && !(await liesAt(kind, seq, id))) throw new errors.TimeoutError();
+        return { seq, repeated: duplicate && !unsure };
+      } catch (error) {
+        if (isConflict(error)) {
+          nowReady(kind);
+          // Something else came into the stream.
+          return compared === expect ? "conflict" : store();
+        }
+        if (isNobodyThere(error)) {
+          if (!(await isReady(kind))) {
+            await make(kind);
+            return store();
+          }
+        } else unsure = true;
+        throw error;
+      }
+    };
+    return inOrder(kind, () => attempt(store));
+  };
+}
+
+/** What a header says of a message, as a value; undefined where it says nothing of ours. */
+export function fieldsIn(head: { get(name: string): string } | undefined): unknown {
+  const text = head?.get(FIELDS);
+  return text ? JSON.parse(text) : undefined;
+}
+
+/** A header's value is ASCII, and keeps no spaces at its ends. */
+function ascii(json: string): string {
+  return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function checkSize(largest: number, data: Uint8Array | string): void {
+  const most = largest - HEAD_BYTES;
+  const bytes = Buffer.byteLength(data);
+  if (bytes <= most) return;
+  throw invalid(
+    `this NATS server takes ${most} bytes at most (its max_payload is ${largest}), not ${bytes}`,
+    "too_large",
+  );
+}
