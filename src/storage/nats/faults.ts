@@ -3,20 +3,20 @@ import { errors } from "@nats-io/transport-node";
 import { IpcError, isIpcError } from "../../core/errors.ts";
 
 /** What the server's numbers mean that a store must tell apart. */
-const WRONG_LAST_SEQUENCE = [10071, 10164];
+const WRONG_LAST_SEQUENCE = 10071;
 const NO_STREAM = 10059;
 const STREAM_EXISTS = 10058;
 const NO_JETSTREAM = [10039, 10076];
 /** A stream, an account or a server that takes no more. */
 const FULL = [10002, 10023, 10028, 10047, 10054, 10077, 10122];
 /**
- * A server is away that a new stream should lie on; the same message is just being stored, by an earlier try of ours; the
- * stream has too much to do.
+ * What is so only until something else is done: a server is away that a new stream should lie on; the same message is just
+ * being stored, by an earlier try of ours, or another one of the same subject; the stream has too much to do.
  */
-const SOON = [10005, 10158, 10167];
+const SOON = [10005, 10158, 10164, 10167];
 
 export function isConflict(error: unknown): boolean {
-  return codeOf(error) !== undefined && WRONG_LAST_SEQUENCE.includes(codeOf(error) ?? 0);
+  return codeOf(error) === WRONG_LAST_SEQUENCE;
 }
 
 export function isNoStream(error: unknown): boolean {
@@ -32,13 +32,17 @@ export function isNobodyThere(error: unknown): boolean {
   return error instanceof errors.NoRespondersError || (error instanceof Error && isNobodyThere(error.cause));
 }
 
+/** The server has done nothing of it, and may in a moment. */
+export function isForNow(error: unknown): boolean {
+  return SOON.includes(codeOf(error) ?? 0);
+}
+
 /** What may be otherwise in a moment: a leader is being chosen, a connection made anew. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof errors.TimeoutError || isNobodyThere(error)) return true;
+  if (error instanceof errors.TimeoutError || isNobodyThere(error) || isForNow(error)) return true;
   if (error instanceof JetStreamApiError) {
     const { err_code, code } = error.apiError();
-    const isFault = FULL.includes(err_code) || NO_JETSTREAM.includes(err_code);
-    return SOON.includes(err_code) || (code === 503 && !isFault);
+    return code === 503 && !FULL.includes(err_code) && !NO_JETSTREAM.includes(err_code);
   }
   return error instanceof errors.ConnectionError;
 }

@@ -1,7 +1,8 @@
+import type { PubAck } from "@nats-io/jetstream";
 import { errors, headers } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isNobodyThere } from "./faults.ts";
+import { isConflict, isForNow, isNobodyThere } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -80,28 +81,28 @@ export function createPublish(
     if (fields !== undefined) head.set(FIELDS, ascii(JSON.stringify(fields)));
     checkSize(largest(), data);
     let unsure = false;
-    const store = async (): Promise<Published> => {
-      const compared = await comparable(kind, subject, expect);
+    const ask = async (compared: Expected | undefined): Promise<PubAck | "conflict"> => {
       try {
-        const options = { msgID: id, headers: head, ...(compared && { expect: compared }) };
-        const { seq, duplicate } = await js.publish(subject, data, options);
-        nowReady(kind);
-        if (duplicate && !(await liesAt(kind, seq, id))) throw new errors.TimeoutError();
-        return { seq, repeated: duplicate && !unsure };
+        return await js.publish(subject, data, { msgID: id, headers: head, ...(compared && { expect: compared }) });
       } catch (error) {
-        if (isConflict(error)) {
-          nowReady(kind);
-          // Something else came into the stream.
-          return compared === expect ? "conflict" : store();
+        if (isConflict(error)) return "conflict";
+        if (isNobodyThere(error) && !(await isReady(kind))) {
+          await make(kind);
+          return ask(compared);
         }
-        if (isNobodyThere(error)) {
-          if (!(await isReady(kind))) {
-            await make(kind);
-            return store();
-          }
-        } else unsure = true;
+        unsure ||= !isNobodyThere(error) && !isForNow(error);
         throw error;
       }
+    };
+    const store = async (): Promise<Published> => {
+      const compared = await comparable(kind, subject, expect);
+      const answer = await ask(compared);
+      nowReady(kind);
+      // Where the whole stream was compared, something else came into it.
+      if (answer === "conflict") return compared === expect ? answer : store();
+      const { seq, duplicate } = answer;
+      if (duplicate && !(await liesAt(kind, seq, id))) throw new errors.TimeoutError();
+      return { seq, repeated: duplicate && !unsure };
     };
     return inOrder(kind, () => attempt(store));
   };
