@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { errors } from "@nats-io/transport-node";
 import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
 import { namesOf } from "../../src/storage/nats/names.ts";
 import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { putRecord } from "../../src/storage/nats/records.ts";
+import { createStreams } from "../../src/storage/nats/streams.ts";
 import { createNatsBells } from "../../src/wakeup/nats.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
@@ -142,6 +145,27 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     assert.deepEqual(taken.toSorted(), ids.toSorted());
     const told = (await one.store.messages.after("activity", 0, 1_000)).map(({ content }) => content);
     assert.deepEqual(told.toSorted(), ids.toSorted());
+  });
+
+  test("a write whose answer got lost isn't in its own way", async () => {
+    const bus = "answers";
+    const connection = await connectNats(readAddress(`${cluster.address}/${bus}`));
+    let lost = false;
+    const publish: typeof connection.js.publish = async (...asked) => {
+      const answer = await connection.js.publish(...asked);
+      lost = !lost;
+      if (lost) throw new errors.TimeoutError();
+      return answer;
+    };
+    const js = Object.assign(Object.create(connection.js), { publish });
+    const streams = createStreams({ ...connection, js }, bus, 3);
+    let seq = 0;
+    for (const value of ["one", "two", "three"]) {
+      const put = await putRecord(streams, "bodies", streams.names.body("snapshot"), { value }, { seq });
+      assert.equal(put, seq + 1, value);
+      seq = put;
+    }
+    await connection.close();
   });
 
   test("while the cluster is away a send fails within ten seconds and some, and says so; then all goes on", async () => {

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createAccount, createOperator, createUser, type KeyPair } from "@nats-io/nkeys";
 import { contentsOf } from "../support/bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
-import { run, temporaryFolder } from "../support/program.ts";
+import { run, start, temporaryFolder } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 /** What NATS signs: an operator vouches for an account, and the account for a user. */
@@ -88,17 +89,17 @@ suite("credentials of NATS", needsNats, () => {
   test("a leaf node passes on to the cluster's domain, where the streams are", async () => {
     using folder = temporaryFolder();
     using hubs = temporaryFolder();
-    using leafs = temporaryFolder();
+    using laptops = temporaryFolder();
     const { config, user } = accounts();
     writeFileSync(folder.file("leaf.creds"), user);
     const [leaves, port, own] = [await freePort(), await freePort(), await freePort()];
-    const jetstream = (place: string, domain: string) =>
-      `jetstream { store_dir: "${place}/${domain}", domain: ${domain} }`;
-    const hub = `server_name: hub\n${jetstream(hubs.path, "hub")}\nleafnodes { listen: "127.0.0.1:${leaves}" }\n${config}`;
-    await using _hub = await startNats(hub, { port, folder: hubs.path });
+    const jetstream = `jetstream { store_dir: "${hubs.path}/hub", domain: hub }`;
+    const hub = `server_name: hub\n${jetstream}\nleafnodes { listen: "127.0.0.1:${leaves}" }\n${config}`;
+    const startHub = () => startNats(hub, { port, folder: hubs.path });
+    const first = await startHub();
     const remote = `{ url: "nats-leaf://127.0.0.1:${leaves}", credentials: "${folder.file("leaf.creds")}" }`;
-    const leaf = `server_name: laptop\n${jetstream(leafs.path, "laptop")}\nleafnodes { remotes: [ ${remote} ] }`;
-    await using _leaf = await startNats(leaf, { port: own, folder: leafs.path });
+    const leaf = `server_name: laptop\njetstream: disabled\nleafnodes { remotes: [ ${remote} ] }`;
+    await using _leaf = await startNats(leaf, { port: own, folder: laptops.path });
     const laptop = { IPC_STORE: `nats://127.0.0.1:${own}?domain=hub&wait=20` };
     const sent = await run(["send", "c", "a", "from the laptop"], laptop);
     assert.deepEqual([sent.code, sent.stderr], [0, ""]);
@@ -107,5 +108,12 @@ suite("credentials of NATS", needsNats, () => {
     await run(["send", "c", "b", "to the laptop"], direct);
     const read = await run(["read", "c", "laptop"], laptop);
     assert.deepEqual(contentsOf(JSON.parse(read.stdout)), ["from the laptop", "to the laptop"]);
+    // The cluster is out of reach for a while.
+    await first[Symbol.asyncDispose]();
+    const meanwhile = start(["send", "c", "a", "meanwhile"], laptop);
+    await sleep(1_000);
+    await using _again = await startHub();
+    const { code, stderr } = await meanwhile.ended;
+    assert.deepEqual([code, stderr], [0, ""]);
   });
 });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { createBodies } from "../../src/storage/nats/bodies.ts";
@@ -47,6 +48,29 @@ suite("a bus on NATS", needsNats, () => {
     assert.deepEqual(await streams(), []);
     await fill(one.store, "c", "me", "one");
     assert.deepEqual(await streams(), [`${one.bus}-messages`]);
+  });
+
+  test("a stream that is removed under a process is made again", async () => {
+    await using one = await open();
+    await fill(one.store, "c", "me", "gone");
+    await one.connection.jsm.streams.delete(`${one.bus}-messages`);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
+    await fill(one.store, "c", "me", "new");
+    await one.connection.jsm.streams.delete(`${one.bus}-messages`);
+    await fill(one.store, "c", "me", "newer");
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["newer"]);
+  });
+
+  test("who waits in line for a server that stays away fails with the first", async () => {
+    await using away = await startNats();
+    await using one = await open(`${away.freshBus()}?wait=1`);
+    away.process.kill("SIGSTOP");
+    const sends = Array.from({ length: 20 }, () => assert.rejects(fill(one.store, "c", "me", "x"), /gave no answer/));
+    const late = new AbortController();
+    const all = Promise.all(sends).finally(() => late.abort());
+    // Of twenty that wait one after the other the last would come to its end after this.
+    await Promise.race([all, sleep(25_000, undefined, late).then(() => assert.fail("they wait in a line"))]);
+    away.process.kill("SIGCONT");
   });
 
   test("a stream that somebody has made stays as it is, and one that is full says so", async () => {

@@ -19,7 +19,6 @@ const RECONNECT_MS = 250;
 
 /** The oldest that can be asked for the next message of a subject, which all reading here is made of. */
 const OLDEST = [2, 9] as const;
-const AGREEING = [2, 10] as const;
 
 /** A connection to a NATS server, made again by itself when it breaks. */
 export interface Connection {
@@ -29,11 +28,8 @@ export interface Connection {
   readonly apiPrefix: string;
   /** Bytes that the server takes in one message. */
   readonly largest: () => number;
-  /**
-   * A cluster of 2.9. A server of it that stood still, and goes on, has other messages under some ids until it has caught
-   * up; so only leaders are read. And it doesn't compare what several expect at once.
-   */
-  readonly isOldCluster: () => boolean;
+  /** Whether the streams lie on the one server that this is connected to. */
+  readonly isAlone: () => boolean;
   /** Does one request, again and again while the server is away or chooses a leader; in the end says so. */
   attempt<T>(step: () => Promise<T>): Promise<T>;
   /** Waits for what was asked before. */
@@ -54,6 +50,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     if (!(await Promise.race([answered, late]))) await nats.reconnect();
   };
   let doubting = false;
+  let served = address.domain !== undefined;
   const asked = new Set<Promise<unknown>>();
 
   const noted = async <T>(answer: Promise<T>): Promise<T> => {
@@ -69,10 +66,12 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     const begun = elapsed();
     for (const end = begun + address.patience; ; ) {
       try {
-        return await step();
+        const answer = await step();
+        served = true;
+        return answer;
       } catch (error) {
         if (!isPassing(error)) throw inWords(error, address.shown);
-        if (isNobodyThere(error) && nats.info?.jetstream !== true) throw withoutJetStream(address, error);
+        if (isNobodyThere(error) && nats.info?.jetstream !== true && !served) throw withoutJetStream(address, error);
         if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) throw away(address, error);
         if (error instanceof errors.TimeoutError && !doubting) {
           doubting = true;
@@ -93,7 +92,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     jsm,
     apiPrefix: address.domain === undefined ? "$JS.API" : `$JS.${address.domain}.API`,
     largest: () => nats.info?.max_payload ?? 0,
-    isOldCluster: () => nats.info?.cluster !== undefined && isOlder(nats.info.version, AGREEING),
+    isAlone: () => address.domain === undefined && nats.info?.jetstream === true && nats.info.cluster === undefined,
     attempt: (step) => noted(persist(step)),
     async close() {
       // A step may consist of several, and begins the next one when the last is answered.
@@ -122,14 +121,10 @@ async function opened(
     throw unreachable(address, nkey, error);
   });
   const version = nats.info?.version ?? "";
-  if (!isOlder(version, OLDEST)) return nats;
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return nats;
   await nats.close();
   throw invalid(`NATS at ${address.shown} is version ${version}; ${OLDEST.join(".")} is the oldest that will do`);
-}
-
-function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
-  const [ofMajor = 0, ofMinor = 0] = version.split(".").map(Number);
-  return ofMajor < major || (ofMajor === major && ofMinor < minor);
 }
 
 /** Where nobody said how long to wait, who finds no server hears so at once. */

@@ -15,6 +15,9 @@ const FULL = [10002, 10023, 10028, 10047, 10054, 10077, 10122];
  */
 const SOON = [10005, 10158, 10164, 10167];
 
+/** What the server says now isn't settled, or somebody else came between: it is asked again. */
+export class Unsettled extends Error {}
+
 export function isConflict(error: unknown): boolean {
   return codeOf(error) === WRONG_LAST_SEQUENCE;
 }
@@ -39,7 +42,8 @@ export function isForNow(error: unknown): boolean {
 
 /** What may be otherwise in a moment: a leader is being chosen, a connection made anew. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof errors.TimeoutError || isNobodyThere(error) || isForNow(error)) return true;
+  if (error instanceof Unsettled || error instanceof errors.TimeoutError) return true;
+  if (isNobodyThere(error) || isForNow(error)) return true;
   if (error instanceof JetStreamApiError) {
     const { err_code, code } = error.apiError();
     return code === 503 && !FULL.includes(err_code) && !NO_JETSTREAM.includes(err_code);

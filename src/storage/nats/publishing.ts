@@ -1,8 +1,8 @@
 import type { PubAck } from "@nats-io/jetstream";
-import { errors, headers } from "@nats-io/transport-node";
+import { headers } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isForNow, isNobodyThere } from "./faults.ts";
+import { isConflict, isForNow, isNobodyThere, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -30,19 +30,23 @@ const HEAD_BYTES = 8 * 1024;
 
 /** `make` makes a stream that isn't there. */
 export function createPublish(
-  { js, jsm, attempt, largest, isOldCluster }: Connection,
+  { js, jsm, attempt, largest }: Connection,
   names: Names,
-  { isReady, nowReady, isKnown }: Readiness,
+  { isReady, nowReady, notReady, isKnown }: Readiness,
+  isOldCluster: (kind: StreamKind) => Promise<boolean>,
   make: (kind: StreamKind) => Promise<void>,
 ): Publish {
   const beginning = new Map<StreamKind, Promise<unknown>>();
 
-  /** What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. */
+  /**
+   * What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. Where it
+   * fails, so does what has waited as long.
+   */
   const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
     while (!isKnown(kind)) {
       const first = beginning.get(kind);
       if (first !== undefined) {
-        await first.catch(() => {});
+        await first;
         continue;
       }
       const stored = store();
@@ -68,12 +72,18 @@ export function createPublish(
    * right. What is expected of the whole stream it compares when the message's turn comes, and that a subject is new, too.
    */
   const comparable = async (kind: StreamKind, subject: string, expect: Expected | undefined) => {
-    if (!isOldCluster() || !expect || !("lastSubjectSequence" in expect) || expect.lastSubjectSequence === 0)
-      return expect;
+    if (expect === undefined || !("lastSubjectSequence" in expect) || expect.lastSubjectSequence === 0) return expect;
+    if (!(await isOldCluster(kind))) return expect;
     const stream = names.stream(kind);
     const { state } = await jsm.streams.info(stream);
     const last = await jsm.streams.getMessage(stream, { last_by_subj: subject });
     return last?.seq === expect.lastSubjectSequence ? { lastSequence: state.last_seq } : expect;
+  };
+
+  /** What is in the way may be an own try that got no answer: up to 2.10 clusters compare before they look at the id. */
+  const ownAt = async (kind: StreamKind, subject: string, id: string): Promise<number | undefined> => {
+    const last = await jsm.streams.getMessage(names.stream(kind), { last_by_subj: subject });
+    return last?.header.get(MESSAGE_ID) === id ? last.seq : undefined;
   };
 
   return async (kind, subject, { id, fields, data = "", expect }) => {
@@ -86,22 +96,26 @@ export function createPublish(
         return await js.publish(subject, data, { msgID: id, headers: head, ...(compared && { expect: compared }) });
       } catch (error) {
         if (isConflict(error)) return "conflict";
-        if (isNobodyThere(error) && !(await isReady(kind))) {
-          await make(kind);
-          return ask(compared);
-        }
         unsure ||= !isNobodyThere(error) && !isForNow(error);
-        throw error;
+        if (!isNobodyThere(error)) throw error;
+        notReady(kind);
+        if (await isReady(kind)) throw error;
+        await make(kind);
+        return ask(compared);
       }
     };
     const store = async (): Promise<Published> => {
       const compared = await comparable(kind, subject, expect);
       const answer = await ask(compared);
       nowReady(kind);
-      // Where the whole stream was compared, something else came into it.
-      if (answer === "conflict") return compared === expect ? answer : store();
+      if (answer === "conflict") {
+        const own = unsure ? await ownAt(kind, subject, id) : undefined;
+        if (own !== undefined) return { seq: own, repeated: false };
+        if (compared === expect) return answer;
+        throw new Unsettled("something else came into the stream");
+      }
       const { seq, duplicate } = answer;
-      if (duplicate && !(await liesAt(kind, seq, id))) throw new errors.TimeoutError();
+      if (duplicate && !(await liesAt(kind, seq, id))) throw new Unsettled("it isn't stored yet");
       return { seq, repeated: duplicate && !unsure };
     };
     return inOrder(kind, () => attempt(store));

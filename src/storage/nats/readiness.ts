@@ -11,6 +11,8 @@ export interface Readiness {
   isReady(kind: StreamKind): Promise<boolean>;
   /** Something was stored there, so it is. */
   nowReady(kind: StreamKind): void;
+  /** It doesn't answer: somebody may have removed it. */
+  notReady(kind: StreamKind): void;
   /** Whether that is known, without asking. */
   isKnown(kind: StreamKind): boolean;
 }
@@ -44,6 +46,7 @@ export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, n
   return {
     isReady: async (kind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind)),
     nowReady: (kind) => void ready.add(kind),
+    notReady: (kind) => void ready.delete(kind),
     isKnown: (kind) => ready.has(kind),
   };
 }

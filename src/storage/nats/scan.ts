@@ -36,7 +36,7 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
     return;
   }
   let { from } = range;
-  for (let singly = streams.connection.isOldCluster() ? Number.POSITIVE_INFINITY : FEW; ; ) {
+  for (let singly = (await streams.isOldCluster(kind)) ? Number.POSITIVE_INFINITY : FEW; ; ) {
     for (let n = 0; n < singly; n++) {
       const found = await streams.next(kind, range.subject, from);
       if (found === undefined) return;
@@ -58,7 +58,7 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
 }
 
 async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  if (streams.connection.isOldCluster()) {
+  if (await streams.isOldCluster(kind)) {
     for (const subject of Object.keys(await streams.counts(kind, range.subject))) {
       const last = await streams.last(kind, subject);
       if (last !== undefined) yield last;

@@ -1,4 +1,5 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
+import { elapsed } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import { isNoStream, isStreamThere } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
@@ -32,6 +33,11 @@ export interface Streams {
   counts(kind: StreamKind, subject: string): Promise<Readonly<Record<string, number>>>;
   /** Removes the messages of a subject up to a sequence, or all; answers with how many there were. */
   purge(kind: StreamKind, subject: string, upTo?: number): Promise<number>;
+  /**
+   * Whether the stream lies in a cluster of 2.9. A server of it that stood still, and goes on, has other messages under some
+   * ids until it has caught up; so only leaders are read. And it doesn't compare what several expect at once.
+   */
+  isOldCluster(kind: StreamKind): Promise<boolean>;
   /** Whether there is such a stream, and it may be asked. */
   isReady(kind: StreamKind): Promise<boolean>;
 }
@@ -44,6 +50,7 @@ const DUPLICATES_MS = 20 * 60_000;
 /** Nonces leave after two hours; an hour is what is promised. */
 const NONCES_MS = 2 * 3_600_000;
 const MILLISECOND = 1_000_000;
+const AGE_KNOWN_MS = 60_000;
 
 export function createStreams(connection: Connection, bus: string, replicas: number): Streams {
   const { jsm, attempt } = connection;
@@ -82,8 +89,9 @@ export function createStreams(connection: Connection, bus: string, replicas: num
       try {
         return await step();
       } catch (error) {
-        if (isNoStream(error)) return undefined;
-        throw error;
+        if (!isNoStream(error)) throw error;
+        readiness.notReady(kind);
+        return undefined;
       }
     });
   };
@@ -97,12 +105,27 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   const info = (kind: StreamKind, subjects?: string) =>
     ifThere(kind, () => jsm.streams.info(names.stream(kind), subjects ? { subjects_filter: subjects } : undefined));
 
+  const ages = new Map<StreamKind, { readonly isOld: boolean; readonly at: number }>();
+
+  /** Servers tell the time with what they say of a stream from 2.10 on. A cluster may be renewed while this runs. */
+  const isOldCluster = async (kind: StreamKind): Promise<boolean> => {
+    if (connection.isAlone()) return false;
+    const known = ages.get(kind);
+    if (known !== undefined && elapsed() < known.at + AGE_KNOWN_MS) return known.isOld;
+    const found = await info(kind);
+    if (found === undefined) return false;
+    const isOld = found.cluster !== undefined && !("ts" in found);
+    ages.set(kind, { isOld, at: elapsed() });
+    return isOld;
+  };
+
   return {
     connection,
     names,
     bus,
 
-    publish: createPublish(connection, names, readiness, make),
+    publish: createPublish(connection, names, readiness, isOldCluster, make),
+    isOldCluster,
     isReady,
     last: (kind, subject) => message(kind, { last_by_subj: subject }),
     next(kind, subject, seq) {
