@@ -1004,6 +1004,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: {
+        name?: never;
         ok: boolean;
         secure_mode: boolean;
         now: number;
@@ -1022,7 +1023,6 @@ declare const table: readonly [Typed<"send", InputOf<{
             unread: number;
         }[];
         id?: never;
-        name?: never;
     };
 } | {
     id: string;
@@ -1053,16 +1053,16 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: PublicPeer | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;
     ts: number;
     type: string;
     data: PublicOrder | {
-        id: string;
         name?: never;
+        id: string;
     };
 } | {
     id: string;

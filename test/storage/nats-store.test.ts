@@ -1,26 +1,19 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { createBodies } from "../../src/storage/nats/bodies.ts";
-import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import { connectNats } from "../../src/storage/nats/connection.ts";
 import { createErrands } from "../../src/storage/nats/errands.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
 import { namesOf } from "../../src/storage/nats/names.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, fill, hostileNames, message } from "../contracts/place.ts";
+import { openNatsBus } from "../support/nats-bus.ts";
 import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
 import { until } from "../support/program.ts";
-
-interface Opened extends AsyncDisposable {
-  readonly store: Store;
-  readonly connection: Connection;
-  readonly bus: string;
-}
 
 suite("a bus on NATS", needsNats, () => {
   let server: NatsServer;
@@ -29,13 +22,7 @@ suite("a bus on NATS", needsNats, () => {
   });
   after(() => server?.[Symbol.asyncDispose]());
 
-  const open = async (address = server.freshBus()): Promise<Opened> => {
-    const where = readAddress(address);
-    const connection = await connectNats(where);
-    const archive = async () => assert.fail("nobody resets here");
-    const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
-    return { store, connection, bus: where.bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
-  };
+  const open = (address = server.freshBus()) => openNatsBus(address);
 
   test("looking makes nothing: streams come with what is first stored in them", async () => {
     await using one = await open();

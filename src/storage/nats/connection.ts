@@ -17,6 +17,9 @@ const TRY_MS = 1_500;
 const PAUSE_MS = 50;
 const RECONNECT_MS = 250;
 
+/** Room that a message's subject, its headers and their names take at most. */
+const HEAD_BYTES = 8 * 1024;
+
 /** The oldest that can be asked for the next message of a subject, which all reading here is made of. */
 const OLDEST = [2, 9] as const;
 
@@ -28,8 +31,12 @@ export interface Connection {
   readonly apiPrefix: string;
   /** Bytes that the server takes in one message. */
   readonly largest: () => number;
+  /** Those of them that are left for what a message holds. */
+  readonly room: () => number;
   /** Whether the streams lie on the one server that this is connected to. */
   readonly isAlone: () => boolean;
+  /** How often the connection broke. */
+  readonly breaks: () => number;
   /** Does one request, again and again while the server is away or chooses a leader; in the end says so. */
   attempt<T>(step: () => Promise<T>): Promise<T>;
   /** Waits for what was asked before. */
@@ -49,6 +56,11 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     const late = new Promise<false>((resolve) => void setTimeout(resolve, TRY_MS / 3, false).unref());
     if (!(await Promise.race([answered, late]))) await nats.reconnect();
   };
+  let breaks = 0;
+  void (async () => {
+    for await (const { type } of nats.status()) if (type === "disconnect") breaks++;
+  })();
+  const largest = () => nats.info?.max_payload ?? 0;
   let doubting = false;
   let served = address.domain !== undefined;
   const asked = new Set<Promise<unknown>>();
@@ -91,8 +103,10 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     js: jetstream(nats, options),
     jsm,
     apiPrefix: address.domain === undefined ? "$JS.API" : `$JS.${address.domain}.API`,
-    largest: () => nats.info?.max_payload ?? 0,
+    largest,
+    room: () => Math.max(0, largest() - HEAD_BYTES),
     isAlone: () => address.domain === undefined && nats.info?.jetstream === true && nats.info.cluster === undefined,
+    breaks: () => breaks,
     attempt: (step) => noted(persist(step)),
     async close() {
       // A step may consist of several, and begins the next one when the last is answered.

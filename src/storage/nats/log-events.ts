@@ -6,6 +6,8 @@ export interface LogEvent {
   readonly id: string;
   /** The sequence of the event before it; 0 for the first. */
   readonly after: number;
+  /** The id of that: a server that has lost its last gives their sequences again. */
+  readonly follows: string;
   /** The journal's number before it. */
   readonly entry: number;
   readonly at: number;

@@ -1,11 +1,8 @@
 import { nuid } from "@nats-io/transport-node";
-import { isIpcError } from "../../core/errors.ts";
-import type { JournalEntry } from "../../core/session-store.ts";
+import { IpcError, isIpcError } from "../../core/errors.ts";
 import { createDraft, type Draft, type Job } from "./draft.ts";
-import { decodeEvent, encodeEvent, entriesIn, type LogEvent } from "./log-events.ts";
-import { scan } from "./scan.ts";
-import { createSnapshots } from "./snapshots.ts";
-import { createState, type State } from "./state.ts";
+import { createFollower } from "./follower.ts";
+import type { State } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
 /**
@@ -28,73 +25,28 @@ export interface Log {
 const MOST_JOBS = 1_000;
 const MOST_BYTES = 256 * 1024;
 
+/** So often the next event may not be taken though nothing came before it. */
+const MOST_REFUSALS = 10;
+
 export function createLog(streams: Streams): Log {
-  const { names } = streams;
-  const state = createState();
-  const snapshots = createSnapshots(streams);
   const waiting: Job[] = [];
   const looks: ((state: State) => void)[] = [];
   const tasks = new Set<Promise<unknown>>();
-  /** The sequence of the last event that the state holds; undefined before anything was read. */
-  let position: number | undefined;
   let working: Promise<void> | undefined;
 
-  const load = async (): Promise<void> => {
-    const found = await snapshots.latest();
-    state.restore(found?.snapshot);
-    position = found?.position ?? 0;
+  const meanwhile = (task: Promise<unknown>): void => {
+    const kept: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(kept));
+    tasks.add(kept);
   };
-
-  /** Reads what others have stored; answers whether the event of this id was there. */
-  const catchUp = async (id?: string): Promise<boolean> => {
-    let met = false;
-    for (;;) {
-      if (position === undefined) await load();
-      const from = position ?? 0;
-      const came = await readEvents(from);
-      // Where it doesn't follow on what is known, older events have left meanwhile.
-      if (came === undefined) {
-        position = undefined;
-        continue;
-      }
-      for (const { seq, event, bytes } of came) {
-        for (const change of event.changes) state.apply(change, event.at);
-        position = seq;
-        snapshots.count(bytes);
-        met ||= event.id === id;
-      }
-      return met;
-    }
-  };
-
-  const readEvents = async (from: number) => {
-    const came: { seq: number; event: LogEvent; bytes: number }[] = [];
-    let last = from;
-    for await (const { seq, data } of scan(streams, "sessions", { subject: names.sessions, from: from + 1 })) {
-      const event = decodeEvent(data);
-      if (event.after !== last) return undefined;
-      came.push({ seq, event, bytes: data.byteLength });
-      last = seq;
-    }
-    return came;
-  };
-
-  const store = async (event: LogEvent): Promise<boolean> => {
-    const data = encodeEvent(event);
-    const expect = { lastSubjectSequence: event.after };
-    const put = await streams.publish("sessions", names.sessions, { id: event.id, data, expect });
-    if (put === "conflict") return false;
-    position = put.seq;
-    if (snapshots.count(data.byteLength)) meanwhile(snapshots.take(state.snapshot(), put.seq));
-    return true;
-  };
+  const follower = createFollower(streams, meanwhile);
+  const { state } = follower;
 
   /** Works out as many of the jobs as one message holds, until that is the next; answers how many those were. */
   const turn = async (jobs: readonly Job[]): Promise<number> => {
     let current = false;
-    for (;;) {
-      if (position === undefined) {
-        await catchUp();
+    for (let refusals = 0; ; ) {
+      if (!follower.isSure()) {
+        await follower.catchUp();
         current = true;
       }
       const at = Date.now() / 1_000;
@@ -104,25 +56,26 @@ export function createLog(streams: Streams): Log {
         if (draft.bytes() > MOST_BYTES) break;
         settled.push(draft.attempt(job));
       }
+      const settle = () => {
+        for (const one of settled) one();
+        return settled.length;
+      };
       const changes = draft.changes();
-      const event = { id: nuid.next(), after: position ?? 0, entry: draft.entry, at, changes };
+      const { seq: after, id: follows } = follower.place;
+      const event = { id: nuid.next(), after, follows, entry: draft.entry, at, changes };
       try {
-        if (changes.length === 0 ? current : await store(event)) {
-          for (const settle of settled) settle();
-          return settled.length;
-        }
+        if (changes.length === 0 ? current : await follower.store(event)) return settle();
       } catch (error) {
         draft.undo(0);
         throw error;
       }
       draft.undo(0);
-      const before = position;
-      if (await catchUp(event.id)) {
-        for (const settle of settled) settle();
-        return settled.length;
+      if (await follower.catchUp(event.id)) return settle();
+      // Nobody was quicker, and yet it wasn't the next.
+      if (changes.length > 0 && follower.place.seq === after) {
+        if (++refusals > MOST_REFUSALS) throw refused(streams);
+        await follower.rejoin();
       }
-      // Nobody was quicker, and yet it wasn't the next: the log isn't the one that was read.
-      if (changes.length > 0 && position === before) position = undefined;
       current = true;
     }
   };
@@ -148,11 +101,6 @@ export function createLog(streams: Streams): Log {
     }
   };
 
-  const meanwhile = (task: Promise<unknown>): void => {
-    const kept: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(kept));
-    tasks.add(kept);
-  };
-
   return {
     step: <T>(step: (draft: Draft) => T) =>
       new Promise<T>((resolve, reject) => {
@@ -160,15 +108,7 @@ export function createLog(streams: Streams): Log {
         working ??= work();
       }),
 
-    async recall() {
-      const known = state.entry;
-      const older: JournalEntry[] = [];
-      for await (const { data } of scan(streams, "sessions", { subject: names.sessions, from: 1 })) {
-        older.push(...entriesIn(decodeEvent(data)).filter(({ seq }) => seq <= known));
-      }
-      state.recall(older);
-    },
-
+    recall: follower.recall,
     afterwards: (look) => void looks.push(look),
     meanwhile,
 
@@ -176,4 +116,11 @@ export function createLog(streams: Streams): Log {
       while (working !== undefined || tasks.size > 0) await Promise.all([working, ...tasks]);
     },
   };
+}
+
+function refused({ names }: Streams): IpcError {
+  return new IpcError(
+    "internal",
+    `the stream ${names.stream("sessions")} takes no event, though nothing else comes into it`,
+  );
 }

@@ -25,12 +25,9 @@ export type Publish = (kind: StreamKind, subject: string, publication: Publicati
 const FIELDS = "El-Ipc";
 const MESSAGE_ID = "Nats-Msg-Id";
 
-/** Room that a message's subject, its headers and their names take at most. */
-const HEAD_BYTES = 8 * 1024;
-
 /** `make` makes a stream that isn't there. */
 export function createPublish(
-  { js, jsm, attempt, largest }: Connection,
+  { js, jsm, attempt, largest, room }: Connection,
   names: Names,
   { isReady, nowReady, notReady, isKnown }: Readiness,
   isOldCluster: (kind: StreamKind) => Promise<boolean>,
@@ -89,7 +86,7 @@ export function createPublish(
   return async (kind, subject, { id, fields, data = "", expect }) => {
     const head = headers();
     if (fields !== undefined) head.set(FIELDS, ascii(JSON.stringify(fields)));
-    checkSize(largest(), data);
+    checkSize(room(), largest(), data);
     let unsure = false;
     const ask = async (compared: Expected | undefined): Promise<PubAck | "conflict"> => {
       try {
@@ -133,8 +130,7 @@ function ascii(json: string): string {
   return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-function checkSize(largest: number, data: Uint8Array | string): void {
-  const most = largest - HEAD_BYTES;
+function checkSize(most: number, largest: number, data: Uint8Array | string): void {
   const bytes = Buffer.byteLength(data);
   if (bytes <= most) return;
   throw invalid(

@@ -1,7 +1,7 @@
 import { nuid } from "@nats-io/transport-node";
-import { numberIn } from "./fields.ts";
+import { numberIn, textIn } from "./fields.ts";
 import { pack, unpack } from "./log-events.ts";
-import { getRecord, putRecord } from "./records.ts";
+import { type Found, getRecord, putRecord } from "./records.ts";
 import type { Snapshot } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
@@ -10,10 +10,16 @@ import type { Streams } from "./streams.ts";
  * notices that the log behind the last is longer than that was, so both stay in proportion.
  */
 export interface Snapshots {
-  latest(): Promise<{ readonly position: number; readonly snapshot: Snapshot } | undefined>;
+  latest(): Promise<{ readonly place: Place; readonly snapshot: Snapshot } | undefined>;
   /** Counts an event's bytes; answers whether a snapshot is due. */
   count(bytes: number): boolean;
-  take(snapshot: Snapshot, position: number): Promise<void>;
+  take(snapshot: Snapshot, place: Place): Promise<void>;
+}
+
+/** An event's sequence in the log, and its id. */
+export interface Place {
+  readonly seq: number;
+  readonly id: string;
 }
 
 const LEAST_BYTES = 128 * 1024;
@@ -38,16 +44,38 @@ export function createSnapshots(streams: Streams): Snapshots {
     throw new Error("the snapshot of the sessions is none of el-ipc's");
   };
 
+  const drop = (parts: readonly string[]) =>
+    Promise.all(parts.map((name) => streams.purge("bodies", names.body(name)))).then(() => {});
+
+  /** Answers with the names of its parts. Where they can't all be stored, none of them stays. */
+  const storeParts = async (bytes: Uint8Array): Promise<readonly string[]> => {
+    const most = Math.max(1, Math.min(PART_BYTES, streams.connection.room()));
+    const parts: string[] = [];
+    try {
+      for (let at = 0; at < bytes.length; at += most) {
+        const name = nuid.next();
+        parts.push(name);
+        await streams.publish("bodies", names.body(name), { id: name, data: bytes.subarray(at, at + most) });
+      }
+    } catch (error) {
+      await drop(parts);
+      throw error;
+    }
+    return parts;
+  };
+
   return {
     async latest() {
-      for (;;) {
-        const { value } = await getRecord(streams, "bodies", head);
+      for (let missed: Found | undefined; ; ) {
+        const found = await getRecord(streams, "bodies", head);
         since = 0;
-        if (value === undefined) return undefined;
-        size = Math.max(LEAST_BYTES, numberIn(value, "bytes"));
-        const snapshot = await read(partsIn(value.parts));
-        // Where a part is gone, there is a later one.
-        if (snapshot !== undefined) return { position: numberIn(value, "position"), snapshot };
+        // Where a part is gone, there is a later one; or else it is as if there were none.
+        if (found.value === undefined || found.seq === missed?.seq) return undefined;
+        size = Math.max(LEAST_BYTES, numberIn(found.value, "bytes"));
+        const snapshot = await read(partsIn(found));
+        const place = { seq: numberIn(found.value, "position"), id: textIn(found.value, "id") };
+        if (snapshot !== undefined) return { place, snapshot };
+        missed = found;
       }
     },
 
@@ -56,25 +84,21 @@ export function createSnapshots(streams: Streams): Snapshots {
       return since > size && !taking;
     },
 
-    async take(snapshot, position) {
+    async take(snapshot, { seq, id }) {
       taking = true;
       since = 0;
       try {
         const bytes = pack(JSON.stringify(snapshot));
-        const parts: string[] = [];
-        for (let at = 0; at < bytes.length; at += PART_BYTES) {
-          const name = nuid.next();
-          await streams.publish("bodies", names.body(name), { id: name, data: bytes.subarray(at, at + PART_BYTES) });
-          parts.push(name);
-        }
-        const found = await getRecord(streams, "bodies", head);
-        const later = found.value !== undefined && numberIn(found.value, "position") >= position;
-        const value = { position, parts, bytes: bytes.length };
-        const put = later ? "conflict" : await putRecord(streams, "bodies", head, value, found);
-        const useless = put === "conflict" ? parts : partsIn(found.value?.parts);
         size = Math.max(LEAST_BYTES, bytes.length);
-        await Promise.all(useless.map((name) => streams.purge("bodies", names.body(name))));
-        if (put !== "conflict") await streams.purge("sessions", names.sessions, position - KEPT_EVENTS);
+        const parts = await storeParts(bytes);
+        const before = await getRecord(streams, "bodies", head);
+        const isLater = before.value !== undefined && numberIn(before.value, "position") >= seq;
+        const value = { position: seq, id, parts, bytes: bytes.length };
+        // Where this gets no answer the parts stay: a head that names them may still come to be stored.
+        const put = isLater ? "conflict" : await putRecord(streams, "bodies", head, value, before);
+        if (put === "conflict") return await drop(parts);
+        await drop(partsIn(before));
+        await streams.purge("sessions", names.sessions, seq - KEPT_EVENTS);
       } finally {
         taking = false;
       }
@@ -82,8 +106,8 @@ export function createSnapshots(streams: Streams): Snapshots {
   };
 }
 
-function partsIn(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.map(String) : [];
+function partsIn({ value }: Found): readonly string[] {
+  return Array.isArray(value?.parts) ? value.parts.map(String) : [];
 }
 
 /** As with an event: what is inside is our own. */

@@ -92,6 +92,8 @@ export interface MutableState extends State {
   restore(snapshot: Snapshot | undefined): void;
   /** Entries from before those that are known. */
   recall(older: readonly JournalEntry[]): void;
+  /** Forgets entries that nobody can ask for any more. */
+  trim(): void;
 }
 
 /** More than can be asked for: the rest is read again where it is. */
@@ -194,6 +196,10 @@ export function createState(): MutableState {
     recall(older) {
       const first = entries[0]?.seq ?? entry + 1;
       entries = [...older.filter(({ seq }) => seq < first), ...entries].slice(-MOST_ENTRIES);
+    },
+
+    trim() {
+      if (entries.length >= 2 * MOST_ENTRIES) entries = entries.slice(-MOST_ENTRIES);
     },
   };
 }
