@@ -1,8 +1,8 @@
 // Sends one message to each of so many channels, in an order of its own, each time that it is told the next round.
 import { createInterface } from "node:readline";
 import { connect } from "../../src/storage/sqlite/connection.ts";
+import { openFile } from "../../src/storage/sqlite/database.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
-import { openFile } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { nothingChanges } from "../support/quiet.ts";
 

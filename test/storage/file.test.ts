@@ -12,8 +12,9 @@ import {
 } from "node:fs";
 import { suite, test } from "node:test";
 import { isIpcError } from "../../src/core/errors.ts";
+import { openFile } from "../../src/storage/sqlite/database.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
-import { openFile, openSqlite } from "../../src/storage/sqlite/open.ts";
+import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { append } from "../support/append.ts";
 import { run, temporaryFolder } from "../support/program.ts";
 

@@ -1,6 +1,6 @@
 // A process that holds a database for its writing alone, says so, and lets go after a while.
 import { setTimeout as sleep } from "node:timers/promises";
-import { openFile } from "../../src/storage/sqlite/open.ts";
+import { openFile } from "../../src/storage/sqlite/database.ts";
 
 const [path = "", milliseconds = ""] = process.argv.slice(2);
 const driver = await openFile({ path });

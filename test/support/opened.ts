@@ -1,5 +1,6 @@
 import { type Bus, createBus } from "../../src/core/bus.ts";
-import { openSqlite, type SqliteOptions } from "../../src/storage/sqlite/open.ts";
+import type { SqliteOptions } from "../../src/storage/sqlite/database.ts";
+import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { noPolicy } from "./quiet.ts";
 

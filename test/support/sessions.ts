@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { whileBusy } from "../../src/storage/sqlite/busy.ts";
-import { openFile } from "../../src/storage/sqlite/open.ts";
+import { openFile } from "../../src/storage/sqlite/database.ts";
 import type { TemporaryBus } from "./bus.ts";
 import { type Answer, type Asking, ask, open } from "./http.ts";
 import { mailLeasesEndOnNats, secondsPassOnNats } from "./nats-time.ts";

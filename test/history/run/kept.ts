@@ -1,6 +1,6 @@
 import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
+import { openFile } from "../../../src/storage/sqlite/database.ts";
 import type { Row } from "../../../src/storage/sqlite/driver.ts";
-import { openFile } from "../../../src/storage/sqlite/open.ts";
 import { isRow } from "../../../src/storage/sqlite/rows.ts";
 import { mailLeasesEndOnNats, natsBus } from "../../support/nats-time.ts";
 import type { Environment } from "../../support/program.ts";
