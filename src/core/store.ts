@@ -168,9 +168,13 @@ export interface MessageStore {
   /** The agents that have a watermark in the channel, by name. */
   readers(channel: string): Promise<readonly Reader[]>;
 
+  /** What may go now may go for ever, whoever else removes some of it meanwhile. */
   prunable(channel: string, pruning: Pruning): Promise<Prunable>;
 
-  /** Removes the oldest messages of a channel up to an id, so many at most; answers with how many it removed. */
+  /**
+   * Removes the oldest messages of a channel up to an id, so many at most. Answers with how many it removed itself: 0 only
+   * where there are none left.
+   */
   remove(channel: string, upTo: number, limit: number): Promise<number>;
 
   /** Newest first; costs what there are channels, not what there are messages. */

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
+import { createBus } from "../../src/core/bus.ts";
+import { prune } from "../../src/core/pruning.ts";
 import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import { namesOf } from "../../src/storage/nats/names.ts";
 import { openNatsStore } from "../../src/storage/nats/open.ts";
-import { fill } from "../contracts/place.ts";
+import { createNatsBells } from "../../src/wakeup/nats.ts";
+import { contents, fill } from "../contracts/place.ts";
 import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { noPolicy } from "../support/quiet.ts";
 
 interface Opened extends AsyncDisposable {
   readonly store: Store;
@@ -29,6 +34,20 @@ function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promi
     if (!first || !subject.test(to)) return publish(to, ...rest);
     first = false;
     void happens().then(() => publish(to, ...rest));
+  };
+}
+
+/** Something that happens once, when the server has first said how many messages there are. */
+function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): void {
+  const info = jsm.streams.info.bind(jsm.streams);
+  let first = true;
+  jsm.streams.info = async (stream, asked) => {
+    const said = await info(stream, asked);
+    if (first && asked?.subjects_filter !== undefined) {
+      first = false;
+      await happens();
+    }
+    return said;
   };
 }
 
@@ -64,5 +83,52 @@ suite("lists of a bus on NATS", needsNats, () => {
       readers.map(({ agent }) => agent),
       agents,
     );
+  });
+
+  test("the newest so many stay where others remove messages while it is looked which may go", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    const texts = Array.from({ length: 30 }, (_, n) => `m${n}`);
+    await fill(one.store, "c", "me", ...texts);
+    const pruning = { keep: 10, consumed: false };
+    const removeOld = async ({ store }: Opened) => {
+      const { upTo } = await store.messages.prunable("c", pruning);
+      await store.messages.remove("c", upTo, 100);
+    };
+    afterFirstCount(one.connection, () => removeOld(other));
+    await removeOld(one);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 100)), texts.slice(20));
+    afterFirstCount(one.connection, () => other.store.messages.remove("c", 25, 100));
+    assert.deepEqual(await one.store.messages.prunable("c", { ...pruning, keep: 3 }), {
+      upTo: 27,
+      count: 2,
+      unconsumed: 2,
+    });
+  });
+
+  test("who prunes goes on to the end where others remove a part of it first, and says what it removed itself", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    await Promise.all(Array.from({ length: 1_100 }, () => fill(one.store, "c", "me", "x")));
+    const purge = one.connection.jsm.streams.purge.bind(one.connection.jsm.streams);
+    let first = true;
+    one.connection.jsm.streams.purge = async (...asked) => {
+      if (first) await other.store.messages.remove("c", Number.MAX_SAFE_INTEGER, 250);
+      first = false;
+      return purge(...asked);
+    };
+    const wakeup = createNatsBells({
+      nats: one.connection.nats,
+      subjectOf: namesOf(one.bus).bell,
+      changes: one.store.changes,
+    });
+    const bus = createBus({ store: one.store, wakeup, policy: noPolicy, now: () => Date.now() / 1_000 });
+    const pruning = { channel: "c", before: undefined, keep: 100, consumed: false, dryRun: false };
+    const told = await Array.fromAsync(prune(bus, pruning, new AbortController().signal));
+    const last = told.at(-1);
+    assert.deepEqual([last?.done, last?.of, last?.removed], [true, 1_000, 750]);
+    assert.equal((await one.store.messages.channels())[0]?.count, 100);
   });
 });
