@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, suite, test } from "node:test";
+import { errors } from "@nats-io/transport-node";
 import { createBus } from "../../src/core/bus.ts";
 import { prune } from "../../src/core/pruning.ts";
 import type { Store } from "../../src/core/store.ts";
@@ -8,8 +10,11 @@ import { type Connection, connectNats } from "../../src/storage/nats/connection.
 import { namesOf } from "../../src/storage/nats/names.ts";
 import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { createNatsBells } from "../../src/wakeup/nats.ts";
+import { newOrder } from "../contracts/orders.ts";
+import { newPeer } from "../contracts/peers.ts";
 import { contents, fill } from "../contracts/place.ts";
 import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { until } from "../support/program.ts";
 import { noPolicy } from "../support/quiet.ts";
 
 interface Opened extends AsyncDisposable {
@@ -48,6 +53,19 @@ function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): 
       await happens();
     }
     return said;
+  };
+}
+
+/** The server stores what changes the sessions, and nobody hears its answer; ends with what this returns. */
+function withoutAnswer({ js }: Connection, bus: string): () => void {
+  const publish = js.publish.bind(js);
+  js.publish = async (subject, ...rest) => {
+    const answer = await publish(subject, ...rest);
+    if (subject === `${bus}.session`) throw new errors.TimeoutError();
+    return answer;
+  };
+  return () => {
+    js.publish = publish;
   };
 }
 
@@ -130,5 +148,46 @@ suite("lists of a bus on NATS", needsNats, () => {
     const last = told.at(-1);
     assert.deepEqual([last?.done, last?.of, last?.removed], [true, 1_000, 750]);
     assert.equal((await one.store.messages.channels())[0]?.count, 100);
+  });
+
+  test("what an order and a signal hold stays where nobody knows whether they were stored", async () => {
+    await using one = await open(`${server.freshBus()}?wait=1`);
+    const [params, result, data] = ["params", "result", "data"].map((text) => text.repeat(200));
+    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    const answered = withoutAnswer(one.connection, one.bus);
+    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /gave no answer/);
+    answered();
+    assert.equal((await one.store.orders.find("cmd-1"))?.params, params);
+    const unanswered = withoutAnswer(one.connection, one.bus);
+    const signal = { name: "done", data, sender: "bac-1", setAt: 2 };
+    const ending = { status: "acked", result, at: 2 } as const;
+    await assert.rejects(one.store.orders.end("cmd-1", ending, { signal }), /gave no answer/);
+    unanswered();
+    assert.equal((await one.store.orders.find("cmd-1"))?.result, result);
+    assert.equal((await one.store.signals.get("done"))?.data, data);
+  });
+
+  test("what a refused order holds goes again, as does what one too large for the server holds", async () => {
+    await using small = await startNats("max_payload: 65536");
+    await using one = await open(small.freshBus());
+    const params = "large ".repeat(200);
+    const left = async () => (await one.connection.jsm.streams.info(`${one.bus}-bodies`)).state.messages;
+    await one.store.orders.add([newOrder("cmd-1", { params })]);
+    assert.equal(await left(), 1);
+    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /there is an order cmd-1/);
+    await until(async () => (await left()) === 1, "the refused order's params are gone");
+    const order = newOrder("cmd-2", { params, action: randomBytes(60_000).toString("hex") });
+    await assert.rejects(one.store.orders.add([order]), /takes 57344 bytes at most/);
+    await until(async () => (await left()) === 1, "the large order's params are gone");
+  });
+
+  test("a signal whose data somebody has removed from the server is told as that", async () => {
+    await using one = await open(server.freshBus());
+    const signal = { name: "ready", data: "x".repeat(1_000), sender: "me", setAt: 1 };
+    await one.store.signals.set(signal);
+    await one.connection.jsm.streams.purge(`${one.bus}-bodies`);
+    await assert.rejects(one.store.signals.get("ready"), /what the signal ready held is gone from the NATS server/);
+    await one.store.signals.set(signal);
+    assert.deepEqual(await one.store.signals.get("ready"), signal);
   });
 });
