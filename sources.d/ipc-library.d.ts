@@ -160,9 +160,10 @@ interface Store extends AsyncDisposable {
     archive(after: number): Promise<Archive>;
     /**
      * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
-     * writes. Undefined when it can't tell, as the first time: then it may be anything.
+     * writes. Undefined when it can't tell, as the first time: then it may be anything. Who asks for messages alone may be told
+     * of the others too, or the next time, whichever costs less.
      */
-    changes(): Promise<Changes | undefined>;
+    changes(of?: "messages"): Promise<Changes | undefined>;
 }
 interface Changes {
     /** Those with new messages. */

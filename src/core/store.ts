@@ -26,9 +26,10 @@ export interface Store extends AsyncDisposable {
 
   /**
    * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
-   * writes. Undefined when it can't tell, as the first time: then it may be anything.
+   * writes. Undefined when it can't tell, as the first time: then it may be anything. Who asks for messages alone may be told
+   * of the others too, or the next time, whichever costs less.
    */
-  changes(): Promise<Changes | undefined>;
+  changes(of?: "messages"): Promise<Changes | undefined>;
 }
 
 export interface Changes {

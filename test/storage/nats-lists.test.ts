@@ -190,4 +190,21 @@ suite("lists of a bus on NATS", needsNats, () => {
     await one.store.signals.set(signal);
     assert.deepEqual(await one.store.signals.get("ready"), signal);
   });
+
+  test("who waits for messages alone asks the server one thing each time, and who waits for more four", async () => {
+    await using one = await open(server.freshBus());
+    await fill(one.store, "c", "me", "x");
+    await one.store.messages.advance("c", "me", 1);
+    await one.store.agents.bar({ name: "gone", publicKey: "x", registeredBy: null });
+    await one.store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
+    await one.store.changes();
+    for (const [of, times] of [
+      ["messages", 1],
+      [undefined, 4],
+    ] as const) {
+      const before = one.connection.nats.stats().outMsgs;
+      await one.store.changes(of);
+      assert.equal(one.connection.nats.stats().outMsgs - before, times);
+    }
+  });
 });
