@@ -160,9 +160,10 @@ interface Store extends AsyncDisposable {
     archive(after: number): Promise<Archive>;
     /**
      * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
-     * writes. Undefined when it can't tell, as the first time: then it may be anything.
+     * writes. Undefined when it can't tell, as the first time: then it may be anything. Who asks for messages alone may be told
+     * of the others too, or the next time, whichever costs less.
      */
-    changes(): Promise<Changes | undefined>;
+    changes(of?: "messages"): Promise<Changes | undefined>;
 }
 interface Changes {
     /** Those with new messages. */
@@ -273,8 +274,12 @@ interface MessageStore {
     everyAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
     /** The agents that have a watermark in the channel, by name. */
     readers(channel: string): Promise<readonly Reader[]>;
+    /** What may go now may go for ever, whoever else removes some of it meanwhile. */
     prunable(channel: string, pruning: Pruning): Promise<Prunable>;
-    /** Removes the oldest messages of a channel up to an id, so many at most; answers with how many it removed. */
+    /**
+     * Removes the oldest messages of a channel up to an id, so many at most. Answers with how many it removed itself: 0 only
+     * where there are none left.
+     */
     remove(channel: string, upTo: number, limit: number): Promise<number>;
     /** Newest first; costs what there are channels, not what there are messages. */
     channels(): Promise<readonly ChannelSummary[]>;

@@ -34,9 +34,12 @@ export async function* prune(
   const channels = some.map(({ name, count, unconsumed }) => ({ channel: name, messages: count, unconsumed }));
   const of = some.reduce((sum, { count }) => sum + count, 0);
   let removed = 0;
-  for (const { name, upTo } of dryRun ? [] : some) {
-    for (let step = BATCH; step === BATCH && !signal.aborted; ) {
-      step = await bus.store.messages.remove(name, upTo, BATCH);
+  for (const { name, upTo, count } of dryRun ? [] : some) {
+    for (let left = count; left > 0 && !signal.aborted; ) {
+      const step = await bus.store.messages.remove(name, upTo, BATCH);
+      // Others removed the rest.
+      if (step === 0) break;
+      left -= step;
       removed += step;
       yield { removed, of, channels, done: false };
     }

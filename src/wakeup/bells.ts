@@ -1,4 +1,4 @@
-import type { Changes } from "../core/store.ts";
+import type { Store } from "../core/store.ts";
 import { type Bell, isChannel, type Topic } from "../core/wakeup.ts";
 
 /** Node can't count further; a wait that is longer looks again and goes on. */
@@ -17,13 +17,13 @@ export interface Bells {
 }
 
 /** Asks the store whether somebody wrote without ringing, and rings for it; once at a time. */
-export function createAsker(bells: Bells, changes: () => Promise<Changes | undefined>): () => Promise<void> {
+export function createAsker(bells: Bells, changes: Store["changes"]): () => Promise<void> {
   let asking = false;
   return async () => {
     if (asking) return;
     asking = true;
     try {
-      const changed = await changes();
+      const changed = await changes([...bells.topics].every(isChannel) ? "messages" : undefined);
       if (changed === undefined) return bells.ringAll();
       for (const channel of changed.channels) bells.ring(channel);
       if (changed.others) for (const topic of [...bells.topics]) if (!isChannel(topic)) bells.ring(topic);

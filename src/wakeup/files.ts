@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { elapsed, every } from "../core/clock.ts";
-import type { Changes } from "../core/store.ts";
+import type { Store } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/wakeup.ts";
 import { createAsker, createBells } from "./bells.ts";
 
@@ -22,7 +22,7 @@ export interface FileBells {
   /** Holds a file per topic that is waited for; made, for its owner alone, when it is first needed. */
   readonly folder: string;
   /** What was changed since it was last asked, for writers that ring no bell; undefined: anything. */
-  readonly changes: () => Promise<Changes | undefined>;
+  readonly changes: Store["changes"];
 }
 
 /** How often the store is asked whether somebody wrote without ringing, and how often where files can't be watched. */

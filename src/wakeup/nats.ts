@@ -1,5 +1,5 @@
 import type { NatsConnection } from "@nats-io/transport-node";
-import type { Changes } from "../core/store.ts";
+import type { Store } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/wakeup.ts";
 import { createAsker, createBells } from "./bells.ts";
 
@@ -7,7 +7,7 @@ export interface NatsBells {
   readonly nats: NatsConnection;
   readonly subjectOf: (topic: Topic) => string;
   /** What was changed since it was last asked; undefined: anything. */
-  readonly changes: () => Promise<Changes | undefined>;
+  readonly changes: Store["changes"];
 }
 
 /**

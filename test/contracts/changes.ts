@@ -87,6 +87,22 @@ export function checkChanges(check: Check): void {
     }
   });
 
+  check("who asks for messages alone hides no other change from who asks for all", async (store, place) => {
+    await using other = await place.open();
+    await other.orders.add([newOrder("cmd-1")]);
+    await store.changes();
+    await store.changes("messages");
+    await other.orders.add([newOrder("cmd-2")]);
+    await fill(other, "a", "herald", "one");
+    const asked = [await store.changes("messages"), await store.changes()];
+    assert.deepEqual(
+      asked.map((changed) => changed?.channels),
+      [["a"], []],
+    );
+    assert.ok(asked.some((changed) => changed?.others));
+    assert.deepEqual(await store.changes(), nothing);
+  });
+
   check("messages and other changes at once are told both", async (store, place) => {
     await using other = await place.open();
     await other.orders.add([newOrder("cmd-1")]);

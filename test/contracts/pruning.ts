@@ -89,6 +89,22 @@ export function checkPruning(check: Check): void {
     assert.deepEqual(await contents(store.messages.after("a", 0, 10)), ["m7", "m8", "m9"]);
   });
 
+  check("two who remove at once remove what both found once, and each is told its own part", async (store, place) => {
+    await using other = await place.open();
+    const both = [store, other];
+    await tenMessages(store);
+    const found = await Promise.all(both.map(({ messages }) => messages.prunable("a", { ...none, keep: 4 })));
+    let sum = 0;
+    for (let more = true; more; ) {
+      const removed = await Promise.all(both.map(({ messages }, n) => messages.remove("a", found[n]?.upTo ?? 0, 2)));
+      sum += removed.reduce((a, b) => a + b);
+      const left = await contents(store.messages.after("a", 0, 100));
+      assert.equal(left.length, 10 - sum);
+      more = removed.some((count) => count > 0);
+      if (removed.includes(0)) assert.deepEqual(left, ["m6", "m7", "m8", "m9"], "who is told 0 has nothing left to do");
+    }
+  });
+
   check("what was removed is gone everywhere, and what it was is used by nobody again", async (store, place) => {
     const ids = await tenMessages(store);
     await store.messages.advance("a", "reader", ids[4] ?? 0);

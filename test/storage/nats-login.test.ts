@@ -7,7 +7,8 @@ import { readAddress } from "../../src/storage/nats/address.ts";
 import { nkeyOf } from "../../src/storage/nats/login.ts";
 import { contentsOf, temporaryBus } from "../support/bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
-import { run, temporaryFolder } from "../support/program.ts";
+import { type Environment, run, temporaryFolder } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
 
 /** What docs/nats.md says that an agent needs, for the bus `el-ipc`. */
 function permissionsIn(page: string): string {
@@ -15,6 +16,23 @@ function permissionsIn(page: string): string {
 }
 
 const page = readFileSync(new URL("../../docs/nats.md", import.meta.url), "utf8");
+
+/** What an agent does. */
+async function doAll(environment: Environment): Promise<void> {
+  const all = [
+    ["send", "c", "a", "hello"],
+    ["read", "c", "b"],
+    ["channels"],
+    ["connect", "backend"],
+    ["signal", "set", "ready"],
+    ["status"],
+    ["reset"],
+  ];
+  for (const words of all) {
+    const { code, stderr } = await run(words, environment);
+    assert.deepEqual([code, stderr], [0, ""], words.join(" "));
+  }
+}
 
 suite("logging in to a NATS server", needsNats, () => {
   test("by an el-ipc key, whose name in NATS the refusal tells", async () => {
@@ -51,22 +69,32 @@ suite("logging in to a NATS server", needsNats, () => {
     const user = `{ user: "agent", password: "secret", ${permissionsIn(page)} }`;
     await using server = await startNats(`authorization { users: [ ${user} ] }`);
     const environment = { IPC_STORE: `nats://agent:secret@127.0.0.1:${server.port}` };
-    const all = [
-      ["send", "c", "a", "hello"],
-      ["read", "c", "b"],
-      ["channels"],
-      ["connect", "backend"],
-      ["signal", "set", "ready"],
-      ["status"],
-      ["reset"],
-    ];
-    for (const words of all) {
-      const { code, stderr } = await run(words, environment);
-      assert.deepEqual([code, stderr], [0, ""], words.join(" "));
-    }
+    await doAll(environment);
     const other = await run(["send", "c", "a", "x"], { IPC_STORE: `${environment.IPC_STORE}/other` });
     assert.equal(other.code, 1);
     assert.match(other.stderr, /^Error: NATS at .* may not publish .*docs\/nats\.md/);
+  });
+
+  test("behind a leaf node it can with the same under the domain's name, there and as whom the leaf node connects", async () => {
+    using hubs = temporaryFolder();
+    const leaves = await freePort();
+    const user = (name: string, permissions: string) =>
+      `authorization { users: [ { user: ${name}, password: "secret", ${permissions} } ] }`;
+    const listed = permissionsIn(page);
+    const named = listed.replaceAll("$JS.API.", "$JS.hub.API.");
+    const domain = `server_name: hub\njetstream { store_dir: "${hubs.path}/hub", domain: hub }`;
+    const users = `authorization { users: [
+      { user: agent, password: "secret", ${listed} }, { user: laptop, password: "secret", ${named} } ] }`;
+    await using hub = await startNats(`${domain}\nleafnodes { listen: "127.0.0.1:${leaves}" }\n${users}`);
+    await doAll({ IPC_STORE: `nats://agent:secret@127.0.0.1:${hub.port}?domain=hub` });
+    const remote = `{ url: "nats-leaf://laptop:secret@127.0.0.1:${leaves}" }`;
+    const leafnodes = `server_name: laptop\njetstream: disabled\nleafnodes { remotes: [ ${remote} ] }`;
+    await using leaf = await startNats(`${leafnodes}\n${user("me", named)}`);
+    await doAll({ IPC_STORE: `nats://me:secret@127.0.0.1:${leaf.port}?domain=hub&wait=20` });
+    await using strict = await startNats(`${leafnodes}\n${user("me", listed)}`);
+    const refused = await run(["channels"], { IPC_STORE: `nats://me:secret@127.0.0.1:${strict.port}?domain=hub` });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^Error: NATS at .* may not publish to \$JS\.hub\.API\..*docs\/nats\.md/);
   });
 
   test("over TLS with a certificate of one's own", async () => {

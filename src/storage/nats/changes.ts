@@ -1,4 +1,4 @@
-import type { Changes } from "../../core/store.ts";
+import type { Store } from "../../core/store.ts";
 import { fieldsOf, textIn } from "./fields.ts";
 import type { StreamKind } from "./names.ts";
 import { scan } from "./scan.ts";
@@ -8,19 +8,26 @@ import type { Streams } from "./streams.ts";
 const OTHERS: readonly StreamKind[] = ["readers", "agents", "sessions"];
 
 /** Each stream says how far it is; only of new messages more is asked. One's own are told too. */
-export function createChanges(streams: Streams): () => Promise<Changes | undefined> {
-  let known: readonly number[] | undefined;
+export function createChanges(streams: Streams): Store["changes"] {
+  const known = new Map<StreamKind, number>();
 
-  return async () => {
-    const [newest = 0, ...others] = await Promise.all((["messages", ...OTHERS] as const).map(streams.lastSeq));
-    const before = known;
-    known = [newest, ...others];
-    if (before === undefined) return undefined;
-    const [from = 0, ...othersBefore] = before;
+  /** How far a stream has come, and how far it had. */
+  const progress = async (kind: StreamKind) => {
+    const newest = await streams.lastSeq(kind);
+    const before = known.get(kind);
+    known.set(kind, newest);
+    return { newest, before };
+  };
+
+  return async (of) => {
+    const [{ newest, before }, ...others] = await Promise.all([
+      progress("messages"),
+      ...(of === "messages" ? [] : OTHERS.map(progress)),
+    ]);
     // A stream that is younger than what was known of it was made anew.
-    if (newest < from) return undefined;
-    const changed = others.some((seq, index) => seq !== othersBefore[index]);
-    return { channels: newest === from ? [] : await channelsBetween(streams, from, newest), others: changed };
+    if (before === undefined || newest < before) return undefined;
+    const changed = others.some((other) => other.newest !== other.before);
+    return { channels: newest === before ? [] : await channelsBetween(streams, before, newest), others: changed };
   };
 }
 

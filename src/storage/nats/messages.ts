@@ -143,8 +143,8 @@ async function channelsOf(streams: Streams): Promise<readonly ChannelSummary[]> 
   const subject = streams.names.everyMessage;
   const counts = await streams.counts("messages", subject);
   const channels: ChannelSummary[] = [];
-  if (Object.keys(counts).length === 0) return channels;
-  for await (const last of scan(streams, "messages", { subject, from: 1, lastOnly: true, headersOnly: true })) {
+  const range = { subject, subjects: Object.keys(counts), from: 1, lastOnly: true, headersOnly: true };
+  for await (const last of scan(streams, "messages", range)) {
     const fields = fieldsOf(last.fields);
     const count = counts[last.subject] ?? 1;
     channels.push({ channel: textIn(fields, "channel"), count, lastMessage: numberIn(fields, "at") });

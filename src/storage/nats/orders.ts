@@ -1,5 +1,7 @@
+import { isIpcError } from "../../core/errors.ts";
 import type { NewOrder, Order, OrderStore } from "../../core/session-store.ts";
 import { type Bodies, type Body, NOTHING, namesIn } from "./bodies.ts";
+import type { Draft } from "./draft.ts";
 import type { Errands } from "./errands.ts";
 import type { Log } from "./log.ts";
 import { change, endOne, lapse, listed, openFor, type Placing, place, takeable } from "./order-steps.ts";
@@ -26,12 +28,22 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
     return Promise.all(orders.map(async (order) => ({ order, params: await kept(order) })));
   };
 
-  /** Where the step isn't done, what was put away for it goes again. */
-  const orDrop = async <T>(kept: readonly Body[], step: Promise<T>): Promise<T> => {
+  /**
+   * Where the step is refused, what was put away for it goes again. After any other failure it may still have been stored:
+   * what lies there then harms nobody if nothing names it.
+   */
+  const orDrop = async <T>(kept: readonly Body[], step: (draft: Draft) => T): Promise<T> => {
+    let refused = false;
+    const tried = (draft: Draft): T => {
+      refused = true;
+      const answer = step(draft);
+      refused = false;
+      return answer;
+    };
     try {
-      return await step;
+      return await log.step(tried);
     } catch (error) {
-      log.meanwhile(bodies.drop(namesIn(...kept)));
+      if (refused || isTooLarge(error)) log.meanwhile(bodies.drop(namesIn(...kept)));
       throw error;
     }
   };
@@ -40,24 +52,18 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
     async add(orders) {
       const placing = await putAway(orders);
       const kept = placing.map(({ params }) => params);
-      await orDrop(
-        kept,
-        log.step((draft) => {
-          for (const one of placing) place(draft, one);
-        }),
-      );
+      await orDrop(kept, (draft) => {
+        for (const one of placing) place(draft, one);
+      });
     },
 
     async restore({ params, result, ...order }) {
       const kept = await Promise.all([bodies.keep(params), bodies.keep(result)]);
-      const restored = await orDrop(
-        kept,
-        log.step((draft) => {
-          if (draft.state.orders.has(order.id)) return false;
-          change(draft, { ...order, seq: draft.state.placed + 1, params: kept[0], result: kept[1] });
-          return true;
-        }),
-      );
+      const restored = await orDrop(kept, (draft) => {
+        if (draft.state.orders.has(order.id)) return false;
+        change(draft, { ...order, seq: draft.state.placed + 1, params: kept[0], result: kept[1] });
+        return true;
+      });
       if (!restored) log.meanwhile(bodies.drop(namesIn(...kept)));
       return restored;
     },
@@ -106,17 +112,14 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
         activity && errands.prepare({ ...activity, timestamp: ending.at }),
       ]);
       const kept = [result, ...(data ? [data] : []), ...placing.map(({ params }) => params)];
-      const { outcome, replaced, errand } = await orDrop(
-        kept,
-        log.step((draft) => {
-          const outcome = endOne(draft, id, ending, result);
-          if (outcome !== "done") return { outcome, replaced: kept, errand: undefined };
-          const errand = message && errands.note(draft, { message });
-          for (const one of placing) place(draft, one);
-          const before = signal && data && setSignal(draft, signal, data);
-          return { outcome, replaced: before ? [before] : [], errand };
-        }),
-      );
+      const { outcome, replaced, errand } = await orDrop(kept, (draft) => {
+        const outcome = endOne(draft, id, ending, result);
+        if (outcome !== "done") return { outcome, replaced: kept, errand: undefined };
+        const errand = message && errands.note(draft, { message });
+        for (const one of placing) place(draft, one);
+        const before = signal && data && setSignal(draft, signal, data);
+        return { outcome, replaced: before ? [before] : [], errand };
+      });
       log.meanwhile(bodies.drop(namesIn(...replaced)));
       // It is noted: what can't be done now is done by whoever comes next.
       if (errand !== undefined) await errands.run(errand).catch(() => 0);
@@ -146,6 +149,11 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
       return forgotten.count;
     },
   };
+}
+
+/** Found before anything is sent to the server. */
+function isTooLarge(error: unknown): boolean {
+  return isIpcError(error) && error.reason === "too_large";
 }
 
 /** What these orders held and none that is left does: orders that were sent together share it. */

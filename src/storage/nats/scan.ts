@@ -11,6 +11,8 @@ export interface Range {
   readonly from: number;
   /** Of each subject the last message alone. */
   readonly lastOnly?: boolean;
+  /** For that, which there are, where it was asked before. */
+  readonly subjects?: readonly string[];
   /** Without what the messages hold. */
   readonly headersOnly?: boolean;
   /** So many are likely to be enough: an old server takes half a millisecond for each, wanted or not. */
@@ -21,6 +23,8 @@ export interface Range {
 const FEW = 3;
 /** So many, where a cluster had none for it: it may have put it on a server that is gone. */
 const MANY = 50;
+/** So many are asked for at the same time. */
+const AT_ONCE = 50;
 const CHUNK = { messages: 500, bytes: 4 * 1024 * 1024 };
 const PULL_MS = 2_500;
 const ABANDONED_MS = 10_000;
@@ -57,19 +61,35 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
   }
 }
 
+/**
+ * Which subjects there are is said by the leader. A consumer passes over one whose last message is replaced while it reads,
+ * and may have come to what replaced it before it was asked for all it has: so none is told twice, and the leader is asked
+ * for what is missing. That may be gone by then.
+ */
 async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  if (await streams.isOldCluster(kind)) {
-    for (const subject of Object.keys(await streams.counts(kind, range.subject))) {
-      const last = await streams.last(kind, subject);
-      if (last !== undefined) yield last;
-    }
-    return;
+  const subjects = range.subjects ?? Object.keys(await streams.counts(kind, range.subject));
+  const singly = subjects.length <= FEW || (await streams.isOldCluster(kind));
+  const found = singly ? new Map<string, Stored>() : await consumed(streams, kind, range);
+  yield* found.values();
+  const missing = subjects.filter((subject) => !found.has(subject));
+  for (let from = 0; from < missing.length; from += AT_ONCE) {
+    const lasts = missing.slice(from, from + AT_ONCE).map((subject) => streams.last(kind, subject));
+    for (const last of await Promise.all(lasts)) if (last !== undefined) yield last;
   }
-  yield* await streams.connection.attempt(async () => {
-    const newest = await streams.last(kind, range.subject);
-    const found = await Array.fromAsync(delivered(streams, kind, range));
+}
+
+/** The last of each subject that a consumer has, which lies on a replica that isn't behind. */
+function consumed(streams: Streams, kind: StreamKind, range: Range): Promise<ReadonlyMap<string, Stored>> {
+  return streams.connection.attempt(async () => {
+    const newest = (await streams.last(kind, range.subject))?.seq ?? 0;
+    const found = new Map<string, Stored>();
+    let upTo = 0;
+    for await (const one of delivered(streams, kind, range)) {
+      found.set(one.subject, one);
+      upTo = one.seq;
+    }
     // In the order of the stream: a replica that has the newest has all before it.
-    if ((found.at(-1)?.seq ?? 0) < (newest?.seq ?? 0)) throw new errors.TimeoutError();
+    if (upTo < newest) throw new errors.TimeoutError();
     return found;
   });
 }
@@ -91,12 +111,22 @@ async function* delivered(streams: Streams, kind: StreamKind, range: Range): Asy
   }
 }
 
-/** How many messages a range holds; a replica that is behind may tell less. */
+/**
+ * How many messages a range holds. A replica that is behind may tell less: in an old cluster it isn't asked for the first few,
+ * and so whether there are any is always told right.
+ */
 export async function countOf(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
-  const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, range));
-  if (consumer === undefined) return 0;
+  let { from } = range;
+  let count = 0;
+  for (const singly = (await streams.isOldCluster(kind)) ? MANY : 0; count < singly; count++) {
+    const found = await streams.next(kind, range.subject, from);
+    if (found === undefined) return count;
+    from = found.seq + 1;
+  }
+  const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, { ...range, from }));
+  if (consumer === undefined) return count;
   closeConsumer(streams, consumer);
-  return consumer.num_pending;
+  return count + consumer.num_pending;
 }
 
 async function openConsumer(

@@ -1,9 +1,13 @@
+import { IpcError } from "../../core/errors.ts";
 import { BATCH_BYTES } from "../../core/limits.ts";
 import type { Signal, SignalStore } from "../../core/session-store.ts";
 import { type Bodies, type Body, namesIn } from "./bodies.ts";
 import type { Draft } from "./draft.ts";
 import type { Sessions } from "./orders.ts";
 import type { SignalRecord } from "./state.ts";
+
+/** What is set anew while it is read is looked at again, but not for ever. */
+const MOST_LOOKS = 10;
 
 export function createSignalStore({ log, bodies }: Sessions): SignalStore {
   return {
@@ -14,12 +18,13 @@ export function createSignalStore({ log, bodies }: Sessions): SignalStore {
     },
 
     async get(name) {
-      for (;;) {
+      for (let looks = 0; looks < MOST_LOOKS; looks++) {
         const record = await log.step(({ state }) => state.signals.get(name));
         if (record === undefined) return undefined;
         const found = await asSignal(bodies, record);
         if (found !== undefined) return found;
       }
+      throw new IpcError("internal", `what the signal ${name} held is gone from the NATS server: set or clear it`);
     },
 
     async list() {

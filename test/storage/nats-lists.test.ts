@@ -1,0 +1,210 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, suite, test } from "node:test";
+import { errors } from "@nats-io/transport-node";
+import { createBus } from "../../src/core/bus.ts";
+import { prune } from "../../src/core/pruning.ts";
+import type { Store } from "../../src/core/store.ts";
+import { readAddress } from "../../src/storage/nats/address.ts";
+import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import { namesOf } from "../../src/storage/nats/names.ts";
+import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { createNatsBells } from "../../src/wakeup/nats.ts";
+import { newOrder } from "../contracts/orders.ts";
+import { newPeer } from "../contracts/peers.ts";
+import { contents, fill } from "../contracts/place.ts";
+import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { until } from "../support/program.ts";
+import { noPolicy } from "../support/quiet.ts";
+
+interface Opened extends AsyncDisposable {
+  readonly store: Store;
+  readonly connection: Connection;
+  readonly bus: string;
+}
+
+async function open(address: string): Promise<Opened> {
+  const where = readAddress(address);
+  const connection = await connectNats(where);
+  const archive = async () => assert.fail("nobody resets here");
+  const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
+  return { store, connection, bus: where.bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+}
+
+/** Something that happens once, between what a server is first told of such a subject and when it hears of it. */
+function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promise<unknown>): void {
+  const publish = nats.publish.bind(nats);
+  let first = true;
+  nats.publish = (to, ...rest) => {
+    if (!first || !subject.test(to)) return publish(to, ...rest);
+    first = false;
+    void happens().then(() => publish(to, ...rest));
+  };
+}
+
+/** Something that happens once, when the server has first said how many messages there are. */
+function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): void {
+  const info = jsm.streams.info.bind(jsm.streams);
+  let first = true;
+  jsm.streams.info = async (stream, asked) => {
+    const said = await info(stream, asked);
+    if (first && asked?.subjects_filter !== undefined) {
+      first = false;
+      await happens();
+    }
+    return said;
+  };
+}
+
+/** The server stores what changes the sessions, and nobody hears its answer; ends with what this returns. */
+function withoutAnswer({ js }: Connection, bus: string): () => void {
+  const publish = js.publish.bind(js);
+  js.publish = async (subject, ...rest) => {
+    const answer = await publish(subject, ...rest);
+    if (subject === `${bus}.session`) throw new errors.TimeoutError();
+    return answer;
+  };
+  return () => {
+    js.publish = publish;
+  };
+}
+
+suite("lists of a bus on NATS", needsNats, () => {
+  let server: NatsServer;
+  before(async () => {
+    if (natsVersion !== undefined) server = await startNats();
+  });
+  after(() => server?.[Symbol.asyncDispose]());
+
+  test("readers that move while all are listed are each listed, once", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    const ids = await fill(one.store, "c", "me", "1", "2");
+    const [first = 0, second = 0] = ids;
+    // More than come in one batch, so that some are to be told still when others were.
+    const agents = Array.from({ length: 501 }, (_, n) => `agent ${String(n).padStart(3, "0")}`);
+    for (const agent of agents) await one.store.messages.advance("c", agent, first);
+    let batches = 0;
+    const between = async () => {
+      // One that was told, and then one that wasn't.
+      await other.store.messages.advance("c", agents[0] ?? "", second);
+      await other.store.messages.advance("c", agents.at(-1) ?? "", second);
+      batches++;
+    };
+    beforeFirst(one.connection, /CONSUMER\.MSG\.NEXT/, async () =>
+      beforeFirst(one.connection, /CONSUMER\.MSG\.NEXT/, between),
+    );
+    const readers = await one.store.messages.readers("c");
+    assert.equal(batches, 1);
+    assert.deepEqual(
+      readers.map(({ agent }) => agent),
+      agents,
+    );
+  });
+
+  test("the newest so many stay where others remove messages while it is looked which may go", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    const texts = Array.from({ length: 30 }, (_, n) => `m${n}`);
+    await fill(one.store, "c", "me", ...texts);
+    const pruning = { keep: 10, consumed: false };
+    const removeOld = async ({ store }: Opened) => {
+      const { upTo } = await store.messages.prunable("c", pruning);
+      await store.messages.remove("c", upTo, 100);
+    };
+    afterFirstCount(one.connection, () => removeOld(other));
+    await removeOld(one);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 100)), texts.slice(20));
+    afterFirstCount(one.connection, () => other.store.messages.remove("c", 25, 100));
+    assert.deepEqual(await one.store.messages.prunable("c", { ...pruning, keep: 3 }), {
+      upTo: 27,
+      count: 2,
+      unconsumed: 2,
+    });
+  });
+
+  test("who prunes goes on to the end where others remove a part of it first, and says what it removed itself", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    await Promise.all(Array.from({ length: 1_100 }, () => fill(one.store, "c", "me", "x")));
+    const purge = one.connection.jsm.streams.purge.bind(one.connection.jsm.streams);
+    let first = true;
+    one.connection.jsm.streams.purge = async (...asked) => {
+      if (first) await other.store.messages.remove("c", Number.MAX_SAFE_INTEGER, 250);
+      first = false;
+      return purge(...asked);
+    };
+    const wakeup = createNatsBells({
+      nats: one.connection.nats,
+      subjectOf: namesOf(one.bus).bell,
+      changes: one.store.changes,
+    });
+    const bus = createBus({ store: one.store, wakeup, policy: noPolicy, now: () => Date.now() / 1_000 });
+    const pruning = { channel: "c", before: undefined, keep: 100, consumed: false, dryRun: false };
+    const told = await Array.fromAsync(prune(bus, pruning, new AbortController().signal));
+    const last = told.at(-1);
+    assert.deepEqual([last?.done, last?.of, last?.removed], [true, 1_000, 750]);
+    assert.equal((await one.store.messages.channels())[0]?.count, 100);
+  });
+
+  test("what an order and a signal hold stays where nobody knows whether they were stored", async () => {
+    await using one = await open(`${server.freshBus()}?wait=1`);
+    const [params, result, data] = ["params", "result", "data"].map((text) => text.repeat(200));
+    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    const answered = withoutAnswer(one.connection, one.bus);
+    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /gave no answer/);
+    answered();
+    assert.equal((await one.store.orders.find("cmd-1"))?.params, params);
+    const unanswered = withoutAnswer(one.connection, one.bus);
+    const signal = { name: "done", data, sender: "bac-1", setAt: 2 };
+    const ending = { status: "acked", result, at: 2 } as const;
+    await assert.rejects(one.store.orders.end("cmd-1", ending, { signal }), /gave no answer/);
+    unanswered();
+    assert.equal((await one.store.orders.find("cmd-1"))?.result, result);
+    assert.equal((await one.store.signals.get("done"))?.data, data);
+  });
+
+  test("what a refused order holds goes again, as does what one too large for the server holds", async () => {
+    await using small = await startNats("max_payload: 65536");
+    await using one = await open(small.freshBus());
+    const params = "large ".repeat(200);
+    const left = async () => (await one.connection.jsm.streams.info(`${one.bus}-bodies`)).state.messages;
+    await one.store.orders.add([newOrder("cmd-1", { params })]);
+    assert.equal(await left(), 1);
+    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /there is an order cmd-1/);
+    await until(async () => (await left()) === 1, "the refused order's params are gone");
+    const order = newOrder("cmd-2", { params, action: randomBytes(60_000).toString("hex") });
+    await assert.rejects(one.store.orders.add([order]), /takes 57344 bytes at most/);
+    await until(async () => (await left()) === 1, "the large order's params are gone");
+  });
+
+  test("a signal whose data somebody has removed from the server is told as that", async () => {
+    await using one = await open(server.freshBus());
+    const signal = { name: "ready", data: "x".repeat(1_000), sender: "me", setAt: 1 };
+    await one.store.signals.set(signal);
+    await one.connection.jsm.streams.purge(`${one.bus}-bodies`);
+    await assert.rejects(one.store.signals.get("ready"), /what the signal ready held is gone from the NATS server/);
+    await one.store.signals.set(signal);
+    assert.deepEqual(await one.store.signals.get("ready"), signal);
+  });
+
+  test("who waits for messages alone asks the server one thing each time, and who waits for more four", async () => {
+    await using one = await open(server.freshBus());
+    await fill(one.store, "c", "me", "x");
+    await one.store.messages.advance("c", "me", 1);
+    await one.store.agents.bar({ name: "gone", publicKey: "x", registeredBy: null });
+    await one.store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
+    await one.store.changes();
+    for (const [of, times] of [
+      ["messages", 1],
+      [undefined, 4],
+    ] as const) {
+      const before = one.connection.nats.stats().outMsgs;
+      await one.store.changes(of);
+      assert.equal(one.connection.nats.stats().outMsgs - before, times);
+    }
+  });
+});

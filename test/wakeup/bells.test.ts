@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readingOf } from "../../src/core/wakeup.ts";
+import { createAsker, createBells } from "../../src/wakeup/bells.ts";
+
+test("while somebody waits for messages alone, the store is asked for them alone", async () => {
+  const bells = createBells();
+  const asked: (string | undefined)[] = [];
+  const ask = createAsker(bells, async (of) => {
+    asked.push(of);
+    return undefined;
+  });
+  using _messages = bells.arm("c", () => {});
+  await ask();
+  const receipts = bells.arm(readingOf("c"), () => {});
+  await ask();
+  receipts[Symbol.dispose]();
+  await ask();
+  assert.deepEqual(asked, ["messages", undefined, "messages"]);
+});
