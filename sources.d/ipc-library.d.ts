@@ -276,10 +276,7 @@ interface MessageStore {
     readers(channel: string): Promise<readonly Reader[]>;
     /** What may go now may go for ever, whoever else removes some of it meanwhile. */
     prunable(channel: string, pruning: Pruning): Promise<Prunable>;
-    /**
-     * Removes the oldest messages of a channel up to an id, so many at most. Answers with how many it removed itself: 0 only
-     * where there are none left.
-     */
+    /** Removes the oldest of a channel up to an id, so many at most; answers with how many itself: 0 where none are left. */
     remove(channel: string, upTo: number, limit: number): Promise<number>;
     /** Newest first; costs what there are channels, not what there are messages. */
     channels(): Promise<readonly ChannelSummary[]>;
@@ -1009,7 +1006,6 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: {
-        name?: never;
         ok: boolean;
         secure_mode: boolean;
         now: number;
@@ -1028,6 +1024,7 @@ declare const table: readonly [Typed<"send", InputOf<{
             unread: number;
         }[];
         id?: never;
+        name?: never;
     };
 } | {
     id: string;
@@ -1058,16 +1055,16 @@ declare const table: readonly [Typed<"send", InputOf<{
     ts: number;
     type: string;
     data: PublicPeer | {
-        name?: never;
         id: string;
+        name?: never;
     };
 } | {
     id: string;
     ts: number;
     type: string;
     data: PublicOrder | {
-        name?: never;
         id: string;
+        name?: never;
     };
 } | {
     id: string;

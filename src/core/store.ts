@@ -172,10 +172,7 @@ export interface MessageStore {
   /** What may go now may go for ever, whoever else removes some of it meanwhile. */
   prunable(channel: string, pruning: Pruning): Promise<Prunable>;
 
-  /**
-   * Removes the oldest messages of a channel up to an id, so many at most. Answers with how many it removed itself: 0 only
-   * where there are none left.
-   */
+  /** Removes the oldest of a channel up to an id, so many at most; answers with how many itself: 0 where none are left. */
   remove(channel: string, upTo: number, limit: number): Promise<number>;
 
   /** Newest first; costs what there are channels, not what there are messages. */

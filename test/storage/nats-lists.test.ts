@@ -4,32 +4,16 @@ import { after, before, suite, test } from "node:test";
 import { errors } from "@nats-io/transport-node";
 import { createBus } from "../../src/core/bus.ts";
 import { prune } from "../../src/core/pruning.ts";
-import type { Store } from "../../src/core/store.ts";
-import { readAddress } from "../../src/storage/nats/address.ts";
-import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
+import type { Connection } from "../../src/storage/nats/connection.ts";
 import { namesOf } from "../../src/storage/nats/names.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { createNatsBells } from "../../src/wakeup/nats.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, fill } from "../contracts/place.ts";
+import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
 import { until } from "../support/program.ts";
 import { noPolicy } from "../support/quiet.ts";
-
-interface Opened extends AsyncDisposable {
-  readonly store: Store;
-  readonly connection: Connection;
-  readonly bus: string;
-}
-
-async function open(address: string): Promise<Opened> {
-  const where = readAddress(address);
-  const connection = await connectNats(where);
-  const archive = async () => assert.fail("nobody resets here");
-  const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
-  return { store, connection, bus: where.bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
-}
 
 /** Something that happens once, between what a server is first told of such a subject and when it hears of it. */
 function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promise<unknown>): void {
@@ -60,9 +44,10 @@ function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): 
 function withoutAnswer({ js }: Connection, bus: string): () => void {
   const publish = js.publish.bind(js);
   js.publish = async (subject, ...rest) => {
-    const answer = await publish(subject, ...rest);
-    if (subject === `${bus}.session`) throw new errors.TimeoutError();
-    return answer;
+    const answer = publish(subject, ...rest);
+    if (subject !== `${bus}.session`) return answer;
+    await answer.catch(() => {});
+    throw new errors.TimeoutError();
   };
   return () => {
     js.publish = publish;
@@ -78,8 +63,8 @@ suite("lists of a bus on NATS", needsNats, () => {
 
   test("readers that move while all are listed are each listed, once", async () => {
     const address = server.freshBus();
-    await using one = await open(address);
-    await using other = await open(address);
+    await using one = await openNatsBus(address);
+    await using other = await openNatsBus(address);
     const ids = await fill(one.store, "c", "me", "1", "2");
     const [first = 0, second = 0] = ids;
     // More than come in one batch, so that some are to be told still when others were.
@@ -105,12 +90,12 @@ suite("lists of a bus on NATS", needsNats, () => {
 
   test("the newest so many stay where others remove messages while it is looked which may go", async () => {
     const address = server.freshBus();
-    await using one = await open(address);
-    await using other = await open(address);
+    await using one = await openNatsBus(address);
+    await using other = await openNatsBus(address);
     const texts = Array.from({ length: 30 }, (_, n) => `m${n}`);
     await fill(one.store, "c", "me", ...texts);
     const pruning = { keep: 10, consumed: false };
-    const removeOld = async ({ store }: Opened) => {
+    const removeOld = async ({ store }: NatsBus) => {
       const { upTo } = await store.messages.prunable("c", pruning);
       await store.messages.remove("c", upTo, 100);
     };
@@ -127,8 +112,8 @@ suite("lists of a bus on NATS", needsNats, () => {
 
   test("who prunes goes on to the end where others remove a part of it first, and says what it removed itself", async () => {
     const address = server.freshBus();
-    await using one = await open(address);
-    await using other = await open(address);
+    await using one = await openNatsBus(address);
+    await using other = await openNatsBus(address);
     await Promise.all(Array.from({ length: 1_100 }, () => fill(one.store, "c", "me", "x")));
     const purge = one.connection.jsm.streams.purge.bind(one.connection.jsm.streams);
     let first = true;
@@ -151,7 +136,7 @@ suite("lists of a bus on NATS", needsNats, () => {
   });
 
   test("what an order and a signal hold stays where nobody knows whether they were stored", async () => {
-    await using one = await open(`${server.freshBus()}?wait=1`);
+    await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
     const [params, result, data] = ["params", "result", "data"].map((text) => text.repeat(200));
     await one.store.peers.connect(newPeer("bac-1"), undefined);
     const answered = withoutAnswer(one.connection, one.bus);
@@ -169,7 +154,7 @@ suite("lists of a bus on NATS", needsNats, () => {
 
   test("what a refused order holds goes again, as does what one too large for the server holds", async () => {
     await using small = await startNats("max_payload: 65536");
-    await using one = await open(small.freshBus());
+    await using one = await openNatsBus(small.freshBus());
     const params = "large ".repeat(200);
     const left = async () => (await one.connection.jsm.streams.info(`${one.bus}-bodies`)).state.messages;
     await one.store.orders.add([newOrder("cmd-1", { params })]);
@@ -182,7 +167,7 @@ suite("lists of a bus on NATS", needsNats, () => {
   });
 
   test("a signal whose data somebody has removed from the server is told as that", async () => {
-    await using one = await open(server.freshBus());
+    await using one = await openNatsBus(server.freshBus());
     const signal = { name: "ready", data: "x".repeat(1_000), sender: "me", setAt: 1 };
     await one.store.signals.set(signal);
     await one.connection.jsm.streams.purge(`${one.bus}-bodies`);
@@ -192,7 +177,7 @@ suite("lists of a bus on NATS", needsNats, () => {
   });
 
   test("who waits for messages alone asks the server one thing each time, and who waits for more four", async () => {
-    await using one = await open(server.freshBus());
+    await using one = await openNatsBus(server.freshBus());
     await fill(one.store, "c", "me", "x");
     await one.store.messages.advance("c", "me", 1);
     await one.store.agents.bar({ name: "gone", publicKey: "x", registeredBy: null });

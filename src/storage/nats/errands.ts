@@ -3,7 +3,7 @@ import { type Bodies, namesIn } from "./bodies.ts";
 import type { Draft } from "./draft.ts";
 import { fieldsOf } from "./fields.ts";
 import type { Log } from "./log.ts";
-import { appendMessage } from "./messages.ts";
+import { appendMessage } from "./message-stream.ts";
 import { scan } from "./scan.ts";
 import type { Errand, ErrandMessage } from "./state.ts";
 import type { Streams } from "./streams.ts";

@@ -1,5 +1,5 @@
 import type { MailboxStore, StoredMessage, Taking } from "../../core/store.ts";
-import { batch, messagesAfter } from "./messages.ts";
+import { batch, messagesAfter } from "./message-stream.ts";
 import { putRecord } from "./records.ts";
 import { scan } from "./scan.ts";
 import type { Streams } from "./streams.ts";

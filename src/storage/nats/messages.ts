@@ -1,14 +1,13 @@
 import { nuid } from "@nats-io/transport-node";
-import { BATCH_BYTES } from "../../core/limits.ts";
 import { isOwnMailbox } from "../../core/names.ts";
-import type { ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
+import type { ChannelSummary, MessageStore } from "../../core/store.ts";
 import { fieldsOf, numberIn, textIn } from "./fields.ts";
+import { appendMessage, asMessage, batch, messagesAfter, senderIn } from "./message-stream.ts";
 import { createNonces } from "./nonces.ts";
 import { createOverview } from "./overview.ts";
 import { createPruning } from "./pruning.ts";
-import type { Published } from "./publishing.ts";
 import { countOf, scan } from "./scan.ts";
-import type { Stored, Streams } from "./streams.ts";
+import type { Streams } from "./streams.ts";
 import { findTaken } from "./taken.ts";
 import type { Watermarks } from "./watermarks.ts";
 
@@ -90,54 +89,6 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
   };
 }
 
-export async function appendMessage(
-  streams: Streams,
-  { channel, sender, content, timestamp, signature, attested }: NewMessage,
-  id: string,
-  more: object = {},
-): Promise<Exclude<Published, "conflict">> {
-  const fields = {
-    channel,
-    sender,
-    at: timestamp,
-    ...(signature !== "" && { signature }),
-    ...(attested && { attested }),
-    ...more,
-  };
-  const published = await streams.publish("messages", streams.names.message(channel), { id, fields, data: content });
-  if (published === "conflict") throw new Error("a message that expected nothing met something else");
-  return published;
-}
-
-export async function* messagesAfter(
-  streams: Streams,
-  subject: string,
-  id: number,
-  enough = 1_000,
-): AsyncGenerator<StoredMessage> {
-  if (id >= Number.MAX_SAFE_INTEGER) return;
-  for await (const found of scan(streams, "messages", { subject, from: id + 1, enough })) yield asMessage(found);
-}
-
-/** As many as a reader should get at once: so many, and no more bytes than a batch holds, but one at least. */
-export async function batch(
-  found: AsyncIterable<StoredMessage>,
-  limit: number,
-  wanted: (message: StoredMessage) => boolean = () => true,
-): Promise<readonly StoredMessage[]> {
-  const messages: StoredMessage[] = [];
-  let bytes = 0;
-  if (limit <= 0) return messages;
-  for await (const message of found) {
-    if (!wanted(message)) continue;
-    bytes += Buffer.byteLength(message.content);
-    if (messages.length > 0 && bytes > BATCH_BYTES) break;
-    messages.push(message);
-    if (messages.length === limit) break;
-  }
-  return messages;
-}
-
 /** The server counts each subject's messages, and keeps where the last one is: no message is read but the last of each. */
 async function channelsOf(streams: Streams): Promise<readonly ChannelSummary[]> {
   const subject = streams.names.everyMessage;
@@ -150,25 +101,4 @@ async function channelsOf(streams: Streams): Promise<readonly ChannelSummary[]> 
     channels.push({ channel: textIn(fields, "channel"), count, lastMessage: numberIn(fields, "at") });
   }
   return channels.sort((a, b) => b.lastMessage - a.lastMessage || (a.channel < b.channel ? -1 : 1));
-}
-
-export function senderIn(fields: unknown): string {
-  return textIn(fieldsOf(fields), "sender");
-}
-
-export function timestampIn(fields: unknown): number {
-  return numberIn(fieldsOf(fields), "at");
-}
-
-function asMessage({ seq, fields, data }: Stored): StoredMessage {
-  const said = fieldsOf(fields);
-  return {
-    id: seq,
-    channel: textIn(said, "channel"),
-    sender: textIn(said, "sender"),
-    content: Buffer.from(data).toString(),
-    timestamp: numberIn(said, "at"),
-    signature: textIn(said, "signature"),
-    attested: said.attested === true,
-  };
 }

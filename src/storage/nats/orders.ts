@@ -2,17 +2,10 @@ import { isIpcError } from "../../core/errors.ts";
 import type { NewOrder, Order, OrderStore } from "../../core/session-store.ts";
 import { type Bodies, type Body, NOTHING, namesIn } from "./bodies.ts";
 import type { Draft } from "./draft.ts";
-import type { Errands } from "./errands.ts";
-import type { Log } from "./log.ts";
 import { change, endOne, lapse, listed, openFor, type Placing, place, takeable } from "./order-steps.ts";
+import type { Sessions } from "./sessions.ts";
 import { setSignal } from "./signals.ts";
 import type { OrderRecord, State } from "./state.ts";
-
-export interface Sessions {
-  readonly log: Log;
-  readonly bodies: Bodies;
-  readonly errands: Errands;
-}
 
 export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore {
   const full = (record: OrderRecord) => asOrder(bodies, record);

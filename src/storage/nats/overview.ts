@@ -1,7 +1,7 @@
 import { BATCH_BYTES } from "../../core/limits.ts";
 import type { Envelope, MessageStore, StoredMessage } from "../../core/store.ts";
 import { fieldsOf, textIn } from "./fields.ts";
-import { messagesAfter, senderIn, timestampIn } from "./messages.ts";
+import { messagesAfter, senderIn, timestampIn } from "./message-stream.ts";
 import { countOf, scan } from "./scan.ts";
 import type { Stored, Streams } from "./streams.ts";
 import type { Watermarks } from "./watermarks.ts";

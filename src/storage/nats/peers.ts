@@ -1,6 +1,7 @@
 import type { Peer, PeerStore, SoleRole } from "../../core/session-store.ts";
 import { change } from "./order-steps.ts";
-import { asOrder, type Sessions } from "./orders.ts";
+import { asOrder } from "./orders.ts";
+import type { Sessions } from "./sessions.ts";
 import type { OrderRecord, PeerRecord, State } from "./state.ts";
 
 export function createPeerStore({ log, bodies }: Sessions): PeerStore {

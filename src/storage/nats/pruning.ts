@@ -1,5 +1,5 @@
 import type { MessageStore } from "../../core/store.ts";
-import { timestampIn } from "./messages.ts";
+import { timestampIn } from "./message-stream.ts";
 import { scan } from "./scan.ts";
 import type { Streams } from "./streams.ts";
 import type { Watermarks } from "./watermarks.ts";

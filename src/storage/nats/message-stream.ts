@@ -1,0 +1,75 @@
+import { BATCH_BYTES } from "../../core/limits.ts";
+import type { NewMessage, StoredMessage } from "../../core/store.ts";
+import { fieldsOf, numberIn, textIn } from "./fields.ts";
+import type { Published } from "./publishing.ts";
+import { scan } from "./scan.ts";
+import type { Stored, Streams } from "./streams.ts";
+
+export async function appendMessage(
+  streams: Streams,
+  { channel, sender, content, timestamp, signature, attested }: NewMessage,
+  id: string,
+  more: object = {},
+): Promise<Exclude<Published, "conflict">> {
+  const fields = {
+    channel,
+    sender,
+    at: timestamp,
+    ...(signature !== "" && { signature }),
+    ...(attested && { attested }),
+    ...more,
+  };
+  const published = await streams.publish("messages", streams.names.message(channel), { id, fields, data: content });
+  if (published === "conflict") throw new Error("a message that expected nothing met something else");
+  return published;
+}
+
+export async function* messagesAfter(
+  streams: Streams,
+  subject: string,
+  id: number,
+  enough = 1_000,
+): AsyncGenerator<StoredMessage> {
+  if (id >= Number.MAX_SAFE_INTEGER) return;
+  for await (const found of scan(streams, "messages", { subject, from: id + 1, enough })) yield asMessage(found);
+}
+
+/** As many as a reader should get at once: so many, and no more bytes than a batch holds, but one at least. */
+export async function batch(
+  found: AsyncIterable<StoredMessage>,
+  limit: number,
+  wanted: (message: StoredMessage) => boolean = () => true,
+): Promise<readonly StoredMessage[]> {
+  const messages: StoredMessage[] = [];
+  let bytes = 0;
+  if (limit <= 0) return messages;
+  for await (const message of found) {
+    if (!wanted(message)) continue;
+    bytes += Buffer.byteLength(message.content);
+    if (messages.length > 0 && bytes > BATCH_BYTES) break;
+    messages.push(message);
+    if (messages.length === limit) break;
+  }
+  return messages;
+}
+
+export function senderIn(fields: unknown): string {
+  return textIn(fieldsOf(fields), "sender");
+}
+
+export function timestampIn(fields: unknown): number {
+  return numberIn(fieldsOf(fields), "at");
+}
+
+export function asMessage({ seq, fields, data }: Stored): StoredMessage {
+  const said = fieldsOf(fields);
+  return {
+    id: seq,
+    channel: textIn(said, "channel"),
+    sender: textIn(said, "sender"),
+    content: Buffer.from(data).toString(),
+    timestamp: numberIn(said, "at"),
+    signature: textIn(said, "signature"),
+    attested: said.attested === true,
+  };
+}
