@@ -87,6 +87,12 @@ suite("logging in to a NATS server", needsNats, () => {
       { user: agent, password: "secret", ${listed} }, { user: laptop, password: "secret", ${named} } ] }`;
     await using hub = await startNats(`${domain}\nleafnodes { listen: "127.0.0.1:${leaves}" }\n${users}`);
     await doAll({ IPC_STORE: `nats://agent:secret@127.0.0.1:${hub.port}?domain=hub` });
+    // Its refusal names what the server has made of the subject, and so no request that the client knows.
+    const mixed = await run(["channels"], {
+      IPC_STORE: `nats://laptop:secret@127.0.0.1:${hub.port}?domain=hub&wait=1`,
+    });
+    assert.equal(mixed.code, 1);
+    assert.match(mixed.stderr, /^Error: NATS at .* gave no answer for 1 second but: .* "\$JS\.API\.STREAM\.NAMES"/);
     const remote = `{ url: "nats-leaf://laptop:secret@127.0.0.1:${leaves}" }`;
     const leafnodes = `server_name: laptop\njetstream: disabled\nleafnodes { remotes: [ ${remote} ] }`;
     await using leaf = await startNats(`${leafnodes}\n${user("me", named)}`);

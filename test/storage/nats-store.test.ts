@@ -129,6 +129,22 @@ suite("a bus on NATS", needsNats, () => {
     }
   });
 
+  test("what was left undone is done also where nothing else happens", async () => {
+    await using one = await openNatsBus(server.freshBus());
+    const streams = createStreams(one.connection, one.bus, 1);
+    const log = createLog(streams);
+    const errands = createErrands(streams, createLog(streams), createBodies(streams));
+    const prepared = await errands.prepare({ channel: "c", sender: "me", content: "late", timestamp: 5 });
+    await log.step((draft) => {
+      const errand = { id: "e", at: draft.at - 14, entry: draft.state.entry, message: prepared };
+      draft.put({ of: "errand", key: errand.id, to: errand });
+    });
+    assert.deepEqual(await one.store.peers.list(), []);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
+    await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "it is done");
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
+  });
+
   test("a log that has grown is kept short by snapshots, and who comes reads what it came to", async () => {
     const address = server.freshBus();
     await using one = await open(address);

@@ -56,10 +56,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     const late = new Promise<false>((resolve) => void setTimeout(resolve, TRY_MS / 3, false).unref());
     if (!(await Promise.race([answered, late]))) await nats.reconnect();
   };
-  let breaks = 0;
-  void (async () => {
-    for await (const { type } of nats.status()) if (type === "disconnect") breaks++;
-  })();
+  const course = watched(nats);
   const largest = () => nats.info?.max_payload ?? 0;
   let doubting = false;
   let served = address.domain !== undefined;
@@ -84,7 +81,9 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
       } catch (error) {
         if (!isPassing(error)) throw inWords(error, address.shown);
         if (isNobodyThere(error) && nats.info?.jetstream !== true && !served) throw withoutJetStream(address, error);
-        if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) throw away(address, error);
+        if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) {
+          throw away(address, course.refusedSince(begun) ?? error);
+        }
         if (error instanceof errors.TimeoutError && !doubting) {
           doubting = true;
           void doubt()
@@ -106,7 +105,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     largest,
     room: () => Math.max(0, largest() - HEAD_BYTES),
     isAlone: () => address.domain === undefined && nats.info?.jetstream === true && nats.info.cluster === undefined,
-    breaks: () => breaks,
+    breaks: course.breaks,
     attempt: (step) => noted(persist(step)),
     async close() {
       // A step may consist of several, and begins the next one when the last is answered.
@@ -157,6 +156,22 @@ async function reached(
   }
 }
 
+/** What becomes of a connection: how often it broke, and what the server refused on it without saying to whom. */
+function watched(nats: NatsConnection) {
+  let breaks = 0;
+  let refused: { readonly error: Error; readonly at: number } | undefined;
+  void (async () => {
+    for await (const status of nats.status()) {
+      if (status.type === "disconnect") breaks++;
+      if (status.type === "error") refused = { error: status.error, at: elapsed() };
+    }
+  })();
+  return {
+    breaks: () => breaks,
+    refusedSince: (begun: number) => (refused !== undefined && refused.at >= begun ? refused.error : undefined),
+  };
+}
+
 function isRefused(error: unknown): boolean {
   return error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError;
 }
@@ -174,8 +189,15 @@ function withoutJetStream({ shown }: Address, cause: unknown): IpcError {
   return new IpcError("internal", words, undefined, { cause });
 }
 
+/** `1 second`, `10 seconds`. */
+function seconds(milliseconds: number): string {
+  const count = milliseconds / 1_000;
+  return `${count} second${count === 1 ? "" : "s"}`;
+}
+
 function away({ shown, patience }: Address, cause: unknown): IpcError {
-  const said = cause instanceof JetStreamApiError ? ` but: ${cause.message}` : "";
-  const words = `NATS at ${shown} gave no answer for ${patience / 1_000} seconds${said}; what was asked may still have been done`;
+  const isTold = cause instanceof JetStreamApiError || cause instanceof errors.PermissionViolationError;
+  const said = isTold ? ` but: ${cause.message}` : "";
+  const words = `NATS at ${shown} gave no answer for ${seconds(patience)}${said}; what was asked may still have been done`;
   return new IpcError("internal", words, "busy", { cause });
 }

@@ -23,6 +23,7 @@ export interface Errands {
 
 /** Who noted it is given so long to do it, with all that is tried again. */
 const LEFT_SECONDS = 15;
+const SPARE_SECONDS = 0.1;
 
 export function createErrands(streams: Streams, log: Log, bodies: Bodies): Errands {
   const { names } = streams;
@@ -58,9 +59,7 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
   };
 
   let finishing = false;
-  log.afterwards(({ errands }) => {
-    const now = Date.now() / 1_000;
-    const left = [...errands.values()].filter(({ at }) => Math.abs(now - at) > LEFT_SECONDS);
+  const finishLeft = (left: readonly Errand[]): void => {
     if (left.length === 0 || finishing) return;
     finishing = true;
     log.meanwhile(
@@ -70,6 +69,25 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
         finishing = false;
       }),
     );
+  };
+
+  /** Also where nothing else happens on the bus somebody looks again. */
+  let looking: NodeJS.Timeout | undefined;
+  const lookAgain = (seconds: number): void => {
+    if (looking !== undefined) return;
+    looking = setTimeout(() => {
+      looking = undefined;
+      log.meanwhile(log.step(() => {}));
+    }, seconds * 1_000).unref();
+  };
+
+  log.afterwards(({ errands }) => {
+    const now = Date.now() / 1_000;
+    const isLeft = ({ at }: Errand) => Math.abs(now - at) > LEFT_SECONDS;
+    const known = [...errands.values()];
+    finishLeft(known.filter(isLeft));
+    const youngest = known.filter((errand) => !isLeft(errand)).map(({ at }) => Math.abs(at + LEFT_SECONDS - now));
+    if (known.length > 0) lookAgain(Math.min(LEFT_SECONDS, ...youngest) + SPARE_SECONDS);
   });
 
   return {
