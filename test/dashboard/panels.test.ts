@@ -82,6 +82,7 @@ suite("the dashboard shows", { skip, concurrency: 2 }, () => {
     await channels.getByRole("article").getByText("a plan").waitFor();
     await channels.getByLabel("Find a channel").press("Escape");
     await builds.click();
+    await channels.getByRole("article").getByText("four").waitFor();
     await channels.getByLabel("Search messages").fill("HRE");
     await channels.getByText("1 of 4 messages").waitFor();
     assert.deepEqual(await channels.locator("mark").allInnerTexts(), ["hre"]);
