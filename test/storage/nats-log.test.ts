@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { cpSync, rmSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Store } from "../../src/core/store.ts";
 import { createState } from "../../src/storage/nats/state.ts";
 import { newPeer } from "../contracts/peers.ts";
@@ -59,6 +60,54 @@ suite("the log of a bus on NATS", needsNats, () => {
       assert.deepEqual(await idsOf(running.store), await idsOf(last.store));
     });
   }
+
+  test("goes on from its snapshot once, also where two find out at the same time", async () => {
+    for (let nth = 1; nth <= 8; nth++) {
+      const address = server.freshBus();
+      await using one = await openNatsBus(address);
+      await fillWithPeers(one);
+      await using other = await openNatsBus(address);
+      await idsOf(other.store);
+      await one.connection.jsm.streams.purge(`${one.bus}-sessions`);
+      // When one looks for the nth time where the log ends, the other has just gone on with it.
+      const { streams } = one.connection.jsm;
+      const getMessage = streams.getMessage.bind(streams);
+      let looks = 0;
+      streams.getMessage = async (stream, query) => {
+        const isEnd = "last_by_subj" in query && query.last_by_subj.endsWith(".session");
+        if (isEnd && ++looks === nth) await connect(other.store, "x");
+        return getMessage(stream, query);
+      };
+      await connect(one.store, "y");
+      streams.getMessage = getMessage;
+      await using fresh = await openNatsBus(address);
+      const expected = await idsOf(fresh.store);
+      const added = looks < nth ? ["y"] : ["x", "y"];
+      assert.deepEqual(expected.slice(-added.length), added);
+      for (const { store } of [one, other]) assert.deepEqual(await idsOf(store), expected);
+      await connect(other.store, "z");
+      for (const { store } of [one, fresh]) assert.deepEqual(await idsOf(store), [...expected, "z"].toSorted());
+    }
+  });
+
+  test("that was removed and begun anew is read anew by whoever knew more of the old one, or as much", async () => {
+    const address = server.freshBus();
+    const buses = await Promise.all([0, 1, 2, 3].map(() => openNatsBus(address)));
+    const [reader, writer, idle, fresh] = buses;
+    assert.ok(reader && writer && idle && fresh);
+    await connect(reader.store, "old-1", "old-2", "old-3");
+    for (const { store } of [writer, idle]) assert.equal((await idsOf(store)).length, 3);
+    await reader.connection.jsm.streams.delete(`${reader.bus}-sessions`);
+    await connect(fresh.store, "new-1", "new-2");
+    assert.deepEqual(await idsOf(reader.store), ["new-1", "new-2"]);
+    await connect(fresh.store, "new-3");
+    assert.deepEqual(await idsOf(idle.store), ["new-1", "new-2", "new-3"]);
+    // It has as many events again as this one knows, and it looks before it writes, since that is long ago.
+    await sleep(1_100);
+    await connect(writer.store, "new-4");
+    for (const { store } of buses) assert.deepEqual(await idsOf(store), ["new-1", "new-2", "new-3", "new-4"]);
+    for (const bus of buses) await bus[Symbol.asyncDispose]();
+  });
 
   test("is read from its beginning where its snapshot is incomplete", async () => {
     const address = server.freshBus();
@@ -126,6 +175,40 @@ suite("the log of a bus on NATS", needsNats, () => {
     assert.deepEqual(await idsOf(fresh.store), [...expected, "new-3"].toSorted());
   });
 
+  test("that has lost more than its snapshot goes on from that, also by whoever knew only what is left", async () => {
+    using folder = temporaryFolder();
+    using kept = temporaryFolder();
+    const at = { port: await freePort(), folder: folder.path };
+    const first = await startNats("", at);
+    const address = first.freshBus();
+    const bus = address.slice(address.lastIndexOf("/") + 1);
+    const sessions = `${folder.path}/jetstream/jetstream/$G/streams/${bus}-sessions`;
+    await using idle = await openNatsBus(address);
+    await connect(idle.store, "old");
+    await first[Symbol.asyncDispose]();
+    cpSync(sessions, kept.path, { recursive: true });
+    const second = await startNats("", at);
+    await using running = await openNatsBus(address);
+    await fillWithPeers(running);
+    await second[Symbol.asyncDispose]();
+    rmSync(sessions, { recursive: true });
+    cpSync(kept.path, sessions, { recursive: true });
+    await using _third = await startNats("", at);
+    await connect(idle.store, "idle");
+    const expected = await idsOf(idle.store);
+    assert.ok(expected.length > 20 && expected.includes("idle"));
+    await using fresh = await openNatsBus(address);
+    await connect(fresh.store, "fresh");
+    for (const { store } of [idle, running, fresh]) {
+      assert.deepEqual(await idsOf(store), [...expected, "fresh"].toSorted());
+    }
+    // What comes now has a snapshot again, though that lies where the old one lay, or before it.
+    const head = { last_by_subj: `${bus}.body.snapshot` };
+    const { jsm } = fresh.connection;
+    const found = await jsm.streams.getMessage(`${bus}-bodies`, head);
+    assert.ok(Number(found?.json<{ position: number }>().position) <= 5);
+  });
+
   test("has snapshots also where a server takes little at once", async () => {
     await using small = await startNats("max_payload: 65536");
     const address = small.freshBus();
@@ -148,4 +231,22 @@ test("what a process knows of the journal has an end", () => {
   assert.ok(state.entries.length < 40_000 && state.entries.length >= 20_000);
   assert.equal(state.entries.at(-1)?.seq, 100_000);
   assert.equal(state.entries[0]?.seq, 100_001 - state.entries.length);
+});
+
+test("the journal is recalled as far as nothing of it is missing", () => {
+  const state = createState();
+  const change = { of: "peer", key: "p", to: null, what: "left" } as const;
+  for (let n = 1; n <= 6; n++) state.apply(change, n);
+  const entries = [...state.entries];
+  state.restore(state.snapshot());
+  state.recall(entries.filter(({ seq }) => seq !== 3));
+  assert.deepEqual(
+    state.entries.map(({ seq }) => seq),
+    [4, 5, 6],
+  );
+  state.recall(entries);
+  assert.deepEqual(
+    state.entries.map(({ seq }) => seq),
+    [1, 2, 3, 4, 5, 6],
+  );
 });

@@ -1,19 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { readAddress } from "../../src/storage/nats/address.ts";
-import { createBodies } from "../../src/storage/nats/bodies.ts";
 import { connectNats } from "../../src/storage/nats/connection.ts";
-import { createErrands } from "../../src/storage/nats/errands.ts";
-import { createLog } from "../../src/storage/nats/log.ts";
-import { namesOf } from "../../src/storage/nats/names.ts";
-import { createStreams } from "../../src/storage/nats/streams.ts";
+import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
-import { contents, fill, hostileNames, message } from "../contracts/place.ts";
+import { contents, fill, hostileNames } from "../contracts/place.ts";
 import { openNatsBus } from "../support/nats-bus.ts";
 import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
-import { until } from "../support/program.ts";
 
 suite("a bus on NATS", needsNats, () => {
   let server: NatsServer;
@@ -48,18 +42,6 @@ suite("a bus on NATS", needsNats, () => {
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["newer"]);
   });
 
-  test("who waits in line for a server that stays away fails with the first", async () => {
-    await using away = await startNats();
-    await using one = await open(`${away.freshBus()}?wait=1`);
-    away.process.kill("SIGSTOP");
-    const sends = Array.from({ length: 20 }, () => assert.rejects(fill(one.store, "c", "me", "x"), /gave no answer/));
-    const late = new AbortController();
-    const all = Promise.all(sends).finally(() => late.abort());
-    // Of twenty that wait one after the other the last would come to its end after this.
-    await Promise.race([all, sleep(25_000, undefined, late).then(() => assert.fail("they wait in a line"))]);
-    away.process.kill("SIGCONT");
-  });
-
   test("a stream that somebody has made stays as it is, and one that is full says so", async () => {
     await using one = await open();
     const name = `${one.bus}-messages`;
@@ -85,6 +67,33 @@ suite("a bus on NATS", needsNats, () => {
     await assert.rejects(one.store.signals.set(signal), /takes 57344 bytes at most/);
   });
 
+  test("a stream that somebody has made with other subjects is named", async () => {
+    await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
+    const name = `${one.bus}-messages`;
+    await one.connection.jsm.streams.add({ name, subjects: [`${one.bus}.other`], allow_direct: true });
+    await assert.rejects(
+      fill(one.store, "c", "me", "1"),
+      /there is a stream [0-9a-f]+-messages, but it doesn't take [0-9a-f]+\.message\.c: docs\/nats\.md/,
+    );
+  });
+
+  test("a reset is one small step, however much there is", async () => {
+    await using small = await startNats("max_payload: 32768");
+    const where = readAddress(small.freshBus());
+    const connection = await connectNats(where);
+    await using store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive: async () => "nowhere" });
+    await store.peers.connect(newPeer("bac-1"), undefined);
+    for (let n = 0; n < 3_000; n += 100) {
+      await store.orders.add(Array.from({ length: 100 }, (_, i) => newOrder(`cmd-${n + i}`)));
+    }
+    await store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
+    await fill(store, "c", "me", "gone");
+    await store.reset("kept");
+    const left = await Promise.all([store.peers.list(), store.orders.list({ limit: 10 }), store.signals.list()]);
+    assert.deepEqual(left, [[], [], []]);
+    assert.deepEqual(await contents(store.messages.after("c", 0, 10)), []);
+  });
+
   test("buses of one server know nothing of each other", async () => {
     await using one = await open();
     await using other = await open();
@@ -92,57 +101,6 @@ suite("a bus on NATS", needsNats, () => {
     await one.store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
     assert.deepEqual(await other.store.messages.channels(), []);
     assert.deepEqual(await other.store.signals.list(), []);
-  });
-
-  test("what whoever ended an order couldn't do any more is done by the next who comes, once", async () => {
-    const address = server.freshBus();
-    await using other = await open(address);
-    await other.store.peers.connect(newPeer("bac-1"), undefined);
-    for (const sent of [false, true]) {
-      // As if it had been killed after its step: before its message was sent, or after that.
-      const where = readAddress(address);
-      const connection = await connectNats(where);
-      const streams = createStreams(connection, where.bus, 1);
-      const log = createLog(streams);
-      // On a log of their own, so that they don't do it themselves.
-      const errands = createErrands(streams, createLog(streams), createBodies(streams));
-      const content = sent ? "sent" : "unsent";
-      const prepared = await errands.prepare({ channel: content, sender: "bac-1", content, timestamp: 5 });
-      const noted = await log.step((draft) => {
-        const errand = { id: content, at: draft.at - 60, entry: draft.state.entry, message: prepared };
-        draft.put({ of: "errand", key: errand.id, to: errand });
-        return errand;
-      });
-      if (sent) await fill(other.store, "before", "x", "y");
-      if (sent) {
-        const fields = { channel: content, sender: "bac-1", at: 5, errand: noted.id };
-        // Under another id, as long after as a stream knows the ids of what it stored.
-        const publication = { id: "long ago", fields, data: content };
-        await streams.publish("messages", namesOf(where.bus).message(content), publication);
-      }
-      await connection.nats.close();
-      await other.store.signals.set({ name: content, data: 1, sender: "x", setAt: 1 });
-      await until(async () => (await other.store.messages.after(content, 0, 10)).length > 0, "it is done");
-      // What changed since is told once it is done.
-      await until(async () => (await other.store.journal.last()) > noted.entry, "it is told");
-      assert.deepEqual(await contents(other.store.messages.after(content, 0, 10)), [content]);
-    }
-  });
-
-  test("what was left undone is done also where nothing else happens", async () => {
-    await using one = await openNatsBus(server.freshBus());
-    const streams = createStreams(one.connection, one.bus, 1);
-    const log = createLog(streams);
-    const errands = createErrands(streams, createLog(streams), createBodies(streams));
-    const prepared = await errands.prepare({ channel: "c", sender: "me", content: "late", timestamp: 5 });
-    await log.step((draft) => {
-      const errand = { id: "e", at: draft.at - 14, entry: draft.state.entry, message: prepared };
-      draft.put({ of: "errand", key: errand.id, to: errand });
-    });
-    assert.deepEqual(await one.store.peers.list(), []);
-    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
-    await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "it is done");
-    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
   });
 
   test("a log that has grown is kept short by snapshots, and who comes reads what it came to", async () => {
@@ -203,14 +161,5 @@ suite("a bus on NATS", needsNats, () => {
     await one.store.messages.remove("@me", id, 1);
     assert.deepEqual(await one.store.mailboxes.take("@me", "me", { limit: 1, now: 20, lease: 10 }), []);
     assert.equal(await one.store.mailboxes.nextFree("@me", "me"), undefined);
-  });
-
-  test("a connection that is lost is made again, and what was asked meanwhile is done", async () => {
-    await using one = await open();
-    await fill(one.store, "c", "me", "before");
-    void one.connection.nats.reconnect();
-    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before"]);
-    await one.store.messages.append(message("c", "me", "after"));
-    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "after"]);
   });
 });

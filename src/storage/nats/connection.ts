@@ -37,6 +37,8 @@ export interface Connection {
   readonly isAlone: () => boolean;
   /** How often the connection broke. */
   readonly breaks: () => number;
+  /** How long it is tried, in milliseconds. */
+  readonly patience: number;
   /** Does one request, again and again while the server is away or chooses a leader; in the end says so. */
   attempt<T>(step: () => Promise<T>): Promise<T>;
   /** Waits for what was asked before. */
@@ -57,7 +59,12 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     if (!(await Promise.race([answered, late]))) await nats.reconnect();
   };
   const course = watched(nats);
-  const largest = () => nats.info?.max_payload ?? 0;
+  // While no server is connected nothing is known of one.
+  let mostBytes = 0;
+  const largest = () => {
+    mostBytes = nats.info?.max_payload ?? mostBytes;
+    return mostBytes;
+  };
   let doubting = false;
   let served = address.domain !== undefined;
   const asked = new Set<Promise<unknown>>();
@@ -106,6 +113,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
     room: () => Math.max(0, largest() - HEAD_BYTES),
     isAlone: () => address.domain === undefined && nats.info?.jetstream === true && nats.info.cluster === undefined,
     breaks: course.breaks,
+    patience: address.patience,
     attempt: (step) => noted(persist(step)),
     async close() {
       // A step may consist of several, and begins the next one when the last is answered.

@@ -64,21 +64,15 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
     finishing = true;
     log.meanwhile(
       (async () => {
-        for (const errand of left) await finish(errand, true);
+        // What makes room first; what can't be done keeps nothing else from being done.
+        const inTurn = left.toSorted(
+          (one, other) => Number(one.purge === undefined) - Number(other.purge === undefined),
+        );
+        for (const errand of inTurn) await finish(errand, true).catch(() => {});
       })().finally(() => {
         finishing = false;
       }),
     );
-  };
-
-  /** Also where nothing else happens on the bus somebody looks again. */
-  let looking: NodeJS.Timeout | undefined;
-  const lookAgain = (seconds: number): void => {
-    if (looking !== undefined) return;
-    looking = setTimeout(() => {
-      looking = undefined;
-      log.meanwhile(log.step(() => {}));
-    }, seconds * 1_000).unref();
   };
 
   log.afterwards(({ errands }) => {
@@ -87,7 +81,7 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
     const known = [...errands.values()];
     finishLeft(known.filter(isLeft));
     const youngest = known.filter((errand) => !isLeft(errand)).map(({ at }) => Math.abs(at + LEFT_SECONDS - now));
-    if (known.length > 0) lookAgain(Math.min(LEFT_SECONDS, ...youngest) + SPARE_SECONDS);
+    if (known.length > 0) log.lookIn(Math.min(LEFT_SECONDS, ...youngest) + SPARE_SECONDS);
   });
 
   return {

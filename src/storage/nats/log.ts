@@ -18,6 +18,8 @@ export interface Log {
   afterwards(look: (state: State) => void): void;
   /** Something that is seen to in the background, and waited for at the end. */
   meanwhile(task: Promise<unknown>): void;
+  /** Looks again after so many seconds, though nothing happens. */
+  lookIn(seconds: number): void;
   close(): Promise<void>;
 }
 
@@ -33,6 +35,8 @@ export function createLog(streams: Streams): Log {
   const looks: ((state: State) => void)[] = [];
   const tasks = new Set<Promise<unknown>>();
   let working: Promise<void> | undefined;
+  let looking: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
   const meanwhile = (task: Promise<unknown>): void => {
     const kept: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(kept));
@@ -70,7 +74,7 @@ export function createLog(streams: Streams): Log {
         throw error;
       }
       draft.undo(0);
-      if (await follower.catchUp(event.id)) return settle();
+      if (await follower.catchUp(event)) return settle();
       // Nobody was quicker, and yet it wasn't the next.
       if (changes.length > 0 && follower.place.seq === after) {
         if (++refusals > MOST_REFUSALS) throw refused(streams);
@@ -101,18 +105,29 @@ export function createLog(streams: Streams): Log {
     }
   };
 
-  return {
-    step: <T>(step: (draft: Draft) => T) =>
-      new Promise<T>((resolve, reject) => {
-        waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
-        working ??= work();
-      }),
+  const takeStep = <T>(step: (draft: Draft) => T): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
+      working ??= work();
+    });
 
+  return {
+    step: takeStep,
     recall: follower.recall,
     afterwards: (look) => void looks.push(look),
     meanwhile,
 
+    lookIn(seconds) {
+      if (isClosed || looking !== undefined) return;
+      looking = setTimeout(() => {
+        looking = undefined;
+        meanwhile(takeStep(() => {}));
+      }, seconds * 1_000).unref();
+    },
+
     async close() {
+      isClosed = true;
+      clearTimeout(looking);
       while (working !== undefined || tasks.size > 0) await Promise.all([working, ...tasks]);
     },
   };

@@ -1,6 +1,7 @@
 import type { PubAck } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
-import { invalid } from "../../core/errors.ts";
+import { elapsed } from "../../core/clock.ts";
+import { IpcError, invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
 import { isConflict, isForNow, isNobodyThere, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
@@ -27,9 +28,9 @@ const MESSAGE_ID = "Nats-Msg-Id";
 
 /** `make` makes a stream that isn't there. */
 export function createPublish(
-  { js, jsm, attempt, largest, room }: Connection,
+  { js, jsm, attempt, patience, largest, room }: Connection,
   names: Names,
-  { isReady, nowReady, notReady, isKnown }: Readiness,
+  { takes, nowReady, notReady, isKnown }: Readiness,
   isOldCluster: (kind: StreamKind) => Promise<boolean>,
   make: (kind: StreamKind) => Promise<void>,
 ): Publish {
@@ -37,13 +38,16 @@ export function createPublish(
 
   /**
    * What is first stored in a stream may have to make it: what comes meanwhile waits for that, and stays in order. Where it
-   * fails, so does what has waited as long.
+   * fails, so does what has waited long enough; the next is then the first.
    */
   const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
+    const begun = elapsed();
     while (!isKnown(kind)) {
       const first = beginning.get(kind);
       if (first !== undefined) {
-        await first;
+        await first.catch((error: unknown) => {
+          if (elapsed() > begun + patience) throw error;
+        });
         continue;
       }
       const stored = store();
@@ -60,7 +64,7 @@ export function createPublish(
   const liesAt = async (kind: StreamKind, seq: number, id: string): Promise<boolean> => {
     if (seq === 0) return false;
     const found = await jsm.streams.getMessage(names.stream(kind), { seq });
-    if (found !== null) return found.header.get(MESSAGE_ID) === id;
+    if (found !== null) return idIn(found.header) === id;
     return seq <= (await jsm.streams.info(names.stream(kind))).state.last_seq;
   };
 
@@ -80,7 +84,7 @@ export function createPublish(
   /** What is in the way may be an own try that got no answer: up to 2.10 clusters compare before they look at the id. */
   const ownAt = async (kind: StreamKind, subject: string, id: string): Promise<number | undefined> => {
     const last = await jsm.streams.getMessage(names.stream(kind), { last_by_subj: subject });
-    return last?.header.get(MESSAGE_ID) === id ? last.seq : undefined;
+    return last !== null && idIn(last.header) === id ? last.seq : undefined;
   };
 
   return async (kind, subject, { id, fields, data = "", expect }) => {
@@ -96,8 +100,9 @@ export function createPublish(
         unsure ||= !isNobodyThere(error) && !isForNow(error);
         if (!isNobodyThere(error)) throw error;
         notReady(kind);
-        if (await isReady(kind)) throw error;
+        if (await takes(kind, subject)) throw error;
         await make(kind);
+        if (!(await takes(kind, subject))) throw anotherStream(names.stream(kind), subject);
         return ask(compared);
       }
     };
@@ -119,6 +124,11 @@ export function createPublish(
   };
 }
 
+/** The id under which a message was stored. */
+export function idIn(head: { get(name: string): string } | undefined): string {
+  return head?.get(MESSAGE_ID) ?? "";
+}
+
 /** What a header says of a message, as a value; undefined where it says nothing of ours. */
 export function fieldsIn(head: { get(name: string): string } | undefined): unknown {
   const text = head?.get(FIELDS);
@@ -128,6 +138,11 @@ export function fieldsIn(head: { get(name: string): string } | undefined): unkno
 /** A header's value is ASCII, and keeps no spaces at its ends. */
 function ascii(json: string): string {
   return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function anotherStream(stream: string, subject: string): IpcError {
+  const words = `there is a stream ${stream}, but it doesn't take ${subject}: docs/nats.md lists what each stream takes`;
+  return new IpcError("internal", words);
 }
 
 function checkSize(most: number, largest: number, data: Uint8Array | string): void {

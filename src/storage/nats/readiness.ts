@@ -13,6 +13,8 @@ export interface Readiness {
   nowReady(kind: StreamKind): void;
   /** It doesn't answer: somebody may have removed it. */
   notReady(kind: StreamKind): void;
+  /** Whether there is such a stream, and it takes what is sent to this subject. */
+  takes(kind: StreamKind, subject: string): Promise<boolean>;
   /** Whether that is known, without asking. */
   isKnown(kind: StreamKind): boolean;
 }
@@ -35,9 +37,11 @@ export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, n
     return false;
   };
 
+  const takes = (kind: StreamKind, subject: string) => attempt(() => isListed(names.stream(kind), subject));
+
   const look = async (kind: StreamKind): Promise<boolean> => {
     const stream = names.stream(kind);
-    if (!(await attempt(() => isListed(stream, names.subjects(kind)[0] ?? "")))) return false;
+    if (!(await takes(kind, names.subjects(kind)[0] ?? ""))) return false;
     for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
     ready.add(kind);
     return true;
@@ -47,6 +51,7 @@ export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, n
     isReady: async (kind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind)),
     nowReady: (kind) => void ready.add(kind),
     notReady: (kind) => void ready.delete(kind),
+    takes,
     isKnown: (kind) => ready.has(kind),
   };
 }

@@ -27,14 +27,10 @@ export function createReset(resetting: Resetting): (keptChannel: string) => Prom
 }
 
 /** Only what the backup holds: what came meanwhile stays. Answers with the bodies that nothing needs any more. */
-function clear(draft: Draft, before: Snapshot): readonly string[] {
+function clear(draft: Draft, { placed, entry }: Snapshot): readonly string[] {
   const { state } = draft;
-  const orders = [...state.orders.values()].filter(({ seq }) => seq <= before.placed);
-  const peers = [...state.peers.values()].filter(({ since }) => since <= before.entry);
-  const signals = [...state.signals.values()].filter(({ since }) => since <= before.entry);
-  for (const { id } of orders) draft.put({ of: "order", key: id, to: null });
-  for (const { id } of peers) draft.put({ of: "peer", key: id, to: null, what: "left" });
-  for (const { name } of signals) draft.put({ of: "signal", key: name, to: null, what: "cleared" });
-  draft.put({ of: "journal", what: "reset" });
+  const orders = [...state.orders.values()].filter(({ seq }) => seq <= placed);
+  const signals = [...state.signals.values()].filter(({ since }) => since <= entry);
+  draft.put({ of: "journal", what: "reset", placed, entry });
   return [...unusedOf(orders, state), ...signals.flatMap(({ data }) => namesIn(data))];
 }

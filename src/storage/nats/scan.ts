@@ -2,7 +2,7 @@ import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream"
 import { createInbox, errors, type Msg, nuid } from "@nats-io/transport-node";
 import { isPassing } from "./faults.ts";
 import type { StreamKind } from "./names.ts";
-import { fieldsIn } from "./publishing.ts";
+import { fieldsIn, idIn } from "./publishing.ts";
 import type { Stored, Streams } from "./streams.ts";
 
 export interface Range {
@@ -195,6 +195,6 @@ function deliveredIn({ subject, reply = "", headers, data }: Msg): { count: numb
   const parts = reply.split(".");
   const at = parts.length > 9 ? 7 : 5;
   const bytes = Number(headers?.get("Nats-Msg-Size") || data.byteLength);
-  const stored = { seq: Number(parts[at]), subject, fields: fieldsIn(headers), data, bytes };
+  const stored = { seq: Number(parts[at]), id: idIn(headers), subject, fields: fieldsIn(headers), data, bytes };
   return { count: Number(parts[at + 1]), stored };
 }

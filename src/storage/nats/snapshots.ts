@@ -1,6 +1,7 @@
 import { nuid } from "@nats-io/transport-node";
-import { numberIn, textIn } from "./fields.ts";
+import { type Fields, numberIn, textIn } from "./fields.ts";
 import { pack, unpack } from "./log-events.ts";
+import { isInLog, type Place } from "./place.ts";
 import { type Found, getRecord, putRecord } from "./records.ts";
 import type { Snapshot } from "./state.ts";
 import type { Streams } from "./streams.ts";
@@ -10,16 +11,12 @@ import type { Streams } from "./streams.ts";
  * notices that the log behind the last is longer than that was, so both stay in proportion.
  */
 export interface Snapshots {
+  /** Where the latest one was made. */
+  place(): Promise<Place | undefined>;
   latest(): Promise<{ readonly place: Place; readonly snapshot: Snapshot } | undefined>;
   /** Counts an event's bytes; answers whether a snapshot is due. */
   count(bytes: number): boolean;
   take(snapshot: Snapshot, place: Place): Promise<void>;
-}
-
-/** An event's sequence in the log, and its id. */
-export interface Place {
-  readonly seq: number;
-  readonly id: string;
 }
 
 const LEAST_BYTES = 128 * 1024;
@@ -65,6 +62,11 @@ export function createSnapshots(streams: Streams): Snapshots {
   };
 
   return {
+    async place() {
+      const { value } = await getRecord(streams, "bodies", head);
+      return value && placeIn(value);
+    },
+
     async latest() {
       for (let missed: Found | undefined; ; ) {
         const found = await getRecord(streams, "bodies", head);
@@ -72,9 +74,8 @@ export function createSnapshots(streams: Streams): Snapshots {
         // Where a part is gone, there is a later one; or else it is as if there were none.
         if (found.value === undefined || found.seq === missed?.seq) return undefined;
         size = Math.max(LEAST_BYTES, numberIn(found.value, "bytes"));
-        const snapshot = await read(partsIn(found));
-        const place = { seq: numberIn(found.value, "position"), id: textIn(found.value, "id") };
-        if (snapshot !== undefined) return { place, snapshot };
+        const snapshot = await read(partsIn(found, "parts"));
+        if (snapshot !== undefined) return { place: placeIn(found.value), snapshot };
         missed = found;
       }
     },
@@ -92,12 +93,16 @@ export function createSnapshots(streams: Streams): Snapshots {
         size = Math.max(LEAST_BYTES, bytes.length);
         const parts = await storeParts(bytes);
         const before = await getRecord(streams, "bodies", head);
-        const isLater = before.value !== undefined && numberIn(before.value, "position") >= seq;
-        const value = { position: seq, id, parts, bytes: bytes.length };
+        const there = before.value && placeIn(before.value);
+        // One of more than the log has is no later one.
+        const isLater = there !== undefined && there.seq >= seq && (await isInLog(streams, there));
+        const former = partsIn(before, "parts");
+        const value = { position: seq, id, parts, former, bytes: bytes.length };
         // Where this gets no answer the parts stay: a head that names them may still come to be stored.
         const put = isLater ? "conflict" : await putRecord(streams, "bodies", head, value, before);
         if (put === "conflict") return await drop(parts);
-        await drop(partsIn(before));
+        // Where the last one got no answer, those of the one before may still be there.
+        await drop([...former, ...partsIn(before, "former")]);
         await streams.purge("sessions", names.sessions, seq - KEPT_EVENTS);
       } finally {
         taking = false;
@@ -106,8 +111,13 @@ export function createSnapshots(streams: Streams): Snapshots {
   };
 }
 
-function partsIn({ value }: Found): readonly string[] {
-  return Array.isArray(value?.parts) ? value.parts.map(String) : [];
+function placeIn(value: Fields): Place {
+  return { seq: numberIn(value, "position"), id: textIn(value, "id") };
+}
+
+function partsIn({ value }: Found, which: "parts" | "former"): readonly string[] {
+  const parts = value?.[which];
+  return Array.isArray(parts) ? parts.map(String) : [];
 }
 
 /** As with an event: what is inside is our own. */

@@ -48,7 +48,15 @@ export type Change =
   | { readonly of: "order"; readonly key: string; readonly to: OrderRecord | null; readonly what?: string }
   | { readonly of: "signal"; readonly key: string; readonly to: SignalRecord | null; readonly what?: string }
   | { readonly of: "errand"; readonly key: string; readonly to: Errand | null }
-  | { readonly of: "journal"; readonly what: "reset" };
+  | Reset;
+
+/** What came up to these numbers, of the orders and of the journal, is gone. */
+export interface Reset {
+  readonly of: "journal";
+  readonly what: "reset";
+  readonly placed: number;
+  readonly entry: number;
+}
 
 /** What the journal tells of a change, if anything. */
 export function toldOf(change: Change): Pick<JournalEntry, "kind" | "key" | "what"> | undefined {
@@ -90,7 +98,7 @@ export interface MutableState extends State {
   /** Answers with how to undo it. */
   apply(change: Change, at: number): () => void;
   restore(snapshot: Snapshot | undefined): void;
-  /** Entries from before those that are known. */
+  /** Entries from before those that are known, as far as none is missing in between. */
   recall(older: readonly JournalEntry[]): void;
   /** Forgets entries that nobody can ask for any more. */
   trim(): void;
@@ -123,11 +131,17 @@ export function createState(): MutableState {
     };
   };
 
-  const forget = (): (() => void) => {
+  const clear = (reset: Reset): (() => void) => {
     const before = forgotten;
     forgotten = entry + 1;
+    const undo = [
+      ...[...orders.values()].filter(({ seq }) => seq <= reset.placed).map(({ id }) => place(id, null)),
+      ...[...peers.values()].filter(({ since }) => since <= reset.entry).map(({ id }) => put(peers, id, null)),
+      ...[...signals.values()].filter(({ since }) => since <= reset.entry).map(({ name }) => put(signals, name, null)),
+    ];
     return () => {
       forgotten = before;
+      for (const one of undo) one();
     };
   };
 
@@ -135,7 +149,7 @@ export function createState(): MutableState {
     if (change.of === "peer") return put(peers, change.key, change.to);
     if (change.of === "signal") return put(signals, change.key, change.to);
     if (change.of === "errand") return put(errands, change.key, change.to);
-    if (change.of === "journal") return forget();
+    if (change.of === "journal") return clear(change);
     return place(change.key, change.to);
   };
 
@@ -195,7 +209,13 @@ export function createState(): MutableState {
 
     recall(older) {
       const first = entries[0]?.seq ?? entry + 1;
-      entries = [...older.filter(({ seq }) => seq < first), ...entries].slice(-MOST_ENTRIES);
+      const found: JournalEntry[] = [];
+      for (const one of older.toReversed()) {
+        const next = first - 1 - found.length;
+        if (one.seq < next) break;
+        if (one.seq === next) found.push(one);
+      }
+      entries = [...found.reverse(), ...entries].slice(-MOST_ENTRIES);
     },
 
     trim() {

@@ -3,13 +3,15 @@ import { elapsed } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import { isNoStream, isStreamThere } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
-import { createPublish, fieldsIn, type Publish } from "./publishing.ts";
+import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
 import { createReadiness } from "./readiness.ts";
 import { createSharing } from "./sharing.ts";
 
 /** A message as a stream keeps it. `fields` is what we say about it in a header of our own. */
 export interface Stored {
   readonly seq: number;
+  /** The one under which it was stored. */
+  readonly id: string;
   readonly subject: string;
   readonly fields: unknown;
   readonly data: Uint8Array;
@@ -148,5 +150,5 @@ export function createStreams(connection: Connection, bus: string, replicas: num
 }
 
 function asStored({ seq, subject, header, data }: StoredMsg): Stored {
-  return { seq, subject, fields: fieldsIn(header), data, bytes: data.byteLength };
+  return { seq, id: idIn(header), subject, fields: fieldsIn(header), data, bytes: data.byteLength };
 }

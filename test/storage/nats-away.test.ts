@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { contents, fill, message } from "../contracts/place.ts";
+import { openNatsBus } from "../support/nats-bus.ts";
+import { needsNats, startNats } from "../support/nats-server.ts";
+import { temporaryFolder, until } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
+
+suite("a bus on NATS whose server is away", needsNats, () => {
+  test("who waits in line for a server that stays away fails with the first", async () => {
+    await using away = await startNats();
+    await using one = await openNatsBus(`${away.freshBus()}?wait=1`);
+    away.process.kill("SIGSTOP");
+    const sends = Array.from({ length: 20 }, () => assert.rejects(fill(one.store, "c", "me", "x"), /gave no answer/));
+    const late = new AbortController();
+    const all = Promise.all(sends).finally(() => late.abort());
+    // Of twenty that wait one after the other the last would come to its end after this.
+    await Promise.race([all, sleep(25_000, undefined, late).then(() => assert.fail("they wait in a line"))]);
+    away.process.kill("SIGCONT");
+  });
+
+  test("who waits in line behind one that gave up has its own time", async () => {
+    await using away = await startNats();
+    await using one = await openNatsBus(`${away.freshBus()}?wait=2`);
+    away.process.kill("SIGSTOP");
+    const first = assert.rejects(fill(one.store, "c", "me", "first"), /gave no answer/);
+    await sleep(1_500);
+    const second = fill(one.store, "c", "me", "second");
+    await first;
+    away.process.kill("SIGCONT");
+    await second;
+    assert.equal((await contents(one.store.messages.after("c", 0, 10))).at(-1), "second");
+  });
+
+  test("what is stored while no server is there waits for one, whatever its size", async () => {
+    using folder = temporaryFolder();
+    const at = { port: await freePort(), folder: folder.path };
+    const first = await startNats("", at);
+    await using one = await openNatsBus(first.freshBus());
+    await fill(one.store, "c", "me", "before");
+    await first[Symbol.asyncDispose]();
+    await until(() => one.connection.nats.info === undefined, "it looks for a server");
+    const sent = fill(one.store, "c", "me", "meanwhile");
+    await using _second = await startNats("", at);
+    await sent;
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "meanwhile"]);
+  });
+
+  test("a connection that is lost is made again, and what was asked meanwhile is done", async () => {
+    await using server = await startNats();
+    await using one = await openNatsBus(server.freshBus());
+    await fill(one.store, "c", "me", "before");
+    void one.connection.nats.reconnect();
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before"]);
+    await one.store.messages.append(message("c", "me", "after"));
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "after"]);
+  });
+});
