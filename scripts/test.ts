@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { globSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { startNats } from "../test/support/nats-server.ts";
 
 const named = process.argv.slice(2);
@@ -25,9 +26,19 @@ if (server !== undefined) {
   });
 }
 
+// Most of a test is waiting: on two processors, too, two files run at a time.
+const atOnce = Math.max(2, availableParallelism() - 1);
+
 const tests = spawn(
   process.execPath,
-  ["--import", "./scripts/load-sql.ts", "--test", "--test-timeout=120000", ...files.sort()],
+  [
+    "--import",
+    "./scripts/load-sql.ts",
+    "--test",
+    "--test-timeout=120000",
+    `--test-concurrency=${atOnce}`,
+    ...files.sort(),
+  ],
   { stdio: "inherit", env: environment },
 );
 const [code] = await once(tests, "exit");
