@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, temporaryBus } from "../support/bus.ts";
 import { listening, type Server, until } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
 import { openDatabase, sessionsOn } from "./bus.ts";
@@ -56,7 +56,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     await panel(page, "Channels").getByRole("option").filter({ hasText: "builds" }).waitFor();
   });
 
-  test("stays usable with 10,000 messages and 100 peers, and while more come", async () => {
+  test("stays usable with 10,000 messages and 100 peers, and while more come", aboutTheFile, async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({ IPC_DURABILITY: "normal" });
     using database = openDatabase(bus.file("bus.db"));

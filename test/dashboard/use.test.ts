@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import type { Server } from "../support/program.ts";
 import { until } from "../support/program.ts";
 import { live, panel, seriousFaults, skip, startBrowser, visit } from "./browser.ts";
@@ -9,7 +9,7 @@ import { openDatabase, sessionsOn } from "./bus.ts";
 
 const VIEWS = ["channels", "channels/builds", "peers", "commands", "signals", "activity", "pictures"];
 
-suite("the dashboard is used", { skip, concurrency: 2 }, () => {
+suite("the dashboard is used", { skip: skip || aboutTheFile.skip, concurrency: 2 }, () => {
   let browser: Browser;
   let bus: TemporaryBus;
   let server: Server;
