@@ -28,6 +28,34 @@ const fillWithPeers = async ({ store, connection, bus }: NatsBus): Promise<strin
   return ids.toSorted();
 };
 
+/** A server that is killed, and started again; in the end with what it remembered of the log of one bus, as a power cut does it. */
+async function startForgetful() {
+  const folder = temporaryFolder();
+  const kept = temporaryFolder();
+  const at = { port: await freePort(), folder: folder.path };
+  let running = await startNats("", at);
+  const address = running.freshBus();
+  const log = `${folder.path}/jetstream/jetstream/$G/streams/${address.slice(address.lastIndexOf("/") + 1)}-sessions`;
+  const betweenRuns = async (change: () => void) => {
+    await running[Symbol.asyncDispose]();
+    change();
+    running = await startNats("", at);
+  };
+  return {
+    address,
+    remember: () => betweenRuns(() => cpSync(log, kept.path, { recursive: true })),
+    forget: () =>
+      betweenRuns(() => {
+        rmSync(log, { recursive: true });
+        cpSync(kept.path, log, { recursive: true });
+      }),
+    async [Symbol.asyncDispose]() {
+      await running[Symbol.asyncDispose]();
+      for (const one of [folder, kept]) one[Symbol.dispose]();
+    },
+  };
+}
+
 suite("the log of a bus on NATS", needsNats, () => {
   let server: NatsServer;
   before(async () => {
@@ -145,27 +173,16 @@ suite("the log of a bus on NATS", needsNats, () => {
   });
 
   test("is looked at again by whoever ran on when a server has forgotten its end", async () => {
-    using folder = temporaryFolder();
-    using kept = temporaryFolder();
-    const at = { port: await freePort(), folder: folder.path };
-    const first = await startNats("", at);
-    const address = first.freshBus();
-    const bus = address.slice(address.lastIndexOf("/") + 1);
-    const sessions = `${folder.path}/jetstream/jetstream/$G/streams/${bus}-sessions`;
+    await using forgetful = await startForgetful();
+    const { address } = forgetful;
     {
       await using one = await openNatsBus(address);
       await connect(one.store, "old-1", "old-2");
     }
-    await first[Symbol.asyncDispose]();
-    cpSync(sessions, kept.path, { recursive: true });
-    const second = await startNats("", at);
+    await forgetful.remember();
     await using running = await openNatsBus(address);
     await connect(running.store, "lost-1", "lost-2");
-    await second[Symbol.asyncDispose]();
-    // What a power cut leaves of it.
-    rmSync(sessions, { recursive: true });
-    cpSync(kept.path, sessions, { recursive: true });
-    await using _third = await startNats("", at);
+    await forgetful.forget();
     await using fresh = await openNatsBus(address);
     await connect(fresh.store, "new-1", "new-2");
     const expected = ["new-1", "new-2", "old-1", "old-2"];
@@ -176,24 +193,14 @@ suite("the log of a bus on NATS", needsNats, () => {
   });
 
   test("that has lost more than its snapshot goes on from that, also by whoever knew only what is left", async () => {
-    using folder = temporaryFolder();
-    using kept = temporaryFolder();
-    const at = { port: await freePort(), folder: folder.path };
-    const first = await startNats("", at);
-    const address = first.freshBus();
-    const bus = address.slice(address.lastIndexOf("/") + 1);
-    const sessions = `${folder.path}/jetstream/jetstream/$G/streams/${bus}-sessions`;
+    await using forgetful = await startForgetful();
+    const { address } = forgetful;
     await using idle = await openNatsBus(address);
     await connect(idle.store, "old");
-    await first[Symbol.asyncDispose]();
-    cpSync(sessions, kept.path, { recursive: true });
-    const second = await startNats("", at);
+    await forgetful.remember();
     await using running = await openNatsBus(address);
     await fillWithPeers(running);
-    await second[Symbol.asyncDispose]();
-    rmSync(sessions, { recursive: true });
-    cpSync(kept.path, sessions, { recursive: true });
-    await using _third = await startNats("", at);
+    await forgetful.forget();
     await connect(idle.store, "idle");
     const expected = await idsOf(idle.store);
     assert.ok(expected.length > 20 && expected.includes("idle"));
@@ -203,9 +210,9 @@ suite("the log of a bus on NATS", needsNats, () => {
       assert.deepEqual(await idsOf(store), [...expected, "fresh"].toSorted());
     }
     // What comes now has a snapshot again, though that lies where the old one lay, or before it.
-    const head = { last_by_subj: `${bus}.body.snapshot` };
+    const head = { last_by_subj: `${fresh.bus}.body.snapshot` };
     const { jsm } = fresh.connection;
-    const found = await jsm.streams.getMessage(`${bus}-bodies`, head);
+    const found = await jsm.streams.getMessage(`${fresh.bus}-bodies`, head);
     assert.ok(Number(found?.json<{ position: number }>().position) <= 5);
   });
 

@@ -28,9 +28,10 @@ export function createReset(resetting: Resetting): (keptChannel: string) => Prom
 
 /** Only what the backup holds: what came meanwhile stays. Answers with the bodies that nothing needs any more. */
 function clear(draft: Draft, { placed, entry }: Snapshot): readonly string[] {
-  const { state } = draft;
-  const orders = [...state.orders.values()].filter(({ seq }) => seq <= placed);
-  const signals = [...state.signals.values()].filter(({ since }) => since <= entry);
+  const { orders, signals } = draft.state;
+  const [hadOrders, hadSignals] = [[...orders.values()], [...signals.values()]];
   draft.put({ of: "journal", what: "reset", placed, entry });
-  return [...unusedOf(orders, state), ...signals.flatMap(({ data }) => namesIn(data))];
+  const goneOrders = hadOrders.filter(({ id }) => !orders.has(id));
+  const goneSignals = hadSignals.filter(({ name }) => !signals.has(name));
+  return [...unusedOf(goneOrders, draft.state), ...goneSignals.flatMap(({ data }) => namesIn(data))];
 }
