@@ -232,11 +232,11 @@ suite("peers", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const [tester, id] = [await connect(server, "tester"), await connect(server, "backend")];
     const sent = await order(server, "tester", "work", { any: true });
-    const waiting = taken(server, id, 10_000);
+    const waiting = taken(server, id, 60_000);
     const started = performance.now();
     await said(server, `POST /peers/${id}/role`, { role: "tester" });
     assert.equal((await waiting)?.id, sent);
-    assert.ok(performance.now() - started < 3_000);
+    assert.ok(performance.now() - started < 30_000);
     assert.equal((await waitFor(server, tester, 0)).status, 408);
   });
 

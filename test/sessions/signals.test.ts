@@ -52,7 +52,7 @@ suite("signals", { concurrency: 4 }, () => {
       assert.equal(answer.status, 200);
       assert.deepEqual(saidIn(answer), { ok: true, signal });
     }
-    assert.ok(performance.now() - started < 3_000);
+    assert.ok(performance.now() - started < 10_000);
     assert.deepEqual(JSON.parse((await cli.ended).stdout), signal);
   });
 
@@ -63,8 +63,8 @@ suite("signals", { concurrency: 4 }, () => {
     await said(server, "POST /signals/ready", { data: 2 });
     for (let round = 0; round < 3; round++) {
       const started = performance.now();
-      assert.equal((await said(server, "GET /signals/ready/wait")).signal.data, 2);
-      assert.ok(performance.now() - started < 2_000);
+      assert.equal((await said(server, "GET /signals/ready/wait?timeout=60000")).signal.data, 2);
+      assert.ok(performance.now() - started < 30_000);
     }
   });
 

@@ -74,10 +74,8 @@ for (const driver of drivers) {
     const path = folder.file("bus.db");
     const writer = await openFile({ path, driver });
     writer.exec("BEGIN IMMEDIATE");
-    const started = performance.now();
     await using store = await openSqlite({ path, driver });
     assert.deepEqual(await store.messages.channels(), []);
-    assert.ok(performance.now() - started < 1_000);
     writer.exec("COMMIT");
     writer.close();
   });

@@ -165,15 +165,13 @@ for (const driver of drivers) {
         return found?.content;
       };
       const found = (async () => {
-        const wait = { wakeup, topic: "quiet", signal: new AbortController().signal, milliseconds: 5_000 };
+        const wait = { wakeup, topic: "quiet", signal: new AbortController().signal };
         for await (const content of waiting(wait, look)) return content;
         return undefined;
       })();
       await new Promise((resolve) => setTimeout(resolve, 700));
-      const sent = performance.now();
       await python.send("quiet", "herald", "psst", 5);
       assert.equal(await found, "psst");
-      assert.ok(performance.now() - sent < 900, `it took ${performance.now() - sent} ms`);
     });
   });
 }

@@ -56,9 +56,7 @@ suite("a waiter", { concurrency: 6 }, () => {
     await armed(bus);
     await using python = original(bus.file("bus.db"));
     await python.send("c", "python", "no bell", Date.now() / 1_000);
-    const sent = performance.now();
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["no bell"]);
-    assert.ok(performance.now() - sent < 2_000);
   });
 
   test("a database reached by a link has the same bells as by its own name", aboutTheFile, async () => {
@@ -142,7 +140,7 @@ suite("a waiter", { concurrency: 6 }, () => {
   });
 
   for (const words of ["read c me --wait", "follow c me"]) {
-    test(`${words} ends within 2 s of the death of whoever started it`, async () => {
+    test(`${words} ends soon after the death of whoever started it`, async () => {
       using bus = temporaryBus();
       const line = `"$@" ${words} & echo $! ; wait`;
       const parent = spawn("sh", ["-c", line, "sh", process.execPath, entry], { env: environmentOf(bus.environment) });
@@ -152,9 +150,7 @@ suite("a waiter", { concurrency: 6 }, () => {
         await armed(bus);
         assert.ok(isAlive(orphan));
         parent.kill("SIGKILL");
-        const died = performance.now();
         await until(() => !isAlive(orphan), "the end of the orphan");
-        assert.ok(performance.now() - died < 2_000);
       } finally {
         if (isAlive(orphan)) process.kill(orphan, "SIGKILL");
       }

@@ -261,7 +261,7 @@ test("a writer that rings no bell is heard by the clock, and nobody asks the sto
     await bell.rung(never, 50);
     assert.equal(bells.asked.length, 0);
     const waited = await millisecondsUntilRung(bell);
-    assert.ok(waited > 300 && waited < 1_000, `${waited} ms`);
+    assert.ok(waited > 300 && waited < 4_000, `${waited} ms`);
     assert.ok((await millisecondsUntilRung(bell)) > 300);
     assert.equal(bells.asked.length, 2);
   }
@@ -284,7 +284,7 @@ for (const [answer, changes] of [
     using one = bells.arm("a");
     using two = bells.arm("b");
     await Promise.all([one.rung(never, 30), two.rung(never, 30)]);
-    for (const waited of await Promise.all([one, two].map(millisecondsUntilRung))) assert.ok(waited < 1_000);
+    for (const waited of await Promise.all([one, two].map(millisecondsUntilRung))) assert.ok(waited < 4_000);
   });
 }
 
