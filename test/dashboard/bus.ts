@@ -1,7 +1,10 @@
-import { DatabaseSync } from "node:sqlite";
+import type { Bus } from "../../src/core/bus.ts";
+import { readEnvironment } from "../../src/environment.ts";
+import { openBus } from "../../src/open.ts";
+import { newPeer } from "../contracts/peers.ts";
 import { succeeded, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import type { Server } from "../support/program.ts";
+import { type Server, temporaryHome } from "../support/program.ts";
 
 /** What sessions do on a bus while somebody watches it, over HTTP as they do it. */
 export interface Sessions {
@@ -54,8 +57,16 @@ function fieldsOf(value: unknown): Fields {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-/** The database itself, for what would take too long, or so long ago. */
-export function openDatabase(path: string): Disposable & { exec(sql: string): void } {
-  const database = new DatabaseSync(path);
-  return { exec: (sql) => database.exec(sql), [Symbol.dispose]: () => database.close() };
+/** The bus as one more process has it, for what would take too long over HTTP, or was so long ago. */
+export function busOf({ environment }: TemporaryBus): Promise<Bus> {
+  return openBus(readEnvironment({ HOME: temporaryHome(), ...environment }), { port: () => 0 });
+}
+
+/** Somebody connected, and wasn't seen since; answers with who. */
+export async function connectedLongAgo(bus: TemporaryBus, role: string, seconds: number): Promise<string> {
+  await using own = await busOf(bus);
+  const then = own.now() - seconds;
+  const peer = newPeer(`${role}-long-ago`, { role, connectedAt: then, lastSeen: then });
+  await own.store.peers.connect(peer, undefined);
+  return peer.id;
 }

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { aboutTheFile, temporaryBus } from "../support/bus.ts";
+import { newPeer } from "../contracts/peers.ts";
+import { message } from "../contracts/place.ts";
+import { append } from "../support/append.ts";
+import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { listening, type Server, until } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
-import { openDatabase, sessionsOn } from "./bus.ts";
+import { busOf, sessionsOn } from "./bus.ts";
 
 suite("the dashboard", { skip, concurrency: 2 }, () => {
   let browser: Browser;
@@ -57,16 +60,10 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     await panel(page, "Channels").getByRole("option").filter({ hasText: "builds" }).waitFor();
   });
 
-  test("stays usable with 10,000 messages and 100 peers, and while more come", aboutTheFile, async () => {
+  test("stays usable with 10,000 messages and 100 peers, and while more come", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({ IPC_DURABILITY: "normal" });
-    using database = openDatabase(bus.file("bus.db"));
-    database.exec(`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)
-      INSERT INTO messages (channel, sender, content, created_at)
-      SELECT 'busy', 'agent-' || (i % 30), 'number ' || i || substr(' and so on and so forth', 1, i % 24), unixepoch() FROM n`);
-    database.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)
-      INSERT INTO peers (id, role, capabilities, connected_at, last_seen)
-      SELECT 'rol-' || i, 'role-' || (i % 9), '["shell"]', unixepoch(), unixepoch() FROM n`);
+    await crowd(bus, 10_000, 100);
     await using opened = await visit(browser, server.url);
     const { page } = opened;
     const channels = panel(page, "Channels");
@@ -112,6 +109,25 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     assert.ok((await rowsOf(page)) < 250);
   });
 });
+
+/** So many messages and peers were there before. */
+async function crowd(bus: TemporaryBus, messages: number, peers: number): Promise<void> {
+  await using own = await busOf(bus);
+  const { store } = own;
+  const at = own.now();
+  for (let first = 0; first < messages; first += 500) {
+    const sending = Array.from({ length: 500 }, (_, offset) => {
+      const n = first + offset;
+      const content = `number ${n}${" and so on and so forth".slice(0, n % 24)}`;
+      return append(store.messages, message("busy", `agent-${n % 30}`, content, at));
+    });
+    await Promise.all(sending);
+  }
+  for (let n = 1; n <= peers; n++) {
+    const peer = newPeer(`rol-${n}`, { role: `role-${n % 9}`, capabilities: ["shell"], connectedAt: at, lastSeen: at });
+    await store.peers.connect(peer, undefined);
+  }
+}
 
 /** Many senders at once. */
 async function flood({ url }: Server, count: number, from: number): Promise<void> {

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { aboutTheFile, temporaryBus } from "../support/bus.ts";
+import { temporaryBus } from "../support/bus.ts";
 import { until } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
-import { openDatabase, sessionsOn } from "./bus.ts";
+import { connectedLongAgo, sessionsOn } from "./bus.ts";
 
 suite("the dashboard shows", { skip, concurrency: 2 }, () => {
   let browser: Browser;
@@ -29,34 +29,28 @@ suite("the dashboard shows", { skip, concurrency: 2 }, () => {
     await panel(page, "Live activity").getByText("to builds").waitFor();
   });
 
-  test(
-    "B41 peers: role, capabilities, when they were last seen, what they wait for; those that are gone as gone",
-    aboutTheFile,
-    async () => {
-      using bus = temporaryBus();
-      await using server = await bus.serve();
-      const { connect } = sessionsOn(server);
-      const old = await connect("tester");
-      using database = openDatabase(bus.file("bus.db"));
-      database.exec("UPDATE peers SET last_seen = last_seen - 1000");
-      await using opened = await visit(browser, server.url);
-      const { page } = opened;
-      const peers = panel(page, "Peers");
-      const gone = peers.getByRole("listitem").filter({ hasText: old });
-      await gone.getByText("gone", { exact: true }).waitFor();
-      assert.match(await gone.innerText(), /seen 17\smin ago/);
-      const id = await connect("backend", "node", "docker");
-      const row = peers.getByRole("listitem").filter({ hasText: id });
-      await row.waitFor();
-      assert.match(await row.innerText(), /backend[\s\S]*online[\s\S]*seen now[\s\S]*can node, docker/);
-      const waiting = fetch(`${server.url}/commands/${id}/wait?timeout=1500`);
-      await row.getByText("waits for commands").waitFor();
-      await waiting;
-      await row.getByText("online", { exact: true }).waitFor();
-      await fetch(`${server.url}/peers/${id}`, { method: "DELETE" });
-      await row.waitFor({ state: "detached" });
-    },
-  );
+  test("B41 peers: role, capabilities, when they were last seen, what they wait for; those that are gone as gone", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    const { connect } = sessionsOn(server);
+    const old = await connectedLongAgo(bus, "tester", 1_000);
+    await using opened = await visit(browser, server.url);
+    const { page } = opened;
+    const peers = panel(page, "Peers");
+    const gone = peers.getByRole("listitem").filter({ hasText: old });
+    await gone.getByText("gone", { exact: true }).waitFor();
+    assert.match(await gone.innerText(), /seen 17\smin ago/);
+    const id = await connect("backend", "node", "docker");
+    const row = peers.getByRole("listitem").filter({ hasText: id });
+    await row.waitFor();
+    assert.match(await row.innerText(), /backend[\s\S]*online[\s\S]*seen now[\s\S]*can node, docker/);
+    const waiting = fetch(`${server.url}/commands/${id}/wait?timeout=1500`);
+    await row.getByText("waits for commands").waitFor();
+    await waiting;
+    await row.getByText("online", { exact: true }).waitFor();
+    await fetch(`${server.url}/peers/${id}`, { method: "DELETE" });
+    await row.waitFor({ state: "detached" });
+  });
 
   test("B42 channels: click to read, search as one types, what is unread for whom, and who has read what", async () => {
     using bus = temporaryBus();

@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
-import { aboutTheFile, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import type { Server } from "../support/program.ts";
 import { until } from "../support/program.ts";
 import { live, panel, seriousFaults, skip, startBrowser, visit } from "./browser.ts";
-import { openDatabase, sessionsOn } from "./bus.ts";
+import { connectedLongAgo, sessionsOn } from "./bus.ts";
 
 const VIEWS = ["channels", "channels/builds", "peers", "commands", "signals", "activity", "pictures"];
 
-suite("the dashboard is used", { skip: skip || aboutTheFile.skip, concurrency: 2 }, () => {
+suite("the dashboard is used", { skip, concurrency: 2 }, () => {
   let browser: Browser;
   let bus: TemporaryBus;
   let server: Server;
@@ -30,9 +30,7 @@ suite("the dashboard is used", { skip: skip || aboutTheFile.skip, concurrency: 2
     await order("human", peer, "reload");
     await post(`/commands/${await take(peer)}/fail`, { error: "no such file" });
     await order("human", peer, "stop");
-    const gone = await connect("gone", "long ago");
-    using database = openDatabase(bus.file("bus.db"));
-    database.exec(`UPDATE peers SET last_seen = last_seen - 9999 WHERE id = '${gone}'`);
+    await connectedLongAgo(bus, "gone", 9_999);
   });
   after(async () => {
     await browser.close();
