@@ -5,8 +5,9 @@ import { createImporter, type Imported, type ImportedKind } from "./core/import.
 import { readLine } from "./core/import-lines.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
-import { clearProgress, print, printNote, showProgress } from "./surfaces/cli/terminal.ts";
+import { clearProgress, print, printNote, showProgress, whyOf } from "./surfaces/cli/terminal.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "./wire/json-lines.ts";
+import { onOneLine } from "./wire/printable.ts";
 
 /** A content of escapes only grows sixfold in JSON; what a command holds is no larger. */
 const LONGEST_LINE = 16 * 1024 * 1024;
@@ -34,7 +35,7 @@ export async function exportTo(environment: Environment, file: string | undefine
     to?.close();
   }
   if (to !== undefined)
-    print(`${messages} messages${to.last > 0 ? " that were new" : ""}, and all else, are in ${file}`);
+    print(`${messages} messages${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`);
 }
 
 /** Brings what a file holds into the bus; `-` is standard input. */
@@ -43,17 +44,24 @@ export async function importFrom(environment: Environment, file: string, signal:
   await using bus = await openBus(environment, { port: () => environment.port, seeding: true, signal });
   const importer = await createImporter(bus.store, bus.now);
   let [lines, done] = [0, 0];
+  const take = async (line: Buffer): Promise<void> => {
+    try {
+      await importer.take(decodeLine(line));
+    } catch (error) {
+      if (isIpcError(error) && error.code === "invalid") {
+        throw invalid(`line ${lines} of ${nameOf(file)}: ${error.message}`);
+      }
+      throw error;
+    }
+  };
   try {
     for await (const { line, bytes, of } of linesOf(file)) {
       if (signal.aborted) return;
       lines++;
       done += bytes;
-      await importer.take(decodeLine(line));
+      await take(line);
       if (of > 0 && lines % 500 === 0) showProgress({ done, of });
     }
-  } catch (error) {
-    if (isIpcError(error) && error.code === "invalid") throw invalid(`line ${lines} of ${file}: ${error.message}`);
-    throw error;
   } finally {
     clearProgress();
     const { channels, operators } = importer.imported;
@@ -73,8 +81,13 @@ function report({ stored, there, kept, complete }: Imported, file: string): void
   for (const sentence of kept) printNote(`Note: ${sentence}`);
   if (complete) return;
   throw invalid(
-    `${file} ends early: what it holds was imported. Export to it again, which goes on where it ends, and import it again`,
+    `${nameOf(file)} ends early: what it holds was imported. Export to it again, which goes on where it ends, and import it again`,
   );
+}
+
+/** A file as a sentence names it. */
+function nameOf(file: string): string {
+  return file === "-" ? "standard input" : onOneLine(file);
 }
 
 function oneOr(kind: ImportedKind | string, count: number): string {
@@ -82,6 +95,8 @@ function oneOr(kind: ImportedKind | string, count: number): string {
 }
 
 interface OpenExport {
+  /** As a sentence names it. */
+  readonly name: string;
   /** The last message that it holds. */
   readonly last: number;
   write(line: Exported): void;
@@ -97,7 +112,8 @@ async function openExport(file: string): Promise<OpenExport> {
     let [last, length, lines] = [0, 0, 0];
     for await (const { line, bytes, whole } of linesOf(file)) {
       const value = decodeLine(line);
-      if (lines++ === 0 && (readLine(value) === undefined || !whole)) throw invalid(`${file} exists, and is no export`);
+      if (lines++ === 0 && (readLine(value) === undefined || !whole))
+        throw invalid(`${nameOf(file)} exists, and is no export`);
       if (!whole) break;
       const said = readLine(value);
       if (said !== undefined && "message" in said) last = said.message.id;
@@ -105,6 +121,7 @@ async function openExport(file: string): Promise<OpenExport> {
     }
     ftruncateSync(opened, length);
     return {
+      name: nameOf(file),
       last,
       write: (line) => writeAll(opened, Buffer.from(encodeLine(line)), file),
       flush: () => fsyncSync(opened),
@@ -122,7 +139,7 @@ function writeAll(opened: number, bytes: Buffer, file: string): void {
   } catch (error) {
     if (!hasCode(error, "ENOSPC")) throw error;
     throw invalid(
-      `${file} can't grow: the disk is full. Make room and export to it again, which goes on where it ends`,
+      `${nameOf(file)} can't grow: the disk is full. Make room and export to it again, which goes on where it ends`,
     );
   }
 }
@@ -131,7 +148,7 @@ function openOr(file: string, flags: string): number {
   try {
     return openSync(file, flags, 0o600);
   } catch (error) {
-    throw invalid(`${file} can't be opened: ${error instanceof Error ? error.message : error}`);
+    throw invalid(`${nameOf(file)} can't be opened: ${whyOf(error)}`);
   }
 }
 
@@ -157,7 +174,7 @@ async function* linesOf(file: string): AsyncGenerator<FoundLine, void, void> {
     const lines: Buffer[] = [];
     const fits = splitter.push(chunk, (line) => void lines.push(line));
     for (const line of lines) yield { line, bytes: line.length + 1, whole: true, of };
-    if (!fits) throw invalid(`${file} holds a line that is longer than ${LONGEST_LINE} bytes`);
+    if (!fits) throw invalid(`${nameOf(file)} holds a line that is longer than ${LONGEST_LINE} bytes`);
   }
   const rest = splitter.rest();
   if (rest.length > 0) yield { line: rest, bytes: rest.length, whole: false, of };

@@ -33,6 +33,11 @@ export function printable(text: string): string {
   return visible(text, escaped).replaceAll("\t", escaped);
 }
 
+/** The same text where it stands in a sentence, which it can't break. */
+export function onOneLine(text: string): string {
+  return printable(text).replaceAll("\n", escaped);
+}
+
 /** Unit by unit, as JSON has it. */
 function escaped(character: string): string {
   return Array.from({ length: character.length }, (_, index) => {

@@ -80,12 +80,14 @@ test(`${PROCESSES} programs with such arguments end, print no stack trace, and b
   const verbs = ["serve", "help", ...operations.map(({ name }) => name)];
   // Neither a path outside of the test's folder nor a server for all to reach.
   const harmless = (word: string) => word.replaceAll(/[/\0]|insecure|host/g, "x");
-  let left = PROCESSES;
+  const trials = Array.from({ length: PROCESSES }, () => ({
+    typed: [...(chance.often(0.9) ? [chance.pick(verbs)] : []), ...words(chance)].map(harmless),
+    input: chance.often(0.5) ? chance.text(50) : chance.bytes(50),
+  }));
 
   const worker = async (): Promise<void> => {
-    while (left-- > 0) {
-      const typed = [...(chance.often(0.9) ? [chance.pick(verbs)] : []), ...words(chance)].map(harmless);
-      const input = chance.often(0.5) ? chance.text(50) : chance.bytes(50);
+    for (let trial = trials.pop(); trial !== undefined; trial = trials.pop()) {
+      const { typed, input } = trial;
       await using program = start(typed, { ...bus.environment, IPC_PORT: "0" }, { input, cwd: bus.file(".") });
       const waits = setTimeout(() => program.child.kill("SIGTERM"), PATIENCE_MS);
       const late = setTimeout(() => program.child.kill("SIGKILL"), LONGEST_MS);
@@ -99,6 +101,9 @@ test(`${PROCESSES} programs with such arguments end, print no stack trace, and b
       if (code === 1) assert.match(stderr, /^Error: ./, said);
     }
   };
-  await Promise.all(Array.from({ length: 8 }, worker));
+  // Nobody is at work in the folder any more when it is removed.
+  for (const worked of await Promise.allSettled(Array.from({ length: 8 }, worker))) {
+    if (worked.status === "rejected") throw worked.reason;
+  }
   assert.equal((await bus.run("channels")).code, 0);
 });

@@ -148,6 +148,27 @@ suite("what is printed", { concurrency: 6 }, () => {
     }
   });
 
+  test("a path can't break the sentence that names it", async () => {
+    using bus = temporaryBus();
+    const missing = "can't be read: there is no such file or folder";
+    for (const [words, said] of [
+      [["traffic", "--key=\nError: x"], missing],
+      [["send", "a", "b", "--file", "\nError: x"], missing],
+      [["register", "a", "--pubkey", "\nError: x"], missing],
+      [["keygen", "--out", "\nError: x/y"], "can't be written: there is no such file or folder"],
+      [["import", "\nError: x"], "can't be opened: there is no such file or folder"],
+      [["export", "\nError: x/y"], "can't be opened: there is no such file or folder"],
+    ] as const) {
+      const { code, stdout, stderr } = await bus.run(...words);
+      assert.deepEqual([code, stdout, stderr.split("\n").length], [1, "", 2], stderr);
+      assert.match(stderr, /^Error: \\u000aError: x/);
+      assert.ok(stderr.endsWith(`${said}\n`), stderr);
+    }
+    bus.place("\nbinary", Buffer.from([0xff]));
+    const { stderr } = await bus.run("send", "a", "b", "--file", bus.file("\nbinary"));
+    assert.match(stderr, /^Error: \S+\\u000abinary is not UTF-8 text\n$/);
+  });
+
   test(
     "a name that the original stored, an option and a path can't steer a terminal either",
     aboutTheFile,

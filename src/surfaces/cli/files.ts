@@ -3,6 +3,7 @@ import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import type { AnswerFile, Operation } from "../../operations/operation.ts";
+import { onOneLine } from "../../wire/printable.ts";
 import type { Arguments } from "./arguments.ts";
 import {
   othersCanRead,
@@ -40,7 +41,8 @@ function readKeyText(path: string): string {
 /** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
 export function readKey(path: string, warn: boolean): KeyObject {
   const key = readPrivateKey(readFile(path));
-  if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${path}; chmod 600 ${path}`);
+  const named = onOneLine(path);
+  if (warn && othersCanRead(path)) printNote(`Warning: others can read the private key ${named}; chmod 600 ${named}`);
   return key;
 }
 
@@ -62,5 +64,5 @@ export function writeFiles(files: readonly AnswerFile[]): void {
 }
 
 function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
-  return files[made.length]?.path ?? files.at(-1)?.path ?? "";
+  return onOneLine(files[made.length]?.path ?? files.at(-1)?.path ?? "");
 }

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { hasCode, IpcError, invalid, isIpcError } from "../../core/errors.ts";
 import { CONTENT_BYTES } from "../../core/limits.ts";
-import { printable } from "../../wire/printable.ts";
+import { onOneLine, printable } from "../../wire/printable.ts";
 
 /** Whoever read our output has gone: nothing more can be delivered, and nothing counts as delivered that wasn't. */
 export class ClosedOutput extends Error {}
@@ -112,7 +112,7 @@ export function readFile(path: string, most: number = MOST_KEY_BYTES): Buffer {
     file = openSync(path, "r");
     return readAll(file, most);
   } catch (error) {
-    throw invalid(`${path} can't be read: ${whyOf(error)}`);
+    throw invalid(`${onOneLine(path)} can't be read: ${whyOf(error)}`);
   } finally {
     if (file !== undefined) closeSync(file);
   }
@@ -131,7 +131,7 @@ const WHY: Readonly<Record<string, string>> = {
 /** Why a file can't be read or written, in words. */
 export function whyOf(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return WHY[code] ?? (error instanceof Error ? error.message : String(error));
+  return WHY[code] ?? onOneLine(error instanceof Error ? error.message : String(error));
 }
 
 export function othersCanRead(path: string): boolean {
@@ -145,7 +145,7 @@ export function othersCanReadOutput(): boolean {
 }
 
 export function readTextFile(path: string): string {
-  return utf8(readFile(path, MOST_TEXT_BYTES), path);
+  return utf8(readFile(path, MOST_TEXT_BYTES), onOneLine(path));
 }
 
 function utf8(bytes: Uint8Array, from: string): string {
