@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { createImporter } from "../../src/core/import.ts";
 import type { Store } from "../../src/core/store.ts";
-import { readAddress } from "../../src/storage/nats/address.ts";
-import { connectNats } from "../../src/storage/nats/connection.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { furnishAll, heldBy, move } from "../contracts/archive.ts";
 import { contents, fill } from "../contracts/place.ts";
+import { openNatsBus } from "../support/nats-bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
 import { temporaryFolder } from "../support/program.ts";
 
@@ -23,16 +21,14 @@ suite("moving a bus", () => {
   test("from a database to NATS and back nothing is lost, and broken off it goes on", needsNats, async () => {
     using folder = temporaryFolder();
     await using server = await startNats();
-    const address = readAddress(server.freshBus());
-    const archive = async () => assert.fail("nobody resets here");
     await using one = await openSqlite({ path: folder.file("one.db") });
-    await using nats = openNatsStore(await connectNats(address), { bus: address.bus, replicas: 1, archive });
+    await using nats = await openNatsBus(server.freshBus());
     await using back = await openSqlite({ path: folder.file("back.db") });
     await furnishAll(one);
     const before = await heldBy(one);
     for (const [from, to] of [
-      [one, nats],
-      [nats, back],
+      [one, nats.store],
+      [nats.store, back],
     ] as const) {
       await shift(to);
       for (const most of [1, 20, 40, 60]) assert.equal((await move(from, to, most)).complete, false);

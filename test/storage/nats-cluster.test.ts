@@ -6,22 +6,15 @@ import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
 import { namesOf } from "../../src/storage/nats/names.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { putRecord } from "../../src/storage/nats/records.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 import { createNatsBells } from "../../src/wakeup/nats.ts";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { assertGrowing, message } from "../contracts/place.ts";
+import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { type Cluster, needsNats, startCluster } from "../support/nats-server.ts";
 import { until } from "../support/program.ts";
-
-const noArchive = async () => assert.fail("nobody resets here");
-
-interface Opened extends AsyncDisposable {
-  readonly store: Store;
-  readonly connection: Connection;
-}
 
 suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () => {
   let cluster: Cluster;
@@ -30,11 +23,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
   });
   after(() => cluster[Symbol.asyncDispose]());
 
-  const open = async (bus: string): Promise<Opened> => {
-    const connection = await connectNats(readAddress(`${cluster.address}/${bus}`));
-    const store = openNatsStore(connection, { bus, replicas: 3, archive: noArchive });
-    return { store, connection, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
-  };
+  const open = (bus: string) => openNatsBus(`${cluster.address}/${bus}`, { replicas: 3 });
 
   const leaderOf = async ({ jsm }: Connection, stream: string): Promise<string> =>
     (await jsm.streams.info(stream)).cluster?.leader ?? assert.fail("no leader");
@@ -67,8 +56,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
   };
 
   /** Reads all there is as it comes, as a waiter does, until it has read the last. */
-  const reading = async (opened: Opened, bus: string, last: () => number) => {
-    const { store, connection } = opened;
+  const reading = async ({ store, connection, bus }: NatsBus, last: () => number) => {
     const bells = createNatsBells({ nats: connection.nats, subjectOf: namesOf(bus).bell, changes: store.changes });
     const seen: { id: number; content: string }[] = [];
     using bell = bells.arm("load");
@@ -97,7 +85,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
       const senders = [sending(first.store, "first"), sending(second.store, "second")];
       let last = Number.POSITIVE_INFINITY;
       const acknowledged = () => senders.reduce((sum, one) => sum + one.acknowledged.size, 1);
-      const read = reading(reader, bus, () => last);
+      const read = reading(reader, () => last);
       await sleep(1_000);
       const leader = await leaderOf(reader.connection, `${bus}-messages`);
       const before = acknowledged();
@@ -127,7 +115,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     for (const id of ["bac-1", "bac-2"]) await one.store.peers.connect(newPeer(id), undefined);
     const ids = Array.from({ length: 60 }, (_, n) => `cmd-${n}`);
     await one.store.orders.add(ids.map((id) => newOrder(id, { leaseSeconds: 1_000 })));
-    const work = async ({ store }: Opened, peer: string) => {
+    const work = async ({ store }: NatsBus, peer: string) => {
       const taken: string[] = [];
       for (;;) {
         const order = await store.orders.take(peer, 1_795_200_001, 5);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { after, before, suite, test } from "node:test";
+import { test } from "node:test";
 import { errors } from "@nats-io/transport-node";
 import { createBus } from "../../src/core/bus.ts";
 import { prune } from "../../src/core/pruning.ts";
@@ -11,7 +11,8 @@ import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, fill } from "../contracts/place.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
-import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { startNats } from "../support/nats-server.ts";
+import { natsSuite } from "../support/nats-suite.ts";
 import { until } from "../support/program.ts";
 import { noPolicy } from "../support/quiet.ts";
 
@@ -54,13 +55,7 @@ function withoutAnswer({ js }: Connection, bus: string): () => void {
   };
 }
 
-suite("lists of a bus on NATS", needsNats, () => {
-  let server: NatsServer;
-  before(async () => {
-    if (natsVersion !== undefined) server = await startNats();
-  });
-  after(() => server?.[Symbol.asyncDispose]());
-
+natsSuite("lists of a bus on NATS", (server) => {
   test("readers that move while all are listed are each listed, once", async () => {
     const address = server.freshBus();
     await using one = await openNatsBus(address);

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { cpSync, rmSync } from "node:fs";
-import { after, before, suite, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Store } from "../../src/core/store.ts";
 import { createState } from "../../src/storage/nats/state.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
-import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { startNats } from "../support/nats-server.ts";
+import { natsSuite } from "../support/nats-suite.ts";
 import { temporaryFolder, until } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
@@ -56,13 +57,7 @@ async function startForgetful() {
   };
 }
 
-suite("the log of a bus on NATS", needsNats, () => {
-  let server: NatsServer;
-  before(async () => {
-    if (natsVersion !== undefined) server = await startNats();
-  });
-  after(() => server?.[Symbol.asyncDispose]());
-
+natsSuite("the log of a bus on NATS", (server) => {
   for (const how of ["emptied", "removed"] as const) {
     test(`goes on from its snapshot where somebody has ${how} its stream`, async () => {
       const address = server.freshBus();

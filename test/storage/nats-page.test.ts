@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, message } from "../contracts/place.ts";
 import { blocksOf, codeIn, rowsOf, section } from "../support/markdown.ts";
+import { openNatsBus } from "../support/nats-bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
 
 const page = readFileSync(new URL("../../docs/nats.md", import.meta.url), "utf8");
@@ -28,9 +28,8 @@ function streamsOnPage() {
 
 /** Stores something in each stream, and then once more what replaces it; answers with what the streams then are. */
 async function useAll(address: string) {
-  const connection = await connectNats(readAddress(address));
-  const archive = async () => assert.fail("nobody resets here");
-  await using store = openNatsStore(connection, { bus: "el-ipc", replicas: 1, archive });
+  await using bus = await openNatsBus(address);
+  const { store } = bus;
   await store.peers.connect(newPeer("bac-1"), undefined);
   for (const round of [1, 2]) {
     const once = { signer: "me", nonce: `${round}`, digest: "x", at: Date.now() / 1_000 };
@@ -42,7 +41,7 @@ async function useAll(address: string) {
   }
   assert.deepEqual(await contents(store.messages.after("c", 0, 10)), ["1", "2"]);
   assert.equal((await store.messages.readers("c"))[0]?.lastId, await store.messages.lastId());
-  return await configsOf(connection);
+  return await configsOf(bus.connection);
 }
 
 async function configsOf({ jsm }: Connection) {

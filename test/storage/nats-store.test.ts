@@ -1,21 +1,13 @@
 import assert from "node:assert/strict";
-import { after, before, suite, test } from "node:test";
-import { readAddress } from "../../src/storage/nats/address.ts";
-import { connectNats } from "../../src/storage/nats/connection.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { test } from "node:test";
 import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, fill, hostileNames } from "../contracts/place.ts";
 import { openNatsBus } from "../support/nats-bus.ts";
-import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { startNats } from "../support/nats-server.ts";
+import { natsSuite } from "../support/nats-suite.ts";
 
-suite("a bus on NATS", needsNats, () => {
-  let server: NatsServer;
-  before(async () => {
-    if (natsVersion !== undefined) server = await startNats();
-  });
-  after(() => server?.[Symbol.asyncDispose]());
-
+natsSuite("a bus on NATS", (server) => {
   const open = (address = server.freshBus()) => openNatsBus(address);
 
   test("looking makes nothing: streams come with what is first stored in them", async () => {
@@ -79,9 +71,8 @@ suite("a bus on NATS", needsNats, () => {
 
   test("a reset is one small step, however much there is", async () => {
     await using small = await startNats("max_payload: 32768");
-    const where = readAddress(small.freshBus());
-    const connection = await connectNats(where);
-    await using store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive: async () => "nowhere" });
+    await using one = await openNatsBus(small.freshBus(), { archive: async () => "nowhere" });
+    const { store } = one;
     await store.peers.connect(newPeer("bac-1"), undefined);
     for (let n = 0; n < 3_000; n += 100) {
       await store.orders.add(Array.from({ length: 100 }, (_, i) => newOrder(`cmd-${n + i}`)));

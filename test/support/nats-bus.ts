@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Store } from "../../src/core/store.ts";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
+import { type NatsOptions, openNatsStore } from "../../src/storage/nats/open.ts";
 
 export interface NatsBus extends AsyncDisposable {
   readonly store: Store;
@@ -10,11 +10,16 @@ export interface NatsBus extends AsyncDisposable {
   readonly bus: string;
 }
 
+const nobodyResets = async () => assert.fail("nobody resets here");
+
 /** The bus of an address, as one process has it. */
-export async function openNatsBus(address: string): Promise<NatsBus> {
+export async function openNatsBus(
+  address: string,
+  { replicas = 1, archive = nobodyResets }: Partial<Omit<NatsOptions, "bus">> = {},
+): Promise<NatsBus> {
   const where = readAddress(address);
+  const { bus } = where;
   const connection = await connectNats(where);
-  const archive = async () => assert.fail("nobody resets here");
-  const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
-  return { store, connection, bus: where.bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  const store = openNatsStore(connection, { bus, replicas, archive });
+  return { store, connection, bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }

@@ -1,8 +1,6 @@
-import assert from "node:assert/strict";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { connectNats } from "../../src/storage/nats/connection.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
-import { openNatsStore } from "../../src/storage/nats/open.ts";
 import { putRecord } from "../../src/storage/nats/records.ts";
 import { scan } from "../../src/storage/nats/scan.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
@@ -41,21 +39,4 @@ export async function mailLeasesEndOnNats(address: string): Promise<void> {
     await putRecord(streams, "readers", subject, { ...value, leases }, { seq });
   }
   await connection.close();
-}
-
-/** A bus on a NATS server, looked at from beside. */
-export async function natsBus(address: string) {
-  const where = readAddress(address);
-  const connection = await connectNats(where);
-  const archive = async () => assert.fail("nobody resets here");
-  const store = openNatsStore(connection, { bus: where.bus, replicas: 1, archive });
-  const streams = createStreams(connection, where.bus, 1);
-  return {
-    store,
-    async putWatermark(channel: string, agent: string, lastId: number): Promise<void> {
-      const subject = streams.names.watermark(channel, agent);
-      await putRecord(streams, "readers", subject, { agent, channel, lastId }, { seq: 0 });
-    },
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
-  };
 }

@@ -1,20 +1,15 @@
 import assert from "node:assert/strict";
 import { cpSync, mkdirSync, rmSync } from "node:fs";
-import { after, before, suite, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { type NatsServer, natsVersion, needsNats, startNats } from "../support/nats-server.ts";
+import { startNats } from "../support/nats-server.ts";
+import { natsSuite } from "../support/nats-suite.ts";
 import { entry, run, start, startServer, temporaryFolder, until } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
-suite("the command line on a NATS server", needsNats, () => {
-  let server: NatsServer;
-  before(async () => {
-    if (natsVersion !== undefined) server = await startNats();
-  });
-  after(() => server?.[Symbol.asyncDispose]());
-
+natsSuite("the command line on a NATS server", (server) => {
   test("one variable is enough: what one sends wakes another, and a server beside them", async () => {
     const environment = { IPC_STORE: server.freshBus() };
     const waiter = start(["read", "c", "me", "--wait"], environment);

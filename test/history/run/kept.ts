@@ -1,8 +1,12 @@
+import type { MessageStore } from "../../../src/core/store.ts";
+import { putRecord } from "../../../src/storage/nats/records.ts";
+import { createStreams } from "../../../src/storage/nats/streams.ts";
 import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
 import { openFile } from "../../../src/storage/sqlite/database.ts";
 import type { Row } from "../../../src/storage/sqlite/driver.ts";
 import { isRow } from "../../../src/storage/sqlite/rows.ts";
-import { mailLeasesEndOnNats, natsBus } from "../../support/nats-time.ts";
+import { openNatsBus } from "../../support/nats-bus.ts";
+import { mailLeasesEndOnNats } from "../../support/nats-time.ts";
 import type { Environment } from "../../support/program.ts";
 import type { Left } from "../events.ts";
 
@@ -46,14 +50,18 @@ export function onNats(address: string): Kept {
     where: address,
     environment: { IPC_STORE: address },
     async introduce(readers) {
-      await using bus = await natsBus(address);
-      for (const [channel, agent] of readers) await bus.putWatermark(channel, agent, 0);
+      await using own = await openNatsBus(address);
+      const streams = createStreams(own.connection, own.bus, 1);
+      for (const [channel, agent] of readers) {
+        const subject = streams.names.watermark(channel, agent);
+        await putRecord(streams, "readers", subject, { agent, channel, lastId: 0 }, { seq: 0 });
+      }
     },
     leasesEnd: () => mailLeasesEndOnNats(address),
     async left() {
-      await using bus = await natsBus(address);
-      const { messages, agents, orders } = bus.store;
-      const all = await everything(bus.store.messages);
+      await using own = await openNatsBus(address);
+      const { messages, agents, orders } = own.store;
+      const all = await everything(messages);
       const counted = (await messages.channels()).map(({ channel, count }) => `${channel} ${count}`).sort();
       const there = Object.entries(Object.groupBy(all, ({ channel }) => channel))
         .map(([channel, found]) => `${channel} ${found?.length}`)
@@ -73,9 +81,7 @@ export function onNats(address: string): Kept {
   };
 }
 
-type Messages = Awaited<ReturnType<typeof natsBus>>["store"]["messages"];
-
-async function everything(messages: Messages) {
+async function everything(messages: MessageStore) {
   const all = [...(await messages.everyAfter(0, 1_000))];
   for (let last = all.at(-1); last !== undefined; ) {
     const page = await messages.everyAfter(last.id, 1_000);
