@@ -80,7 +80,7 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
     const isLeft = ({ at }: Errand) => Math.abs(now - at) > LEFT_SECONDS;
     const known = [...errands.values()];
     finishLeft(known.filter(isLeft));
-    const dueIn = known.filter((errand) => !isLeft(errand)).map(({ at }) => Math.abs(at + LEFT_SECONDS - now));
+    const dueIn = known.filter((errand) => !isLeft(errand)).map(({ at }) => at + LEFT_SECONDS - now);
     if (known.length > 0) log.lookIn(Math.min(LEFT_SECONDS, ...dueIn) + SPARE_SECONDS);
   });
 
