@@ -29,10 +29,12 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     first.child.kill("SIGKILL");
     await page.getByText("Disconnected since").waitFor();
     await page.locator(".pill").getByText("disconnected").waitFor();
+    const tryNow = page.getByRole("button", { name: "Try now" });
+    await tryNow.waitFor();
     await bus.run("send", "builds", "herald", "meanwhile");
     await using second = await listening(bus.start(["serve", String(first.port)]));
     // It may go on by itself before anybody has clicked.
-    await Promise.race([page.getByRole("button", { name: "Try now" }).click(), live(page)]);
+    await Promise.race([tryNow.click(), live(page)]);
     await live(page);
     await page.getByText("Disconnected since").waitFor({ state: "detached" });
     await panel(page, "Channels").getByRole("article").getByText("meanwhile").waitFor();

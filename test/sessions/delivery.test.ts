@@ -170,7 +170,7 @@ suite("commands are delivered", { concurrency: 4 }, () => {
     await said(server, `DELETE /peers/${one}`);
     assert.equal((await waiting)?.id, any);
     assert.equal(saidIn(await result).command.status, "dead");
-    assert.ok(performance.now() - started < 30_000, "at once");
+    assert.ok(performance.now() - started < 10_000, "at once");
     const answer = await taken(server, boss);
     assert.deepEqual(Object(answer?.params).command_id, own);
     assert.deepEqual(Object(answer?.params).status, "dead");
@@ -186,7 +186,7 @@ suite("commands are delivered", { concurrency: 4 }, () => {
     const started = performance.now();
     const { command: ended } = saidIn(await ask(server.url, `GET /commands/${sent}/result?timeout=20000`));
     assert.equal(ended.status, "expired");
-    assert.ok(performance.now() - started < 15_000, "soon, though nobody else looks");
+    assert.ok(performance.now() - started < 10_000, "soon, though nobody else looks");
     assert.equal((await waitFor(server, worker, 0)).status, 408);
     assert.equal(Object((await taken(server, boss))?.params).status, "expired");
     assert.deepEqual((await said(server, `GET /commands/${worker}`)).commands, []);

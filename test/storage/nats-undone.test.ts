@@ -73,7 +73,18 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
   });
 
-  test("what was left undone and can't be done keeps nothing else from being done", async () => {
+  test("what was left undone and can never be done keeps nothing else from being done", async () => {
+    await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
+    const subjects = [`${one.bus}.message.c`];
+    await one.connection.jsm.streams.add({ name: `${one.bus}-messages`, subjects, allow_direct: true });
+    for (const channel of ["d", "c"]) {
+      await leave(one.connection, one.bus, 60, { id: channel, message: { channel, sender: "me", content: "late" } });
+    }
+    await one.store.peers.list();
+    await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "the other is done");
+  });
+
+  test("what was left undone and has no room is done once there is some, by what makes it", async () => {
     await using one = await openNatsBus(server.freshBus());
     const subjects = [`${one.bus}.message.*`];
     const full = { name: `${one.bus}-messages`, subjects, max_msgs: 2, discard: "new", allow_direct: true } as const;

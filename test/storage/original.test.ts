@@ -6,6 +6,7 @@ import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { append } from "../support/append.ts";
+import { halfSecondsUntil } from "../support/half-seconds.ts";
 import { type Original, original } from "../support/original.ts";
 import { run, temporaryFolder } from "../support/program.ts";
 
@@ -171,6 +172,7 @@ for (const driver of drivers) {
       })();
       await new Promise((resolve) => setTimeout(resolve, 700));
       await python.send("quiet", "herald", "psst", 5);
+      assert.ok((await halfSecondsUntil(found)) <= 2);
       assert.equal(await found, "psst");
     });
   });

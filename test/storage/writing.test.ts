@@ -170,10 +170,14 @@ for (const library of drivers) {
       const path = folder.file("bus.db");
       await using store = await openSqlite({ path, driver: library });
       await store.messages.append(message("before"));
+      const driver = await openFile({ path, driver: library });
+      assert.equal(firstValue(driver, "PRAGMA busy_timeout"), 0, "SQLite doesn't hold the event loop while it waits");
+      driver.close();
       await using other = startModule(holder, [path], {}, { input: null });
       await other.said("holding");
       const sending = append(store.messages, message("after"));
-      for (let turns = 0; turns < 20; turns++) {
+      // A turn that took a sixth of a second would let the send come to the end of its patience before it is done.
+      for (let turns = 0; turns < 60; turns++) {
         assert.equal(await store.messages.pending("a", "reader"), 1);
         assert.equal(await Promise.race([sending, sleep(10, "it waits")]), "it waits");
       }

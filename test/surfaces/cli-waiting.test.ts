@@ -150,7 +150,7 @@ suite("a waiter", { concurrency: 6 }, () => {
         await armed(bus);
         assert.ok(isAlive(orphan));
         parent.kill("SIGKILL");
-        await until(() => !isAlive(orphan), "the end of the orphan");
+        await until(() => !isAlive(orphan), "the end of the orphan", 5_000);
       } finally {
         if (isAlive(orphan)) process.kill(orphan, "SIGKILL");
       }

@@ -51,7 +51,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
       await write(bus, server);
       const written = performance.now();
       assert.deepEqual(contentsOf((await answer).json), ["wake up"]);
-      assert.ok(performance.now() - written < 30_000);
+      assert.ok(performance.now() - written < 10_000);
       assert.deepEqual((await poll(server, "b", "&timeout=0")).json, []);
     });
   }
