@@ -34,6 +34,8 @@ const tests = spawn(
   [
     "--import",
     "./scripts/load-sql.ts",
+    "--import",
+    "./test/support/must-end.ts",
     "--test",
     "--test-timeout=120000",
     `--test-concurrency=${atOnce}`,

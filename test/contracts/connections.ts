@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { several } from "../support/several.ts";
 import { operator } from "./agents.ts";
 import { assertGrowing, type Check, contents, fill } from "./place.ts";
 
@@ -40,14 +41,13 @@ export function checkConnections(check: Check): void {
   });
 
   check("a reader beside several writers misses nothing and sees ids only grow", async (store, place) => {
-    const writers = await Promise.all([place.open(), place.open(), place.open()]);
+    await using writers = await several(3, () => place.open());
+    let done = false;
     const written = Promise.all(
       writers.map(async (writer, index) => {
         for (let n = 0; n < 100; n++) await fill(writer, "a", `writer-${index}`, `${index} ${n}`);
       }),
-    );
-    let done = false;
-    void written.finally(() => {
+    ).finally(() => {
       done = true;
     });
     const seen: { id: number; content: string }[] = [];
@@ -68,6 +68,5 @@ export function checkConnections(check: Check): void {
         Array.from({ length: 100 }, (_, n) => `${index} ${n}`),
       );
     }
-    for (const writer of writers) await writer[Symbol.asyncDispose]();
   });
 }

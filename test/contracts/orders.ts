@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { BATCH_BYTES } from "../../src/core/limits.ts";
 import type { NewOrder, Order } from "../../src/core/session-store.ts";
 import type { Store } from "../../src/core/store.ts";
+import { several } from "../support/several.ts";
 import { newPeer } from "./peers.ts";
 import { type Check, hostileNames } from "./place.ts";
 
@@ -150,7 +151,8 @@ export function checkOrders(check: Check): void {
 
   check("however many take at once, over several connections, each order is taken once", async (store, place) => {
     const peers = ["bac-0", "bac-1", "bac-2", "bac-3"];
-    const stores = [store, ...(await Promise.all(peers.slice(1).map(() => place.open())))];
+    await using others = await several(3, () => place.open());
+    const stores = [store, ...others];
     await connected(store, ...peers);
     await store.orders.add(Array.from({ length: 60 }, (_, n) => newOrder(`cmd-${n}`)));
     const taken = await Promise.all(
@@ -165,7 +167,6 @@ export function checkOrders(check: Check): void {
     );
     assert.deepEqual([taken.flat().length, new Set(taken.flat()).size], [60, 60]);
     for (const mine of taken) assert.deepEqual(mine, inOrder(mine), "each in the order in which they were sent");
-    for (const other of stores.slice(1)) await other[Symbol.asyncDispose]();
   });
 
   check("orders are listed oldest first, the newest so many, by what they are", async (store) => {

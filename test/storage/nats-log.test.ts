@@ -10,6 +10,7 @@ import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { startNats } from "../support/nats-server.ts";
 import { natsSuite } from "../support/nats-suite.ts";
 import { temporaryFolder, until } from "../support/program.ts";
+import { several } from "../support/several.ts";
 import { freePort } from "../support/sockets.ts";
 
 const idsOf = async (store: Store) => (await store.peers.list()).map(({ id }) => id).toSorted();
@@ -115,7 +116,7 @@ natsSuite("the log of a bus on NATS", (server) => {
 
   test("that was removed and begun anew is read anew by whoever knew more of the old one, or as much", async () => {
     const address = server.freshBus();
-    const buses = await Promise.all([0, 1, 2, 3].map(() => openNatsBus(address)));
+    await using buses = await several(4, () => openNatsBus(address));
     const [reader, writer, idle, fresh] = buses;
     assert.ok(reader && writer && idle && fresh);
     await connect(reader.store, "old-1", "old-2", "old-3");
@@ -129,7 +130,6 @@ natsSuite("the log of a bus on NATS", (server) => {
     await sleep(1_100);
     await connect(writer.store, "new-4");
     for (const { store } of buses) assert.deepEqual(await idsOf(store), ["new-1", "new-2", "new-3", "new-4"]);
-    for (const bus of buses) await bus[Symbol.asyncDispose]();
   });
 
   test("is read from its beginning where its snapshot is incomplete", async () => {

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -48,14 +48,18 @@ export function openBus(): Bus {
   const folder = mkdtempSync(join(tmpdir(), "el-ipc-trust-"));
   const database = join(folder, "bus.db");
   const environment = { HOME: folder, IPC_DB_PATH: database };
+  let written = 0;
   const bus: Bus = {
     environment,
     database,
     home: folder,
     file: (name) => join(folder, name),
     write(name, content, mode = 0o600) {
-      writeFileSync(join(folder, name), content, { mode });
-      return join(folder, name);
+      // Tests that run at the same time write the same key: nobody may find it half there.
+      const file = join(folder, name);
+      writeFileSync(`${file}.${++written}`, content, { mode });
+      renameSync(`${file}.${written}`, file);
+      return file;
     },
     run: (...words) => run(words, environment),
     runWith: (more, ...words) => run(words, { ...environment, ...more }),
