@@ -69,6 +69,65 @@ natsSuite("a bus on NATS", (server) => {
     );
   });
 
+  test("where another stream takes what a bus's should, it is named, and nothing seems stored", async () => {
+    for (const [subject, more] of [
+      ["message.c", {}],
+      ["message.*", { no_ack: true }],
+      ["message.other", {}],
+      [">", {}],
+    ] as const) {
+      await using one = await open();
+      const { streams } = one.connection.jsm;
+      await streams.add({ name: "audit", subjects: [`${one.bus}.${subject}`], ...more });
+      const words = (kind: string) => `the stream audit takes what ${one.bus}-${kind} is for: docs/nats.md`;
+      await assert.rejects(fill(one.store, "c", "me", "1"), new RegExp(words("messages")));
+      if (subject === ">") {
+        await assert.rejects(one.store.peers.connect(newPeer("bac-1"), undefined), new RegExp(words("sessions")));
+      }
+      await streams.delete("audit");
+      await fill(one.store, "c", "me", "2");
+      assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["2"]);
+    }
+  });
+
+  test("a stream that another process makes at the same moment is taken, whatever the server says of it", async () => {
+    const address = server.freshBus();
+    await using one = await open(address);
+    await using other = await open(address);
+    const { streams } = one.connection.jsm;
+    const add = streams.add.bind(streams);
+    // 2.9 may say that subjects overlap before it has the name of the new stream, as it says of any other.
+    streams.add = async (config) => {
+      await fill(other.store, "c", "you", "1");
+      return add({ ...config, name: `${config.name}-again` });
+    };
+    await fill(one.store, "c", "me", "2");
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["1", "2"]);
+  });
+
+  test("a server that lists a stream and yet says for a moment that there is none is asked again", async () => {
+    await using one = await open();
+    await fill(one.store, "c", "me", "1");
+    await one.store.messages.advance("c", "reader", 1);
+    const { streams, consumers } = one.connection.jsm;
+    let refused = 0;
+    const elsewhere = (stream: string) => (refused++ % 2 === 0 ? "nowhere" : stream);
+    const getMessage = streams.getMessage.bind(streams);
+    streams.getMessage = (stream, query) => getMessage(elsewhere(stream), query);
+    const info = streams.info.bind(streams);
+    streams.info = (stream, options) => info(elsewhere(stream), options);
+    const add = consumers.add.bind(consumers);
+    consumers.add = (stream, config) => add(elsewhere(stream), config);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["1"]);
+    assert.equal(await one.store.messages.watermark("c", "reader"), 1);
+    assert.equal(await one.store.messages.pending("c", "other"), 1);
+    assert.deepEqual(
+      (await one.store.messages.channels()).map(({ channel, count }) => [channel, count]),
+      [["c", 1]],
+    );
+    assert.ok(refused > 8, `${refused} requests`);
+  });
+
   test("a reset is one small step, however much there is", async () => {
     await using small = await startNats("max_payload: 32768");
     await using one = await openNatsBus(small.freshBus(), { archive: async () => "nowhere" });

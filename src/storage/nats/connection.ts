@@ -9,7 +9,7 @@ import { type ConnectionOptions, connect, errors, type NatsConnection } from "@n
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
 import type { Address } from "./address.ts";
-import { inWords, isNobodyThere, isPassing } from "./faults.ts";
+import { inWords, isNobodyThere, isPassing, isUnanswered } from "./faults.ts";
 import { type Login, loginOf } from "./login.ts";
 
 /** How long one try may take. */
@@ -91,7 +91,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
         if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) {
           throw away(address, course.refusedSince(begun) ?? error);
         }
-        if (error instanceof errors.TimeoutError && !doubting) {
+        if (isUnanswered(error) && !doubting) {
           doubting = true;
           void doubt()
             .catch(() => {})

@@ -6,6 +6,7 @@ import { IpcError, isIpcError } from "../../core/errors.ts";
 const WRONG_LAST_SEQUENCE = 10071;
 const NO_STREAM = 10059;
 const STREAM_EXISTS = 10058;
+const OVERLAP = 10065;
 const NO_JETSTREAM = [10039, 10076];
 /** A stream, an account or a server that takes no more. */
 const FULL = [10002, 10023, 10028, 10047, 10054, 10077, 10122];
@@ -30,6 +31,11 @@ export function isStreamThere(error: unknown): boolean {
   return codeOf(error) === STREAM_EXISTS;
 }
 
+/** Something takes a subject already: another stream, or the very one, made by another process at the same moment. */
+export function isOverlap(error: unknown): boolean {
+  return codeOf(error) === OVERLAP;
+}
+
 /** Nobody took the request: there is no stream for its subject, or none that has a leader now. */
 export function isNobodyThere(error: unknown): boolean {
   return error instanceof errors.NoRespondersError || (error instanceof Error && isNobodyThere(error.cause));
@@ -40,15 +46,26 @@ export function isForNow(error: unknown): boolean {
   return SOON.includes(codeOf(error) ?? 0);
 }
 
+/** Whether it was done isn't known. */
+export function isUnanswered(error: unknown): boolean {
+  return error instanceof errors.TimeoutError;
+}
+
 /** What may be otherwise in a moment: a leader is being chosen, a connection made anew. */
 export function isPassing(error: unknown): boolean {
-  if (error instanceof Unsettled || error instanceof errors.TimeoutError) return true;
+  if (error instanceof Unsettled || isUnanswered(error)) return true;
   if (isNobodyThere(error) || isForNow(error)) return true;
   if (error instanceof JetStreamApiError) {
     const { err_code, code } = error.apiError();
     return code === 503 && !FULL.includes(err_code) && !NO_JETSTREAM.includes(err_code);
   }
   return error instanceof errors.ConnectionError;
+}
+
+/** Where two streams would take the same, what is stored is in the wrong one, or is never acknowledged. */
+export function takenBy(other: string, stream: string): IpcError {
+  const words = `the stream ${other} takes what ${stream} is for: docs/nats.md lists what each stream takes`;
+  return new IpcError("internal", words);
 }
 
 /** A fault of the server's that its user can mend, as a sentence; anything else as it is. */

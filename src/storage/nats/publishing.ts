@@ -3,7 +3,7 @@ import { headers } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isForNow, isNobodyThere, Unsettled } from "./faults.ts";
+import { isConflict, isForNow, isNobodyThere, isUnanswered, takenBy, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -30,10 +30,14 @@ const MESSAGE_ID = "Nats-Msg-Id";
 export function createPublish(
   { js, jsm, attempt, patience, largest, room }: Connection,
   names: Names,
-  { takes, nowReady, notReady, isKnown }: Readiness,
+  { takers, stranger, answerOf, nowReady, notReady, isKnown }: Readiness,
   isOldCluster: (kind: StreamKind) => Promise<boolean>,
   make: (kind: StreamKind) => Promise<void>,
 ): Publish {
+  const infoOf = (kind: StreamKind) => answerOf(kind, () => jsm.streams.info(names.stream(kind)));
+  const messageOf = (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) =>
+    answerOf(kind, () => jsm.streams.getMessage(names.stream(kind), query));
+
   const beginning = new Map<StreamKind, Promise<unknown>>();
 
   /**
@@ -63,9 +67,9 @@ export function createPublish(
    */
   const liesAt = async (kind: StreamKind, seq: number, id: string): Promise<boolean> => {
     if (seq === 0) return false;
-    const found = await jsm.streams.getMessage(names.stream(kind), { seq });
-    if (found !== null) return idIn(found.header) === id;
-    return seq <= (await jsm.streams.info(names.stream(kind))).state.last_seq;
+    const found = await messageOf(kind, { seq });
+    if (found) return idIn(found.header) === id;
+    return seq <= ((await infoOf(kind))?.state.last_seq ?? 0);
   };
 
   /**
@@ -75,16 +79,21 @@ export function createPublish(
   const comparable = async (kind: StreamKind, subject: string, expect: Expected | undefined) => {
     if (expect === undefined || !("lastSubjectSequence" in expect) || expect.lastSubjectSequence === 0) return expect;
     if (!(await isOldCluster(kind))) return expect;
-    const stream = names.stream(kind);
-    const { state } = await jsm.streams.info(stream);
-    const last = await jsm.streams.getMessage(stream, { last_by_subj: subject });
-    return last?.seq === expect.lastSubjectSequence ? { lastSequence: state.last_seq } : expect;
+    const info = await infoOf(kind);
+    const last = await messageOf(kind, { last_by_subj: subject });
+    return info && last?.seq === expect.lastSubjectSequence ? { lastSequence: info.state.last_seq } : expect;
+  };
+
+  /** A stream that has answered takes its subjects, and no other can. */
+  const refuseStranger = async (kind: StreamKind): Promise<void> => {
+    const other = isKnown(kind) ? undefined : await stranger(kind);
+    if (other !== undefined) throw takenBy(other, names.stream(kind));
   };
 
   /** What is in the way may be an own try that got no answer: up to 2.10 clusters compare before they look at the id. */
   const ownAt = async (kind: StreamKind, subject: string, id: string): Promise<number | undefined> => {
-    const last = await jsm.streams.getMessage(names.stream(kind), { last_by_subj: subject });
-    return last !== null && idIn(last.header) === id ? last.seq : undefined;
+    const last = await messageOf(kind, { last_by_subj: subject });
+    return last && idIn(last.header) === id ? last.seq : undefined;
   };
 
   return async (kind, subject, { id, fields, data = "", expect }) => {
@@ -94,15 +103,20 @@ export function createPublish(
     let unsure = false;
     const ask = async (compared: Expected | undefined): Promise<PubAck | "conflict"> => {
       try {
-        return await js.publish(subject, data, { msgID: id, headers: head, ...(compared && { expect: compared }) });
+        const options = { msgID: id, headers: head, ...(compared && { expect: compared }) };
+        const answer = await js.publish(subject, data, options);
+        if (answer.stream !== names.stream(kind)) throw takenBy(answer.stream, names.stream(kind));
+        return answer;
       } catch (error) {
+        if (isConflict(error) || isUnanswered(error)) await refuseStranger(kind);
         if (isConflict(error)) return "conflict";
         unsure ||= !isNobodyThere(error) && !isForNow(error);
         if (!isNobodyThere(error)) throw error;
         notReady(kind);
-        if (await takes(kind, subject)) throw error;
+        const isOurs = async () => (await takers(subject)).includes(names.stream(kind));
+        if (await isOurs()) throw error;
         await make(kind);
-        if (!(await takes(kind, subject))) throw anotherStream(names.stream(kind), subject);
+        if (!(await isOurs())) throw anotherStream(names.stream(kind), subject);
         return ask(compared);
       }
     };

@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { isNoStream, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Share } from "./sharing.ts";
 
@@ -6,15 +7,20 @@ import type { Share } from "./sharing.ts";
 const MOST_TRIES = 10;
 const TRY_MS = 50;
 
+export type AnswerOf = <T>(kind: StreamKind, ask: () => Promise<T>) => Promise<T | undefined>;
+
+/** Asks once: who waits for a server that is away asks again. */
 export interface Readiness {
-  /** Whether there is such a stream, and it may be asked. */
-  isReady(kind: StreamKind): Promise<boolean>;
   /** Something was stored there, so it is. */
   nowReady(kind: StreamKind): void;
   /** It doesn't answer: somebody may have removed it. */
   notReady(kind: StreamKind): void;
-  /** Whether there is such a stream, and it takes what is sent to this subject. */
-  takes(kind: StreamKind, subject: string): Promise<boolean>;
+  /** What the stream answers once it may be asked; undefined where there is none. */
+  answerOf: AnswerOf;
+  /** The streams that take what is sent to this subject. */
+  takers(subject: string): Promise<readonly string[]>;
+  /** Another stream that takes what this one is for. */
+  stranger(kind: StreamKind): Promise<string | undefined>;
   /** Whether that is known, without asking. */
   isKnown(kind: StreamKind): boolean;
 }
@@ -23,7 +29,7 @@ export interface Readiness {
  * A server (2.9.10 does it) may end with all it serves when it is asked for a message of a stream that is just being made. A
  * stream that has begun answers direct reads; so that is asked first, once for each stream.
  */
-export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, names: Names, share: Share): Readiness {
+export function createReadiness({ nats, jsm, apiPrefix }: Connection, names: Names, share: Share): Readiness {
   const ready = new Set<StreamKind>();
 
   const answers = (stream: string): Promise<boolean> =>
@@ -32,26 +38,40 @@ export function createReadiness({ nats, jsm, apiPrefix, attempt }: Connection, n
       () => false,
     );
 
-  const isListed = async (stream: string, subject: string): Promise<boolean> => {
-    for await (const name of jsm.streams.names(subject)) if (name === stream) return true;
-    return false;
-  };
+  const takers = (subject: string) => Array.fromAsync(jsm.streams.names(subject));
 
-  const takes = (kind: StreamKind, subject: string) => attempt(() => isListed(names.stream(kind), subject));
+  const isListed = async (kind: StreamKind): Promise<boolean> =>
+    (await takers(names.subjects(kind)[0] ?? "")).includes(names.stream(kind));
 
   const look = async (kind: StreamKind): Promise<boolean> => {
     const stream = names.stream(kind);
-    if (!(await takes(kind, names.subjects(kind)[0] ?? ""))) return false;
+    if (!(await isListed(kind))) return false;
     for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
     ready.add(kind);
     return true;
   };
 
+  const isReady = async (kind: StreamKind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind));
+
   return {
-    isReady: async (kind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind)),
     nowReady: (kind) => void ready.add(kind),
     notReady: (kind) => void ready.delete(kind),
-    takes,
+    async answerOf(kind, ask) {
+      if (!(await isReady(kind))) return undefined;
+      try {
+        return await ask();
+      } catch (error) {
+        if (!isNoStream(error)) throw error;
+        if (await isListed(kind)) throw new Unsettled("the server says that there is no such stream, and lists it");
+        ready.delete(kind);
+        return undefined;
+      }
+    },
+    takers,
+    async stranger(kind) {
+      const listed = (await Promise.all(names.subjects(kind).map(takers))).flat();
+      return listed.includes(names.stream(kind)) ? undefined : listed[0];
+    },
     isKnown: (kind) => ready.has(kind),
   };
 }

@@ -129,8 +129,8 @@ export async function countOf(streams: Streams, kind: StreamKind, range: Range):
   return count + consumer.num_pending;
 }
 
-async function openConsumer(
-  { connection, names, isReady }: Streams,
+function openConsumer(
+  { connection, names, answerOf }: Streams,
   kind: StreamKind,
   { subject, from, lastOnly = false, headersOnly = false }: Range,
 ): Promise<ConsumerInfo | undefined> {
@@ -148,7 +148,7 @@ async function openConsumer(
     num_replicas: 1,
     inactive_threshold: ABANDONED_MS * MILLISECOND,
   };
-  return (await isReady(kind)) ? connection.jsm.consumers.add(names.stream(kind), config) : undefined;
+  return answerOf(kind, () => connection.jsm.consumers.add(names.stream(kind), config));
 }
 
 /** Nobody waits for it: one that stays behind leaves by itself. */

@@ -1,10 +1,10 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
 import { elapsed } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
-import { isNoStream, isStreamThere } from "./faults.ts";
+import { isOverlap, isStreamThere, takenBy } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
 import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
-import { createReadiness } from "./readiness.ts";
+import { type AnswerOf, createReadiness } from "./readiness.ts";
 import { createSharing } from "./sharing.ts";
 
 /** A message as a stream keeps it. `fields` is what we say about it in a header of our own. */
@@ -40,8 +40,8 @@ export interface Streams {
    * ids until it has caught up; so only leaders are read. And it doesn't compare what several expect at once.
    */
   isOldCluster(kind: StreamKind): Promise<boolean>;
-  /** Whether there is such a stream, and it may be asked. */
-  isReady(kind: StreamKind): Promise<boolean>;
+  /** What the stream answers once it may be asked; undefined where there is none. */
+  readonly answerOf: AnswerOf;
 }
 
 /**
@@ -59,7 +59,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   const names = namesOf(bus);
   const share = createSharing();
   const readiness = createReadiness(connection, names, share);
-  const { isReady } = readiness;
+  const { answerOf } = readiness;
 
   /** Made with limits that leave nothing out by themselves; one that is there already stays as it is. */
   const make = async (kind: StreamKind): Promise<void> => {
@@ -80,23 +80,15 @@ export function createStreams(connection: Connection, bus: string, replicas: num
         duplicate_window: DUPLICATES_MS * MILLISECOND,
       });
     } catch (error) {
-      if (!isStreamThere(error)) throw error;
+      if (isStreamThere(error)) return;
+      if (!isOverlap(error)) throw error;
+      const other = await readiness.stranger(kind);
+      if (other !== undefined) throw takenBy(other, names.stream(kind));
     }
   };
 
   /** Undefined where there is no such stream, and so nothing in it. */
-  const ifThere = async <T>(kind: StreamKind, step: () => Promise<T>): Promise<T | undefined> => {
-    if (!(await isReady(kind))) return undefined;
-    return attempt(async () => {
-      try {
-        return await step();
-      } catch (error) {
-        if (!isNoStream(error)) throw error;
-        readiness.notReady(kind);
-        return undefined;
-      }
-    });
-  };
+  const ifThere: AnswerOf = (kind, step) => attempt(() => answerOf(kind, step));
 
   const message = (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) =>
     share(`${kind} ${JSON.stringify(query)}`, async () => {
@@ -128,7 +120,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
 
     publish: createPublish(connection, names, readiness, isOldCluster, make),
     isOldCluster,
-    isReady,
+    answerOf,
     last: (kind, subject) => message(kind, { last_by_subj: subject }),
     next(kind, subject, seq) {
       // The client's types don't know that it may be asked like this.
