@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { broker } from "../support/brokers.ts";
 import { temporaryBus } from "../support/bus.ts";
 import type { Server } from "../support/program.ts";
@@ -18,6 +19,12 @@ const MiB = 1024 * 1024;
 function memoryOf({ child }: Server): number {
   const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1_024;
+}
+
+/** How long it has kept a processor busy. */
+function processorSecondsOf({ child }: Server): number {
+  const [user, system] = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ").slice(11, 13) ?? [];
+  return (Number(user) + Number(system)) / 100;
 }
 
 suite("the limits of sockets", { concurrency: 2 }, () => {
@@ -40,7 +47,7 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     using bus = temporaryBus();
     await using server = await broker(bus, hurried);
     const waiting = askLine(server.port, { op: "wait", mailbox: "A", timeout: 30 });
-    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    await sleep(2_500);
     await askLine(server.port, { op: "post", to: "A", from: "B", msg: "after a while" });
     assert.equal(Object((await waiting).message).msg, "after a while");
   });
@@ -72,13 +79,33 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     }
     for (let count = 0; count < 20; count++) {
       assert.equal((await askLine(port, { op: "status" })).ok, true);
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
     }
     assert.ok(memoryOf(server) - before < 600, `${memoryOf(server) - before} MiB more`);
     deaf.destroy();
     const { messages } = await askLine(port, { op: "fetch", mailbox: "A" });
     assert.ok(Array.isArray(messages) && messages.length > 0);
   });
+
+  for (const surface of ["TCP", "WebSocket"]) {
+    test(`over ${surface} nothing more is looked up for a peer that asked for much and is gone`, async () => {
+      using bus = temporaryBus();
+      await using server = await bus.serve({}, "--tcp", "0");
+      const [, tcp = ""] = /"tcp":"tcp:[^"]+:(\d+)"/.exec(await server.said("tcp")) ?? [];
+      for (let n = 0; n < 8; n++) await askLine(Number(tcp), { op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
+      using peer = surface === "TCP" ? await lines(Number(tcp)) : await rawWebSocket(server.port);
+      peer.socket.pause();
+      for (let id = 0; id < 250; id++) {
+        peer.say({ type: "ask", id, ask: "channel messages", input: { channel: "@A" } });
+      }
+      await sleep(1_000);
+      const before = processorSecondsOf(server);
+      peer.socket.destroy();
+      await sleep(2_000);
+      const spent = processorSecondsOf(server) - before;
+      assert.ok(spent < 0.7, `${spent} seconds of a processor in two seconds`);
+    });
+  }
 
   test("over TCP a fetch that isn't read is offered again", async () => {
     using bus = temporaryBus();
@@ -96,7 +123,7 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     for (const end = Date.now() + 9_500; count < 8 && Date.now() < end; ) {
       const { messages } = await askLine(server.port, { op: "fetch", mailbox: "A" });
       count += Array.isArray(messages) ? messages.length : 0;
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await sleep(200);
     }
     deaf.destroy();
     assert.equal(count, 8, "before its lease has ended");

@@ -5,6 +5,7 @@ import { BODY_BYTES } from "../../core/limits.ts";
 import type { Deliver } from "../../operations/deliver.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import type { Room } from "../../operations/room.ts";
+import { createTurns } from "../../operations/turns.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
 import { createCallers, type Entrance } from "./caller.ts";
 import { isLine, type Line, type Request, requestIn } from "./requests.ts";
@@ -46,7 +47,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
   const writer = createWriter(socket);
   const callerOf = createCallers(socket, hub);
   const gone = new AbortController();
-  let large = Promise.resolve();
+  const afterOtherLarge = createTurns(() => !socket.destroyed);
   let atOnce = 0;
   let bytesAtOnce = 0;
   /** When the line began that isn't whole yet. */
@@ -105,17 +106,10 @@ export function converse(socket: Socket, hub: Hub): Connection {
         return isStream(answered) ? stream(id, answered) : handOver(request, id, answered);
       });
     try {
-      await (mayBeLarge(request) ? afterTheOthers(deliver) : deliver());
+      await (mayBeLarge(request) ? afterOtherLarge(deliver) : deliver());
     } finally {
       noLonger();
     }
-  };
-
-  /** Large answers are made one at a time, as they are read: so who never reads makes for one of them at most. */
-  const afterTheOthers = (deliver: () => Promise<void>): Promise<void> => {
-    const delivered = large.then(deliver);
-    large = delivered.catch(() => {});
-    return delivered;
   };
 
   const handOver = (request: Request, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {

@@ -7,6 +7,7 @@ import { postMail } from "../../operations/mailboxes.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
 import { connections, showPresence } from "../../operations/presence.ts";
 import type { Room } from "../../operations/room.ts";
+import { createTurns } from "../../operations/turns.ts";
 import { type Arrivals, createDeliveries } from "./deliveries.ts";
 import { errorFrame, type Frame, frameIn, isFrame } from "./frames.ts";
 import { handOverMail } from "./mail.ts";
@@ -50,7 +51,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   let name: string | undefined;
   let registering: Promise<void> | undefined;
   let here: unknown;
-  let large = Promise.resolve();
+  const afterOtherLarge = createTurns(() => line.isOpen);
   let atOnce = 0;
   let bytesAtOnce = 0;
   let waits = 0;
@@ -107,10 +108,10 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
       const lasts = operation.stream === true || operation.waits?.(asked) === true;
       if (lasts) return await asWait(answerIt);
       if (operation.access === "signed") return await answerIt();
-      // Large answers are made one at a time, as they are read.
-      const answered = large.then(answerIt);
-      large = answered.then(line.flowing, () => {});
-      await answered;
+      await afterOtherLarge(async () => {
+        await answerIt();
+        await line.flowing();
+      });
     },
   };
 
