@@ -71,6 +71,8 @@ suite("the dashboard is used", { skip, concurrency: 2 }, () => {
     await using opened = await visit(browser, server.url);
     const { page } = opened;
     await live(page);
+    // Without channels there is no list to come to.
+    await page.getByRole("option").filter({ hasText: "builds" }).waitFor();
     const focused = () =>
       page.evaluate(
         "(document.activeElement.getAttribute('aria-label') || document.activeElement.name || document.activeElement.textContent).trim()",
