@@ -22,10 +22,10 @@ suite("a bus on NATS whose server is away", needsNats, () => {
 
   test("who waits in line behind one that gave up has its own time", async () => {
     await using away = await startNats();
-    await using one = await openNatsBus(`${away.freshBus()}?wait=2`);
+    await using one = await openNatsBus(`${away.freshBus()}?wait=4`);
     away.process.kill("SIGSTOP");
     const first = assert.rejects(fill(one.store, "c", "me", "first"), /gave no answer/);
-    await sleep(1_500);
+    await sleep(3_000);
     const second = fill(one.store, "c", "me", "second");
     await first;
     away.process.kill("SIGCONT");
