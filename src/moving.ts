@@ -1,7 +1,8 @@
 import { closeSync, createReadStream, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { counted } from "./core/counted.ts";
 import { hasCode, invalid, isIpcError } from "./core/errors.ts";
 import { type Exported, exportBus } from "./core/export.ts";
-import { createImporter, type Imported, type ImportedKind } from "./core/import.ts";
+import { createImporter, type Imported } from "./core/import.ts";
 import { readLine } from "./core/import-lines.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
@@ -35,7 +36,7 @@ export async function exportTo(environment: Environment, file: string | undefine
     to?.close();
   }
   if (to !== undefined)
-    print(`${messages} messages${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`);
+    print(`${counted(messages, "messages")}${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`);
 }
 
 /** Brings what a file holds into the bus; `-` is standard input. */
@@ -72,9 +73,9 @@ export async function importFrom(environment: Environment, file: string, signal:
 }
 
 function report({ stored, there, kept, complete }: Imported, file: string): void {
-  const counted = (counts: Imported["stored"]) =>
-    Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [`${count} ${oneOr(kind, count)}`] : []));
-  const [were, are] = [counted(there), counted(stored)];
+  const listed = (counts: Imported["stored"]) =>
+    Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [counted(count, kind)] : []));
+  const [were, are] = [listed(there), listed(stored)];
   print(
     `imported ${are.length > 0 ? are.join(", ") : "nothing"}${were.length > 0 ? `; there already: ${were.join(", ")}` : ""}`,
   );
@@ -88,10 +89,6 @@ function report({ stored, there, kept, complete }: Imported, file: string): void
 /** A file as a sentence names it. */
 function nameOf(file: string): string {
   return file === "-" ? "standard input" : onOneLine(file);
-}
-
-function oneOr(kind: ImportedKind | string, count: number): string {
-  return count === 1 ? kind.slice(0, -1) : kind;
 }
 
 interface OpenExport {

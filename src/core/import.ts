@@ -7,7 +7,7 @@ import type { Peer, Signal } from "./session-store.ts";
 import type { Agent, NewMessage, Once, Revoked, Store, StoredMessage, Watermark } from "./store.ts";
 
 const kinds = ["agents", "messages", "watermarks", "sessions", "commands", "signals"] as const;
-export type ImportedKind = (typeof kinds)[number];
+type ImportedKind = (typeof kinds)[number];
 
 export interface Imported {
   /** How many of each were stored, and how many of those that can be told apart were there already. */

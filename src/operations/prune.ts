@@ -1,3 +1,4 @@
+import { counted } from "../core/counted.ts";
 import { invalid } from "../core/errors.ts";
 import { type PruningProgress, prune } from "../core/pruning.ts";
 import { SECURITY_CHANNEL } from "../core/security.ts";
@@ -43,6 +44,7 @@ export const pruneMessages = operation({
       ({ channel, messages, unconsumed }) =>
         `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
     );
-    return [dry_run ? `Would remove ${of} messages` : `Removed ${removed} messages`, ...lines].join("\n");
+    const said = dry_run ? `Would remove ${counted(of, "messages")}` : `Removed ${counted(removed, "messages")}`;
+    return [said, ...lines].join("\n");
   },
 });

@@ -1,3 +1,4 @@
+import { counted } from "../core/counted.ts";
 import { reset } from "../core/reset.ts";
 import { SECURITY_CHANNEL } from "../core/security.ts";
 import { operation } from "./operation.ts";
@@ -19,7 +20,8 @@ export const resetBus = operation({
     return { ok: true, removed, backup };
   },
   show: (answer) => JSON.stringify(answer),
-  tell: ({ removed, backup }) => `Removed ${removed} messages and all peers, commands and signals. Backup: ${backup}`,
+  tell: ({ removed, backup }) =>
+    `Removed ${counted(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
   tool: {
     name: "reset_broker",
     about: "Clear the whole bus for everybody. Only if your user asks for that.",

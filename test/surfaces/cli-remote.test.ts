@@ -53,7 +53,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     for (const url of [server.url, tcp]) {
       await bus.run("send", "room", "a", "old");
       const pruned = await bus.run("prune", "room", "--keep", "0", "--url", url);
-      assert.deepEqual(pruned, { code: 0, stdout: "Removed 1 messages\n  room: 1 (1 not read by all)\n", stderr: "" });
+      assert.deepEqual(pruned, { code: 0, stdout: "Removed 1 message\n  room: 1 (1 not read by all)\n", stderr: "" });
     }
     const { stderr } = await bus.run("prune", "", "--keep", "0", "--url", server.url);
     assert.match(stderr, /^Error: the channel is empty/);

@@ -7,6 +7,7 @@ import {
 } from "@nats-io/jetstream";
 import { type ConnectionOptions, connect, errors, type NatsConnection } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
+import { counted } from "../../core/counted.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
 import type { Address } from "./address.ts";
 import { inWords, isNobodyThere, isPassing, isUnanswered } from "./faults.ts";
@@ -197,15 +198,9 @@ function withoutJetStream({ shown }: Address, cause: unknown): IpcError {
   return new IpcError("internal", words, undefined, { cause });
 }
 
-/** `1 second`, `10 seconds`. */
-function seconds(milliseconds: number): string {
-  const count = milliseconds / 1_000;
-  return `${count} second${count === 1 ? "" : "s"}`;
-}
-
 function away({ shown, patience }: Address, cause: unknown): IpcError {
   const isTold = cause instanceof JetStreamApiError || cause instanceof errors.PermissionViolationError;
   const said = isTold ? ` but: ${cause.message}` : "";
-  const words = `NATS at ${shown} gave no answer for ${seconds(patience)}${said}; what was asked may still have been done`;
+  const words = `NATS at ${shown} gave no answer for ${counted(patience / 1_000, "seconds")}${said}; what was asked may still have been done`;
   return new IpcError("internal", words, "busy", { cause });
 }
