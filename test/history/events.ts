@@ -23,7 +23,7 @@ export type Doing =
   | { readonly kind: "settled"; readonly agent: string; readonly channel: string; readonly id: number }
   /** This reader does nothing more. */
   | { readonly kind: "ended"; readonly agent: string; readonly channel: string }
-  | { readonly kind: "pruning"; readonly channel: string }
+  | { readonly kind: "pruned"; readonly channel: string }
   | { readonly kind: "resetting" }
   /** It is over; `done` where the bus said so. */
   | { readonly kind: "reset"; readonly done: boolean }

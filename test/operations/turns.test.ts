@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { operations } from "../../src/operations/index.ts";
 import { createTurns } from "../../src/operations/turns.ts";
+
+const named = (name: string) => operations.find((one) => one.name === name) ?? assert.fail(name);
+const look = named("channel messages");
 
 test("each has its turn when the one before has ended, even where that failed", async () => {
   const inTurn = createTurns(() => true);
@@ -11,7 +15,7 @@ test("each has its turn when the one before has ended, even where that failed", 
     told.push(`${name} ends`);
     if (name === "b") throw new Error(name);
   };
-  const turns = ["a", "b", "c"].map((name) => inTurn(begun(name)));
+  const turns = ["a", "b", "c"].map((name) => inTurn(look, begun(name)));
   assert.deepEqual(
     (await Promise.allSettled(turns)).map(({ status }) => status),
     ["fulfilled", "rejected", "fulfilled"],
@@ -19,14 +23,14 @@ test("each has its turn when the one before has ended, even where that failed", 
   assert.deepEqual(told, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
 });
 
-test("whose turn comes when nobody is there any more does nothing", async () => {
+test("for whoever is gone when its turn comes nothing is looked up, and all else is done", async () => {
   let isThere = true;
   const inTurn = createTurns(() => isThere);
   const done: string[] = [];
-  const leaving = inTurn(async () => {
-    done.push("a");
+  const asked = ["channel messages", "fetch", "signal set", "prune", "mailbox settle", "mailboxes"];
+  const leaving = inTurn(look, async () => {
     isThere = false;
   });
-  await Promise.all([leaving, inTurn(async () => void done.push("b"))]);
-  assert.deepEqual(done, ["a"]);
+  await Promise.all([leaving, ...asked.map((name) => inTurn(named(name), async () => void done.push(name)))]);
+  assert.deepEqual(done, ["signal set", "prune", "mailbox settle"]);
 });

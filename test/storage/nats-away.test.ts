@@ -33,6 +33,21 @@ suite("a bus on NATS whose server is away", needsNats, () => {
     assert.equal((await contents(one.store.messages.after("c", 0, 10))).at(-1), "second");
   });
 
+  test("what a server that stood still has stored without an answer is known as one's own", async () => {
+    await using slow = await startNats();
+    const address = slow.freshBus();
+    await using before = await openNatsBus(address);
+    await fill(before.store, "c", "me", "before");
+    await using one = await openNatsBus(address);
+    slow.process.kill("SIGSTOP");
+    const once = { signer: "me", nonce: "1", digest: "d", at: Date.now() / 1_000 };
+    const sent = one.store.messages.append(message("c", "me", "meanwhile"), once);
+    await sleep(3_500);
+    slow.process.kill("SIGCONT");
+    assert.equal((await sent).outcome, "done");
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "meanwhile"]);
+  });
+
   test("what is stored while no server is there waits for one, whatever its size", async () => {
     using folder = temporaryFolder();
     const at = { port: await freePort(), folder: folder.path };

@@ -90,6 +90,15 @@ natsSuite("a bus on NATS", (server) => {
     }
   });
 
+  test("streams are made also where somebody listens to all there is", async () => {
+    await using listening = await open();
+    listening.connection.nats.subscribe(">");
+    await using one = await open();
+    await fill(one.store, "c", "me", "1");
+    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["1"]);
+  });
+
   test("a stream that another process makes at the same moment is taken, whatever the server says of it", async () => {
     const address = server.freshBus();
     await using one = await open(address);

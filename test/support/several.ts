@@ -1,6 +1,8 @@
-/** So many of the same, opened at once, and closed with the block that has them. */
+/** So many of the same, closed with the block that has them. */
 export async function several<T extends AsyncDisposable>(count: number, open: () => Promise<T>) {
-  const stack = new AsyncDisposableStack();
-  const all = await Promise.all(Array.from({ length: count }, async () => stack.use(await open())));
-  return Object.assign(all, { [Symbol.asyncDispose]: () => stack.disposeAsync() });
+  await using opening = new AsyncDisposableStack();
+  const all: T[] = [];
+  for (let n = 0; n < count; n++) all.push(opening.use(await open()));
+  const opened = opening.move();
+  return Object.assign(all, { [Symbol.asyncDispose]: () => opened.disposeAsync() });
 }

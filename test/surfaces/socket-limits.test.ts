@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { broker } from "../support/brokers.ts";
 import { temporaryBus } from "../support/bus.ts";
-import type { Server } from "../support/program.ts";
+import { type Server, until } from "../support/program.ts";
 import { askLine, lines, rawWebSocket } from "../support/sockets.ts";
 
 const hurried = {
@@ -14,6 +14,9 @@ const hurried = {
 } as const;
 
 const MiB = 1024 * 1024;
+
+/** What says in WebSocket that one goes. */
+const CLOSE = 0x8;
 
 /** What a process has in memory, in MiB. */
 function memoryOf({ child }: Server): number {
@@ -99,11 +102,34 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
         peer.say({ type: "ask", id, ask: "channel messages", input: { channel: "@A" } });
       }
       await sleep(1_000);
-      const before = processorSecondsOf(server);
+      const begun = processorSecondsOf(server);
       peer.socket.destroy();
-      await sleep(2_000);
-      const spent = processorSecondsOf(server) - before;
-      assert.ok(spent < 0.7, `${spent} seconds of a processor in two seconds`);
+      // Until it rests: a busy machine may give it little at a time.
+      for (let rests = false, before = begun; !rests; ) {
+        await sleep(1_000);
+        const now = processorSecondsOf(server);
+        assert.ok(now - begun < 0.7, `${now - begun} seconds of a processor, and not at rest`);
+        rests = now - before < 0.05;
+        before = now;
+      }
+    });
+
+    test(`over ${surface} what was to be changed is, also where who asked for it is gone at once`, async () => {
+      using bus = temporaryBus();
+      await using server = await bus.serve({}, "--tcp", "0");
+      const [, tcp = ""] = /"tcp":"tcp:[^"]+:(\d+)"/.exec(await server.said("tcp")) ?? [];
+      const framed = surface === "TCP" ? undefined : await rawWebSocket(server.port);
+      using peer = framed ?? (await lines(Number(tcp)));
+      // All in one piece, and its end right behind it.
+      peer.socket.cork();
+      for (let id = 0; id < 20; id++) peer.say({ type: "ask", id, ask: "signal set", input: { name: `s${id}` } });
+      framed?.frame(CLOSE, Buffer.from([0x03, 0xe8]));
+      peer.socket.uncork();
+      peer.socket.destroySoon();
+      await until(
+        async () => JSON.parse((await bus.run("signal", "list", "--json")).stdout).signals.length === 20,
+        "all are set",
+      );
     });
   }
 

@@ -3,7 +3,7 @@ import { headers } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
 import { IpcError, invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isForNow, isNobodyThere, isUnanswered, takenBy, Unsettled } from "./faults.ts";
+import { isConflict, isForNow, isNobodyThere, takenBy, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -30,7 +30,7 @@ const MESSAGE_ID = "Nats-Msg-Id";
 export function createPublish(
   { js, jsm, attempt, patience, largest, room }: Connection,
   names: Names,
-  { takers, stranger, answerOf, nowReady, notReady, isKnown }: Readiness,
+  { takers, isThere, answerOf, nowReady, notReady, isKnown }: Readiness,
   isOldCluster: (kind: StreamKind) => Promise<boolean>,
   make: (kind: StreamKind) => Promise<void>,
 ): Publish {
@@ -84,12 +84,6 @@ export function createPublish(
     return info && last?.seq === expect.lastSubjectSequence ? { lastSequence: info.state.last_seq } : expect;
   };
 
-  /** A stream that has answered takes its subjects, and no other can. */
-  const refuseStranger = async (kind: StreamKind): Promise<void> => {
-    const other = isKnown(kind) ? undefined : await stranger(kind);
-    if (other !== undefined) throw takenBy(other, names.stream(kind));
-  };
-
   /** What is in the way may be an own try that got no answer: up to 2.10 clusters compare before they look at the id. */
   const ownAt = async (kind: StreamKind, subject: string, id: string): Promise<number | undefined> => {
     const last = await messageOf(kind, { last_by_subj: subject });
@@ -108,8 +102,10 @@ export function createPublish(
         if (answer.stream !== names.stream(kind)) throw takenBy(answer.stream, names.stream(kind));
         return answer;
       } catch (error) {
-        if (isConflict(error) || isUnanswered(error)) await refuseStranger(kind);
-        if (isConflict(error)) return "conflict";
+        if (isConflict(error)) {
+          if (!isKnown(kind)) await isThere(kind);
+          return "conflict";
+        }
         unsure ||= !isNobodyThere(error) && !isForNow(error);
         if (!isNobodyThere(error)) throw error;
         notReady(kind);
@@ -121,6 +117,8 @@ export function createPublish(
       }
     };
     const store = async (): Promise<Published> => {
+      // A stream of somebody's may take it and never answer; and where somebody listens to all, nobody says that there is none.
+      if (unsure && !isKnown(kind) && !(await isThere(kind))) await make(kind);
       const compared = await comparable(kind, subject, expect);
       const answer = await ask(compared);
       nowReady(kind);

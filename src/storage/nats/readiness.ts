@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import { isNoStream, Unsettled } from "./faults.ts";
+import { isNoStream, takenBy, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Share } from "./sharing.ts";
 
@@ -19,8 +19,8 @@ export interface Readiness {
   answerOf: AnswerOf;
   /** The streams that take what is sent to this subject. */
   takers(subject: string): Promise<readonly string[]>;
-  /** Another stream that takes what this one is for. */
-  stranger(kind: StreamKind): Promise<string | undefined>;
+  /** Whether there is such a stream; fails where another takes what it is for. */
+  isThere(kind: StreamKind): Promise<boolean>;
   /** Whether that is known, without asking. */
   isKnown(kind: StreamKind): boolean;
 }
@@ -68,9 +68,12 @@ export function createReadiness({ nats, jsm, apiPrefix }: Connection, names: Nam
       }
     },
     takers,
-    async stranger(kind) {
+    async isThere(kind) {
+      const stream = names.stream(kind);
       const listed = (await Promise.all(names.subjects(kind).map(takers))).flat();
-      return listed.includes(names.stream(kind)) ? undefined : listed[0];
+      if (listed.includes(stream)) return true;
+      if (listed[0] !== undefined) throw takenBy(listed[0], stream);
+      return false;
     },
     isKnown: (kind) => ready.has(kind),
   };

@@ -1,7 +1,7 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
 import { elapsed } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
-import { isOverlap, isStreamThere, takenBy } from "./faults.ts";
+import { isOverlap, isStreamThere, Unsettled } from "./faults.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
 import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
 import { type AnswerOf, createReadiness } from "./readiness.ts";
@@ -82,8 +82,8 @@ export function createStreams(connection: Connection, bus: string, replicas: num
     } catch (error) {
       if (isStreamThere(error)) return;
       if (!isOverlap(error)) throw error;
-      const other = await readiness.stranger(kind);
-      if (other !== undefined) throw takenBy(other, names.stream(kind));
+      await readiness.isThere(kind);
+      throw new Unsettled("what was in the way has just been made, or removed");
     }
   };
 

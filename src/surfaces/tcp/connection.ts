@@ -106,7 +106,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
         return isStream(answered) ? stream(id, answered) : handOver(request, id, answered);
       });
     try {
-      await (mayBeLarge(request) ? afterOtherLarge(deliver) : deliver());
+      await (mayBeLarge(request) ? afterOtherLarge(operation, deliver) : deliver());
     } finally {
       noLonger();
     }
@@ -217,7 +217,7 @@ function stopped(): IpcError {
   return new IpcError("internal", "broker stopped while waiting", "busy");
 }
 
-/** What is sent has a short answer, and what waits would hold up the others. */
+/** What is signed has a short answer, and what waits would hold up the others. */
 function mayBeLarge({ operation, input }: Request): boolean {
   return operation.access !== "signed" && operation.stream !== true && operation.waits?.(input) !== true;
 }

@@ -108,7 +108,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
       const lasts = operation.stream === true || operation.waits?.(asked) === true;
       if (lasts) return await asWait(answerIt);
       if (operation.access === "signed") return await answerIt();
-      await afterOtherLarge(async () => {
+      await afterOtherLarge(operation, async () => {
         await answerIt();
         await line.flowing();
       });

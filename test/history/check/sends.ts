@@ -18,12 +18,13 @@ export function fates({ events, left }: History): ReadonlyMap<string, Fate> {
   const acknowledged = grouped(ofKind(events, "acknowledged"), ({ key }) => key);
   const refused = grouped(ofKind(events, "refused"), ({ key }) => key);
   const invoked = grouped(ofKind(events, "invoked"), ({ key }) => key);
-  const prunings = ofKind(events, "pruning");
+  const prunings = ofKind(events, "pruned");
   const resets = ofKind(events, "reset");
   const fate = ([key, tries]: [string, readonly { readonly at: number; readonly channel: string }[]]): Fate => {
     const { channel = "", at: begun = 0 } = tries[0] ?? {};
     const wasReset = resets.some(({ at }) => at > begun);
-    const wasPruned = prunings.some((pruning) => pruning.channel === channel && pruning.at > begun);
+    // Also what was sent, and read by all, after a pruning began: it looks when its program has started.
+    const wasPruned = prunings.some((pruned) => pruned.channel === channel && pruned.at > begun);
     return {
       key,
       channel,

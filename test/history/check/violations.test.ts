@@ -102,7 +102,7 @@ suite("the checker finds nothing in a history that kept its promises", () => {
     "what everybody has read may be pruned": history([
       ...sent("a", 1),
       ...[one.asked, one.printed(1, "a")],
-      ["pruner", { kind: "pruning", channel: "c" }],
+      ["pruner", { kind: "pruned", channel: "c" }],
     ]),
     "what was reset needn't be read": history([...sent("a", 1), resetting, reset, one.asked]),
     "a mailbox's message comes again after its lease": history(
@@ -244,7 +244,7 @@ suite("the checker finds what was planted", () => {
     [
       "a pruned message that somebody hadn't read",
       /^reader in c: never got 1 \(a\)$/m,
-      history([...sent("a", 1), ["pruner", { kind: "pruning", channel: "c" }], one.asked]),
+      history([...sent("a", 1), ["pruner", { kind: "pruned", channel: "c" }], one.asked]),
     ],
     [
       "a mailbox's message handed to two",

@@ -9,8 +9,8 @@ export async function prune(world: World, channel: string): Promise<void> {
   for (let n = 0; !world.over.aborted; n++) {
     await pause(world, 100 + chance.below(300));
     const who = `pruner/${n}`;
-    world.log(who, { kind: "pruning", channel });
     const { code, stderr, killed } = await world.cli(chance, ["prune", channel, "--consumed"], 0.5);
+    world.log(who, { kind: "pruned", channel });
     if (code !== 0 && !killed) world.log(who, { kind: "said", text: stderr });
   }
 }
