@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
 import { suite, test } from "node:test";
+import { tcpPortOf } from "./support/brokers.ts";
 import {
   contentsOf,
   type Message,
@@ -263,7 +264,7 @@ function webSocket(server: Server): Driver {
 }
 
 async function tcpPort(server: Server): Promise<number> {
-  return Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+  return tcpPortOf(server);
 }
 
 async function overTcp(server: Server, ask: string, input: object): Promise<unknown> {

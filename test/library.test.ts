@@ -9,6 +9,7 @@ import type * as library from "../src/library.ts";
 import { operations } from "../src/operations/index.ts";
 import { methodName } from "../src/operations/method-name.ts";
 import { jsonOf, repository } from "./plugin/support.ts";
+import { tcpPortOf } from "./support/brokers.ts";
 import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";
 import { blocksOf, section } from "./support/markdown.ts";
 import { start, temporaryFolder, temporaryHome, until } from "./support/program.ts";
@@ -193,7 +194,7 @@ suite("the library", { concurrency: 4 }, () => {
   test("over lines of JSON on TCP, too", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({}, "--tcp", "0");
-    const port = /"tcp":"tcp:\/\/[^"]*:(\d+)"/.exec(await server.said(/"tcp"/))?.[1];
+    const port = await tcpPortOf(server);
     await using connected = await connect(`tcp://127.0.0.1:${port}`, { agent: "me" });
     await connected.send({ channel: "c", content: "one" });
     assert.deepEqual(contentsOf(await connected.read({ channel: "c" })), ["one"]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { tcpPortOf } from "./support/brokers.ts";
 import { temporaryBus } from "./support/bus.ts";
 import { wire } from "./support/http.ts";
 import { blocksOf } from "./support/markdown.ts";
@@ -61,7 +62,7 @@ suite("docs/wire.md", { concurrency: 3 }, () => {
     test(`over TCP, example ${index + 1}`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
-      const port = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+      const port = await tcpPortOf(server);
       await play(example, () => lines(port));
     });
   }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { suite, type TestContext, test } from "node:test";
+import { tcpPortOf } from "../support/brokers.ts";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { type Server, until } from "../support/program.ts";
@@ -86,7 +87,7 @@ async function everybodyElseIsAnswered(bus: TemporaryBus, server: Server, tcpPor
 async function stage() {
   const bus = temporaryBus();
   const server = await bus.serve({}, "--tcp", "0");
-  const port = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+  const port = await tcpPortOf(server);
   return {
     ...{ bus, server, port },
     async [Symbol.asyncDispose]() {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { broker } from "../support/brokers.ts";
+import { broker, tcpPortOf } from "../support/brokers.ts";
 import { temporaryBus } from "../support/bus.ts";
 import { type Server, until } from "../support/program.ts";
 import { askLine, lines, rawWebSocket } from "../support/sockets.ts";
@@ -94,9 +94,9 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     test(`over ${surface} nothing more is looked up for a peer that asked for much and is gone`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
-      const [, tcp = ""] = /"tcp":"tcp:[^"]+:(\d+)"/.exec(await server.said("tcp")) ?? [];
-      for (let n = 0; n < 8; n++) await askLine(Number(tcp), { op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
-      using peer = surface === "TCP" ? await lines(Number(tcp)) : await rawWebSocket(server.port);
+      const port = await tcpPortOf(server);
+      for (let n = 0; n < 8; n++) await askLine(port, { op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
+      using peer = surface === "TCP" ? await lines(port) : await rawWebSocket(server.port);
       peer.socket.pause();
       for (let id = 0; id < 250; id++) {
         peer.say({ type: "ask", id, ask: "channel messages", input: { channel: "@A" } });
@@ -117,9 +117,9 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     test(`over ${surface} what was to be changed is, also where who asked for it is gone at once`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
-      const [, tcp = ""] = /"tcp":"tcp:[^"]+:(\d+)"/.exec(await server.said("tcp")) ?? [];
+      const port = await tcpPortOf(server);
       const framed = surface === "TCP" ? undefined : await rawWebSocket(server.port);
-      using peer = framed ?? (await lines(Number(tcp)));
+      using peer = framed ?? (await lines(port));
       // All in one piece, and its end right behind it.
       peer.socket.cork();
       for (let id = 0; id < 20; id++) peer.say({ type: "ask", id, ask: "signal set", input: { name: `s${id}` } });

@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import { acknowledgeMessages, sendMessage } from "../../src/operations/messages.ts";
 import type { Operation } from "../../src/operations/operation.ts";
 import { tcpDoor } from "../../src/surfaces/tcp/client.ts";
-import { broker, tokenOf } from "../support/brokers.ts";
+import { broker, tcpPortOf, tokenOf } from "../support/brokers.ts";
 import { secureBus, temporaryBus } from "../support/bus.ts";
 import { standInSocket } from "../support/http.ts";
 import { listening } from "../support/program.ts";
@@ -309,7 +309,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
   test("serve --tcp serves both, and each wakes the other", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({}, "--tcp", "0");
-    const port = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+    const port = await tcpPortOf(server);
     const waiting = askLine(port, { op: "wait", mailbox: "A", timeout: 20 });
     await waiters(port, "A");
     await bus.with({ IPC_URL: server.url }).run("post", "A", "by HTTP", "--from", "B");

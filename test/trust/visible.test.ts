@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { tokenOf } from "../support/brokers.ts";
+import { tcpPortOf, tokenOf } from "../support/brokers.ts";
 import { secureBus, succeeded } from "../support/bus.ts";
 import { ask, open } from "../support/http.ts";
 import { lines, rawWebSocket } from "../support/sockets.ts";
@@ -17,7 +17,7 @@ suite("who shows a token sees neither others' mailboxes nor the alarms, wherever
   test("over HTTP, in the stream of events, over WebSocket and over TCP", async () => {
     using bus = await secureBus("herald", "reader");
     await using server = await bus.serve({ IPC_READ_AUTH: "required" }, "--tcp", "0");
-    const tcpPort = Number(/"tcp":"tcp:\/\/127\.0\.0\.1:(\d+)"/.exec(await server.said("tcp"))?.[1]);
+    const tcpPort = await tcpPortOf(server);
     const signed = ["--key", bus.file("herald.key")];
     await succeeded(bus.run("send", "builds", "herald", "green", ...signed));
     for (const to of ["herald", "reader"]) await succeeded(bus.run("post", to, "psst", "--from", "herald", ...signed));
