@@ -68,6 +68,12 @@ export function takenBy(other: string, stream: string): IpcError {
   return new IpcError("internal", words);
 }
 
+/** A stream that somebody has made, and not as it should be. */
+export function anotherStream(stream: string, subject: string): IpcError {
+  const words = `there is a stream ${stream}, but it doesn't take ${subject}: docs/nats.md lists what each stream takes`;
+  return new IpcError("internal", words);
+}
+
 /** A fault of the server's that its user can mend, as a sentence; anything else as it is. */
 export function inWords(error: unknown, server: string): unknown {
   if (isIpcError(error)) return error;

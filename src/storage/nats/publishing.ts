@@ -1,9 +1,9 @@
 import type { PubAck } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import { elapsed } from "../../core/clock.ts";
-import { IpcError, invalid } from "../../core/errors.ts";
+import { invalid } from "../../core/errors.ts";
 import type { Connection } from "./connection.ts";
-import { isConflict, isForNow, isNobodyThere, takenBy, Unsettled } from "./faults.ts";
+import { anotherStream, isConflict, isForNow, isNobodyThere, takenBy, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 
@@ -28,16 +28,12 @@ const MESSAGE_ID = "Nats-Msg-Id";
 
 /** `make` makes a stream that isn't there. */
 export function createPublish(
-  { js, jsm, attempt, patience, largest, room }: Connection,
+  { js, attempt, patience, largest, room }: Connection,
   names: Names,
-  { takers, isThere, answerOf, nowReady, notReady, isKnown }: Readiness,
+  { takers, isThere, messageOf, infoOf, nowReady, notReady, isKnown }: Readiness,
   isOldCluster: (kind: StreamKind) => Promise<boolean>,
   make: (kind: StreamKind) => Promise<void>,
 ): Publish {
-  const infoOf = (kind: StreamKind) => answerOf(kind, () => jsm.streams.info(names.stream(kind)));
-  const messageOf = (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) =>
-    answerOf(kind, () => jsm.streams.getMessage(names.stream(kind), query));
-
   const beginning = new Map<StreamKind, Promise<unknown>>();
 
   /**
@@ -150,11 +146,6 @@ export function fieldsIn(head: { get(name: string): string } | undefined): unkno
 /** A header's value is ASCII, and keeps no spaces at its ends. */
 function ascii(json: string): string {
   return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
-
-function anotherStream(stream: string, subject: string): IpcError {
-  const words = `there is a stream ${stream}, but it doesn't take ${subject}: docs/nats.md lists what each stream takes`;
-  return new IpcError("internal", words);
 }
 
 function checkSize(most: number, largest: number, data: Uint8Array | string): void {

@@ -1,3 +1,4 @@
+import type { MsgRequest, StoredMsg, StreamInfo } from "@nats-io/jetstream";
 import type { Connection } from "./connection.ts";
 import { isNoStream, takenBy, Unsettled } from "./faults.ts";
 import type { Names, StreamKind } from "./names.ts";
@@ -17,6 +18,9 @@ export interface Readiness {
   notReady(kind: StreamKind): void;
   /** What the stream answers once it may be asked; undefined where there is none. */
   answerOf: AnswerOf;
+  messageOf(kind: StreamKind, query: MsgRequest): Promise<StoredMsg | null | undefined>;
+  /** `subjects`: with how many messages each of these has. */
+  infoOf(kind: StreamKind, subjects?: string): Promise<StreamInfo | undefined>;
   /** The streams that take what is sent to this subject. */
   takers(subject: string): Promise<readonly string[]>;
   /** Whether there is such a stream; fails where another takes what it is for. */
@@ -53,20 +57,25 @@ export function createReadiness({ nats, jsm, apiPrefix }: Connection, names: Nam
 
   const isReady = async (kind: StreamKind) => ready.has(kind) || share(`whether ${kind} is ready`, () => look(kind));
 
+  const answerOf: AnswerOf = async (kind, ask) => {
+    if (!(await isReady(kind))) return undefined;
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isNoStream(error)) throw error;
+      if (await isListed(kind)) throw new Unsettled("the server says that there is no such stream, and lists it");
+      ready.delete(kind);
+      return undefined;
+    }
+  };
+
   return {
     nowReady: (kind) => void ready.add(kind),
     notReady: (kind) => void ready.delete(kind),
-    async answerOf(kind, ask) {
-      if (!(await isReady(kind))) return undefined;
-      try {
-        return await ask();
-      } catch (error) {
-        if (!isNoStream(error)) throw error;
-        if (await isListed(kind)) throw new Unsettled("the server says that there is no such stream, and lists it");
-        ready.delete(kind);
-        return undefined;
-      }
-    },
+    answerOf,
+    messageOf: (kind, query) => answerOf(kind, () => jsm.streams.getMessage(names.stream(kind), query)),
+    infoOf: (kind, subjects) =>
+      answerOf(kind, () => jsm.streams.info(names.stream(kind), subjects ? { subjects_filter: subjects } : undefined)),
     takers,
     async isThere(kind) {
       const stream = names.stream(kind);

@@ -1,4 +1,4 @@
-import { DiscardPolicy, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
+import { DiscardPolicy, type MsgRequest, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
 import { elapsed } from "../../core/clock.ts";
 import type { Connection } from "./connection.ts";
 import { isOverlap, isStreamThere, Unsettled } from "./faults.ts";
@@ -59,7 +59,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   const names = namesOf(bus);
   const share = createSharing();
   const readiness = createReadiness(connection, names, share);
-  const { answerOf } = readiness;
+  const { answerOf, messageOf, infoOf } = readiness;
 
   /** Made with limits that leave nothing out by themselves; one that is there already stays as it is. */
   const make = async (kind: StreamKind): Promise<void> => {
@@ -87,17 +87,13 @@ export function createStreams(connection: Connection, bus: string, replicas: num
     }
   };
 
-  /** Undefined where there is no such stream, and so nothing in it. */
-  const ifThere: AnswerOf = (kind, step) => attempt(() => answerOf(kind, step));
-
-  const message = (kind: StreamKind, query: Parameters<typeof jsm.streams.getMessage>[1]) =>
+  const message = (kind: StreamKind, query: MsgRequest) =>
     share(`${kind} ${JSON.stringify(query)}`, async () => {
-      const found = await ifThere(kind, () => jsm.streams.getMessage(names.stream(kind), query));
+      const found = await attempt(() => messageOf(kind, query));
       return found ? asStored(found) : undefined;
     });
 
-  const info = (kind: StreamKind, subjects?: string) =>
-    ifThere(kind, () => jsm.streams.info(names.stream(kind), subjects ? { subjects_filter: subjects } : undefined));
+  const info = (kind: StreamKind, subjects?: string) => attempt(() => infoOf(kind, subjects));
 
   const ages = new Map<StreamKind, { readonly isOld: boolean; readonly at: number }>();
 
@@ -135,7 +131,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
       // The server takes the first sequence for no limit at all.
       if (upTo !== undefined && upTo < 1) return 0;
       const what = { filter: subject, ...(upTo === undefined ? {} : { seq: upTo + 1 }) };
-      const done = await ifThere(kind, () => jsm.streams.purge(names.stream(kind), what));
+      const done = await attempt(() => answerOf(kind, () => jsm.streams.purge(names.stream(kind), what)));
       return done?.purged ?? 0;
     },
   };
