@@ -1,8 +1,7 @@
 import { errorCodes, reasons } from "../src/core/errors.ts";
 import { CONTENT_BYTES, LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../src/core/limits.ts";
 import type { Field } from "../src/operations/fields.ts";
-import { methodName } from "../src/operations/method-name.ts";
-import type { Operation } from "../src/operations/operation.ts";
+import { methodName, type Operation } from "../src/operations/operation.ts";
 import type { Route } from "../src/surfaces/http/routes.ts";
 import type { AnswerSchemas } from "./schemas.ts";
 

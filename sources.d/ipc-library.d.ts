@@ -54,6 +54,46 @@ interface Message {
     /** Present when the sender showed a token instead: the server vouches for it. */
     readonly attested?: true;
 }
+/** Who has consumed a message, as the watermarks say. */
+interface Receipts {
+    readonly id: number;
+    readonly channel: string;
+    readonly sender: string;
+    readonly read_by: readonly string[];
+    /** Those who read the channel and haven't come so far. */
+    readonly unread_by: readonly string[];
+}
+/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
+type Proof = "verified" | "attested";
+/**
+ * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
+ * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
+ * the right to destroy.
+ */
+type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
+/** What is asked for, as far as it matters who asks. */
+interface Asked {
+    readonly agent?: unknown;
+    readonly channel?: unknown;
+}
+/** Who asks, from where, and with what proof. */
+interface Caller {
+    /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
+    readonly from: "process" | "local" | "beyond";
+    /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
+    readonly admitted: boolean;
+    /** It showed the server's key. */
+    readonly hasKey: boolean;
+    /** It showed a token. */
+    readonly identity: Identity | undefined;
+}
+/** Whom a token speaks for. */
+interface Identity {
+    readonly agent: string;
+    readonly operator: boolean;
+    /** Seconds since 1970. */
+    readonly expires: number;
+}
 /** What describes this bus to strangers, in its agent card. */
 interface CardSettings {
     readonly name: string;
@@ -337,31 +377,6 @@ interface AgentStore {
     /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
     revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
 }
-/** All that a bus holds, to be written down somewhere else. Each in the order in which it came. */
-interface Archive {
-    readonly agents: readonly Agent[];
-    readonly revoked: readonly Revoked[];
-    readonly nonces: AsyncIterable<Once & {
-        readonly messageId: number;
-    }>;
-    readonly messages: AsyncIterable<StoredMessage>;
-    readonly watermarks: AsyncIterable<Watermark>;
-    readonly arrived: AsyncIterable<Arrived>;
-    readonly peers: readonly Peer[];
-    readonly orders: AsyncIterable<Order>;
-    readonly signals: AsyncIterable<Signal>;
-    readonly journal: readonly JournalEntry[];
-}
-/** What has arrived of a mailbox beyond its watermark. */
-interface Arrived {
-    readonly channel: string;
-    readonly ids: readonly number[];
-}
-interface Reset {
-    /** Where everything was copied to before, for its owner alone. */
-    readonly backup: string;
-    readonly removed: number;
-}
 /** Any JSON value. */
 type Json = unknown;
 /** A live session, or one that was. */
@@ -507,6 +522,31 @@ interface Journal {
     /** The first entries after a number; undefined where some of those are gone already. */
     after(seq: number, limit: number): Promise<readonly JournalEntry[] | undefined>;
 }
+/** All that a bus holds, to be written down somewhere else. Each in the order in which it came. */
+interface Archive {
+    readonly agents: readonly Agent[];
+    readonly revoked: readonly Revoked[];
+    readonly nonces: AsyncIterable<Once & {
+        readonly messageId: number;
+    }>;
+    readonly messages: AsyncIterable<StoredMessage>;
+    readonly watermarks: AsyncIterable<Watermark>;
+    readonly arrived: AsyncIterable<Arrived>;
+    readonly peers: readonly Peer[];
+    readonly orders: AsyncIterable<Order>;
+    readonly signals: AsyncIterable<Signal>;
+    readonly journal: readonly JournalEntry[];
+}
+/** What has arrived of a mailbox beyond its watermark. */
+interface Arrived {
+    readonly channel: string;
+    readonly ids: readonly number[];
+}
+interface Reset {
+    /** Where everything was copied to before, for its owner alone. */
+    readonly backup: string;
+    readonly removed: number;
+}
 /**
  * How a waiter learns that it should look again. A wake-up carries no data; it may be lost, or come twice, and
  * nothing breaks: whoever wakes reads the store. test/contracts/wakeup.ts holds what every kind promises.
@@ -523,24 +563,6 @@ interface Bell extends Disposable {
     /** Ends when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
     rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }
-/** Who asks, from where, and with what proof. */
-interface Caller {
-    /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
-    readonly from: "process" | "local" | "beyond";
-    /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
-    readonly admitted: boolean;
-    /** It showed the server's key. */
-    readonly hasKey: boolean;
-    /** It showed a token. */
-    readonly identity: Identity | undefined;
-}
-/** Whom a token speaks for. */
-interface Identity {
-    readonly agent: string;
-    readonly operator: boolean;
-    /** Seconds since 1970. */
-    readonly expires: number;
-}
 /** What makes a signed request good for one bus, once, for a while. */
 interface Stamp {
     /** The DID of the bus that it is meant for; empty in open mode. */
@@ -550,6 +572,256 @@ interface Stamp {
     /** Milliseconds since 1970. */
     readonly ts: number;
 }
+/** An order as the world sees it, where it is a command. */
+interface PublicOrder {
+    readonly id: string;
+    /** `command_response` tells the sender of a command how it ended. */
+    readonly kind: "command" | "command_response";
+    readonly from: string;
+    /** The sender's session; null for a human or a program without one. */
+    readonly fromId: string | null;
+    /** A session's id, or the role for whoever of it is first. */
+    readonly target: string;
+    readonly targetRole: string;
+    readonly action: string;
+    readonly params: Json;
+    readonly ts: number;
+    readonly status: OrderStatus;
+    /** How often it was handed out. */
+    readonly attempts: number;
+    readonly holder: string | null;
+    readonly leaseUntil: number | null;
+    readonly result: Json;
+    /** When it ended, in whatever way. */
+    readonly ackedAt: number | null;
+}
+declare const commandResult: Typed<"command result", InputOf<{
+    id: Field<string>;
+    timeout: Optional<number>;
+}>, {
+    ok: boolean;
+    command: PublicOrder;
+}, never, false, false>;
+declare const ask: Typed<"ask", InputOf<{
+    target: Field<string>;
+    action: Field<string>;
+    params: Optional<unknown>;
+    from: Optional<string>;
+    lease: Optional<number>;
+    any: Optional<boolean>;
+    expires: Optional<number>;
+    timeout: {
+        check: (value: unknown) => Checked<number>;
+        about: string;
+        kind: "text" | "number" | "flag" | "json" | "list";
+        schema?: FieldSchema;
+        flag?: string;
+        given?: "file" | "text";
+        httpMilliseconds?: true;
+        wireOnly?: true;
+        neverEmpty?: true;
+        mostBytes?: number;
+        optional: true;
+        callerOnly: true;
+    };
+}>, unknown, "from", false, false>;
+interface Context {
+    readonly caller: Caller;
+    readonly signal: AbortSignal;
+}
+/** Whoever signs on the caller's side: it knows the key, and for which bus it signs. */
+interface Signer {
+    readonly key: KeyObject;
+    /** The bus's DID; empty in open mode. */
+    audience(): Promise<string>;
+    stamp(): Promise<Stamp>;
+    token(agent: string, seconds: number): Promise<string>;
+    ask(operation: Operation, input: unknown): Promise<unknown>;
+}
+/** What is performed once an answer has reached whoever asked. */
+interface Settlement {
+    readonly operation: Operation;
+    readonly input: unknown;
+}
+/** A file that an answer asks a command line to write. */
+interface AnswerFile {
+    readonly path: string;
+    readonly text: string;
+    readonly secret: boolean;
+}
+/**
+ * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
+ * HTTP its route, MCP its tool, help and documents their text.
+ */
+interface Definition<F extends Fields, A> {
+    /** The verb. */
+    readonly name: string;
+    readonly summary: string;
+    /** More than a line for its help, where a line isn't enough. */
+    readonly details?: string;
+    readonly examples: readonly string[];
+    readonly access: Access;
+    /** Method and path. Without it nothing on a network can ask for this. */
+    readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
+    /** What a model is told of it, where it is an MCP tool. */
+    readonly tool?: Tool<F, A>;
+    /** The field that is the whole body of a request; the others then stand in its address. */
+    readonly body?: keyof F & string;
+    readonly input: F;
+    /** The fields that a command line takes without naming them, in order. */
+    readonly words: readonly (keyof F & string)[];
+    /** The field that says who asks; a command line may leave it to IPC_AGENT. */
+    readonly self?: keyof F & string;
+    /** The field that says whose key signs it, where that isn't who asks. */
+    readonly signedBy?: keyof F & string;
+    /** It answers with an async iterable. */
+    readonly stream?: true;
+    /** Done twice it is as if done once. */
+    readonly idempotent?: true;
+    /** It works on nothing stored, so no store is opened for it. */
+    readonly detached?: true;
+    /** It is no verb: another operation settles with it, or a model alone asks for it. */
+    readonly hidden?: true;
+    /** Whether it matters who asks, where anyone may. */
+    knowsAsker?(input: InputOf<F>): boolean;
+    /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
+    asks?(input: InputOf<F>): Asked;
+    /** A promise for one answer, or an async iterable for a stream of them. */
+    run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
+    /** The answer, or each of a stream, as plain text. */
+    show(answer: NoInfer<A>, input: InputOf<F>): string;
+    /** The same for a model, with what others wrote marked as theirs. */
+    tell?(answer: A, input: InputOf<F>, quote: Quote): string;
+    /** What a person should know beside the answer. */
+    note?(answer: A, input: InputOf<F>): string | undefined;
+    /** Whether what is shown is a private key. */
+    secret?(input: InputOf<F>): boolean;
+    files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
+    /** Without a signature it comes to nothing, so a command line asks for the key at once. */
+    readonly mustSign?: true;
+    /** The same input, signed. */
+    sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
+    settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+    /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
+    awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
+    /** What is performed when an answer can't reach whoever asked. */
+    undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
+    /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
+    turn?(input: InputOf<F>): string;
+    /** Whether this input asks to wait for something. */
+    waits?(input: InputOf<F>): boolean;
+    /** Whether this answer of a wait says that the time was up; null does in any case. */
+    nothing?(answer: A, input: InputOf<F>): boolean;
+    /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
+    failure?(answer: A, input: InputOf<F>): string | undefined;
+    /** Whether a stream is over with this answer. One of which none ever is goes on for as long as anybody reads it. */
+    isLast?(answer: A): boolean;
+    /** How far a long work is; undefined for an answer that isn't about that. */
+    progress?(answer: A): {
+        readonly done: number;
+        readonly of: number;
+    } | undefined;
+}
+type Operation = Definition<Fields, unknown>;
+declare const types: unique symbol;
+/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
+interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
+    readonly name: Name;
+    readonly [types]?: {
+        readonly input: Input;
+        readonly answer: Answer;
+        readonly self: Self;
+        readonly stream: Stream;
+        readonly hidden: Hidden;
+    };
+}
+/** An operation as a tool that a model calls. Each word of it is paid for in every conversation. */
+interface Tool<F extends Fields, A> {
+    readonly name: string;
+    readonly about: string;
+    /** Its arguments: those fields, each with the name and the words for a model where they are others. */
+    readonly arguments: {
+        readonly [K in keyof F & string]?: Argument;
+    };
+    /** The field that says which session asks; the caller's own fills it. */
+    readonly session?: keyof F & string;
+    /** What is asked instead while an argument that it can't do without is missing. */
+    readonly otherwise?: Operation;
+    /** The same call again changes nothing more. */
+    readonly repeatable?: true;
+    /** The session that an answer has made, which from then on is the caller's own. */
+    begins?(answer: A): string;
+}
+interface Argument {
+    readonly name?: string;
+    readonly about?: string;
+    /** What its JSON Schema says, where any JSON would be taken but one shape is meant. */
+    readonly type?: "string" | "object";
+    /** Its value where none is given. */
+    readonly usual?: unknown;
+}
+/** What somebody on the bus wrote. */
+interface Words {
+    readonly from: string;
+    readonly text: string;
+    /** What shows that it is from there; undefined where nothing does. */
+    readonly proof?: "verified" | "attested" | undefined;
+}
+/** Marks words as data from where they come, in a way that they can't undo. */
+type Quote = (words: Words) => string;
+type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
+/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+type Checked<T> = {
+    readonly value: T;
+} | {
+    readonly fault: string;
+};
+/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
+interface Field<T = unknown> {
+    readonly check: (value: unknown) => Checked<T>;
+    readonly about: string;
+    readonly kind: "text" | "number" | "flag" | "json" | "list";
+    readonly optional: boolean;
+    /** What a JSON Schema says of it, where that is more than follows from its kind. */
+    readonly schema?: FieldSchema;
+    /** Its name as a flag, where that differs from the field's own. */
+    readonly flag?: string;
+    /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
+    readonly given?: "file" | "text";
+    /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+    readonly httpMilliseconds?: true;
+    /** A command line has no use for it. */
+    readonly wireOnly?: true;
+    /** Whoever asks sees to it; it isn't part of the request. */
+    readonly callerOnly?: true;
+    /** An empty text is a mistake here, and not the same as none. */
+    readonly neverEmpty?: true;
+    /** Too long is a failure of its own, which HTTP answers with 413. */
+    readonly mostBytes?: number;
+}
+interface FieldSchema {
+    readonly type: string;
+    readonly enum?: readonly string[];
+    readonly minimum?: number;
+    readonly maximum?: number;
+    readonly maxLength?: number;
+    readonly pattern?: string;
+    readonly items?: FieldSchema;
+    readonly maxItems?: number;
+}
+interface Optional<T> extends Field<T> {
+    readonly optional: true;
+}
+type Fields = Readonly<Record<string, Field>>;
+type OptionalNames<F extends Fields> = {
+    [K in keyof F]: F[K] extends Optional<unknown> ? K : never;
+}[keyof F];
+type Value<T> = T extends Field<infer V> ? V : never;
+type InputOf<F extends Fields> = {
+    readonly [K in Exclude<keyof F, OptionalNames<F>>]: Value<F[K]>;
+} & {
+    readonly [K in OptionalNames<F>]?: Value<F[K]>;
+};
 declare const table: readonly [Typed<"send", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
@@ -1127,222 +1399,6 @@ declare const table: readonly [Typed<"send", InputOf<{
 }, never, false, false>];
 /** One of them, with its own types, for who names it. */
 type TypedOperation = (typeof table)[number];
-interface Context {
-    readonly caller: Caller;
-    readonly signal: AbortSignal;
-}
-/** Whoever signs on the caller's side: it knows the key, and for which bus it signs. */
-interface Signer {
-    readonly key: KeyObject;
-    /** The bus's DID; empty in open mode. */
-    audience(): Promise<string>;
-    stamp(): Promise<Stamp>;
-    token(agent: string, seconds: number): Promise<string>;
-    ask(operation: Operation, input: unknown): Promise<unknown>;
-}
-/** What is performed once an answer has reached whoever asked. */
-interface Settlement {
-    readonly operation: Operation;
-    readonly input: unknown;
-}
-/** A file that an answer asks a command line to write. */
-interface AnswerFile {
-    readonly path: string;
-    readonly text: string;
-    readonly secret: boolean;
-}
-/**
- * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
- * HTTP its route, MCP its tool, help and documents their text.
- */
-interface Definition<F extends Fields, A> {
-    /** The verb. */
-    readonly name: string;
-    readonly summary: string;
-    /** More than a line for its help, where a line isn't enough. */
-    readonly details?: string;
-    readonly examples: readonly string[];
-    readonly access: Access;
-    /** Method and path. Without it nothing on a network can ask for this. */
-    readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
-    /** What a model is told of it, where it is an MCP tool. */
-    readonly tool?: Tool<F, A>;
-    /** The field that is the whole body of a request; the others then stand in its address. */
-    readonly body?: keyof F & string;
-    readonly input: F;
-    /** The fields that a command line takes without naming them, in order. */
-    readonly words: readonly (keyof F & string)[];
-    /** The field that says who asks; a command line may leave it to IPC_AGENT. */
-    readonly self?: keyof F & string;
-    /** The field that says whose key signs it, where that isn't who asks. */
-    readonly signedBy?: keyof F & string;
-    /** It answers with an async iterable. */
-    readonly stream?: true;
-    /** Done twice it is as if done once. */
-    readonly idempotent?: true;
-    /** It works on nothing stored, so no store is opened for it. */
-    readonly detached?: true;
-    /** It is no verb: another operation settles with it, or a model alone asks for it. */
-    readonly hidden?: true;
-    /** Whether it matters who asks, where anyone may. */
-    knowsAsker?(input: InputOf<F>): boolean;
-    /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
-    asks?(input: InputOf<F>): Asked;
-    /** A promise for one answer, or an async iterable for a stream of them. */
-    run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
-    /** The answer, or each of a stream, as plain text. */
-    show(answer: NoInfer<A>, input: InputOf<F>): string;
-    /** The same for a model, with what others wrote marked as theirs. */
-    tell?(answer: A, input: InputOf<F>, quote: Quote): string;
-    /** What a person should know beside the answer. */
-    note?(answer: A, input: InputOf<F>): string | undefined;
-    /** Whether what is shown is a private key. */
-    secret?(input: InputOf<F>): boolean;
-    files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
-    /** Without a signature it comes to nothing, so a command line asks for the key at once. */
-    readonly mustSign?: true;
-    /** The same input, signed. */
-    sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
-    settle?(answer: A, input: InputOf<F>): Settlement | undefined;
-    /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
-    awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
-    /** What is performed when an answer can't reach whoever asked. */
-    undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
-    /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
-    turn?(input: InputOf<F>): string;
-    /** Whether this input asks to wait for something. */
-    waits?(input: InputOf<F>): boolean;
-    /** Whether this answer of a wait says that the time was up; null does in any case. */
-    nothing?(answer: A, input: InputOf<F>): boolean;
-    /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
-    failure?(answer: A, input: InputOf<F>): string | undefined;
-    /** Whether a stream is over with this answer. One of which none ever is goes on for as long as anybody reads it. */
-    isLast?(answer: A): boolean;
-    /** How far a long work is; undefined for an answer that isn't about that. */
-    progress?(answer: A): {
-        readonly done: number;
-        readonly of: number;
-    } | undefined;
-}
-type Operation = Definition<Fields, unknown>;
-declare const types: unique symbol;
-/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
-interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
-    readonly name: Name;
-    readonly [types]?: {
-        readonly input: Input;
-        readonly answer: Answer;
-        readonly self: Self;
-        readonly stream: Stream;
-        readonly hidden: Hidden;
-    };
-}
-/**
- * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
- * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
- * the right to destroy.
- */
-type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
-/** What is asked for, as far as it matters who asks. */
-interface Asked {
-    readonly agent?: unknown;
-    readonly channel?: unknown;
-}
-/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
-type Checked<T> = {
-    readonly value: T;
-} | {
-    readonly fault: string;
-};
-/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
-interface Field<T = unknown> {
-    readonly check: (value: unknown) => Checked<T>;
-    readonly about: string;
-    readonly kind: "text" | "number" | "flag" | "json" | "list";
-    readonly optional: boolean;
-    /** What a JSON Schema says of it, where that is more than follows from its kind. */
-    readonly schema?: FieldSchema;
-    /** Its name as a flag, where that differs from the field's own. */
-    readonly flag?: string;
-    /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
-    readonly given?: "file" | "text";
-    /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
-    readonly httpMilliseconds?: true;
-    /** A command line has no use for it. */
-    readonly wireOnly?: true;
-    /** Whoever asks sees to it; it isn't part of the request. */
-    readonly callerOnly?: true;
-    /** An empty text is a mistake here, and not the same as none. */
-    readonly neverEmpty?: true;
-    /** Too long is a failure of its own, which HTTP answers with 413. */
-    readonly mostBytes?: number;
-}
-interface FieldSchema {
-    readonly type: string;
-    readonly enum?: readonly string[];
-    readonly minimum?: number;
-    readonly maximum?: number;
-    readonly maxLength?: number;
-    readonly pattern?: string;
-    readonly items?: FieldSchema;
-    readonly maxItems?: number;
-}
-interface Optional<T> extends Field<T> {
-    readonly optional: true;
-}
-type Fields = Readonly<Record<string, Field>>;
-type OptionalNames<F extends Fields> = {
-    [K in keyof F]: F[K] extends Optional<unknown> ? K : never;
-}[keyof F];
-type Value<T> = T extends Field<infer V> ? V : never;
-type InputOf<F extends Fields> = {
-    readonly [K in Exclude<keyof F, OptionalNames<F>>]: Value<F[K]>;
-} & {
-    readonly [K in OptionalNames<F>]?: Value<F[K]>;
-};
-/** An operation as a tool that a model calls. Each word of it is paid for in every conversation. */
-interface Tool<F extends Fields, A> {
-    readonly name: string;
-    readonly about: string;
-    /** Its arguments: those fields, each with the name and the words for a model where they are others. */
-    readonly arguments: {
-        readonly [K in keyof F & string]?: Argument;
-    };
-    /** The field that says which session asks; the caller's own fills it. */
-    readonly session?: keyof F & string;
-    /** What is asked instead while an argument that it can't do without is missing. */
-    readonly otherwise?: Operation;
-    /** The same call again changes nothing more. */
-    readonly repeatable?: true;
-    /** The session that an answer has made, which from then on is the caller's own. */
-    begins?(answer: A): string;
-}
-interface Argument {
-    readonly name?: string;
-    readonly about?: string;
-    /** What its JSON Schema says, where any JSON would be taken but one shape is meant. */
-    readonly type?: "string" | "object";
-    /** Its value where none is given. */
-    readonly usual?: unknown;
-}
-/** What somebody on the bus wrote. */
-interface Words {
-    readonly from: string;
-    readonly text: string;
-    /** What shows that it is from there; undefined where nothing does. */
-    readonly proof?: "verified" | "attested" | undefined;
-}
-/** Marks words as data from where they come, in a way that they can't undo. */
-type Quote = (words: Words) => string;
-/** Who has consumed a message, as the watermarks say. */
-interface Receipts {
-    readonly id: number;
-    readonly channel: string;
-    readonly sender: string;
-    readonly read_by: readonly string[];
-    /** Those who read the channel and haven't come so far. */
-    readonly unread_by: readonly string[];
-}
 interface MailboxSummary {
     readonly mailbox: string;
     readonly unread: number;
@@ -1357,29 +1413,6 @@ interface PublicPeer {
     readonly agent: string | null;
     readonly connected_at: number;
     readonly last_seen: number;
-}
-/** An order as the world sees it, where it is a command. */
-interface PublicOrder {
-    readonly id: string;
-    /** `command_response` tells the sender of a command how it ended. */
-    readonly kind: "command" | "command_response";
-    readonly from: string;
-    /** The sender's session; null for a human or a program without one. */
-    readonly fromId: string | null;
-    /** A session's id, or the role for whoever of it is first. */
-    readonly target: string;
-    readonly targetRole: string;
-    readonly action: string;
-    readonly params: Json;
-    readonly ts: number;
-    readonly status: OrderStatus;
-    /** How often it was handed out. */
-    readonly attempts: number;
-    readonly holder: string | null;
-    readonly leaseUntil: number | null;
-    readonly result: Json;
-    /** When it ended, in whatever way. */
-    readonly ackedAt: number | null;
 }
 /** A signal as the world sees it. */
 interface PublicSignal {
@@ -1397,8 +1430,6 @@ interface PublicMessage {
     readonly ts: number;
     readonly proof?: Proof | undefined;
 }
-/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
-type Proof = "verified" | "attested";
 interface MinuteCount {
     /** When the minute begins, in seconds since 1970. */
     readonly ts: number;
@@ -1432,37 +1463,6 @@ interface PruningProgress {
     readonly channels: readonly ChannelPruning[];
     readonly done: boolean;
 }
-type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
-declare const commandResult: Typed<"command result", InputOf<{
-    id: Field<string>;
-    timeout: Optional<number>;
-}>, {
-    ok: boolean;
-    command: PublicOrder;
-}, never, false, false>;
-declare const ask: Typed<"ask", InputOf<{
-    target: Field<string>;
-    action: Field<string>;
-    params: Optional<unknown>;
-    from: Optional<string>;
-    lease: Optional<number>;
-    any: Optional<boolean>;
-    expires: Optional<number>;
-    timeout: {
-        check: (value: unknown) => Checked<number>;
-        about: string;
-        kind: "text" | "number" | "flag" | "json" | "list";
-        schema?: FieldSchema;
-        flag?: string;
-        given?: "file" | "text";
-        httpMilliseconds?: true;
-        wireOnly?: true;
-        neverEmpty?: true;
-        mostBytes?: number;
-        optional: true;
-        callerOnly: true;
-    };
-}>, unknown, "from", false, false>;
 /**
  * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
  * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.

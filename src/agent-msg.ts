@@ -9,7 +9,7 @@ import { messageBytes, sign } from "./core/signature.ts";
 import { dialer } from "./dial.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
 import { pipedChat, terminalChat } from "./surfaces/agent-msg/chat.ts";
-import type { Desk } from "./surfaces/agent-msg/desk.ts";
+import type { Desk } from "./surfaces/agent-msg/context.ts";
 import { openFolder } from "./surfaces/agent-msg/folder.ts";
 import { createPost } from "./surfaces/agent-msg/post.ts";
 import { run } from "./surfaces/agent-msg/run.ts";

@@ -1,13 +1,42 @@
 import manifest from "../package.json" with { type: "json" };
-import { mayListen } from "./core/access.ts";
-import { isSecure } from "./core/agents.ts";
+import { isSecure, mayListen } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
-import { conflict, isIpcError } from "./core/errors.ts";
+import { conflict, type IpcError, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
-import { serveOverTcp } from "./serve-tcp.ts";
+import { raiseAlarm } from "./core/security.ts";
+import { verifyToken } from "./core/token.ts";
+import { operations } from "./operations/index.ts";
+import { perform } from "./operations/perform.ts";
+import type { Perform } from "./server/deliver.ts";
+import type { ServerDoor } from "./server/entrance.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import type { TcpServer } from "./surfaces/tcp/server.ts";
+import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+
+export interface LetIn {
+  readonly apiKey: string | undefined;
+  readonly insecure: boolean;
+}
+
+/** A bus as every server needs it: what can be asked, the door to ask it on, and who hears of those turned away there. */
+export function served(bus: Bus, letIn: LetIn) {
+  const door: ServerDoor = { ...letIn, identify: (token) => verifyToken(bus, token) };
+  const performOn: Perform = (operation, input, context) => perform(bus, operation, input, context);
+  const refused = (refusal: IpcError, from: string) => raiseAlarm(bus, refusal, { from });
+  return { operations, perform: performOn, door, refused };
+}
+
+export interface TcpServing extends LetIn {
+  readonly host: string;
+  readonly port: number;
+  readonly failed: (error: unknown) => void;
+  readonly product: string;
+}
+
+/** Puts a server for lines of JSON on an open bus. */
+export function serveOverTcp(bus: Bus, { apiKey, insecure, ...serving }: TcpServing): Promise<TcpServer> {
+  return serveTcp({ ...serving, ...served(bus, { apiKey, insecure }) });
+}
 
 /** Brokers that serve a bus in this process, and a way to those of others. Notes in `owned` where it serves. */
 export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<number>): Brokers {

@@ -1,15 +1,14 @@
+import type { ServerAt } from "./client/remote.ts";
+import { askerIn, createSigner, tokenFor } from "./client/signer.ts";
+import { THIS_PROCESS } from "./core/access.ts";
 import { busWithoutStore } from "./core/bus.ts";
-import { THIS_PROCESS } from "./core/caller.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
-import type { Environment } from "./environment.ts";
-import { createNotes } from "./notes.ts";
+import { createNotes, type Environment } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
-import type { ServerAt } from "./operations/far-door.ts";
-import { parseInput } from "./operations/input.ts";
+import { parseInput } from "./operations/fields.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
-import { askerIn, createSigner, tokenFor } from "./operations/signer.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
 

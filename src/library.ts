@@ -4,11 +4,10 @@ import { type Connecting, openClient } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
 import { type Environment, readEnvironment, withDatabase, withStore } from "./environment.ts";
+import type { commandResult } from "./operations/commands.ts";
 import { operations, type TypedOperation } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
-import { type MethodName, methodName } from "./operations/method-name.ts";
-import type { Typed } from "./operations/operation.ts";
-import type { commandResult } from "./operations/orders.ts";
+import { type MethodName, methodName, type Typed } from "./operations/operation.ts";
 import type { Door } from "./operations/perform.ts";
 
 export { IpcError, isIpcError } from "./core/errors.ts";

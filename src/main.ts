@@ -1,17 +1,16 @@
 import manifest from "../package.json" with { type: "json" };
 import { openServer } from "./client.ts";
+import { THIS_PROCESS } from "./core/access.ts";
 import { busWithoutStore } from "./core/bus.ts";
-import { THIS_PROCESS } from "./core/caller.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
-import { readEnvironment, withStore } from "./environment.ts";
-import { createNotes } from "./notes.ts";
+import { createNotes, readEnvironment, withStore } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
 import { seedOperator } from "./operations/agents.ts";
 import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
 import { type Door, perform } from "./operations/perform.ts";
-import { type Command, command } from "./surfaces/cli/command.ts";
+import { type Command, command } from "./surfaces/cli/arguments.ts";
 import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
 

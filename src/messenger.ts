@@ -7,9 +7,8 @@ import { messageBytes, sign } from "./core/signature.ts";
 import { dialer } from "./dial.ts";
 import { readEnvironment } from "./environment.ts";
 import type { BusAnswer, BusRequest } from "./messenger-worker.ts";
-import { unique } from "./surfaces/agent-msg/files.ts";
-import { type Folder, type Letter, openFolder } from "./surfaces/agent-msg/folder.ts";
-import { type Listening, listen } from "./surfaces/agent-msg/listen.ts";
+import { type Folder, type Letter, openFolder, unique } from "./surfaces/agent-msg/folder.ts";
+import { type Listening, listen } from "./surfaces/agent-msg/inbox.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 
 /**

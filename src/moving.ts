@@ -1,9 +1,6 @@
 import { closeSync, createReadStream, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
-import { counted } from "./core/counted.ts";
-import { hasCode, invalid, isIpcError } from "./core/errors.ts";
-import { type Exported, exportBus } from "./core/export.ts";
-import { createImporter, type Imported } from "./core/import.ts";
-import { readLine } from "./core/import-lines.ts";
+import { counted, hasCode, invalid, isIpcError } from "./core/errors.ts";
+import { createImporter, type Exported, exportBus, type Imported, readLine } from "./core/moving.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { clearProgress, print, printNote, showProgress, whyOf } from "./surfaces/cli/terminal.ts";

@@ -1,7 +1,6 @@
 import { join } from "node:path";
-import type { Archive } from "./core/archive.ts";
-import type { Store } from "./core/store.ts";
-import type { Wakeup } from "./core/wakeup.ts";
+import type { Archive, Store } from "./core/store.ts";
+import type { Wakeup } from "./core/waiting.ts";
 import { readAddress } from "./storage/nats/address.ts";
 import { connectNats } from "./storage/nats/connection.ts";
 import { namesOf } from "./storage/nats/names.ts";

@@ -4,9 +4,8 @@ import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import type { Brokers, Link } from "./core/link.ts";
 import type { Store } from "./core/store.ts";
-import type { Wakeup } from "./core/wakeup.ts";
-import type { Environment } from "./environment.ts";
-import { createNotes } from "./notes.ts";
+import type { Wakeup } from "./core/waiting.ts";
+import { createNotes, type Environment } from "./environment.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
 

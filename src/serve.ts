@@ -1,17 +1,14 @@
 import { writeSync } from "node:fs";
-import { admit, mayListen } from "./core/access.ts";
-import { isSecure } from "./core/agents.ts";
+import { served, serveOverTcp } from "./brokers.ts";
+import { admit, type Caller, isSecure, mayListen } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
-import type { Caller } from "./core/caller.ts";
 import { hasCode, IpcError } from "./core/errors.ts";
 import { addressText } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
-import { served, serveOverTcp } from "./serve-tcp.ts";
 import { dashboard } from "./surfaces/dashboard/files.ts";
-import { createLog, errorDetails, type Log } from "./surfaces/http/log.ts";
-import { productAt } from "./surfaces/http/probe.ts";
-import { serveHttp } from "./surfaces/http/server.ts";
+import { productAt } from "./surfaces/http/client.ts";
+import { createLog, errorDetails, type Log, serveHttp } from "./surfaces/http/server.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import type { TcpServer } from "./surfaces/tcp/server.ts";
 

@@ -7,7 +7,7 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type * as library from "../src/library.ts";
 import { operations } from "../src/operations/index.ts";
-import { methodName } from "../src/operations/method-name.ts";
+import { methodName } from "../src/operations/operation.ts";
 import { jsonOf, repository } from "./plugin/support.ts";
 import { tcpPortOf } from "./support/brokers.ts";
 import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";

@@ -1,8 +1,6 @@
-import { isSecure } from "./agents.ts";
 import type { Bus } from "./bus.ts";
-import type { Caller, Identity } from "./caller.ts";
-import { IpcError, invalid, unauthorized } from "./errors.ts";
-import { isMailbox, mailboxOf } from "./names.ts";
+import { IpcError, invalid, isIpcError, unauthorized } from "./errors.ts";
+import { isMailbox, mailboxOf } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
 
 /**
@@ -87,4 +85,66 @@ export function mayListen(
   throw invalid(
     `listening on ${host} would let anyone who reaches this machine read and write: set IPC_API_KEY, seed an operator, or say --insecure`,
   );
+}
+
+/** Who asks, from where, and with what proof. */
+export interface Caller {
+  /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
+  readonly from: "process" | "local" | "beyond";
+  /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
+  readonly admitted: boolean;
+  /** It showed the server's key. */
+  readonly hasKey: boolean;
+  /** It showed a token. */
+  readonly identity: Identity | undefined;
+}
+
+/** Whom a token speaks for. */
+export interface Identity {
+  readonly agent: string;
+  readonly operator: boolean;
+  /** Seconds since 1970. */
+  readonly expires: number;
+}
+
+export const THIS_PROCESS: Caller = { from: "process", admitted: false, hasKey: false, identity: undefined };
+
+/** For whom the bus takes a caller, and what it would let it do. */
+export interface Rights {
+  readonly secure_mode: boolean;
+  readonly agent: string | null;
+  readonly operator: boolean;
+  /** When its token runs out, in seconds since 1970. */
+  readonly expires: number | null;
+  readonly may: readonly Access[];
+}
+
+const ASKABLE: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
+
+export async function rightsOf(bus: Bus, caller: Caller): Promise<Rights> {
+  const { identity } = caller;
+  const may: Access[] = [];
+  for (const access of ASKABLE) if (await isAdmitted(bus, access, caller)) may.push(access);
+  return {
+    secure_mode: await isSecure(bus),
+    agent: identity?.agent ?? null,
+    operator: identity?.operator ?? false,
+    expires: identity?.expires ?? null,
+    may,
+  };
+}
+
+async function isAdmitted(bus: Bus, access: Access, caller: Caller): Promise<boolean> {
+  try {
+    await admit(bus, access, {}, caller);
+    return true;
+  } catch (error) {
+    if (isIpcError(error)) return false;
+    throw error;
+  }
+}
+
+/** Secure mode begins with the first operator and never ends by itself. */
+export async function isSecure(bus: Bus): Promise<boolean> {
+  return (await bus.store.agents.firstOperator()) !== undefined;
 }

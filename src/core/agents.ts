@@ -1,9 +1,17 @@
+import type { Caller } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import type { Caller } from "./caller.ts";
 import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
 import { createKeyPair, type KeyPair, publicHalf, publicPem, rawBytes, readPrivateKey, readPublicKey } from "./keys.ts";
-import { isSignature, keyChangeBytes, registrationBytes, type Stamp } from "./signature.ts";
-import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
+import {
+  checkStamp,
+  isSignature,
+  keyChangeBytes,
+  onceOf,
+  registrationBytes,
+  type Stamp,
+  type StampFields,
+  stampOf,
+} from "./signature.ts";
 import type { Agent, Once, Outcome } from "./store.ts";
 
 export interface Registration extends StampFields {
@@ -33,11 +41,6 @@ export interface Revocation extends StampFields {
 export interface Done {
   readonly message: string;
   readonly repeated: boolean;
-}
-
-/** Secure mode begins with the first operator and never ends by itself. */
-export async function isSecure(bus: Bus): Promise<boolean> {
-  return (await bus.store.agents.firstOperator()) !== undefined;
 }
 
 /** A key pair for a new operator. Nothing is stored until `seed`, so that a key which couldn't be written seeds nobody. */

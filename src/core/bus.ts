@@ -1,7 +1,7 @@
 import { type Brokers, type Link, NO_BROKERS, NO_LINK } from "./link.ts";
 import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
-import type { Wakeup } from "./wakeup.ts";
+import type { Wakeup } from "./waiting.ts";
 
 /** What describes this bus to strangers, in its agent card. */
 export interface CardSettings {

@@ -80,3 +80,8 @@ export function toldError(said: unknown, otherwise: string): IpcError {
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
+
+/** `1 message`, `2 messages`: how many there are of what is named in the plural. */
+export function counted(count: number, plural: string): string {
+  return `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
+}

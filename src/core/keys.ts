@@ -1,6 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { strictBase64 } from "./base64.ts";
 import { IpcError, invalid } from "./errors.ts";
+
+/** The bytes of canonical, padded base64; undefined for anything else, where Buffer would skip what it can't read. */
+export function strictBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? bytes : undefined;
+}
 
 export interface KeyPair {
   /** PEM, PKCS8. */

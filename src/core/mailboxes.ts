@@ -1,10 +1,8 @@
 import type { Bus } from "./bus.ts";
-import { elapsed } from "./clock.ts";
-import { BATCH_MESSAGES } from "./limits.ts";
-import { asRead, type Message, type Reading, read } from "./messages.ts";
-import { isMailbox, mailboxOf } from "./names.ts";
-import { waiting } from "./waiting.ts";
-import { readingOf } from "./wakeup.ts";
+import { BATCH_MESSAGES, isMailbox, mailboxOf } from "./limits.ts";
+import { asRead, type Message, type ReadRequest, read } from "./messages.ts";
+import { elapsed } from "./time.ts";
+import { readingOf, waiting } from "./waiting.ts";
 
 /** How long a message that was handed out may be on its way before somebody else gets it. */
 const LEASE_SECONDS = 10;
@@ -41,7 +39,7 @@ export async function takeOnceThere(
 }
 
 /** A mailbox read as the channel that it is, by its owner: what is read is leased until it has arrived. */
-export async function readMail(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+export async function readMail(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = reading;
   const end = seconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + seconds * 1_000;
   if (wait && burst > 0) await read(bus, { ...reading, peek: true }, signal);

@@ -1,16 +1,21 @@
-import { isSecure } from "./agents.ts";
-import { strictBase64 } from "./base64.ts";
+import { type Caller, isSecure } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import type { Caller } from "./caller.ts";
-import { elapsed } from "./clock.ts";
-import { conflict, invalid, unauthorized } from "./errors.ts";
+import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
+import { strictBase64 } from "./keys.ts";
 import { BATCH_MESSAGES } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import { isSignatureOfMany, messageBytes, messageBytesV1 } from "./signature.ts";
-import { checkStamp, onceOf, type StampFields, stampOf } from "./stamp.ts";
+import {
+  checkStamp,
+  isSignatureOfMany,
+  messageBytes,
+  messageBytesV1,
+  onceOf,
+  type StampFields,
+  stampOf,
+} from "./signature.ts";
 import type { StoredMessage } from "./store.ts";
-import { waiting } from "./waiting.ts";
-import { EVERYTHING, readingOf } from "./wakeup.ts";
+import { elapsed } from "./time.ts";
+import { EVERYTHING, readingOf, waiting } from "./waiting.ts";
 
 /** A message as its readers get it. */
 export interface Message {
@@ -94,7 +99,7 @@ async function unknownSender(bus: Bus, sender: string): Promise<Error> {
   return unauthorized(`the key of ${sender} was revoked`, "revoked");
 }
 
-export interface Reading {
+export interface ReadRequest {
   readonly channel: string;
   readonly agent: string;
   readonly limit: number | undefined;
@@ -111,7 +116,7 @@ export interface Reading {
 }
 
 /** The agent's unread messages, oldest first. Moves no watermark: that follows once they were delivered (`acknowledge`). */
-export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+export async function read(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   const look = () => lookForUnread(bus, reading);
   if (!reading.wait) return (await look()) ?? [];
   const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
@@ -121,7 +126,7 @@ export async function read(bus: Bus, reading: Reading, signal: AbortSignal): Pro
   return [];
 }
 
-async function lookForUnread(bus: Bus, reading: Reading): Promise<readonly Message[] | undefined> {
+async function lookForUnread(bus: Bus, reading: ReadRequest): Promise<readonly Message[] | undefined> {
   const { channel, agent, others, peek } = reading;
   const limit = Math.min(reading.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
   const unread = await bus.store.messages.unread(channel, agent, { limit, others });
@@ -130,7 +135,7 @@ async function lookForUnread(bus: Bus, reading: Reading): Promise<readonly Messa
   return undefined;
 }
 
-async function collectBurst(bus: Bus, reading: Reading, signal: AbortSignal): Promise<readonly Message[]> {
+async function collectBurst(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   using bell = bus.wakeup.arm(reading.channel);
   for (let left = reading.burst * 1_000, end = elapsed() + left; left > 0 && !signal.aborted; ) {
     await bell.rung(signal, left);
@@ -215,4 +220,64 @@ export async function asRead(bus: Bus, messages: readonly StoredMessage[]): Prom
 /** From when on every signature was verified: in open mode there was no key to do it with, and anybody could write one. */
 async function verifiedSince(bus: Bus): Promise<number> {
   return (await bus.store.agents.firstOperator())?.createdAt ?? 0;
+}
+
+/** Who has consumed a message, as the watermarks say. */
+export interface Receipts {
+  readonly id: number;
+  readonly channel: string;
+  readonly sender: string;
+  readonly read_by: readonly string[];
+  /** Those who read the channel and haven't come so far. */
+  readonly unread_by: readonly string[];
+}
+
+export async function receipts(bus: Bus, id: number): Promise<Receipts> {
+  const message = await bus.store.messages.find(id);
+  if (message === undefined) throw notFound(`There is no message ${id}`);
+  const { channel, sender } = message;
+  const readers = await bus.store.messages.readers(channel);
+  return {
+    id,
+    channel,
+    sender,
+    read_by: readers.filter(({ lastId }) => lastId >= id).map(({ agent }) => agent),
+    unread_by: readers.filter(({ lastId }) => lastId < id).map(({ agent }) => agent),
+  };
+}
+
+/** The receipts as soon as the agent has consumed the message; as they are when the time is up. */
+export async function receiptsOnceRead(
+  bus: Bus,
+  { id, agent, seconds }: { id: number; agent: string; seconds: number | undefined },
+  signal: AbortSignal,
+): Promise<Receipts> {
+  const { channel } = await receipts(bus, id);
+  const look = async () => {
+    const now = await receipts(bus, id);
+    return now.read_by.includes(agent) ? now : undefined;
+  };
+  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
+  for await (const read of waiting({ wakeup: bus.wakeup, topic: readingOf(channel), signal, milliseconds }, look))
+    return read;
+  return receipts(bus, id);
+}
+
+/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
+export type Proof = "verified" | "attested";
+
+/** Tells what proves a message's sender. Nothing does in open mode, nor for what was sent before the bus had an operator. */
+export async function proofs(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
+  const operator = await bus.store.agents.firstOperator();
+  return ({ signature, attested, timestamp }) => {
+    if (operator === undefined || timestamp < operator.createdAt) return undefined;
+    if (signature !== "") return "verified";
+    return attested ? "attested" : undefined;
+  };
+}
+
+/** The registered agent behind a session that did something, where its token shows that. */
+export async function agentBehind(bus: Bus, peer: string | null): Promise<string | undefined> {
+  const found = peer === null ? undefined : await bus.store.peers.find(peer);
+  return found?.agent ?? undefined;
 }

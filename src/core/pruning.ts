@@ -1,6 +1,7 @@
 import type { Bus } from "./bus.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import type { Pruning } from "./store.ts";
+import type { Pruning, Reset } from "./store.ts";
+import { EVERYTHING, endOf, ordersFor } from "./waiting.ts";
 
 /** So many at a time: a sender waits for no more than this. */
 const BATCH = 500;
@@ -52,4 +53,21 @@ async function channelsOf(bus: Bus): Promise<string[]> {
   return (await bus.store.messages.channels())
     .map(({ channel }) => channel)
     .filter((name) => name !== SECURITY_CHANNEL);
+}
+
+const MOST_ORDERS = 1_000;
+
+/** Clears the bus, and wakes whoever waits for what is gone with that. */
+export async function reset(bus: Bus): Promise<Reset> {
+  const { peers, orders } = bus.store;
+  const [everybody, pending, leased] = await Promise.all([
+    peers.list(),
+    orders.list({ status: "pending", limit: MOST_ORDERS }),
+    orders.list({ status: "leased", limit: MOST_ORDERS }),
+  ]);
+  const done = await bus.store.reset(SECURITY_CHANNEL);
+  for (const { id } of everybody) bus.wakeup.ring(ordersFor(id));
+  for (const { id } of [...pending, ...leased]) bus.wakeup.ring(endOf(id));
+  bus.wakeup.ring(EVERYTHING);
+  return done;
 }

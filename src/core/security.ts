@@ -1,6 +1,6 @@
-import type { Bus } from "./bus.ts";
 import type { IpcError, Reason } from "./errors.ts";
-import { EVERYTHING } from "./wakeup.ts";
+import type { Store } from "./store.ts";
+import { EVERYTHING, type Wakeup } from "./waiting.ts";
 
 /** Written by the bus alone: an operator who waits there hears of every refusal. */
 export const SECURITY_CHANNEL = "security";
@@ -63,8 +63,16 @@ export function createAlarmBudget(): AlarmBudget {
   };
 }
 
+/** The parts of the bus that an alarm needs. */
+export interface AlarmContext {
+  readonly store: Store;
+  readonly wakeup: Wakeup;
+  readonly alarms: AlarmBudget;
+  readonly now: () => number;
+}
+
 /** Makes a refusal a message in the security channel. Never fails: the refusal itself is what the caller must hear. */
-export async function raiseAlarm(bus: Bus, refusal: IpcError, attempt: Attempt): Promise<void> {
+export async function raiseAlarm(bus: AlarmContext, refusal: IpcError, attempt: Attempt): Promise<void> {
   const { reason } = refusal;
   if (reason === undefined || !ALARMING.has(reason)) return;
   const untold = bus.alarms.spend(reason, bus.now());
@@ -99,7 +107,7 @@ export async function raiseAlarm(bus: Bus, refusal: IpcError, attempt: Attempt):
 const MOST_KEPT = 10_000;
 const REMOVED_AT_ONCE = 100;
 
-async function removeOldest({ store: { messages } }: Bus): Promise<void> {
+async function removeOldest({ store: { messages } }: AlarmContext): Promise<void> {
   const { upTo, count } = await messages.prunable(SECURITY_CHANNEL, { keep: MOST_KEPT, consumed: false });
   if (count > 0) await messages.remove(SECURITY_CHANNEL, upTo, REMOVED_AT_ONCE);
 }

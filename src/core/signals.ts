@@ -1,8 +1,7 @@
 import type { Bus } from "./bus.ts";
 import { notFound } from "./errors.ts";
-import type { Json, Signal } from "./session-store.ts";
-import { waiting } from "./waiting.ts";
-import { EVERYTHING, settingOf } from "./wakeup.ts";
+import type { Json, Signal } from "./store.ts";
+import { EVERYTHING, settingOf, waiting } from "./waiting.ts";
 
 export async function setSignal(
   bus: Bus,

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { decodeJwt, errors, jwtVerify, SignJWT } from "jose";
+import type { Identity } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import type { Identity } from "./caller.ts";
 import { busDid } from "./card.ts";
 import { IpcError, invalid } from "./errors.ts";
 import { registeredKey } from "./keys.ts";

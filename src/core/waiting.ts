@@ -1,5 +1,4 @@
-import { elapsed } from "./clock.ts";
-import type { Topic, Wakeup } from "./wakeup.ts";
+import { elapsed } from "./time.ts";
 
 export interface Wait {
   readonly wakeup: Wakeup;
@@ -34,4 +33,53 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
     const pause = (await wait.pause?.()) ?? left;
     await bell.rung(wait.signal, Math.min(left, Math.max(0, pause)));
   }
+}
+
+/**
+ * How a waiter learns that it should look again. A wake-up carries no data; it may be lost, or come twice, and
+ * nothing breaks: whoever wakes reads the store. test/contracts/wakeup.ts holds what every kind promises.
+ */
+export interface Wakeup extends AsyncDisposable {
+  /** Called after the commit. Never throws: a bell that can't be rung is heard by the next look at the clock. */
+  ring(topic: Topic): void;
+
+  /** What was rung after this returns is heard by the bell's next `rung`, even if it came before that call. */
+  arm(topic: Topic): Bell;
+}
+
+/** A channel's name, for its messages; or, with a control character before it that no name has, something else. */
+export type Topic = string;
+
+const OTHER = "\u0000";
+
+/** Rung when somebody consumed messages of the channel. */
+export function readingOf(channel: string): Topic {
+  return `${OTHER}reading${OTHER}${channel}`;
+}
+
+/** Rung when there may be an order for the peer to take. */
+export function ordersFor(peer: string): Topic {
+  return `${OTHER}orders${OTHER}${peer}`;
+}
+
+/** Rung when the order ended. */
+export function endOf(order: string): Topic {
+  return `${OTHER}order${OTHER}${order}`;
+}
+
+/** Rung when the signal was set. */
+export function settingOf(signal: string): Topic {
+  return `${OTHER}signal${OTHER}${signal}`;
+}
+
+/** Rung with every change, for those who watch the whole bus. */
+export const EVERYTHING: Topic = `${OTHER}everything`;
+
+export function isChannel(topic: Topic): boolean {
+  return !topic.startsWith(OTHER);
+}
+
+export interface Bell extends Disposable {
+  /** Ends when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
+  rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }

@@ -1,5 +1,10 @@
+import { type Identity, maySee } from "../core/access.ts";
+import { messagesAfter, type Proof, proofs, send } from "../core/messages.ts";
+import { messageBytes, sign } from "../core/signature.ts";
+import type { ChannelSummary, Json, StoredMessage } from "../core/store.ts";
+import { json, name, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { indented, operation } from "./operation.ts";
-import { publicChannels } from "./status.ts";
+import { askerOf } from "./sessions.ts";
 
 export const listChannels = operation({
   name: "channels",
@@ -17,3 +22,126 @@ export const listChannels = operation({
   },
   tool: { name: "list_channels", about: "The channels and their message counts, newest first.", arguments: {} },
 });
+
+const channelName = name("The channel");
+
+/** A message whose content is JSON as that JSON, any other as its text. */
+export interface PublicMessage {
+  readonly id: number;
+  readonly channel: string;
+  readonly from: string;
+  readonly data: Json;
+  readonly ts: number;
+  readonly proof?: Proof | undefined;
+}
+
+export function publicMessage(message: StoredMessage, proof: Proof | undefined): PublicMessage {
+  const { id, channel, sender, content, timestamp } = message;
+  return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
+}
+
+/** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
+function contentOf(data: unknown): string {
+  return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
+}
+
+function asJson(content: string): unknown {
+  try {
+    return JSON.parse(content);
+  } catch {
+    return content;
+  }
+}
+
+export const sendToChannel = operation({
+  name: "channel send",
+  summary: "Send any JSON to a channel",
+  examples: [`el-ipc channel send builds '{"status":"green"}' --from bac-1a2b3c`],
+  access: "actor",
+  http: "POST /channels/:channel/send",
+  body: "data",
+  input: {
+    channel: channelName,
+    data: json("What is sent"),
+    from: optional(name("Who sends it (human)")),
+    signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
+    ...stampFields,
+  },
+  words: ["channel", "data"],
+  self: "from",
+  sign: async (input, signer) => {
+    if (input.from === undefined) return input;
+    const stamp = await signer.stamp();
+    const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
+    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+  },
+  run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
+    const content = contentOf(data);
+    const asker = signature === undefined ? await askerOf(bus, from, caller) : from;
+    // A session's id is nobody's name: what a token proves is sent in the name that it proves.
+    const sender = caller.identity?.agent ?? asker ?? "human";
+    const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
+    return { ok: true, id };
+  },
+  show: (answer) => JSON.stringify(answer),
+  tell: ({ id }) => `Sent as #${id}`,
+  tool: {
+    name: "send_message",
+    about: "Post to a channel, for everybody who reads it.",
+    arguments: { channel: { about: "e.g. builds" }, data: { name: "message", about: "", type: "string" } },
+    session: "from",
+  },
+});
+
+export const channelMessages = operation({
+  name: "channel messages",
+  summary: "Print the messages of a channel, read or not, and consume none",
+  examples: ["el-ipc channel messages builds", "el-ipc channel messages builds --since 5"],
+  access: "reader",
+  http: "GET /channels/:channel/messages",
+  input: {
+    channel: channelName,
+    since: optional(whole("Only those after this id", { least: 0 })),
+    before: optional(whole("The last ones before this id instead", { least: 1 })),
+    limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+    timeout: {
+      ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
+      httpMilliseconds: true,
+    },
+  },
+  words: ["channel"],
+  run: async (bus, { channel, since = 0, before, limit = 1_000, timeout }, { caller, signal }) => {
+    const proofOf = await proofs(bus);
+    const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
+    const found =
+      before === undefined
+        ? await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
+        : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
+    return { ok: true, messages: found.map((message) => publicMessage(message, proofOf(message))) };
+  },
+  show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
+  tell: ({ messages }, { limit }, quote) => {
+    if (messages.length === 0) return "No messages";
+    const lines = messages.map(({ id, from, data, proof }) => {
+      return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
+    });
+    return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
+  },
+  tool: {
+    name: "read_messages",
+    about: "Read a channel, oldest first; from then on, only what is new.",
+    arguments: {
+      channel: { about: "" },
+      since: { name: "since_id", about: "Only after this id: the last that you have seen" },
+      limit: { about: "At most this many (50)", usual: 50 },
+      timeout: { about: "Wait so many seconds if there is none (at most 300)" },
+    },
+  },
+  waits: ({ timeout }) => timeout !== undefined,
+});
+
+export function publicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
+  return channels
+    .filter(({ channel }) => maySee(channel, watcher))
+    .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
+}

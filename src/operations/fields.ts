@@ -1,5 +1,17 @@
-import { BATCH_MESSAGES, CONTENT_BYTES, IDENTITY_LENGTH, NAME_LENGTH, WORD_LENGTH } from "../core/limits.ts";
-import { identityFault, nameFault, wordFault } from "../core/names.ts";
+import type { Caller } from "../core/access.ts";
+import { invalid } from "../core/errors.ts";
+import {
+  BATCH_MESSAGES,
+  CONTENT_BYTES,
+  IDENTITY_LENGTH,
+  identityFault,
+  LONGEST_WAIT_SECONDS,
+  NAME_LENGTH,
+  nameFault,
+  WAIT_SECONDS,
+  WORD_LENGTH,
+  wordFault,
+} from "../core/limits.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
@@ -214,4 +226,119 @@ function checkText(faultOf: (value: string) => string | undefined = () => undefi
 function contentFault(value: string): string | undefined {
   if (Buffer.byteLength(value) > CONTENT_BYTES) return "must be 1 MiB of UTF-8 at most";
   return value.isWellFormed() ? undefined : "must be valid Unicode";
+}
+
+/** Turns whatever a caller sent into an operation's input, or says in a sentence what is wrong with it. */
+export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
+  if (!isRecord(raw)) throw invalid("the request must be a JSON object");
+  const { all, required } = namesOf(fields);
+  if (required.some((name) => given(raw, name, fields[name]) === undefined))
+    throw invalid(`${inWords(required)} required`);
+  const input: Record<string, unknown> = {};
+  for (const [name, field] of all) {
+    const value = given(raw, name, field);
+    if (value !== undefined) input[name] = parseField(name, field, value);
+  }
+  return input as InputOf<F>;
+}
+
+interface Names {
+  readonly all: readonly (readonly [string, Field])[];
+  readonly required: readonly string[];
+}
+
+const known = new WeakMap<Fields, Names>();
+
+/** Of each operation's fields listed once, and not for each request. */
+function namesOf(fields: Fields): Names {
+  let names = known.get(fields);
+  if (names === undefined) {
+    const all = Object.entries(fields);
+    names = { all, required: all.filter(([, field]) => !field.optional).map(([name]) => name) };
+    known.set(fields, names);
+  }
+  return names;
+}
+
+/** What of an input is told to others: not what only the caller is to know. */
+export function toldOf(fields: Fields, input: object): [string, unknown][] {
+  return Object.entries(input).filter(([name, value]) => value !== undefined && !fields[name]?.callerOnly);
+}
+
+/** Plain words, from a command line or an address, as the types that their fields have. */
+export function fromText(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(texts).map(([name, text]) => [
+      name,
+      Object.hasOwn(fields, name) ? typed(name, fields[name], text) : text,
+    ]),
+  );
+}
+
+const FLAGS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["1", true],
+  ["yes", true],
+  ["false", false],
+  ["0", false],
+  ["no", false],
+]);
+
+function typed(name: string, field: Field | undefined, text: string): unknown {
+  if (field?.kind === "json") return parseJson(name, text);
+  if (field?.kind === "list")
+    return text
+      .split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (field?.kind === "flag") return FLAGS.get(text.toLowerCase()) ?? text;
+  return text;
+}
+
+function parseJson(name: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw invalid(`${name} must be JSON`);
+  }
+}
+
+/** Null and the empty text say no more than a field that isn't there, but where any JSON is a value or one must not be empty. */
+function given(raw: Readonly<Record<string, unknown>>, name: string, field: Field | undefined): unknown {
+  const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
+  if (field?.kind === "json") return value;
+  return value === null || (value === "" && !field?.neverEmpty) ? undefined : value;
+}
+
+function parseField(name: string, field: Field, value: unknown): unknown {
+  if (value === "" && field.neverEmpty) throw invalid(`${name} must not be empty`);
+  const checked = field.check(value);
+  if ("value" in checked) return checked.value;
+  const large = field.mostBytes !== undefined && (bytesOf(field, value) ?? 0) > field.mostBytes;
+  throw invalid(`${name} ${checked.fault}`, large ? "too_large" : undefined);
+}
+
+function bytesOf(field: Field, value: unknown): number | undefined {
+  if (field.kind === "json") return jsonBytes(value);
+  return typeof value === "string" ? Buffer.byteLength(value) : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function inWords(names: readonly string[]): string {
+  const last = names.at(-1) ?? "";
+  if (names.length < 3) return names.join(" and ");
+  return `${names.slice(0, -1).join(", ")}, and ${last}`;
+}
+
+/** How long a wait of S4's lasts. */
+export const waitTime = optional(httpMilliseconds(seconds("Wait this many seconds at most")));
+
+/** Who waits in its own process may wait for ever; a connection is answered in time, so that nothing on its way gives up. */
+export function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
+  if (caller.from === "process") return timeout;
+  return Math.min(timeout ?? WAIT_SECONDS, LONGEST_WAIT_SECONDS);
 }

@@ -1,11 +1,5 @@
-import { listAgents, makeKeys, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
-import { listChannels } from "./channels.ts";
-import { watchEvents } from "./events.ts";
-import { showHealth } from "./health.ts";
-import { ipcTool } from "./ipc.ts";
-import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
-import { acknowledgeMessages, followChannel, readMessages, sendMessage } from "./messages.ts";
-import type { Operation } from "./operation.ts";
+import { listAgents, makeKeys, makeToken, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
+import { channelMessages, listChannels, sendToChannel } from "./channels.ts";
 import {
   ackCommand,
   ask,
@@ -16,19 +10,25 @@ import {
   retryCommand,
   sendCommand,
   waitCommand,
-} from "./orders.ts";
-import { beatHeart, changeRole, connectPeer, discoverPeers, leavePeer, listPeers, showPeer } from "./peers.ts";
-import { showPresence } from "./presence.ts";
-import { pruneMessages } from "./prune.ts";
-import { showReceipts } from "./receipts.ts";
-import { resetBus } from "./reset.ts";
-import { showRights } from "./rights.ts";
+} from "./commands.ts";
+import { ipcTool } from "./ipc.ts";
+import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
+import { acknowledgeMessages, followChannel, readMessages, sendMessage, showReceipts } from "./messages.ts";
+import type { Operation } from "./operation.ts";
+import {
+  beatHeart,
+  changeRole,
+  connectPeer,
+  discoverPeers,
+  leavePeer,
+  listPeers,
+  showPeer,
+  showPresence,
+} from "./sessions.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { showStatus } from "./status.ts";
-import { channelMessages, sendToChannel } from "./streams.ts";
 import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
-import { makeToken } from "./tokens.ts";
-import { showTraffic } from "./traffic.ts";
+import { pruneMessages, resetBus } from "./upkeep.ts";
+import { showHealth, showRights, showStatus, showTraffic, watchEvents } from "./watching.ts";
 
 const table = [
   sendMessage,

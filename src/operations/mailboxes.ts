@@ -1,12 +1,10 @@
 import { maySee } from "../core/access.ts";
-import { BATCH_MESSAGES } from "../core/limits.ts";
+import { BATCH_MESSAGES, mailboxOf } from "../core/limits.ts";
 import { arrived, mailboxes, putBack, take, takeOnceThere } from "../core/mailboxes.ts";
 import { asRead, type Message, send } from "../core/messages.ts";
-import { mailboxOf } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
-import { content, ids, name, oneOf, optional, seconds, stampFields, text, whole } from "./fields.ts";
+import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { waitSeconds } from "./waits.ts";
 
 const mailbox = name("Whose mailbox");
 

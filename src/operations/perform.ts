@@ -2,7 +2,7 @@ import { admit } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import { isIpcError } from "../core/errors.ts";
 import { raiseAlarm } from "../core/security.ts";
-import { parseInput } from "./input.ts";
+import { parseInput } from "./fields.ts";
 import type { Answering, Context, Operation } from "./operation.ts";
 
 /**

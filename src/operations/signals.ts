@@ -1,10 +1,9 @@
-import { agentBehind } from "../core/proof.ts";
-import type { Json, Signal } from "../core/session-store.ts";
+import { agentBehind } from "../core/messages.ts";
 import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
-import { askerOf } from "./askers.ts";
-import { json, name, optional } from "./fields.ts";
+import type { Json, Signal } from "../core/store.ts";
+import { json, name, optional, waitSeconds, waitTime } from "./fields.ts";
 import { operation } from "./operation.ts";
-import { waitSeconds, waitTime } from "./waits.ts";
+import { askerOf } from "./sessions.ts";
 
 const signalName = name("The signal's name");
 

@@ -1,5 +1,5 @@
 import type { Store } from "../core/store.ts";
-import { type Bell, isChannel, type Topic } from "../core/wakeup.ts";
+import { type Bell, isChannel, type Topic } from "../core/waiting.ts";
 
 /** Node can't count further; a wait that is longer looks again and goes on. */
 const LONGEST_TIMER = 2 ** 31 - 1;

@@ -13,9 +13,9 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { elapsed, every } from "../core/clock.ts";
 import type { Store } from "../core/store.ts";
-import type { Topic, Wakeup } from "../core/wakeup.ts";
+import { elapsed, every } from "../core/time.ts";
+import type { Topic, Wakeup } from "../core/waiting.ts";
 import { createAsker, createBells } from "./bells.ts";
 
 export interface FileBells {

@@ -1,6 +1,6 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Store } from "../core/store.ts";
-import type { Topic, Wakeup } from "../core/wakeup.ts";
+import type { Topic, Wakeup } from "../core/waiting.ts";
 import { createAsker, createBells } from "./bells.ts";
 
 export interface NatsBells {

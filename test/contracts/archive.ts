@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { exportBus } from "../../src/core/export.ts";
-import { createImporter, type Importer } from "../../src/core/import.ts";
-import type { Order } from "../../src/core/session-store.ts";
-import type { Store } from "../../src/core/store.ts";
+import { createImporter, exportBus, type Importer } from "../../src/core/moving.ts";
+import type { Order, Store } from "../../src/core/store.ts";
 import { agent, operator } from "./agents.ts";
 import { newOrder } from "./orders.ts";
 import { newPeer } from "./peers.ts";

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { Consequences, Ending, Order } from "../../src/core/session-store.ts";
-import type { Store } from "../../src/core/store.ts";
+import type { Consequences, Ending, Order, Store } from "../../src/core/store.ts";
 import { connected, newOrder, take } from "./orders.ts";
 import { type Check, contents } from "./place.ts";
 

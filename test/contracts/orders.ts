@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { BATCH_BYTES } from "../../src/core/limits.ts";
-import type { NewOrder, Order } from "../../src/core/session-store.ts";
-import type { Store } from "../../src/core/store.ts";
+import type { NewOrder, Order, Store } from "../../src/core/store.ts";
 import { several } from "../support/several.ts";
 import { newPeer } from "./peers.ts";
 import { type Check, hostileNames } from "./place.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Peer } from "../../src/core/session-store.ts";
+import type { Peer } from "../../src/core/store.ts";
 import { newOrder } from "./orders.ts";
 import { type Check, hostileNames } from "./place.ts";
 

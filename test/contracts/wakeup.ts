@@ -11,7 +11,7 @@ import {
   settingOf,
   type Topic,
   type Wakeup,
-} from "../../src/core/wakeup.ts";
+} from "../../src/core/waiting.ts";
 import { hostileNames } from "./place.ts";
 
 /** Where the bells of one bus are. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { test } from "node:test";
-import { strictBase64 } from "../../src/core/base64.ts";
+import { strictBase64 } from "../../src/core/keys.ts";
 
 test("canonical base64 is read, of any length", () => {
   for (let length = 0; length < 200; length++) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { didKey } from "../../src/core/did.ts";
+import { didKey } from "../../src/core/card.ts";
 import { publicHalf, rawBytes, readPrivateKey } from "../../src/core/keys.ts";
 
 test("E38 the DID of RFC 8032's first key is the known one", () => {

@@ -1,7 +1,8 @@
 // Answers each message of one channel with one in another, as fast as it hears of it. No clock wakes it: a wake-up that
 // is lost stops it.
+
+import { THIS_PROCESS } from "../../src/core/access.ts";
 import { createBus } from "../../src/core/bus.ts";
-import { THIS_PROCESS } from "../../src/core/caller.ts";
 import { acknowledge, read, send } from "../../src/core/messages.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";

@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { THIS_PROCESS } from "../../src/core/access.ts";
 import { type Bus, createBus } from "../../src/core/bus.ts";
-import { THIS_PROCESS } from "../../src/core/caller.ts";
 import { acknowledge, follow, read, send } from "../../src/core/messages.ts";
-import { waiting } from "../../src/core/waiting.ts";
-import type { Topic } from "../../src/core/wakeup.ts";
+import { type Topic, waiting } from "../../src/core/waiting.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertSoon } from "../contracts/wakeup.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { THIS_PROCESS } from "../../src/core/caller.ts";
+import { THIS_PROCESS } from "../../src/core/access.ts";
 import { isIpcError } from "../../src/core/errors.ts";
 import { operations } from "../../src/operations/index.ts";
 import { isStream } from "../../src/operations/operation.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { createQuote } from "../../src/surfaces/mcp/quote.ts";
+import { createQuote } from "../../src/surfaces/mcp/tools.ts";
 import { succeeded, temporaryBus } from "../support/bus.ts";
 import { NEWEST, stdio, streamable } from "../support/mcp.ts";
 

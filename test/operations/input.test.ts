@@ -6,16 +6,17 @@ import {
   content,
   type Fields,
   flag,
+  fromText,
   identity,
   name,
   oneOf,
   optional,
+  parseInput,
   seconds,
   text,
   whole,
 } from "../../src/operations/fields.ts";
 import { operations } from "../../src/operations/index.ts";
-import { fromText, parseInput } from "../../src/operations/input.ts";
 
 const fields = {
   channel: name("The channel"),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { operations } from "../../src/operations/index.ts";
-import { createTurns } from "../../src/operations/turns.ts";
+import { createTurns } from "../../src/server/deliver.ts";
 
 const named = (name: string) => operations.find((one) => one.name === name) ?? assert.fail(name);
 const look = named("channel messages");

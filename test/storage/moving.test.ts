@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { createImporter } from "../../src/core/import.ts";
+import { createImporter } from "../../src/core/moving.ts";
 import type { Store } from "../../src/core/store.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { furnishAll, heldBy, move } from "../contracts/archive.ts";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readAddress } from "../../src/storage/nats/address.ts";
-import { createBodies } from "../../src/storage/nats/bodies.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
-import { createErrands } from "../../src/storage/nats/errands.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
+import { createErrands } from "../../src/storage/nats/outbox.ts";
+import { createBodies } from "../../src/storage/nats/payloads.ts";
 import type { ErrandPurge } from "../../src/storage/nats/state.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 import { newPeer } from "../contracts/peers.ts";

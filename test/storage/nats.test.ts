@@ -1,5 +1,5 @@
 import { after, suite } from "node:test";
-import type { WriteArchive } from "../../src/core/archive.ts";
+import type { WriteArchive } from "../../src/core/store.ts";
 import { writeArchive } from "../../src/storage/sqlite/archive.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { storeContract } from "../contracts/store.ts";

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { createAgentStore } from "../../src/storage/sqlite/agents.ts";
-import { createChanges } from "../../src/storage/sqlite/changes.ts";
-import { connect } from "../../src/storage/sqlite/connection.ts";
+import { connect, createChanges } from "../../src/storage/sqlite/connection.ts";
 import { openFile } from "../../src/storage/sqlite/database.ts";
 import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
-import { createPeerStore } from "../../src/storage/sqlite/peers.ts";
 import { isRow, textOf } from "../../src/storage/sqlite/rows.ts";
+import { createPeerStore } from "../../src/storage/sqlite/sessions.ts";
 import { append } from "../support/append.ts";
 import { temporaryFolder } from "../support/program.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { whileBusy } from "../../src/storage/sqlite/busy.ts";
+import { whileBusy } from "../../src/storage/sqlite/connection.ts";
 import { openFile } from "../../src/storage/sqlite/database.ts";
 import type { TemporaryBus } from "./bus.ts";
 import { type Answer, type Asking, ask, open } from "./http.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
+import { parseInput } from "../../src/operations/fields.ts";
 import { operations } from "../../src/operations/index.ts";
-import { parseInput } from "../../src/operations/input.ts";
 import { parseArguments } from "../../src/surfaces/cli/arguments.ts";
 import { contentsOf, messagesOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { environmentOf, type Result, run } from "../support/program.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { suite, test } from "node:test";
-import type { Caller } from "../../src/core/caller.ts";
+import type { Caller } from "../../src/core/access.ts";
 import { sendMessage } from "../../src/operations/messages.ts";
 import { perform } from "../../src/operations/perform.ts";
 import { createIdentity, didOf, registered, revoked, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readingOf } from "../../src/core/wakeup.ts";
+import { readingOf } from "../../src/core/waiting.ts";
 import { createAsker, createBells } from "../../src/wakeup/bells.ts";
 
 test("while somebody waits for messages alone, the store is asked for them alone", async () => {

@@ -18,7 +18,7 @@ import {
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bell } from "../../src/core/wakeup.ts";
+import type { Bell } from "../../src/core/waiting.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertHeard, assertSoon, wakeupContract } from "../contracts/wakeup.ts";
 import { halfSecondsUntil } from "../support/half-seconds.ts";

@@ -1,4 +1,4 @@
-import { THIS_PROCESS } from "../../../src/core/caller.ts";
+import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { send } from "../../../src/core/messages.ts";
 import { readEnvironment } from "../../../src/environment.ts";
 import { openBus } from "../../../src/open.ts";

@@ -1,5 +1,5 @@
 // Looks into a database, opened once, and says how long each look takes. IPC_DB_PATH says which.
-import { THIS_PROCESS } from "../../../src/core/caller.ts";
+import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { readEnvironment } from "../../../src/environment.ts";
 import { openBus } from "../../../src/open.ts";
 import { operations } from "../../../src/operations/index.ts";

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { readPrivateKey } from "../../../src/core/keys.ts";
-import { messageBytes, messageBytesV1, sign } from "../../../src/core/signature.ts";
-import { createStamp } from "../../../src/core/stamp.ts";
+import { createStamp, messageBytes, messageBytesV1, sign } from "../../../src/core/signature.ts";
 
 /** Who signs what is sent, and for which bus. */
 export interface Signing {

@@ -1,5 +1,5 @@
 // Sends one message after the other, for so many seconds a round. IPC_DB_PATH and IPC_DURABILITY say where.
-import { THIS_PROCESS } from "../../../src/core/caller.ts";
+import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { send } from "../../../src/core/messages.ts";
 import { readEnvironment } from "../../../src/environment.ts";
 import { openBus } from "../../../src/open.ts";

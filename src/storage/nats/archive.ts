@@ -1,17 +1,28 @@
-import type { Archive, Arrived } from "../../core/archive.ts";
-import type { Journal, Order, Signal } from "../../core/session-store.ts";
-import type { AgentStore, Once, Revoked, Watermark } from "../../core/store.ts";
+import type {
+  AgentStore,
+  Archive,
+  Arrived,
+  Journal,
+  Once,
+  Order,
+  Reset,
+  Revoked,
+  Signal,
+  Watermark,
+  WriteArchive,
+} from "../../core/store.ts";
 import { asEntered } from "./agents.ts";
+import { asOrder, unusedOf } from "./commands.ts";
 import { fieldsOf, jsonOf, numberIn, textIn } from "./fields.ts";
+import type { Draft } from "./log.ts";
 import { messagesAfter } from "./message-stream.ts";
-import { asOrder } from "./orders.ts";
+import type { Sessions } from "./outbox.ts";
+import { namesIn } from "./payloads.ts";
+import { asWatermark, takenIn } from "./readers.ts";
 import { scan } from "./scan.ts";
-import type { Sessions } from "./sessions.ts";
 import { asSignal } from "./signals.ts";
 import type { OrderRecord, SignalRecord, Snapshot } from "./state.ts";
 import type { Streams } from "./streams.ts";
-import { takenIn } from "./taken.ts";
-import { asWatermark } from "./watermarks.ts";
 
 export interface Archiving extends Sessions {
   readonly streams: Streams;
@@ -98,4 +109,35 @@ async function revokedOf(streams: Streams): Promise<readonly Revoked[]> {
     if (one !== undefined) revoked.push(one);
   }
   return revoked;
+}
+
+export interface Resetting extends Archiving {
+  readonly archive: WriteArchive;
+}
+
+/** One step on the sessions, with the removal of the messages as what follows from it, so that both happen. */
+export function createReset(resetting: Resetting): (keptChannel: string) => Promise<Reset> {
+  const { streams, log, bodies, errands, archive } = resetting;
+  return async (keptChannel) => {
+    const before = await log.step(({ state }) => state.snapshot());
+    const upTo = await streams.lastSeq("messages");
+    const backup = await archive(await archiveOf(resetting, before, 0, upTo));
+    const { errand, unused } = await log.step((draft) => ({
+      errand: errands.note(draft, { purge: { upTo, keptChannel } }),
+      unused: clear(draft, before),
+    }));
+    const removed = await errands.run(errand);
+    log.meanwhile(bodies.drop(unused));
+    return { backup, removed };
+  };
+}
+
+/** Only what the backup holds: what came meanwhile stays. Answers with the bodies that nothing needs any more. */
+function clear(draft: Draft, { placed, entry }: Snapshot): readonly string[] {
+  const { orders, signals } = draft.state;
+  const [hadOrders, hadSignals] = [[...orders.values()], [...signals.values()]];
+  draft.put({ of: "journal", what: "reset", placed, entry });
+  const goneOrders = hadOrders.filter(({ id }) => !orders.has(id));
+  const goneSignals = hadSignals.filter(({ name }) => !signals.has(name));
+  return [...unusedOf(goneOrders, draft.state), ...goneSignals.flatMap(({ data }) => namesIn(data))];
 }

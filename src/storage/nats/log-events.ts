@@ -1,4 +1,4 @@
-import type { JournalEntry } from "../../core/session-store.ts";
+import type { JournalEntry } from "../../core/store.ts";
 import { type Change, toldOf } from "./state.ts";
 
 /** What one step, or several that came together, have changed. */

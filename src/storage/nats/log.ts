@@ -1,9 +1,60 @@
 import { nuid } from "@nats-io/transport-node";
 import { IpcError, isIpcError } from "../../core/errors.ts";
-import { createDraft, type Draft, type Job } from "./draft.ts";
-import { createFollower } from "./follower.ts";
-import type { State } from "./state.ts";
+import type { Journal } from "../../core/store.ts";
+import { createFollower } from "./replica.ts";
+import type { Change, MutableState, State } from "./state.ts";
 import type { Streams } from "./streams.ts";
+
+/** One step on the sessions, as it is worked out: on all that is, and without waiting for anything. */
+export interface Draft {
+  readonly state: State;
+  readonly at: number;
+  put(change: Change): void;
+}
+
+export interface Job {
+  readonly step: (draft: Draft) => unknown;
+  readonly done: (result: unknown) => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** What a step changes shows in the state at once, for the steps behind it, and can be taken back. */
+export function createDraft(state: MutableState, at: number) {
+  const made: { change: Change; undo: () => void }[] = [];
+  const { entry } = state;
+  let bytes = 0;
+
+  const draft: Draft = {
+    state,
+    at,
+    put(change) {
+      made.push({ change, undo: state.apply(change, at) });
+      bytes += JSON.stringify(change).length;
+    },
+  };
+
+  const undo = (to: number): void => {
+    for (const { undo } of made.splice(to).reverse()) undo();
+  };
+
+  return {
+    /** The journal's number before. */
+    entry,
+    undo,
+    bytes: () => bytes,
+    changes: () => made.map(({ change }) => change),
+    attempt(job: Job): () => void {
+      const before = made.length;
+      try {
+        const result = job.step(draft);
+        return () => job.done(result);
+      } catch (error) {
+        undo(before);
+        return () => job.failed(error);
+      }
+    },
+  };
+}
 
 /**
  * Sessions, orders and signals, as a log of what changed. A step is one message that expects to be the next, so all of it
@@ -138,4 +189,36 @@ function refused({ names }: Streams): IpcError {
     "internal",
     `the stream ${names.stream("sessions")} takes no event, though nothing else comes into it`,
   );
+}
+
+/** So many entries are told of, and no older ones. */
+const KEPT_ENTRIES = 10_000;
+
+/** The log of sessions, without what nobody is told. */
+export function createJournal(log: Log): Journal {
+  return {
+    last: () => log.step(({ state }) => lastOf(state)),
+
+    async after(seq, limit) {
+      const look = () =>
+        log.step(({ state }) => {
+          const last = lastOf(state);
+          if (seq > last || seq < Math.max(last - KEPT_ENTRIES, Math.min(state.forgotten, last))) return "gone";
+          const first = state.entries[0]?.seq ?? state.entry + 1;
+          if (seq + 1 < first) return "older";
+          return state.entries.slice(seq + 1 - first, Math.min(seq + 1 - first + limit, last + 1 - first));
+        });
+      const found = await look();
+      if (found === "gone") return undefined;
+      if (found !== "older") return found;
+      await log.recall();
+      const recalled = await look();
+      return typeof recalled === "string" ? undefined : recalled;
+    },
+  };
+}
+
+/** What came with an errand is told once that is done, as the entry in the channel of activity is told first. */
+function lastOf({ entry, errands }: State): number {
+  return Math.min(entry, ...[...errands.values()].map((errand) => errand.entry));
 }

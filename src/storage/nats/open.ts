@@ -1,21 +1,17 @@
-import type { WriteArchive } from "../../core/archive.ts";
-import type { Store } from "../../core/store.ts";
+import type { Store, WriteArchive } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
-import { archiveNow } from "./archive.ts";
-import { createBodies } from "./bodies.ts";
-import { createChanges } from "./changes.ts";
+import { archiveNow, createReset } from "./archive.ts";
+import { createOrderStore } from "./commands.ts";
 import type { Connection } from "./connection.ts";
-import { createErrands } from "./errands.ts";
-import { createJournal } from "./journal.ts";
-import { createLog } from "./log.ts";
-import { createMailboxStore } from "./mailboxes.ts";
+import { createJournal, createLog } from "./log.ts";
+import { createChanges } from "./message-stream.ts";
 import { createMessageStore } from "./messages.ts";
-import { createOrderStore } from "./orders.ts";
-import { createPeerStore } from "./peers.ts";
-import { createReset } from "./reset.ts";
+import { createErrands } from "./outbox.ts";
+import { createBodies } from "./payloads.ts";
+import { createMailboxStore, createWatermarks } from "./readers.ts";
+import { createPeerStore } from "./sessions.ts";
 import { createSignalStore } from "./signals.ts";
 import { createStreams } from "./streams.ts";
-import { createWatermarks } from "./watermarks.ts";
 
 export interface NatsOptions {
   readonly bus: string;

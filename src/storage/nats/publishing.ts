@@ -1,9 +1,16 @@
 import type { PubAck } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
-import { elapsed } from "../../core/clock.ts";
 import { invalid } from "../../core/errors.ts";
-import type { Connection } from "./connection.ts";
-import { anotherStream, isConflict, isForNow, isNobodyThere, takenBy, Unsettled } from "./faults.ts";
+import { elapsed } from "../../core/time.ts";
+import {
+  anotherStream,
+  type Connection,
+  isConflict,
+  isForNow,
+  isNobodyThere,
+  takenBy,
+  Unsettled,
+} from "./connection.ts";
 import type { Names, StreamKind } from "./names.ts";
 import type { Readiness } from "./readiness.ts";
 

@@ -1,8 +1,6 @@
 import type { MsgRequest, StoredMsg, StreamInfo } from "@nats-io/jetstream";
-import type { Connection } from "./connection.ts";
-import { isNoStream, takenBy, Unsettled } from "./faults.ts";
+import { type Connection, isNoStream, takenBy, Unsettled } from "./connection.ts";
 import type { Names, StreamKind } from "./names.ts";
-import type { Share } from "./sharing.ts";
 
 /** How often a stream is asked whether it has begun. One that stays silent was made by somebody without direct reading. */
 const MOST_TRIES = 10;
@@ -85,5 +83,46 @@ export function createReadiness({ nats, jsm, apiPrefix }: Connection, names: Nam
       return false;
     },
     isKnown: (kind) => ready.has(kind),
+  };
+}
+
+interface Reads {
+  going: Promise<unknown>;
+  next: Promise<unknown> | undefined;
+}
+
+export type Share = <T>(what: string, read: () => Promise<T>) => Promise<T>;
+
+/**
+ * Who asks for what is being read already shares the next read with all who do: each is told what was so after it asked,
+ * and in its turn. So of two who ask for the same things nobody overtakes the other.
+ */
+export function createSharing(): Share {
+  const known = new Map<string, Reads>();
+
+  const settled = async (what: string, reads: Reads, read: Promise<unknown>): Promise<void> => {
+    await read.catch(() => {});
+    if (reads.going === read && reads.next === undefined) known.delete(what);
+  };
+
+  return <T>(what: string, read: () => Promise<T>): Promise<T> => {
+    const reads = known.get(what);
+    if (reads === undefined) {
+      const going = read();
+      const first: Reads = { going, next: undefined };
+      known.set(what, first);
+      void settled(what, first, going);
+      return going;
+    }
+    reads.next ??= reads.going
+      .catch(() => {})
+      .then(() => {
+        const going = read();
+        reads.going = going;
+        reads.next = undefined;
+        void settled(what, reads, going);
+        return going;
+      });
+    return reads.next as Promise<T>;
   };
 }

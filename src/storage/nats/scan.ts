@@ -1,6 +1,6 @@
 import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { createInbox, errors, type Msg, nuid } from "@nats-io/transport-node";
-import { isPassing } from "./faults.ts";
+import { isPassing } from "./connection.ts";
 import type { StreamKind } from "./names.ts";
 import { fieldsIn, idIn } from "./publishing.ts";
 import type { Stored, Streams } from "./streams.ts";

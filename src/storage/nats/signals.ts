@@ -1,9 +1,9 @@
 import { IpcError } from "../../core/errors.ts";
 import { BATCH_BYTES } from "../../core/limits.ts";
-import type { Signal, SignalStore } from "../../core/session-store.ts";
-import { type Bodies, type Body, namesIn } from "./bodies.ts";
-import type { Draft } from "./draft.ts";
-import type { Sessions } from "./sessions.ts";
+import type { Signal, SignalStore } from "../../core/store.ts";
+import type { Draft } from "./log.ts";
+import type { Sessions } from "./outbox.ts";
+import { type Bodies, type Body, namesIn } from "./payloads.ts";
 import type { SignalRecord } from "./state.ts";
 
 /** What is set anew while it is read is looked at again, but not for ever. */

@@ -1,5 +1,5 @@
-import type { JournalEntry, Order, Peer, Signal } from "../../core/session-store.ts";
-import type { Body } from "./bodies.ts";
+import type { JournalEntry, Order, Peer, Signal } from "../../core/store.ts";
+import type { Body } from "./payloads.ts";
 
 /** An order as the log has it: in place of what it holds, where that is. `seq` numbers orders as they were sent. */
 export interface OrderRecord extends Omit<Order, "params" | "result"> {

@@ -1,11 +1,9 @@
 import { DiscardPolicy, type MsgRequest, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
-import { elapsed } from "../../core/clock.ts";
-import type { Connection } from "./connection.ts";
-import { isOverlap, isStreamThere, Unsettled } from "./faults.ts";
+import { elapsed } from "../../core/time.ts";
+import { type Connection, isOverlap, isStreamThere, Unsettled } from "./connection.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
 import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
-import { type AnswerOf, createReadiness } from "./readiness.ts";
-import { createSharing } from "./sharing.ts";
+import { type AnswerOf, createReadiness, createSharing } from "./readiness.ts";
 
 /** A message as a stream keeps it. `fields` is what we say about it in a header of our own. */
 export interface Stored {

@@ -1,17 +1,14 @@
-import type { Archive, Arrived } from "../../core/archive.ts";
-import type { JournalEntry } from "../../core/session-store.ts";
-import type { Revoked, StoredMessage } from "../../core/store.ts";
+import type { Archive, Arrived, JournalEntry, Revoked, StoredMessage } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
 import { makeBackup } from "./backup.ts";
+import { asOrder } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { openFile } from "./database.ts";
 import type { Row, Value } from "./driver.ts";
-import { asEntry } from "./journal.ts";
 import { createMessageStore } from "./messages.ts";
-import { asOrder } from "./order-rows.ts";
-import { createPeerStore } from "./peers.ts";
 import { isRow, nullableOf, numberOf, textOf } from "./rows.ts";
-import { asSignal } from "./signals.ts";
+import { createPeerStore } from "./sessions.ts";
+import { asEntry, asSignal } from "./signals.ts";
 
 type Table = readonly [table: string, columns: readonly string[]];
 

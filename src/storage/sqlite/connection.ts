@@ -1,8 +1,43 @@
 import { IpcError, isIpcError } from "../../core/errors.ts";
-import { whileBusy } from "./busy.ts";
-import { type Driver, fileFault, type Statement } from "./driver.ts";
+import type { Changes } from "../../core/store.ts";
+import { elapsed } from "../../core/time.ts";
+import { type Driver, fileFault, isBusy, type Statement } from "./driver.ts";
 import { createFileCheck } from "./file.ts";
-import { numberOf, row } from "./rows.ts";
+import { isRow, numberOf, row, textOf } from "./rows.ts";
+
+const LONGEST_MS = 10_000;
+const cell = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Does one step on the file, again and again while other processes hold it. SQLite's own busy handler backs off so far
+ * that one of several writers can starve; short, uneven pauses give everybody a turn. Between two tries the event loop
+ * runs, so that a server goes on answering. Free as it mostly is, it answers without a promise.
+ */
+export function whileBusy<T>(step: () => T): T | Promise<T> {
+  try {
+    return step();
+  } catch (error) {
+    if (!isBusy(error)) throw error;
+    return again(step);
+  }
+}
+
+async function again<T>(step: () => T): Promise<T> {
+  for (const end = elapsed() + LONGEST_MS; ; ) {
+    Atomics.wait(cell, 0, 0, 0.05 + Math.random() * 0.95);
+    await new Promise(setImmediate);
+    try {
+      return step();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      if (elapsed() > end) {
+        throw new IpcError("internal", "The database is busy: another program has held it for 10 seconds", undefined, {
+          cause: error,
+        });
+      }
+    }
+  }
+}
 
 /** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
 export interface Connection {
@@ -35,7 +70,7 @@ interface Job {
 /** So many share a commit: more would keep others from being answered meanwhile. */
 const MOST_JOBS = 250;
 
-const VERSION = "PRAGMA data_version";
+export const DATA_VERSION = "PRAGMA data_version";
 
 export function connect(driver: Driver, path: string, durability: Durability = "full"): Connection {
   const checkFile = createFileCheck(path);
@@ -134,7 +169,7 @@ export function connect(driver: Driver, path: string, durability: Durability = "
 
   return {
     statement,
-    version: () => commits + numberOf(row(statement(VERSION).get()) ?? {}, "data_version"),
+    version: () => commits + numberOf(row(statement(DATA_VERSION).get()) ?? {}, "data_version"),
     read: async (step) => {
       try {
         checkFile();
@@ -159,4 +194,33 @@ export function inWords(error: unknown, path: string): unknown {
   const fault = fileFault(error);
   if (fault === undefined) return error;
   return new IpcError("internal", `The database ${path} ${fault}`, undefined, { cause: error });
+}
+
+const LAST_ID = "SELECT max(id) AS id FROM messages";
+
+/** The plus keeps SQLite from going through the whole index by channel instead of through the new rows. */
+const CHANGED = "SELECT channel, max(id) AS id FROM messages WHERE id > ? GROUP BY +channel";
+
+/** Sees what other connections commit: SQLite's data_version changes with each, and asking it reads no table. */
+export function createChanges({ statement, read }: Connection): () => Promise<Changes | undefined> {
+  let version: number | undefined;
+  let lastId = 0;
+
+  const look = (): Changes | undefined => {
+    // In this order: a commit in between is told by the next look, where the other way round it would be lost.
+    const newest = numberOf(row(statement(LAST_ID).get()) ?? {}, "id");
+    const now = numberOf(row(statement(DATA_VERSION).get()) ?? {}, "data_version");
+    const known = version;
+    if (known === undefined || known === now) {
+      version = now;
+      lastId = newest;
+      return known === undefined ? undefined : { channels: [], others: false };
+    }
+    const changed = statement(CHANGED).all(lastId).filter(isRow);
+    version = now;
+    lastId = Math.max(lastId, ...changed.map((channel) => numberOf(channel, "id")));
+    return { channels: changed.map((channel) => textOf(channel, "channel")), others: true };
+  };
+
+  return () => read(look);
 }

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, lstatSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { elapsed } from "../../core/clock.ts";
 import { hasCode, IpcError } from "../../core/errors.ts";
+import { elapsed } from "../../core/time.ts";
 
 /** SQLite keeps these beside the database file itself. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];

@@ -1,12 +1,122 @@
-import { BATCH_BYTES } from "../../core/limits.ts";
-import { isOwnMailbox } from "../../core/names.ts";
-import type { Appended, ChannelSummary, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
+import { BATCH_BYTES, isOwnMailbox } from "../../core/limits.ts";
+import type {
+  Appended,
+  ChannelSummary,
+  Envelope,
+  MessageStore,
+  NewMessage,
+  Prunable,
+  Pruning,
+  StoredMessage,
+} from "../../core/store.ts";
+import { createNonces } from "./agents.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
-import { createNonces } from "./nonces.ts";
-import { createOverview } from "./overview.ts";
-import { createPruning } from "./pruning.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
+
+/** Newest first. A message's time lies behind its content in the file, so what is looked at is counted in bytes too. */
+const RECENT = `SELECT id, channel, sender, created_at, octet_length(content) AS bytes FROM messages
+  ORDER BY id DESC LIMIT +?`;
+
+const COUNT_UP_TO_LIMIT = `SELECT count(*) AS count FROM
+  (SELECT 1 FROM messages WHERE channel = ? AND id > ? AND id <= ? LIMIT +?)`;
+
+const WATERMARKS = "SELECT agent, channel, last_id FROM watermarks ORDER BY last_id DESC LIMIT +?";
+
+/** Clocks differ: a message may be a little younger than the one that came after it. */
+const CLOCK_SECONDS = 60;
+
+/** What those ask who watch the whole bus. */
+export function createOverview({ statement, read }: Connection): Pick<MessageStore, "recent" | "count" | "watermarks"> {
+  return {
+    recent: (since, limit) =>
+      read(() => {
+        const found: Envelope[] = [];
+        let bytes = 0;
+        for (const next of statement(RECENT).iterate(limit)) {
+          if (!isRow(next)) continue;
+          const envelope = asEnvelope(next);
+          bytes += numberOf(next, "bytes");
+          if (envelope.timestamp < since - CLOCK_SECONDS || bytes > 4 * BATCH_BYTES) break;
+          if (envelope.timestamp >= since) found.push(envelope);
+        }
+        return found;
+      }),
+
+    count: (channel, after, upTo, most) =>
+      read(() => numberOf(row(statement(COUNT_UP_TO_LIMIT).get(channel, after, upTo, most)) ?? {}, "count")),
+
+    watermarks: (limit) =>
+      read(() =>
+        statement(WATERMARKS)
+          .all(limit)
+          .filter(isRow)
+          .map((found) => ({
+            channel: textOf(found, "channel"),
+            agent: textOf(found, "agent"),
+            lastId: numberOf(found, "last_id"),
+          })),
+      ),
+  };
+}
+
+function asEnvelope(found: Row): Envelope {
+  return {
+    id: numberOf(found, "id"),
+    channel: textOf(found, "channel"),
+    sender: textOf(found, "sender"),
+    timestamp: numberOf(found, "created_at"),
+  };
+}
+
+const NEWEST_OF_CHANNEL = "SELECT max(id) AS id FROM messages WHERE channel = ?";
+
+/** The oldest message that is young enough to stay; what is before it in the channel goes. */
+const FIRST_YOUNG = "SELECT id - 1 AS id FROM messages WHERE channel = ? AND created_at >= ? ORDER BY id LIMIT 1";
+
+const BEHIND_NEWEST = "SELECT id FROM messages WHERE channel = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
+
+const SLOWEST = "SELECT min(last_id) AS id FROM watermarks WHERE channel = ?";
+
+const COUNT_BETWEEN = "SELECT count(*) AS count FROM messages WHERE channel = ? AND id > ? AND id <= ?";
+
+const REMOVE = `DELETE FROM messages WHERE id IN
+  (SELECT id FROM messages WHERE channel = ? AND id <= ? ORDER BY id LIMIT +?)`;
+
+const CHANGES = "SELECT changes() AS removed";
+
+type PruningSteps = Pick<MessageStore, "prunable" | "remove">;
+
+export function createPruning({ statement, read, write }: Connection): PruningSteps {
+  const id = (sql: string, ...values: Value[]): number | undefined => {
+    const found = row(statement(sql).get(...values));
+    return found === undefined || found.id === null ? undefined : numberOf(found, "id");
+  };
+
+  const count = (channel: string, after: number, upTo: number): number =>
+    numberOf(row(statement(COUNT_BETWEEN).get(channel, after, upTo)) ?? {}, "count");
+
+  const look = (channel: string, { before, keep, consumed }: Pruning): Prunable => {
+    const newest = id(NEWEST_OF_CHANNEL, channel) ?? 0;
+    const slowest = id(SLOWEST, channel) ?? 0;
+    const upTo = Math.min(
+      newest,
+      before === undefined ? newest : (id(FIRST_YOUNG, channel, before) ?? newest),
+      keep === undefined ? newest : (id(BEHIND_NEWEST, channel, keep) ?? 0),
+      consumed ? slowest : newest,
+    );
+    return { upTo, count: count(channel, 0, upTo), unconsumed: count(channel, slowest, upTo) };
+  };
+
+  return {
+    prunable: (channel, pruning) => read(() => look(channel, pruning)),
+    remove: (channel, upTo, limit) =>
+      write(() => {
+        statement(REMOVE).run(channel, upTo, limit);
+        return numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
+      }),
+  };
+}
 
 /** The content as bytes: of a text that holds NUL the node:sqlite of Node 22 hands over no more than what is before it. */
 export const COLUMNS = `id, channel, sender, CAST(content AS BLOB) AS content, created_at, signature,

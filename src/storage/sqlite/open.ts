@@ -1,15 +1,13 @@
 import type { Store } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
-import { createChanges } from "./changes.ts";
-import { connect } from "./connection.ts";
+import { createReset } from "./backup.ts";
+import { createOrderStore } from "./commands.ts";
+import { connect, createChanges } from "./connection.ts";
 import { openFile, type SqliteOptions } from "./database.ts";
-import { createJournal } from "./journal.ts";
 import { createMailboxStore } from "./mailboxes.ts";
 import { createMessageStore } from "./messages.ts";
-import { createOrderStore } from "./orders.ts";
-import { createPeerStore } from "./peers.ts";
-import { createReset } from "./reset.ts";
-import { createSignalStore } from "./signals.ts";
+import { createPeerStore } from "./sessions.ts";
+import { createJournal, createSignalStore } from "./signals.ts";
 
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
   const connection = connect(await openFile(options), options.path, options.durability);

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createInterface, type Interface } from "node:readline";
 import { printable } from "../../wire/printable.ts";
-import type { Chat } from "./connect.ts";
-import { writeWhole } from "./files.ts";
+import type { Chat } from "./context.ts";
+import { writeWhole } from "./folder.ts";
 
 export interface Chatting {
   readonly input: NodeJS.ReadStream;

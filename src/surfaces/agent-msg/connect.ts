@@ -1,4 +1,5 @@
-import { createPause } from "../../core/pause.ts";
+import { createPause } from "../../core/time.ts";
+import { type Chat, said } from "./context.ts";
 import {
   audienceOf,
   type Dial,
@@ -10,18 +11,7 @@ import {
   type SignMessage,
   type Talk,
 } from "./conversation.ts";
-import { said } from "./desk.ts";
 import { textOf } from "./folder.ts";
-
-/** Where a person, or a program, reads and types. */
-export interface Chat {
-  print(text: string): void;
-  note(text: string): void;
-  /** Each line that is typed, until whoever types is done. */
-  readonly lines: AsyncIterable<string>;
-  /** These can be written to, for names to be completed. */
-  know(names: readonly string[]): void;
-}
 
 export interface Connecting {
   readonly agent: string;

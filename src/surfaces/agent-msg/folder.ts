@@ -1,8 +1,84 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { hasCode, invalid } from "../../core/errors.ts";
-import { nameFault } from "../../core/names.ts";
-import { remove, underLock, writeWhole } from "./files.ts";
+import {
+  closeSync,
+  constants,
+  type FSWatcher,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  watch,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { conflict, hasCode, invalid } from "../../core/errors.ts";
+import { nameFault } from "../../core/limits.ts";
+
+/** Puts a file in place at once and whole: who looks sees all of it, or what was there before. */
+export function writeWhole(file: string, text: string): void {
+  const folder = dirname(file);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const draft = join(folder, `.${basename(file)}.${unique()}`);
+  try {
+    const opened = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+    try {
+      const bytes = Buffer.from(text);
+      for (let done = 0; done < bytes.length; ) done += writeSync(opened, bytes, done);
+      fsyncSync(opened);
+    } finally {
+      closeSync(opened);
+    }
+    renameSync(draft, file);
+  } catch (error) {
+    remove(draft);
+    throw error;
+  }
+}
+
+const LOCK_MS = 5_000;
+export const sleepCell = new Int32Array(new SharedArrayBuffer(4));
+
+/** Does something that two must not do at once. A lock that is older than all such work was left by someone who died. */
+export function underLock(file: string, act: () => void): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  for (const end = Date.now() + 2 * LOCK_MS; !made(file); Atomics.wait(sleepCell, 0, 0, 2 + Math.random() * 10)) {
+    const since = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+    if (since !== undefined && Date.now() - since > LOCK_MS) remove(file);
+    if (Date.now() >= end) throw conflict(`somebody else is changing the list of agents: remove ${file} if nobody is`);
+  }
+  try {
+    act();
+  } finally {
+    remove(file);
+  }
+}
+
+function made(file: string): boolean {
+  try {
+    closeSync(openSync(file, "wx", 0o600));
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+/** Removes a file, if nobody else did. */
+export function remove(file: string): void {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+  }
+}
+
+/** Sorts by when it was made. */
+export function unique(): string {
+  return Date.now().toString(36) + Math.random().toString(36).slice(2, 14).padEnd(12, "0");
+}
 
 /** An agent as agents.json has it. */
 export interface FolderAgent {
@@ -116,11 +192,10 @@ function readAgents(file: string): Readonly<Record<string, unknown>> {
 }
 
 const PATIENCE_MS = 200;
-const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /** A file of JSON; undefined where there is none. The original writes in place, so that one may be half written for a moment. */
 function readJson(file: string): unknown {
-  for (const end = Date.now() + PATIENCE_MS; ; Atomics.wait(cell, 0, 0, 5)) {
+  for (const end = Date.now() + PATIENCE_MS; ; Atomics.wait(sleepCell, 0, 0, 5)) {
     try {
       return JSON.parse(readFileSync(file, "utf8"));
     } catch (error) {
@@ -181,5 +256,45 @@ function moved(from: string, to: string): boolean {
     return true;
   } catch {
     return false;
+  }
+}
+
+export interface FolderBell extends Disposable {
+  /** Ends when something in the folder has changed since it was last heard, after so long at the latest. */
+  rung(milliseconds: number, signal: AbortSignal): Promise<void>;
+}
+
+/** Hears what others put into a folder. Where nothing can be watched, whoever waits looks by the clock. */
+export function createFolderBell(folder: string): FolderBell {
+  let heard = false;
+  let wake = () => {};
+  const watcher = watching(folder, () => {
+    heard = true;
+    wake();
+  });
+  return {
+    rung: (milliseconds, signal) =>
+      new Promise((resolve) => {
+        const done = () => {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", done);
+          wake = () => {};
+          heard = false;
+          resolve();
+        };
+        const timer = setTimeout(done, milliseconds);
+        if (heard || signal.aborted) return done();
+        signal.addEventListener("abort", done, { once: true });
+        wake = done;
+      }),
+    [Symbol.dispose]: () => watcher?.close(),
+  };
+}
+
+function watching(folder: string, hear: () => void): FSWatcher | undefined {
+  try {
+    return watch(folder, { persistent: false }, hear).on("error", () => {});
+  } catch {
+    return undefined;
   }
 }

@@ -8,8 +8,8 @@ import {
   showInbox,
   waitMail,
 } from "../../operations/mailboxes.ts";
-import { listPeers } from "../../operations/peers.ts";
 import { ask, type Door } from "../../operations/perform.ts";
+import { listPeers } from "../../operations/sessions.ts";
 import type { Letter } from "./folder.ts";
 
 /** The bus, signed for whoever this is. */

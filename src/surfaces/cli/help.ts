@@ -1,5 +1,4 @@
-import { optionsOf } from "./arguments.ts";
-import { isOperation, type Verb } from "./command.ts";
+import { isOperation, optionsOf, type Verb } from "./arguments.ts";
 
 export function usageOf(verb: Verb): string {
   const words = verb.words.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));

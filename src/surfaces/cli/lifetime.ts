@@ -1,4 +1,4 @@
-import { elapsed, every } from "../../core/clock.ts";
+import { elapsed, every } from "../../core/time.ts";
 
 export interface Lifetime extends Disposable {
   /** From now on what ends the process lets it finish first; before, it ends at once. */

@@ -1,13 +1,11 @@
+import { askerIn, createSigner, type Pins, tokenFor } from "../../client/signer.ts";
 import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
-import { showHealth } from "../../operations/health.ts";
-import { inWords, parseInput } from "../../operations/input.ts";
+import { inWords, parseInput } from "../../operations/fields.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Door } from "../../operations/perform.ts";
-import { askerIn, createSigner, type Pins, tokenFor } from "../../operations/signer.ts";
-import { deliver, giveBack } from "./answer.ts";
-import { type Arguments, flagOf, parseArguments } from "./arguments.ts";
-import { isOperation, type Verb } from "./command.ts";
-import { readKey, withTexts } from "./files.ts";
+import { showHealth } from "../../operations/watching.ts";
+import { deliver, giveBack, readKey, withTexts } from "./answer.ts";
+import { type Arguments, flagOf, isOperation, parseArguments, type Verb } from "./arguments.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { ClosedOutput, print, printNote } from "./terminal.ts";

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type { Caller } from "../../core/caller.ts";
+import type { Caller } from "../../core/access.ts";
 import { unauthorized } from "../../core/errors.ts";
-import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../operations/door.ts";
+import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../server/entrance.ts";
 
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 

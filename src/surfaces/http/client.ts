@@ -1,8 +1,132 @@
-import { invalid } from "../../core/errors.ts";
-import { type Carrier, farDoor, type Item, type Request, type ServerAt } from "../../operations/far-door.ts";
+import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
+import { type Carrier, farDoor, type Item, type Request, type ServerAt, shownFor } from "../../client/remote.ts";
+import { isLoopback } from "../../core/access.ts";
+import { IpcError, invalid, isIpcError, toldError } from "../../core/errors.ts";
+import { elapsed } from "../../core/time.ts";
+import { toldOf } from "../../operations/fields.ts";
 import type { Door } from "../../operations/perform.ts";
 import { decodeEvents } from "../../wire/sse.ts";
-import { bodyOf, createExchange, type Exchange, failureOf, notOurs, parseAnswer, textOf } from "./exchange.ts";
+
+/** Requests to one server over HTTP. */
+export interface Exchange {
+  ask(request: Request): Promise<IncomingMessage>;
+  /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
+  reached(): boolean;
+  /** Whether to ask again. What has only ever hung up is given a while to answer once. */
+  isPassing(error: unknown): boolean;
+}
+
+/** A failure that may pass, where a server was. */
+class ConnectionError extends IpcError {}
+
+/** The connection was made, and broke: that may have been a server in the moment of its end. */
+class HangUp extends ConnectionError {}
+
+const PATIENCE_MS = 10_000;
+
+export function createExchange(base: URL, server: ServerAt): Exchange {
+  const isPrivate = base.protocol === "https:" || isLoopback(base.hostname);
+  let reached = false;
+  let hungUpAt: number | undefined;
+  return {
+    async ask(request) {
+      const { method, path, query, body } = asHttp(request);
+      const shown = await shownFor(request, server, { name: base.origin, isPrivate });
+      const options: RequestOptions = {
+        method,
+        path: base.pathname.replace(/\/$/, "") + path + query,
+        signal: request.signal,
+        headers: {
+          ...(body === undefined
+            ? {}
+            : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
+          ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
+        },
+      };
+      const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const outgoing: ClientRequest = open(base, options, resolve);
+        outgoing.on("response", () => {
+          reached = true;
+        });
+        outgoing.on("error", (cause) => reject(unreachable(base, cause)));
+        outgoing.end(body);
+      });
+      const timeIsUp = response.statusCode === 408 && request.operation.waits !== undefined;
+      if (response.statusCode === 200 || timeIsUp) return response;
+      throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
+    },
+    reached: () => reached,
+    isPassing(error) {
+      if (!(error instanceof ConnectionError)) return false;
+      if (error instanceof HangUp) hungUpAt ??= elapsed();
+      return reached || (hungUpAt !== undefined && elapsed() - hungUpAt < PATIENCE_MS);
+    },
+  };
+}
+
+function asHttp(request: Request) {
+  const { operation } = request;
+  const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
+  const rest = new Map(
+    toldOf(operation.input, request.input).map(([name, value]) => [
+      name,
+      operation.input[name]?.httpMilliseconds ? Number(value) * 1_000 : value,
+    ]),
+  );
+  const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
+    const value = String(rest.get(name) ?? "");
+    rest.delete(name);
+    return encodeURIComponent(value);
+  });
+  if (method === "POST" && operation.body === undefined) {
+    return { method, path, query: "", body: JSON.stringify(Object.fromEntries(rest)) };
+  }
+  const body = operation.body === undefined ? undefined : JSON.stringify(rest.get(operation.body));
+  if (operation.body !== undefined) rest.delete(operation.body);
+  const pairs = [...rest].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`);
+  return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body };
+}
+
+export async function textOf(response: IncomingMessage): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bodyOf(response))).toString();
+}
+
+export async function* bodyOf(response: IncomingMessage): AsyncGenerator<Buffer, void, void> {
+  try {
+    yield* response;
+  } catch (cause) {
+    throw new ConnectionError("internal", "The server's answer broke off", undefined, { cause });
+  }
+}
+
+export function parseAnswer(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw notOurs("JSON", cause);
+  }
+}
+
+export function notOurs(what: string, cause?: unknown): IpcError {
+  const sentence = `The server's answer is not ${what}; is that an el-ipc server?`;
+  return new IpcError("internal", sentence, undefined, { cause });
+}
+
+export function failureOf(answer: unknown, status: number): IpcError {
+  return toldError(answer, `The server answered with status ${status}`);
+}
+
+function unreachable(base: URL, cause: Error): Error {
+  if (isIpcError(cause)) return cause;
+  const code = "code" in cause ? String(cause.code) : "";
+  if (/^(EPROTO|ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG))$/.test(code)) {
+    const sentence = `The server at ${base.host} doesn't speak https: use http://${base.host}`;
+    return new IpcError("internal", sentence, undefined, { cause });
+  }
+  const Failure = code.startsWith("HPE_") ? IpcError : code === "ECONNRESET" ? HangUp : ConnectionError;
+  return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
+}
 
 /** The door to a bus behind a server: the same operations, asked over HTTP. */
 export function httpDoor(server: ServerAt): Door {
@@ -34,4 +158,22 @@ function parseUrl(url: string): URL {
   const base = URL.canParse(url) ? new URL(url) : undefined;
   if (base?.protocol === "http:" || base?.protocol === "https:") return base;
   throw invalid(`${JSON.stringify(url)} is not the address of a server: http://host:port or https://host`);
+}
+
+const PROBE_MS = 2_000;
+
+/** What the server on a port calls itself; undefined where it isn't HTTP or doesn't say. */
+export function productAt(host: string, port: number): Promise<string | undefined> {
+  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return new Promise((resolve) => {
+    const asking = request({ host: reachable, port, path: "/", timeout: PROBE_MS }, (response) => {
+      const { server } = response.headers;
+      resolve(typeof server === "string" ? server : undefined);
+      asking.destroy();
+    });
+    asking.on("timeout", () => asking.destroy());
+    asking.on("error", () => resolve(undefined));
+    asking.on("close", () => resolve(undefined));
+    asking.end();
+  });
 }

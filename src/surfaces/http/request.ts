@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import { fromText } from "../../operations/input.ts";
+import { fromText } from "../../operations/fields.ts";
 import type { Found } from "./routes.ts";
 
 /** What a request asks for: its body, or for GET its query, with what its path says. */

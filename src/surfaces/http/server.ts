@@ -1,25 +1,175 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import type { Caller } from "../../core/caller.ts";
-import { elapsed } from "../../core/clock.ts";
-import { IpcError, isIpcError, notFound } from "../../core/errors.ts";
+import type { Duplex } from "node:stream";
+import type { Caller } from "../../core/access.ts";
+import { IpcError, invalid, isIpcError, notFound, publicError } from "../../core/errors.ts";
 import { portOf } from "../../core/link.ts";
 import { createAlarmBudget } from "../../core/security.ts";
-import { createDelivery, type Perform } from "../../operations/deliver.ts";
-import type { ServerDoor } from "../../operations/door.ts";
+import { elapsed } from "../../core/time.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
-import { answerError, answerEvents, answerJson } from "./answer.ts";
-import { createArrivals } from "./arrival.ts";
+import { createDelivery, type Perform } from "../../server/deliver.ts";
+import type { ServerDoor } from "../../server/entrance.ts";
+import { printable } from "../../wire/printable.ts";
+import { answerError, answerEvents, answerJson, createArrivals, openApi, statusOf } from "./answer.ts";
 import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
-import { answerHalfRequest } from "./half-request.ts";
-import { errorDetails, type Log } from "./log.ts";
 import { createMetrics } from "./metrics.ts";
-import { type Mount, mountAt } from "./mount.ts";
-import { openApi } from "./openapi.ts";
 import { inputOf, isTooLarge, readBody } from "./request.ts";
 import { type Route, routesOf } from "./routes.ts";
-import { targetOf } from "./target.ts";
-import { answerUpgrades, type Upgrade } from "./upgrade.ts";
+
+/** What is no whole request is answered, too, and its connection closed. */
+export function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === "ECONNRESET") {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT"
+      ? ["408 Request Timeout", "the request took too long to arrive"]
+      : error.code === "HPE_HEADER_OVERFLOW"
+        ? ["431 Request Header Fields Too Large", "the headers are too large"]
+        : ["400 Bad Request", "this is not an HTTP request that can be understood"];
+  const body = JSON.stringify({ ok: false, error: text, code: "invalid" });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    // Who goes on holding its own end would keep the connection.
+    () => socket.destroy(),
+  );
+}
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** One line of JSON per event on standard error. Never given a secret: no header, no query, no body. */
+export type Log = (level: Level, event: string, details?: Readonly<Record<string, unknown>>) => void;
+
+const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
+
+export function createLog(least: Level, write: (line: string) => void): Log {
+  return (level, event, details) => {
+    if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
+    write(`${printable(JSON.stringify({ time: new Date().toISOString(), level, event, ...details }))}\n`);
+  };
+}
+
+/** An unexpected error for the log, with its cause. */
+export function errorDetails(error: unknown): Record<string, unknown> {
+  if (!(error instanceof Error)) return { error: String(error) };
+  return { error: error.message, stack: error.stack, ...(error.cause ? { cause: errorDetails(error.cause) } : {}) };
+}
+
+/** What a mounted surface is told about a request, beside the request itself. */
+export interface Visit {
+  /** All of it, the prefix included, and without the query. */
+  readonly path: string;
+  readonly caller: Caller;
+  /** Aborts when the connection or the caller's token ends, and when the server stops. */
+  readonly signal: AbortSignal;
+  /** All of its body, as bounded as any. */
+  body(): Promise<Buffer>;
+}
+
+/** Another surface on this server: everything at and under a path is its own, whatever the method. */
+export interface Mount {
+  readonly prefix: string;
+  /**
+   * What it hands out is no secret, so it goes to anybody: a browser must load a page before a person can show it a key.
+   * Without this a visitor has passed the same door as any other request.
+   */
+  readonly open?: true;
+  handle(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void>;
+}
+
+export function mountAt(mounts: readonly Mount[], path: string): Mount | undefined {
+  return mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+}
+
+export interface Target {
+  readonly path: string;
+  readonly query: string;
+}
+
+const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
+
+/** What a request's first line asks for. Throws where the request names more than one host: who asks must be sure. */
+export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): Target {
+  const named = rawHeaders.filter((text, index) => index % 2 === 0 && text.length === 4 && /^host$/i.test(text));
+  if (named.length > 1) throw invalid("the request has more than one Host header");
+  if (url.startsWith("/")) return split(url);
+  // The whole address, as to a proxy. Its host counts, and must be the one that the header names.
+  const [, host, rest] = ABSOLUTE.exec(url) ?? [];
+  if (host === undefined || rest === undefined) return split(url);
+  if (host.toLowerCase() !== headers.host?.toLowerCase()) {
+    throw invalid("the request's address names one host, and its Host header another");
+  }
+  return split(rest.startsWith("/") ? rest : `/${rest}`);
+}
+
+function split(target: string): Target {
+  const mark = target.indexOf("?");
+  return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+/** A surface that this server hosts, without knowing it, for requests to speak something else from now on. */
+export type Upgrade = (
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  caller: Caller,
+  signal: AbortSignal,
+) => Promise<void> | void;
+
+export interface Upgrading {
+  readonly upgrade: Upgrade;
+  readonly door: ServerDoor;
+  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
+  /** Those that are open, each to be ended when the server stops. */
+  readonly open: Set<AbortController>;
+}
+
+/** Lets in who may come in, as for any other request, and hands the connection over. */
+export function answerUpgrades(server: Server, { upgrade, door, refused, open }: Upgrading): void {
+  server.on("upgrade", async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const controller = new AbortController();
+    const drop = () => socket.destroy();
+    socket.on("error", drop);
+    open.add(controller);
+    socket.once("close", () => {
+      controller.abort();
+      open.delete(controller);
+    });
+    try {
+      const caller = await callerOf(request, door);
+      socket.once(
+        "close",
+        endWithRequestToken(request, caller, door, () => controller.abort()),
+      );
+      await upgrade(request, socket, head, caller, controller.signal);
+    } catch (error) {
+      if (isIpcError(error)) await refused(error, request.socket.remoteAddress ?? "");
+      refuse(socket, error);
+    }
+  });
+}
+
+/** Of a request the original says no more than that it is unauthorized; but nobody upgraded one there. */
+const SHOW_WHO = [
+  "this server asks for its API key or an agent's token: send it as Authorization: Bearer (our commands: IPC_API_KEY,",
+  "IPC_TOKEN or IPC_KEY), or in a browser offer the subprotocols el-ipc and bearer.TOKEN",
+].join(" ");
+
+function refuse(socket: Duplex, error: unknown): void {
+  const { code, message, reason } = publicError(error);
+  const status = statusOf(code, reason);
+  const sentence = message === "unauthorized" ? SHOW_WHO : message;
+  const body = JSON.stringify({ ok: false, error: sentence, code, reason });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+    ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
 
 export interface HttpOptions {
   readonly operations: readonly Operation[];

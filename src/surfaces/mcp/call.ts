@@ -1,11 +1,10 @@
 import { invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
-import { fromText } from "../../operations/input.ts";
+import { fromText } from "../../operations/fields.ts";
 import { type Operation, type Settlement, type Signer, settlementOf } from "../../operations/operation.ts";
-import { beatHeart } from "../../operations/peers.ts";
 import type { Door } from "../../operations/perform.ts";
-import { createQuote } from "./quote.ts";
-import { argumentsOf, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
+import { beatHeart } from "../../operations/sessions.ts";
+import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
 
 /** Under the 60 s after which many a client gives up on a call. */
 const USUAL_WAIT_SECONDS = 50;

@@ -1,6 +1,6 @@
-import { elapsed } from "../../core/clock.ts";
-import { HEARTBEAT_SECONDS } from "../../core/peers.ts";
-import { beatHeart } from "../../operations/peers.ts";
+import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
+import { elapsed } from "../../core/time.ts";
+import { beatHeart } from "../../operations/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 
 /** What the older revisions call a session: one client for a while, and what it remembers. */

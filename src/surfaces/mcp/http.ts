@@ -1,11 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Caller } from "../../core/caller.ts";
+import type { Caller } from "../../core/access.ts";
 import { notFound } from "../../core/errors.ts";
-import type { Perform } from "../../operations/deliver.ts";
+import type { Perform } from "../../server/deliver.ts";
 import type { Client } from "./call.ts";
-import { createRunning } from "./running.ts";
-import type { McpOptions } from "./server.ts";
-import { createSseEndpoint } from "./sse-endpoint.ts";
+import { createRunning, type McpOptions } from "./server.ts";
+import { createSseEndpoint } from "./sse.ts";
 import { createStreamableEndpoint } from "./streamable.ts";
 
 export interface HttpMcpOptions extends McpOptions {

@@ -1,5 +1,13 @@
-import { ProtocolError, ProtocolErrorCode, Server, type ServerContext } from "@modelcontextprotocol/server";
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  type RequestId,
+  Server,
+  type ServerContext,
+  type Transport,
+} from "@modelcontextprotocol/server";
 import type { Operation } from "../../operations/operation.ts";
+import type { Door } from "../../operations/perform.ts";
 import { type Client, callTool, type Memory } from "./call.ts";
 import { isTool, listed } from "./tools.ts";
 
@@ -80,4 +88,53 @@ function progress({ mcpReq }: ServerContext): Disposable | undefined {
     mcpReq.notify({ method: "notifications/progress", params }).catch(() => {});
   }, PROGRESS_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
+}
+
+/** Knows what is being asked of a bus, so that nobody closes it under an answer that is put back. */
+export interface Running {
+  watch(door: Door): Door;
+  /** Once nothing is asked any more, nor what follows from it. */
+  done(): Promise<void>;
+}
+
+export function createRunning(): Running {
+  const asked = new Set<Promise<unknown>>();
+  const pause = () => new Promise((resolve) => setImmediate(resolve));
+  return {
+    watch: (door) => (operation, input, signal) => {
+      const answer = door(operation, input, signal);
+      const settled: Promise<unknown> = answer.then(forget, forget);
+      function forget() {
+        asked.delete(settled);
+      }
+      asked.add(settled);
+      return answer;
+    },
+    async done() {
+      await pause();
+      while (asked.size > 0) {
+        await Promise.all(asked);
+        await pause();
+      }
+    },
+  };
+}
+
+/** Tells of a transport on which all answers go one way which of them arrived. Answers with how to ask for that. */
+export function watchAnswers(transport: Transport): (id: RequestId, settle: Settle) => void {
+  const settles = new Map<RequestId, Settle>();
+  const send = transport.send.bind(transport);
+  transport.send = async (message, options) => {
+    const id = "method" in message ? undefined : message.id;
+    const settle = id === undefined ? undefined : settles.get(id);
+    if (id !== undefined) settles.delete(id);
+    try {
+      await send(message, options);
+    } catch (error) {
+      await settle?.(false);
+      throw error;
+    }
+    await settle?.(true);
+  };
+  return (id, settle) => void settles.set(id, settle);
 }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import {
   type JSONRPCMessage,
@@ -5,7 +6,13 @@ import {
   parseJSONRPCMessage,
   type Transport,
 } from "@modelcontextprotocol/server";
+import type { Caller } from "../../core/access.ts";
+import { cryptography } from "../../core/keys.ts";
 import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
+import type { Client, Memory } from "./call.ts";
+import { type Conversation, createConversations } from "./conversations.ts";
+import { createMcpServer, type McpOptions, watchAnswers } from "./server.ts";
+import { type Asked, answerWith, failure, jsonBody, tooMany, webRequest } from "./streamable.ts";
 
 const KEEP_ALIVE_MS = 15_000;
 
@@ -52,4 +59,71 @@ export function createSseTransport(response: ServerResponse, sessionId: string, 
     },
   };
   return transport;
+}
+
+interface Session extends Conversation {
+  readonly transport: SseTransport;
+}
+
+export interface SseEndpoint extends AsyncDisposable {
+  /** Begins a session, which lasts as long as the stream that this answers with. */
+  open(asked: Asked): Promise<void>;
+  /** Takes what the client of a session says. */
+  post(asked: Asked): Promise<void>;
+}
+
+export function createSseEndpoint(
+  options: McpOptions,
+  clientOf: (caller: Caller) => Client,
+  postTo: string,
+): SseEndpoint {
+  const callers = new WeakMap<Request, Caller>();
+  const sessions = createConversations<Session>();
+
+  return {
+    async open({ request, response, caller, signal }) {
+      if (request.method !== "GET") return answerWith(response, failure(405, "Use GET", { Allow: "GET" }), signal);
+      const id = cryptography().randomUUID();
+      const memory: Memory = { peer: undefined };
+      const transport = createSseTransport(response, id, `${postTo}?sessionId=${id}`);
+      const answering = watchAnswers(transport);
+      const server = createMcpServer(options, ({ http, mcpReq }) => ({
+        client: clientOf((http?.req && callers.get(http.req)) ?? caller),
+        memory,
+        signal,
+        answering: (settle) => answering(mcpReq.id, settle),
+      }));
+      const session = { memory, agent: caller.identity?.agent, open: new Set([clientOf(caller)]), transport };
+      if (!sessions.add(id, { ...session, close: () => server.close() })) {
+        return answerWith(response, tooMany(), signal);
+      }
+      await server.connect(transport);
+      if (signal.aborted) response.end();
+      signal.addEventListener("abort", () => response.end(), { once: true });
+      if (!response.closed) await once(response, "close");
+      sessions.remove(id);
+    },
+
+    async post(asked) {
+      const { request, response, caller, signal } = asked;
+      const id = new URL(request.url ?? "", "http://localhost").searchParams.get("sessionId") ?? "";
+      const answer = await (async () => {
+        if (request.method !== "POST") return failure(405, "Use POST", { Allow: "POST" });
+        const session = sessions.find(id, caller.identity?.agent);
+        if (session === undefined) return failure(404, "Session not found");
+        const body = await jsonBody(asked);
+        const web = webRequest(request, signal);
+        callers.set(web, caller);
+        try {
+          session.transport.receive(body, { request: web });
+        } catch {
+          return failure(400, "This is no message of the protocol", {}, -32_700);
+        }
+        return new Response("Accepted", { status: 202 });
+      })();
+      await answerWith(response, answer, signal);
+    },
+
+    [Symbol.asyncDispose]: async () => sessions[Symbol.asyncDispose](),
+  };
 }

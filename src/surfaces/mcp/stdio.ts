@@ -1,12 +1,10 @@
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import { BODY_BYTES } from "../../core/limits.ts";
-import { HEARTBEAT_SECONDS } from "../../core/peers.ts";
-import { watchAnswers } from "./answers.ts";
+import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 import { showLife } from "./conversations.ts";
-import { createRunning } from "./running.ts";
-import { createMcpServer, type McpOptions } from "./server.ts";
+import { createMcpServer, createRunning, type McpOptions, watchAnswers } from "./server.ts";
 
 export interface StdioMcpOptions extends McpOptions {
   readonly client: Client;

@@ -1,8 +1,8 @@
+import { type Carrier, farDoor, type Item, type Request, type ServerAt, shownFor } from "../../client/remote.ts";
 import { isLoopback } from "../../core/access.ts";
 import { IpcError, toldError } from "../../core/errors.ts";
 import { addressOf, addressText } from "../../core/link.ts";
-import { type Carrier, farDoor, type Item, type Request, type ServerAt, shownFor } from "../../operations/far-door.ts";
-import { toldOf } from "../../operations/input.ts";
+import { toldOf } from "../../operations/fields.ts";
 import type { Door } from "../../operations/perform.ts";
 import { type Answer, type Channel, openChannel } from "./channel.ts";
 

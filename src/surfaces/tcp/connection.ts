@@ -1,15 +1,48 @@
 import type { Socket } from "node:net";
-import { elapsed } from "../../core/clock.ts";
+import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import type { Deliver } from "../../operations/deliver.ts";
+import { elapsed } from "../../core/time.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
-import type { Room } from "../../operations/room.ts";
-import { createTurns } from "../../operations/turns.ts";
+import type { Room } from "../../server/budget.ts";
+import { createTurns, type Deliver } from "../../server/deliver.ts";
+import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../server/entrance.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
-import { createCallers, type Entrance } from "./caller.ts";
+import { createWriter } from "./channel.ts";
 import { isLine, type Line, type Request, requestIn } from "./requests.ts";
-import { createWriter } from "./writer.ts";
+
+export interface Entrance {
+  readonly door: ServerDoor;
+  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
+}
+
+/** Who asks on a connection: what was shown there last holds from then on, and ends the connection when it ends. */
+export function createCallers(socket: Socket, { door, refused }: Entrance) {
+  const from = isLoopbackAddress(socket.remoteAddress) ? "local" : "beyond";
+  let caller: Promise<Caller> | undefined;
+  let stop = () => {};
+
+  const identify = async (shown: string): Promise<Caller> => {
+    try {
+      const known = await callerShowing(shown, from, door);
+      stop = endWithToken(shown, known, door, () => socket.destroy());
+      if (socket.destroyed) stop();
+      return known;
+    } catch (error) {
+      if (isIpcError(error)) await refused(error, socket.remoteAddress ?? "");
+      throw error;
+    }
+  };
+
+  socket.once("close", () => stop());
+
+  return (token: unknown): Promise<Caller> => {
+    if (caller !== undefined && token === undefined) return caller;
+    stop();
+    caller = identify(typeof token === "string" ? token : "");
+    return caller;
+  };
+}
 
 /** What all connections of a server share. */
 export interface Hub extends Entrance {

@@ -1,9 +1,9 @@
 import { invalid } from "../../core/errors.ts";
 import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
-import { askingFor } from "../../operations/asking.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, waitMail } from "../../operations/mailboxes.ts";
 import type { Operation } from "../../operations/operation.ts";
+import { askingFor } from "../../server/deliver.ts";
 
 /** What a line asks for. */
 export interface Request {

@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import type { IpcError } from "../../core/errors.ts";
 import { portOf } from "../../core/link.ts";
-import { createDelivery, type Perform } from "../../operations/deliver.ts";
-import type { ServerDoor } from "../../operations/door.ts";
 import type { Operation } from "../../operations/operation.ts";
-import { createRoom } from "../../operations/room.ts";
+import { createRoom } from "../../server/budget.ts";
+import { createDelivery, type Perform } from "../../server/deliver.ts";
+import type { ServerDoor } from "../../server/entrance.ts";
 import { encodeLine } from "../../wire/json-lines.ts";
 import { type Connection, converse } from "./connection.ts";
 

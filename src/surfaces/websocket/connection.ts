@@ -1,19 +1,14 @@
 import type { WebSocket } from "ws";
-import type { Caller } from "../../core/caller.ts";
+import type { Caller } from "../../core/access.ts";
 import { conflict, invalid, isIpcError } from "../../core/errors.ts";
-import { askingFor } from "../../operations/asking.ts";
-import type { Deliver, Perform } from "../../operations/deliver.ts";
 import { postMail } from "../../operations/mailboxes.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
-import { connections, showPresence } from "../../operations/presence.ts";
-import type { Room } from "../../operations/room.ts";
-import { createTurns } from "../../operations/turns.ts";
-import { type Arrivals, createDeliveries } from "./deliveries.ts";
+import { connections, showPresence } from "../../operations/sessions.ts";
+import type { Room } from "../../server/budget.ts";
+import { askingFor, createTurns, type Deliver, type Perform } from "../../server/deliver.ts";
 import { errorFrame, type Frame, frameIn, isFrame } from "./frames.ts";
-import { handOverMail } from "./mail.ts";
-import type { Names } from "./names.ts";
-import { createReceipts } from "./receipts.ts";
-import { lineOver } from "./socket.ts";
+import { type Arrivals, createDeliveries, createReceipts, handOverMail } from "./mailbox.ts";
+import { type Line, lineOver } from "./socket.ts";
 
 /** What all connections of a server share. */
 export interface Hub {
@@ -244,4 +239,40 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   hub.room.leave(socket);
   await Promise.all(works);
   await leave();
+}
+
+/** Somebody who is connected under a name. */
+export interface Holder {
+  readonly line: Line;
+  /** Ends its connection at once. */
+  drop(): void;
+}
+
+export interface Names {
+  /** Gives a name to a connection, or refuses while another one that has it is alive. */
+  claim(name: string, holder: Holder): Promise<void>;
+  release(name: string, holder: Holder): void;
+  has(name: string): boolean;
+}
+
+/** How soon the one who has a name must answer when another one wants it. */
+const ALIVE_MS = 2_000;
+
+/** Whose names they are that are connected here. A broken connection that nobody has noticed yet keeps nobody out. */
+export function createNames(): Names {
+  const holders = new Map<string, Holder>();
+  return {
+    async claim(name, holder) {
+      for (let other = holders.get(name); other !== undefined && other !== holder; other = holders.get(name)) {
+        if (await other.line.confirm(ALIVE_MS)) throw conflict(`${name} is connected already, from elsewhere`);
+        other.drop();
+        if (holders.get(name) === other) holders.delete(name);
+      }
+      holders.set(name, holder);
+    },
+    release(name, holder) {
+      if (holders.get(name) === holder) holders.delete(name);
+    },
+    has: (name) => holders.has(name),
+  };
 }

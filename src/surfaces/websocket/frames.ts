@@ -1,5 +1,8 @@
+import type { Duplex } from "node:stream";
+import type { WebSocket } from "ws";
 import { publicError } from "../../core/errors.ts";
 import type { Message } from "../../core/messages.ts";
+import type { Room } from "../../server/budget.ts";
 
 export type Frame = Readonly<Record<string, unknown>>;
 
@@ -44,4 +47,18 @@ function isMessage(value: unknown): value is Message {
 
 export function isFrame(value: unknown): value is Frame {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const TRY_AGAIN = 1013;
+
+/** Counts what comes of a frame that isn't whole yet; too much of such from all connections ends those who send it. */
+export function boundPartial(socket: WebSocket, raw: Duplex, room: Room): void {
+  let held = 0;
+  socket.on("message", () => {
+    held = 0;
+  });
+  raw.on("data", (bytes: Buffer) => {
+    held += bytes.length;
+    if (!room.hold(socket, held, () => {})) socket.close(TRY_AGAIN, "too many large messages are on their way");
+  });
 }

@@ -1,17 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
-import type { Caller } from "../../core/caller.ts";
+import type { Caller } from "../../core/access.ts";
 import { type IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import { createDelivery, type Perform } from "../../operations/deliver.ts";
 import type { Operation } from "../../operations/operation.ts";
-import { createRoom } from "../../operations/room.ts";
-import { converse } from "./connection.ts";
-import { createArrivals } from "./deliveries.ts";
-import { createNames } from "./names.ts";
-import { boundPartial } from "./partial.ts";
-import { watchOver } from "./watch.ts";
+import { createRoom } from "../../server/budget.ts";
+import { createDelivery, type Perform } from "../../server/deliver.ts";
+import { converse, createNames } from "./connection.ts";
+import { boundPartial } from "./frames.ts";
+import { createArrivals, watchOver } from "./mailbox.ts";
 
 export interface WebSocketOptions {
   readonly operations: readonly Operation[];

@@ -1,5 +1,5 @@
 import type { WebSocket } from "ws";
-import { elapsed } from "../../core/clock.ts";
+import { elapsed } from "../../core/time.ts";
 import type { Frame } from "./frames.ts";
 
 /** Who has so much to read is behind: nothing more is asked of it. */

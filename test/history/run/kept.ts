@@ -1,7 +1,7 @@
 import type { MessageStore } from "../../../src/core/store.ts";
 import { putRecord } from "../../../src/storage/nats/records.ts";
 import { createStreams } from "../../../src/storage/nats/streams.ts";
-import { whileBusy } from "../../../src/storage/sqlite/busy.ts";
+import { whileBusy } from "../../../src/storage/sqlite/connection.ts";
 import { openFile } from "../../../src/storage/sqlite/database.ts";
 import type { Row } from "../../../src/storage/sqlite/driver.ts";
 import { isRow } from "../../../src/storage/sqlite/rows.ts";

@@ -1,7 +1,7 @@
 // Sends numbered messages as fast as it can, until it is killed or told to stop. Its log is its standard output: what it
 // begins, and what the bus has answered, which must never be lost.
 import { readFileSync, writeSync } from "node:fs";
-import { THIS_PROCESS } from "../../../src/core/caller.ts";
+import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { publicError } from "../../../src/core/errors.ts";
 import { send } from "../../../src/core/messages.ts";
 import { drivers } from "../../../src/storage/sqlite/driver.ts";

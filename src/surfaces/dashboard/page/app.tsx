@@ -2,14 +2,11 @@ import { useEffect, useState } from "preact/hooks";
 import { useBoard } from "./bus/board.ts";
 import { addressOf, VIEWS, type View } from "./bus/place.ts";
 import { LiveActivity } from "./panels/activity.tsx";
-import { Banner } from "./panels/banner.tsx";
 import { Channels } from "./panels/channels.tsx";
-import { Commands } from "./panels/commands.tsx";
-import { Door } from "./panels/door.tsx";
-import type { Draft } from "./panels/order-form.tsx";
+import { Pictures } from "./panels/charts.tsx";
+import { Commands, type Draft } from "./panels/commands.tsx";
 import { Peers } from "./panels/peers.tsx";
-import { Pictures } from "./panels/pictures.tsx";
-import { SignIn } from "./panels/sign-in.tsx";
+import { Banner, Door, SignIn } from "./panels/session.tsx";
 import { Signals } from "./panels/signals.tsx";
 import { LINK_WORDS, Top } from "./panels/top.tsx";
 

@@ -1,7 +1,6 @@
 import type { Changes } from "./changes.ts";
-import { preview } from "./said.ts";
+import { type Command, commandOf, messageOf, type Peer, peerOf, preview, signalOf } from "./records.ts";
 import type { Told } from "./state.ts";
-import { type Command, commandOf, messageOf, type Peer, peerOf, signalOf } from "./things.ts";
 
 export const KINDS = ["message", "command", "signal", "peer"] as const;
 

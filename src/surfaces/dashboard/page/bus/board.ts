@@ -1,17 +1,14 @@
 import { createContext } from "preact";
 import { useContext, useLayoutEffect, useState } from "preact/hooks";
 import { type Activity, createActivity } from "./activity.ts";
-import { type Asker, createAsker } from "./ask.ts";
 import { type Changes, createChanges, type Topic } from "./changes.ts";
-import { createLink, type Link } from "./link.ts";
+import { type Asker, createAsker, createLink, type Link, recall } from "./connection.ts";
 import { createPlace, type Place } from "./place.ts";
-import { recall } from "./recall.ts";
+import { commandOf, fieldsOf, listOf, messageOf, signalOf, textOf } from "./records.ts";
 import { createSession, type Session, storedCredential } from "./session.ts";
 import { createState, type State, type Told, toldOf } from "./state.ts";
-import { commandOf, messageOf, signalOf } from "./things.ts";
 import { createThread, type Thread } from "./thread.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
-import { fieldsOf, listOf, textOf } from "./values.ts";
 
 /** Everything that the page shows, and whom it asks. */
 export interface Board {

@@ -1,6 +1,6 @@
-import { type Asker, accessOf } from "./ask.ts";
 import type { Changes } from "./changes.ts";
-import { fieldsOf, listOf, nullableNumberOf, nullableTextOf, textOf } from "./values.ts";
+import { type Asker, accessOf } from "./connection.ts";
+import { fieldsOf, listOf, nullableNumberOf, nullableTextOf, textOf } from "./records.ts";
 
 /** For whom the server takes whoever sits here, and what it would let them do. */
 export interface Rights {

@@ -4,15 +4,19 @@ import {
   type Command,
   channelOf,
   commandOf,
+  type Fields,
+  fieldsOf,
+  listOf,
   type Message,
+  numberOf,
   type Peer,
   peerOf,
   type Reading,
   readingOf,
   type Signal,
   signalOf,
-} from "./things.ts";
-import { type Fields, fieldsOf, listOf, numberOf, textOf } from "./values.ts";
+  textOf,
+} from "./records.ts";
 
 /** All that is on the bus, but for what messages say: as the server told it, and kept so by each change. */
 export interface State {

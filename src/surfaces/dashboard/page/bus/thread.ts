@@ -1,7 +1,6 @@
-import { type Asker, sentenceOf } from "./ask.ts";
 import type { Changes } from "./changes.ts";
-import { type Message, messageOf } from "./things.ts";
-import { fieldsOf, listOf } from "./values.ts";
+import { type Asker, sentenceOf } from "./connection.ts";
+import { fieldsOf, listOf, type Message, messageOf } from "./records.ts";
 
 /** The messages of one channel, as far as they were asked for. */
 export interface Thread {

@@ -1,7 +1,6 @@
-import type { Asker } from "./ask.ts";
 import type { Changes } from "./changes.ts";
-import type { Command, Message } from "./things.ts";
-import { fieldsOf, listOf, numberOf, textOf } from "./values.ts";
+import type { Asker } from "./connection.ts";
+import { type Command, fieldsOf, listOf, type Message, numberOf, textOf } from "./records.ts";
 
 export interface Flow {
   readonly from: string;

@@ -1,8 +1,8 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Entry, KINDS, type Kind } from "../bus/activity.ts";
 import { useBoard } from "../bus/board.ts";
+import { Name, shown } from "../parts/content.tsx";
 import { Search, Toggle } from "../parts/fields.tsx";
-import { Name, shown } from "../parts/name.tsx";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { At } from "../parts/time.tsx";
 import { Windowed } from "../parts/windowed.tsx";

@@ -1,9 +1,9 @@
 import { useRef, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
+import type { Channel, Reading } from "../bus/records.ts";
 import type { State } from "../bus/state.ts";
-import type { Channel, Reading } from "../bus/things.ts";
+import { Name, shown } from "../parts/content.tsx";
 import { Search } from "../parts/fields.tsx";
-import { Name, shown } from "../parts/name.tsx";
 import { Nothing } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
 import { Windowed } from "../parts/windowed.tsx";

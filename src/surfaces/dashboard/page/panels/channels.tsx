@@ -2,12 +2,10 @@ import { useEffect } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { ChannelList, newestFirst } from "./channel-list.tsx";
-import { ALARMS } from "./composer.tsx";
+import { ALARMS, ThreadView } from "./thread.tsx";
 
 /** Where the bus itself writes how commands ended. */
 const ACTIVITY = "activity";
-
-import { ThreadView } from "./thread-view.tsx";
 
 /** The channels, and beside them the one that is open. A narrow window shows one of the two. */
 export function Channels() {

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
-import type { Peer } from "../bus/things.ts";
+import type { Peer } from "../bus/records.ts";
+import { Name, shown } from "../parts/content.tsx";
 import { Search } from "../parts/fields.tsx";
-import { Name, shown } from "../parts/name.tsx";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
 import { Windowed } from "../parts/windowed.tsx";

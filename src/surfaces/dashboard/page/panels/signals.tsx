@@ -1,7 +1,6 @@
 import { useBoard } from "../bus/board.ts";
-import type { Signal } from "../bus/things.ts";
-import { Content } from "../parts/content.tsx";
-import { Name } from "../parts/name.tsx";
+import type { Signal } from "../bus/records.ts";
+import { Content, Name } from "../parts/content.tsx";
 import { Nothing, Panel } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
 import { Windowed } from "../parts/windowed.tsx";

@@ -1,6 +1,6 @@
 import { useBoard } from "../bus/board.ts";
-import type { LinkState } from "../bus/link.ts";
-import { Name } from "../parts/name.tsx";
+import type { LinkState } from "../bus/connection.ts";
+import { Name } from "../parts/content.tsx";
 import { ThemeChoice } from "../parts/theme.tsx";
 import { clockTime } from "../parts/time.tsx";
 

@@ -1,0 +1,92 @@
+import type { KeyObject } from "node:crypto";
+import { invalid } from "../core/errors.ts";
+import { TOKEN_SECONDS } from "../core/limits.ts";
+import { createStamp } from "../core/signature.ts";
+import type { Operation, Signer } from "../operations/operation.ts";
+import type { Door } from "../operations/perform.ts";
+import { showHealth } from "../operations/watching.ts";
+
+/** Remembers whom a server said to be, so that no other can have messages signed for it. */
+export interface Pins {
+  serverDid(url: string): string | undefined;
+  addServer(url: string, did: string): boolean;
+  readonly serversFile: string;
+}
+
+export interface Signing {
+  readonly key: KeyObject;
+  /** Asks the bus that is signed for. */
+  readonly door: Door;
+  /** Its address, where it is behind a server. */
+  readonly url: string | undefined;
+  readonly pins: Pins;
+  /** Says something beside the answer. */
+  readonly warn: (text: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export function createSigner({ key, door, url, pins, warn, signal }: Signing): Signer {
+  let did: Promise<string> | undefined;
+  const audience = () => {
+    did ??= askDid(door, signal).then((said) => (url === undefined ? said : pinned(pins, url, said, warn)));
+    return did;
+  };
+  return {
+    key,
+    audience,
+    stamp: async () => createStamp(await audience(), Date.now()),
+    async token(agent, seconds) {
+      const { createToken } = await import("../core/token.ts");
+      return createToken({ agent, key, audience: await audience(), seconds, now: Date.now() / 1_000 });
+    },
+    ask: (operation, input) => door(operation, input, signal),
+  };
+}
+
+/** Who asks: IPC_AGENT, or whom the request names where that isn't set. What is signed is asked by whom it names. */
+export function askerIn(
+  operation: Operation,
+  input: Readonly<Record<string, unknown>>,
+  self: string | undefined,
+): unknown {
+  const field = operation.signedBy ?? operation.self;
+  const named = field === undefined ? undefined : input[field];
+  return operation.access === "signed" ? named : (self ?? named);
+}
+
+/** A token of whoever asks, for a bus that has operators to know them. */
+export async function tokenFor(asker: unknown, signer: Signer | undefined): Promise<string | undefined> {
+  if (signer === undefined || (await signer.audience()) === "") return undefined;
+  return typeof asker === "string" ? await signer.token(asker, TOKEN_SECONDS) : undefined;
+}
+
+async function askDid(door: Door, signal: AbortSignal): Promise<string> {
+  const health = await door(showHealth, {}, signal);
+  if (typeof health !== "object" || health === null || !("did" in health)) return "";
+  if (typeof health.did === "string" && DID.test(health.did)) return health.did;
+  throw invalid("The server doesn't say who it is in a way that can be trusted: its did is not a did:key");
+}
+
+/** What it says is noted as a part of a line, and so must not hold another. */
+const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
+
+function pinned(pins: Pins, url: string, said: string, warn: (text: string) => void): string {
+  const { protocol, host, pathname } = new URL(url);
+  const server = `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
+  const known = pins.serverDid(server);
+  if (known === undefined && said !== "" && !pins.addServer(server, said)) {
+    warn(`Warning: ${pins.serversFile} can't be written, so nobody will notice if another server answers there`);
+  }
+  if (known === undefined || known === said) return said;
+  throw invalid(
+    `The server at ${server} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
+      `If that is right, remove its line from ${pins.serversFile}`,
+  );
+}
+
+/** Whether a token is shown for this: not where it doesn't matter who asks, and not for what its own signature proves. */
+export function provesWithToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
+  const { access } = operation;
+  if (access === "anyone") return operation.knowsAsker?.(input) ?? false;
+  return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
+}

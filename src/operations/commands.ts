@@ -1,0 +1,311 @@
+import { end, listOrders, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/commands.ts";
+import { agentBehind } from "../core/messages.ts";
+import type { Json, NewOrder, Order, OrderStatus } from "../core/store.ts";
+import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
+import { operation, type Quote } from "./operation.ts";
+import { askerOf } from "./sessions.ts";
+
+/** An order as the world sees it, where it is a command. */
+export interface PublicOrder {
+  readonly id: string;
+  /** `command_response` tells the sender of a command how it ended. */
+  readonly kind: "command" | "command_response";
+  readonly from: string;
+  /** The sender's session; null for a human or a program without one. */
+  readonly fromId: string | null;
+  /** A session's id, or the role for whoever of it is first. */
+  readonly target: string;
+  readonly targetRole: string;
+  readonly action: string;
+  readonly params: Json;
+  readonly ts: number;
+  readonly status: OrderStatus;
+  /** How often it was handed out. */
+  readonly attempts: number;
+  readonly holder: string | null;
+  readonly leaseUntil: number | null;
+  readonly result: Json;
+  /** When it ended, in whatever way. */
+  readonly ackedAt: number | null;
+}
+
+export function publicOrder(order: NewOrder | Order): PublicOrder {
+  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
+  const state = "status" in order ? order : undefined;
+  return {
+    id,
+    kind,
+    from,
+    fromId,
+    target: target ?? targetRole,
+    targetRole,
+    action,
+    params,
+    ts: createdAt,
+    status: state?.status ?? "pending",
+    attempts: state?.attempts ?? 0,
+    holder: state?.holder ?? null,
+    leaseUntil: state?.leaseUntil ?? null,
+    result: state?.result ?? null,
+    ackedAt: state?.endedAt ?? null,
+  };
+}
+
+/** The command for a model: what is our own outside of the marks, what its sender chose inside. */
+export function commandText({ command, agent }: { command: PublicOrder; agent?: string }, quote: Quote): string {
+  const { id, kind, from, fromId, action, params, attempts } = command;
+  const sender = [agent, from, fromId].filter((name) => name !== undefined && name !== null).join(", ");
+  const response = kind === "command_response";
+  const words = quote({
+    from: sender,
+    text: `${response ? "" : `${action} `}${JSON.stringify(params)}`,
+    proof: agent === undefined ? undefined : "attested",
+  });
+  return `${response ? "How a command of yours ended" : id}${attempts > 1 ? ` (attempt ${attempts})` : ""}: ${words}`;
+}
+
+export function orderLine({ id, from, target, action, status, attempts }: PublicOrder): string {
+  const again = attempts > 1 ? `, ${attempts} attempts` : "";
+  return `${id}  ${status}${again}  ${from} -> ${target}  ${action}`;
+}
+
+const LEASE_SECONDS = 60;
+
+const ordering = {
+  target: name("For whom: a session's id, a role, or * for everybody"),
+  action: word("What is to be done, in a word"),
+  params: optional(json("What it needs to know, as JSON")),
+  from: optional(name("Who orders it: a session's id, or a name (human)")),
+  lease: optional(seconds("Offer it again when whoever took it is silent for so many seconds (60)", 1)),
+  any: flag("Of a role: one command for whoever is first, instead of one for each"),
+  expires: optional(seconds("Nobody takes it any more after so many seconds")),
+} as const;
+
+export const sendCommand = operation({
+  name: "command send",
+  summary: "Order something of a session, of a role, or of everybody",
+  examples: [
+    `el-ipc command send backend start_server '{"port":7400}'`,
+    "el-ipc command send bac-1a2b3c stop --from orc-9f8e7d",
+    "el-ipc command send tester run_tests --any --lease 300",
+  ],
+  access: "actor",
+  http: "POST /commands/send",
+  input: ordering,
+  words: ["target", "action", "params"],
+  self: "from",
+  run: async (bus, { target, action, params = {}, from, lease = LEASE_SECONDS, any = false, expires }, { caller }) => {
+    const asker = await askerOf(bus, from, caller);
+    const asked = { from: asker, target, action, params, leaseSeconds: lease, any, expiresIn: expires };
+    const commands = (await order(bus, asked, caller)).map(publicOrder);
+    return { ok: true, command: commands[0], commands };
+  },
+  show: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n"),
+  tool: {
+    name: "send_command",
+    about: "Ask a peer to do something. How it ended comes to you by wait_for_command.",
+    arguments: {
+      target: { about: "A peer_id, a role (all in it), or *" },
+      action: { about: "e.g. start_server" },
+      params: { about: "", type: "object" },
+      any: { about: "Of a role, only one: whoever is first" },
+    },
+    session: "from",
+  },
+});
+
+export const commandResult = operation({
+  name: "command result",
+  summary: "Wait for a command to end, and print how it did",
+  examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
+  access: "reader",
+  http: "GET /commands/:id/result",
+  input: {
+    id: name("The command"),
+    timeout: waitTime,
+  },
+  words: ["id"],
+  run: async (bus, { id, timeout }, { caller, signal }) => {
+    const ended = await waitForEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
+    return { ok: true, command: publicOrder(ended) };
+  },
+  show: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
+  waits: () => true,
+  nothing: ({ command }) => command.ackedAt === null,
+  failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
+});
+
+/** What became of an order that nobody has done. */
+function notDone({ id, status, result }: PublicOrder): string {
+  if (status === "pending" || status === "leased") {
+    return `The time is up, and the command ${id} is ${status}: it stands. \`el-ipc command result ${id}\` waits on`;
+  }
+  if (status !== "failed") return `The command ${id} is ${status}`;
+  const why = typeof result === "object" && result !== null && "error" in result ? result.error : result;
+  const words = typeof why === "string" ? why : JSON.stringify(why);
+  return words === "" ? `The command ${id} failed` : `The command ${id} failed: ${words}`;
+}
+
+export const ask = operation({
+  name: "ask",
+  summary: "Order something and wait for its result",
+  details:
+    "Of a role all its sessions are asked, unless --any is given; each one's result is printed, in a line of its own.",
+  examples: [`el-ipc ask backend start_server '{"port":7400}' --timeout 120`],
+  access: "actor",
+  http: "POST /commands/ask",
+  input: {
+    ...ordering,
+    timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
+  },
+  words: ["target", "action", "params"],
+  self: "from",
+  run: async (bus, input, context) => sendCommand.run(bus, input, context),
+  show: () => "",
+  awaits: ({ commands }, { timeout }) =>
+    commands.map(({ id }: PublicOrder) => ({ operation: commandResult, input: { id, timeout } })),
+});
+
+export const listCommands = operation({
+  name: "command list",
+  summary: "List the commands, newest last",
+  examples: ["el-ipc command list", "el-ipc command list --status dead"],
+  access: "reader",
+  http: "GET /commands",
+  input: {
+    peer: optional(name("Only those of this session")),
+    status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
+    limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
+  },
+  words: ["peer"],
+  run: async (bus, { peer, status, limit = 200 }) => ({
+    ok: true,
+    commands: (await listOrders(bus, { peer, status, limit })).map(publicOrder),
+  }),
+  show: ({ commands }) => commands.map(orderLine).join("\n"),
+});
+
+export const pendingCommands = operation({
+  name: "command pending",
+  summary: "List what a session has been ordered and hasn't begun; takes none of it",
+  examples: ["el-ipc command pending bac-1a2b3c"],
+  access: "reader",
+  http: "GET /commands/:peer",
+  input: { peer: name("The session's id") },
+  words: ["peer"],
+  run: async (bus, { peer }) => {
+    const pending = await listOrders(bus, { peer, status: "pending", limit: 1_000 });
+    return { ok: true, commands: pending.map(publicOrder) };
+  },
+  show: ({ commands }) => commands.map(orderLine).join("\n"),
+});
+
+const returnCommand = operation({
+  name: "command return",
+  summary: "Offer a command again that did not reach the session",
+  examples: [],
+  access: "actor",
+  hidden: true,
+  input: { id: name("The command"), peer: name("The session") },
+  words: [],
+  run: (bus, { id, peer }) => putBack(bus, id, peer),
+  show: () => "",
+});
+
+export const waitCommand = operation({
+  name: "command wait",
+  summary: "Wait for a command and take it",
+  details: [
+    "It is the session's for its lease: acknowledge it with `command ack` or `command fail`, or say that work goes on with",
+    "`heartbeat`. Otherwise it is offered again.",
+  ].join("\n"),
+  examples: ["el-ipc command wait bac-1a2b3c", "el-ipc command wait bac-1a2b3c --timeout 60"],
+  access: "actor",
+  http: "GET /commands/:peer/wait",
+  input: {
+    peer: name("The session's id, as connect gave it"),
+    timeout: waitTime,
+  },
+  words: ["peer"],
+  run: async (bus, { peer, timeout }, { caller, signal }) => {
+    const taken = await waitForOrder(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
+    if (taken === undefined) return null;
+    const agent = await agentBehind(bus, taken.fromId);
+    return { ok: true, command: publicOrder(taken), ...(agent === undefined ? {} : { agent }) };
+  },
+  show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
+  waits: () => true,
+  tell: (answer, _, quote) => (answer === null ? "" : commandText(answer, quote)),
+  tool: {
+    name: "wait_for_command",
+    about:
+      "Wait for a command and take it. End each with ack_command or fail_command, or it comes again. Then wait for the next. If you have a shell, wait cheaper: `el-ipc command wait PEER_ID` in the background.",
+    arguments: { timeout: { about: "Seconds (50, at most 300)" } },
+    session: "peer",
+  },
+  failure: (answer) => (answer === null ? "No command came in that time" : undefined),
+  // That an answer arrived is all that it asks for.
+  settle: (answer) =>
+    answer?.command.kind === "command_response"
+      ? { operation: ackCommand, input: { id: answer.command.id } }
+      : undefined,
+  undelivered: (answer, { peer }) =>
+    answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
+});
+
+export const ackCommand = operation({
+  name: "command ack",
+  summary: "Say that a command is done, with its result",
+  details: "Its sender gets a command_response, the signal <action>_done is set, and the channel activity tells of it.",
+  examples: [`el-ipc command ack cmd-1a2b3c4d5e6f '{"pid":4711}'`],
+  access: "actor",
+  http: "POST /commands/:id/ack",
+  input: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
+  words: ["id", "result"],
+  run: async (bus, { id, result = null }, { caller }) => ({
+    ok: true,
+    command: publicOrder(await end(bus, id, { status: "acked", result }, caller)),
+  }),
+  show: ({ command }) => `${command.id} is acknowledged`,
+  tool: {
+    name: "ack_command",
+    about: "Say that a command is done. Its sender gets the result.",
+    arguments: { id: { about: "cmd-…" }, result: { about: "", type: "object" } },
+    repeatable: true,
+  },
+});
+
+export const failCommand = operation({
+  name: "command fail",
+  summary: "Say that a command failed, and why",
+  details:
+    "Its sender gets a command_response, the signal <action>_failed is set, and the channel activity tells of it.",
+  examples: ['el-ipc command fail cmd-1a2b3c4d5e6f "port 7400 is taken"'],
+  access: "actor",
+  http: "POST /commands/:id/fail",
+  input: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
+  words: ["id", "error"],
+  run: async (bus, { id, error = "" }, { caller }) => ({
+    ok: true,
+    command: publicOrder(await end(bus, id, { status: "failed", result: { error } }, caller)),
+  }),
+  show: ({ command }) => `${command.id} has failed`,
+  tool: {
+    name: "fail_command",
+    about: "Say that a command failed or that you won't do it.",
+    arguments: { id: { about: "cmd-…" }, error: { about: "Why" } },
+    repeatable: true,
+  },
+});
+
+export const retryCommand = operation({
+  name: "command retry",
+  summary: "Offer a command once more that failed, expired or is dead",
+  examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
+  access: "actor",
+  http: "POST /commands/:id/retry",
+  input: { id: name("The command") },
+  words: ["id"],
+  run: async (bus, { id }, { caller }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id, caller)) }),
+  show: ({ command }) => `${command.id} is offered again`,
+});

@@ -1,0 +1,275 @@
+import type { Caller } from "../core/access.ts";
+import type { Bus } from "../core/bus.ts";
+import { hasArrived } from "../core/mailboxes.ts";
+import {
+  actingPeer,
+  connect,
+  heartbeat,
+  isAlive,
+  keepListening,
+  leave,
+  ORCHESTRATOR,
+  peerOf,
+  presenceOf,
+  setRole,
+  startListening,
+  stopListening,
+} from "../core/sessions.ts";
+import type { Peer } from "../core/store.ts";
+import { list, name, optional, seconds, waitSeconds, whole, word } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+/** A peer as the world sees it. */
+export interface PublicPeer {
+  readonly id: string;
+  readonly role: string;
+  readonly capabilities: readonly string[];
+  readonly status: "online" | "gone";
+  readonly waiting_for: string | null;
+  readonly agent: string | null;
+  readonly connected_at: number;
+  readonly last_seen: number;
+}
+
+export function publicPeer(peer: Peer, now: number): PublicPeer {
+  return {
+    id: peer.id,
+    role: peer.role,
+    capabilities: peer.capabilities,
+    status: isAlive(peer, now) ? "online" : "gone",
+    waiting_for: peer.waitingFor,
+    agent: peer.agent,
+    connected_at: peer.connectedAt,
+    last_seen: peer.lastSeen,
+  };
+}
+
+const USUAL_ROLES: readonly string[] = [ORCHESTRATOR, "backend", "frontend", "reviewer", "tester"];
+
+export const listPeers = operation({
+  name: "peers",
+  summary: "List the connected sessions",
+  examples: ["el-ipc peers", "el-ipc peers --json"],
+  access: "reader",
+  http: "GET /peers",
+  input: {},
+  words: [],
+  run: async (bus) => ({ ok: true, peers: (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now())) }),
+  show: ({ peers }) => peerLines(peers),
+  tell: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
+  tool: { name: "list_peers", about: "Who is connected: peer_id, role, online or gone, capabilities.", arguments: {} },
+});
+
+export const discoverPeers = operation({
+  name: "discover",
+  summary: "Say who is connected, and which roles are free",
+  examples: ["el-ipc discover"],
+  access: "reader",
+  http: "GET /peers/discover",
+  input: {},
+  words: [],
+  run: async (bus) => {
+    const peers = (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now()));
+    const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
+    return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
+  },
+  show: ({ peers, suggestions }) =>
+    [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
+  tell: ({ peers, suggestions }, _, quote) =>
+    [
+      peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) }),
+      `Free roles: ${suggestions.join(", ") || "any other"}. Unless your user said which to take, ask; then connect(role).`,
+    ].join("\n"),
+});
+
+export const connectPeer = operation({
+  name: "connect",
+  summary: "Connect a session under a role",
+  details: "Answers with its id, which its other commands take. There is one orchestrator; of other roles, any number.",
+  examples: ["el-ipc connect backend --capabilities node,docker"],
+  access: "actor",
+  http: "POST /peers/connect",
+  input: {
+    role: word("What it does: orchestrator, backend, …"),
+    capabilities: optional(list("What it can, separated by commas")),
+  },
+  words: ["role"],
+  run: async (bus, { role, capabilities = [] }, { caller }) => {
+    const peer = publicPeer(await connect(bus, { role, capabilities }, caller), bus.now());
+    return { ok: true, id: peer.id, peer };
+  },
+  show: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
+  tell: ({ peer }) => `Connected. peer_id: ${peer.id}, role: ${peer.role}`,
+  tool: {
+    name: "connect",
+    about: "Without a role: who is online and which roles are free. With one: join under it and get your peer_id.",
+    arguments: {
+      role: { about: "e.g. orchestrator (one only), backend, tester" },
+      capabilities: { about: "What you can do, in single words" },
+    },
+    otherwise: discoverPeers,
+    begins: ({ id }) => id,
+  },
+});
+
+const sessionId = name("The session's id, as connect gave it");
+
+export const showPeer = operation({
+  name: "whoami",
+  summary: "Say who a connected session is",
+  examples: ["el-ipc whoami bac-1a2b3c"],
+  access: "reader",
+  http: "GET /peers/:id",
+  input: { id: sessionId },
+  words: ["id"],
+  run: async (bus, { id }) => ({ ok: true, peer: publicPeer(await peerOf(bus, id), bus.now()) }),
+  show: ({ peer }) => peerLine(peer),
+  tool: { name: "my_info", about: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
+});
+
+export const beatHeart = operation({
+  name: "heartbeat",
+  summary: "Say that a session lives; it also keeps the commands that it works on",
+  examples: ["el-ipc heartbeat bac-1a2b3c"],
+  access: "actor",
+  http: "POST /peers/:id/heartbeat",
+  input: { id: sessionId },
+  words: ["id"],
+  run: async (bus, { id }, { caller }) => ({ ok: true, peer: publicPeer(await heartbeat(bus, id, caller), bus.now()) }),
+  show: ({ peer }) => peerLine(peer),
+});
+
+export const changeRole = operation({
+  name: "role",
+  summary: "Give a session another role",
+  examples: ["el-ipc role bac-1a2b3c reviewer"],
+  access: "actor",
+  http: "POST /peers/:id/role",
+  input: { id: sessionId, role: word("The new role") },
+  words: ["id", "role"],
+  run: async (bus, { id, role }, { caller }) => ({
+    ok: true,
+    peer: publicPeer(await setRole(bus, id, role, caller), bus.now()),
+  }),
+  show: ({ peer }) => peerLine(peer),
+  tool: {
+    name: "set_role",
+    about: "Take another role.",
+    arguments: { role: { about: "" } },
+    session: "id",
+    repeatable: true,
+  },
+});
+
+export const leavePeer = operation({
+  name: "leave",
+  summary: "Disconnect a session; what it took of its role with --any is offered again, its other commands are dead",
+  examples: ["el-ipc leave bac-1a2b3c"],
+  access: "actor",
+  http: "DELETE /peers/:id",
+  input: { id: sessionId },
+  words: ["id"],
+  run: async (bus, { id }, { caller }) => {
+    await leave(bus, id, caller);
+    return { ok: true };
+  },
+  show: (_, { id }) => `${id} has left`,
+});
+
+const NOBODY = "Nobody is connected";
+
+function peerLines(peers: readonly PublicPeer[]): string {
+  return peers.length === 0 ? NOBODY : peers.map(peerLine).join("\n");
+}
+
+function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicPeer): string {
+  const can = capabilities.length === 0 ? "" : `  can ${capabilities.join(", ")}`;
+  const does = status === "online" && waiting_for !== null ? `, waits for ${waiting_for}` : "";
+  const whose = agent === null ? "" : `  as ${agent}`;
+  return `${id}  ${role}  ${status}${does}${can}${whose}`;
+}
+
+export const showPresence = operation({
+  name: "online",
+  summary: "Say whether an agent is connected now",
+  details: "Connected over WebSocket, or as a session with its token. Messages reach it in any case, now or later.",
+  examples: ["el-ipc online reviewer"],
+  access: "reader",
+  http: "GET /online/:name",
+  input: { name: name("The agent") },
+  words: ["name"],
+  self: "name",
+  asks: () => ({}),
+  run: async (bus, { name }) => {
+    const { online, lastSeen } = await presenceOf(bus, name);
+    return { ok: true, name, online, last_seen: lastSeen ?? null };
+  },
+  show: ({ name, online }) => (online ? `${name} is online` : ""),
+  failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
+});
+
+const id = name("The session that stands for a connection");
+
+/** What a server does for those who are connected to it, and nobody asks for by itself. */
+export const connections = {
+  arrive: operation({
+    name: "arrive",
+    summary: "Note that an agent is connected",
+    examples: [],
+    access: "reader",
+    hidden: true,
+    input: { agent: name("Who") },
+    words: [],
+    run: async (bus, { agent }, { caller }) => {
+      const { id } = await startListening(bus, agent, caller);
+      return { id, unread: await bus.store.messages.pending(`@${agent}`, agent) };
+    },
+    show: () => "",
+  }),
+  stay: operation({
+    name: "stay",
+    summary: "Note that it still is",
+    examples: [],
+    access: "anyone",
+    hidden: true,
+    input: { id },
+    words: [],
+    run: (bus, { id }) => keepListening(bus, id),
+    show: () => "",
+  }),
+  depart: operation({
+    name: "depart",
+    summary: "Note that it isn't any more",
+    examples: [],
+    access: "anyone",
+    hidden: true,
+    input: { id },
+    words: [],
+    run: (bus, { id }) => stopListening(bus, id),
+    show: () => "",
+  }),
+  arrival: operation({
+    name: "arrival",
+    summary: "Wait until a message has arrived with whom it was posted to",
+    examples: [],
+    access: "anyone",
+    hidden: true,
+    input: {
+      to: name("Whose mailbox"),
+      id: whole("The message", { least: 1 }),
+      timeout: optional(seconds("For so long")),
+    },
+    words: [],
+    run: (bus, { to, id, timeout }, { caller, signal }) =>
+      hasArrived(bus, { mailbox: to, id, seconds: waitSeconds(timeout, caller) }, signal),
+    show: () => "",
+    waits: () => true,
+  }),
+};
+
+/** Who does something: a peer by its id, if the caller may speak for it; the agent of a token; or whoever it says it is. */
+export async function askerOf(bus: Bus, from: string | undefined, caller: Caller): Promise<string> {
+  if (from !== undefined && (await bus.store.peers.find(from)) !== undefined)
+    return (await actingPeer(bus, from, caller)).id;
+  return caller.identity?.agent ?? from ?? "human";
+}

@@ -1,0 +1,75 @@
+import { counted, invalid } from "../core/errors.ts";
+import { type PruningProgress, prune, reset } from "../core/pruning.ts";
+import { SECURITY_CHANNEL } from "../core/security.ts";
+import { duration, flag, name, optional, whole } from "./fields.ts";
+import { operation } from "./operation.ts";
+
+export const pruneMessages = operation({
+  name: "prune",
+  summary: "Remove old messages",
+  details: [
+    "Say which may go: those older than a time, those behind the newest N of their channel, those that every reader of",
+    "the channel has consumed. Of several, all must hold. --dry-run tells what would go, and what of it is unread.",
+    `Alarms, in the channel ${SECURITY_CHANNEL}, stay unless it is named.`,
+  ].join("\n"),
+  examples: [
+    "el-ipc prune --older-than 30d --dry-run",
+    "el-ipc prune --older-than 30d --consumed",
+    "el-ipc prune builds --keep 1000",
+  ],
+  access: "keeper",
+  http: "POST /prune",
+  stream: true,
+  input: {
+    channel: optional(name("The channel; all but the alarms unless given", { neverEmpty: true })),
+    older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
+    keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
+    consumed: flag("Those that every agent which reads the channel has consumed"),
+    dry_run: flag("Remove nothing; say what would be removed"),
+  },
+  words: ["channel"],
+  run: (bus, { channel, older_than, keep, consumed = false, dry_run = false }, { signal }) => {
+    if (older_than === undefined && keep === undefined && !consumed) {
+      throw invalid("say which messages may go: older_than, keep or consumed");
+    }
+    const before = older_than === undefined ? undefined : bus.now() - older_than;
+    return prune(bus, { channel, before, keep, consumed, dryRun: dry_run }, signal);
+  },
+  isLast: ({ done }) => done,
+  progress: ({ removed, of, done }: PruningProgress) => (done ? undefined : { done: removed, of }),
+  show: ({ removed, of, channels, done }, { dry_run }) => {
+    if (!done) return "";
+    const lines = channels.map(
+      ({ channel, messages, unconsumed }) =>
+        `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
+    );
+    const said = dry_run ? `Would remove ${counted(of, "messages")}` : `Removed ${counted(removed, "messages")}`;
+    return [said, ...lines].join("\n");
+  },
+});
+
+export const resetBus = operation({
+  name: "reset",
+  summary: "Remove all messages, sessions, commands and signals, after a backup of the database",
+  details: [
+    `Agents, watermarks and the channel ${SECURITY_CHANNEL} stay, and ids go on from where they were.`,
+    "Over a network it needs, in secure mode, an operator's token.",
+  ].join("\n"),
+  examples: ["el-ipc reset"],
+  access: "keeper",
+  http: "POST /reset",
+  input: {},
+  words: [],
+  run: async (bus) => {
+    const { backup, removed } = await reset(bus);
+    return { ok: true, removed, backup };
+  },
+  show: (answer) => JSON.stringify(answer),
+  tell: ({ removed, backup }) =>
+    `Removed ${counted(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
+  tool: {
+    name: "reset_broker",
+    about: "Clear the whole bus for everybody. Only if your user asks for that.",
+    arguments: {},
+  },
+});

@@ -1,0 +1,220 @@
+import { type Access, admit, type Identity, isSecure, maySee, type Rights, rightsOf } from "../core/access.ts";
+import type { Bus } from "../core/bus.ts";
+import { busDid } from "../core/card.ts";
+import { invalid } from "../core/errors.ts";
+import { proofs } from "../core/messages.ts";
+import {
+  type BusEvent,
+  cursorOf,
+  events,
+  type Happening,
+  type ReadProgress,
+  type Status,
+  statusOf,
+  trafficOf,
+} from "../core/watching.ts";
+import { publicChannels, publicMessage } from "./channels.ts";
+import { publicOrder } from "./commands.ts";
+import { name, optional, text, whole } from "./fields.ts";
+import { indented, operation, type Quote } from "./operation.ts";
+import { publicPeer } from "./sessions.ts";
+import { publicSignal } from "./signals.ts";
+
+export const showStatus = operation({
+  name: "status",
+  summary: "Print all that is on the bus: sessions, commands, signals and channels",
+  examples: ["el-ipc status"],
+  access: "reader",
+  http: "GET /status",
+  input: {},
+  words: [],
+  run: async (bus, _, { caller }) => publicStatus(await statusOf(bus), caller.identity),
+  show: (status) => indented(status),
+  tell: (status, _, quote) => statusText(status, quote),
+  tool: {
+    name: "broker_status",
+    about: "The bus in a few lines: peers, open commands, signals, channels.",
+    arguments: {},
+  },
+});
+
+/** What stands where the watcher may not look is left out. */
+export function publicStatus(
+  { now, secure_mode, peers, commands, signals, channels }: Status,
+  watcher: Identity | undefined,
+) {
+  return {
+    ok: true,
+    secure_mode,
+    now,
+    peers: peers.map((peer) => publicPeer(peer, now)),
+    commands: commands.map(publicOrder),
+    signals: signals.map(publicSignal),
+    channels: publicChannels(channels, watcher),
+  };
+}
+
+/** All that is on the bus, in as few words as will do. */
+function statusText(
+  { secure_mode, peers, commands, signals, channels }: ReturnType<typeof publicStatus>,
+  quote: Quote,
+) {
+  const online = peers.filter(({ status }) => status === "online").map(({ id, role }) => `${id} ${role}`);
+  const open = commands.filter(({ status }) => status === "pending" || status === "leased" || status === "dead");
+  const lines = [
+    `peers online: ${inWords(online)} (${peers.length - online.length} gone)`,
+    `open commands: ${inWords(open.map(({ id, action, target, status }) => `${id} ${action} for ${target} ${status}`))}`,
+    `signals: ${inWords(signals.map(({ name }) => name))}`,
+    `channels: ${inWords(channels.map(({ channel, count }) => `${channel} (${count})`))}`,
+  ];
+  return `${secure_mode ? "Secure" : "Open"} mode\n${quote({ from: "bus", text: lines.join("\n") })}`;
+}
+
+const MOST_LISTED = 20;
+
+function inWords(things: readonly string[]): string {
+  const more = things.length - MOST_LISTED;
+  return [...things.slice(0, MOST_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
+}
+
+export const watchEvents = operation({
+  name: "events",
+  summary: "Print everything that happens, a JSON line each; first all that is",
+  examples: ["el-ipc events"],
+  access: "reader",
+  http: "GET /events",
+  stream: true,
+  input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
+  words: [],
+  run: (bus, { since }, { caller, signal }) => {
+    const cursor = since === undefined ? undefined : cursorOf(since);
+    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
+    return publicEvents(bus, events(bus, cursor, signal), caller.identity);
+  },
+  show: (event) => JSON.stringify(event),
+});
+
+/** What is said where the watcher may not look is left out. */
+async function* publicEvents(bus: Bus, told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
+  for await (const { id, at, happening } of told) {
+    if (happening.kind !== "message") yield { id, ts: at, ...publicHappening(happening, at, watcher) };
+    else if (maySee(happening.message.channel, watcher)) {
+      const { message } = happening;
+      yield { id, ts: at, type: "message", data: publicMessage(message, (await proofs(bus))(message)) };
+    }
+  }
+}
+
+function publicHappening(
+  happening: Exclude<Happening, { kind: "message" }>,
+  now: number,
+  watcher: Identity | undefined,
+) {
+  switch (happening.kind) {
+    case "snapshot": {
+      const { status, readings } = happening;
+      return {
+        type: "snapshot",
+        data: { ...publicStatus(status, watcher), readings: publicReadings(readings, watcher) },
+      };
+    }
+    case "peers":
+      return { type: "peers_seen", data: happening.peers.map((peer) => publicPeer(peer, now)) };
+    case "pruned":
+      return { type: "channels_pruned", data: publicChannels(happening.channels, watcher) };
+    case "readings":
+      return { type: "readings", data: publicReadings(happening.readings, watcher) };
+    case "peer":
+      return {
+        type: `peer_${happening.what}`,
+        data: happening.subject ? publicPeer(happening.subject, now) : { id: happening.key },
+      };
+    case "order":
+      return {
+        type: `command_${happening.what}`,
+        data: happening.subject ? publicOrder(happening.subject) : { id: happening.key },
+      };
+    case "signal":
+      return {
+        type: `signal_${happening.what}`,
+        data: happening.subject ? publicSignal(happening.subject) : { name: happening.key },
+      };
+  }
+}
+
+function publicReadings(readings: readonly ReadProgress[], watcher: Identity | undefined) {
+  return readings
+    .filter(({ channel }) => maySee(channel, watcher))
+    .map(({ channel, agent, lastId, unread }) => ({ channel, agent, last_id: lastId, unread }));
+}
+
+export const showTraffic = operation({
+  name: "traffic",
+  summary: "Say how many messages were sent in each of the last minutes, and by whom to which channel",
+  examples: ["el-ipc traffic", "el-ipc traffic --minutes 10"],
+  access: "reader",
+  http: "GET /traffic",
+  input: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) },
+  words: [],
+  run: async (bus, { minutes = 60 }, { caller }) => ({ ok: true, ...(await trafficOf(bus, minutes, caller.identity)) }),
+  show: ({ minutes, flows }) =>
+    [
+      ...minutes.map(({ ts, count }) => `${new Date(ts * 1_000).toISOString().slice(0, 16)}Z  ${count}`),
+      ...flows.map(({ from, channel, count }) => `${from} -> ${channel}  ${count}`),
+    ].join("\n"),
+});
+
+const MEANS: Readonly<Record<Access, string>> = {
+  anyone: "ask how it is",
+  signed: "send",
+  reader: "read",
+  actor: "work as a session",
+  keeper: "prune and reset",
+};
+
+export const showRights = operation({
+  name: "rights",
+  summary: "Say for whom the bus takes you, and what you may ask of it",
+  examples: ["el-ipc rights", "el-ipc rights --url http://localhost:9876"],
+  access: "anyone",
+  http: "GET /rights",
+  input: {},
+  words: [],
+  knowsAsker: () => true,
+  run: async (bus, _, { caller }) => ({ ok: true, ...(await rightsOf(bus, caller)) }),
+  show: ({ secure_mode, agent, operator, may }: Rights) =>
+    [
+      `${agent ?? "nobody in particular"}${operator ? " (operator)" : ""}, in ${secure_mode ? "secure" : "open"} mode`,
+      `may ${may.map((access) => MEANS[access]).join(", ")}`,
+    ].join("\n"),
+});
+
+export const showHealth = operation({
+  name: "health",
+  summary: "Say whether the bus works, whether it is in secure mode, and how much an agent has to read",
+  examples: ["el-ipc health", "el-ipc health builds herald"],
+  access: "anyone",
+  http: "GET /health",
+  input: {
+    channel: optional(name("A channel")),
+    agent: optional(name("An agent, whose unread messages there are counted")),
+  },
+  words: ["channel", "agent"],
+  self: "agent",
+  knowsAsker: ({ agent }) => agent !== undefined,
+  run: async (bus, { channel, agent }, { caller }) => {
+    const counts = channel !== undefined && agent !== undefined;
+    // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
+    if (counts) await admit(bus, "reader", { channel, agent }, caller);
+    const did = await busDid(bus);
+    return {
+      status: "ok",
+      pending: counts ? await bus.store.messages.pending(channel, agent) : 0,
+      secure_mode: await isSecure(bus),
+      ...(did === undefined ? {} : { did }),
+    };
+  },
+  show: (answer) => JSON.stringify(answer),
+  note: (_, { channel, agent }) =>
+    channel === undefined || agent !== undefined ? undefined : "Nothing was counted: say for which agent",
+});

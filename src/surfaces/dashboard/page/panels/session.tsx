@@ -1,0 +1,158 @@
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useBoard } from "../bus/board.ts";
+import { sentenceOf } from "../bus/connection.ts";
+import { At } from "../parts/time.tsx";
+
+interface SignInProps {
+  readonly open: boolean;
+  readonly onClose: () => void;
+}
+
+/** Takes a token or an API key. It stays in this tab and goes nowhere but to this server. */
+export function SignIn({ open, onClose }: SignInProps) {
+  const { session, link, state } = useBoard("link");
+  const [credential, setCredential] = useState("");
+  const [error, setError] = useState<string | undefined>(undefined);
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  const server = new URL(".", document.baseURI).href.replace(/\/$/, "");
+
+  useEffect(() => {
+    if (open && dialog.current?.open === false) dialog.current.showModal();
+    if (!open) dialog.current?.close();
+  }, [open]);
+
+  const signIn = async (): Promise<void> => {
+    const given = credential.trim();
+    if (given === "" || /\s/.test(given)) return setError("Paste the token, or the key, as it is: it has no spaces");
+    if (isToken(given) && !isSecureContext) {
+      return setError(`A token is sent over https, or to this machine, and not to ${server}: use https, or ssh -L`);
+    }
+    const before = session.rights?.agent;
+    try {
+      await session.signIn(given);
+    } catch (reason) {
+      return setError(sentenceOf(reason));
+    }
+    setCredential("");
+    setError(undefined);
+    onClose();
+    // What somebody else was shown goes; who only comes with another token loses nothing.
+    if (state.known && session.rights?.agent !== before) location.reload();
+    else link.restart();
+  };
+
+  return (
+    <dialog ref={dialog} class="sign-in" aria-labelledby={`${id}-title`} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void signIn();
+        }}
+      >
+        <h2 id={`${id}-title`}>Sign in</h2>
+        <p class="muted">
+          Paste a token of yours, good for an hour at most, or the server's API key. It is kept in this tab alone.
+        </p>
+        <p class="muted">
+          A token is made where your key is: <code>el-ipc token NAME --key NAME.key --url {server}</code>
+        </p>
+        <label class="field">
+          <span>Token or API key</span>
+          <input
+            type="password"
+            name="credential"
+            autocomplete="off"
+            spellcheck={false}
+            value={credential}
+            aria-invalid={error !== undefined}
+            aria-describedby={error === undefined ? undefined : `${id}-error`}
+            onInput={({ currentTarget }) => {
+              setCredential(currentTarget.value);
+              setError(undefined);
+            }}
+          />
+        </label>
+        {error === undefined ? null : (
+          <p class="error" role="alert" id={`${id}-error`}>
+            {error}
+          </p>
+        )}
+        <div class="line">
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="primary end">
+            Sign in
+          </button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+function isToken(credential: string): boolean {
+  return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential);
+}
+
+/** What stands where the panels would, for who isn't let in. */
+export function Door({ onSignIn }: { onSignIn: () => void }) {
+  const { link } = useBoard("link");
+  if (link.state.kind !== "refused") return null;
+  const { status, why } = link.state;
+  return (
+    <main class="door">
+      <p>{status === 401 ? "This bus is shown to those who sign in." : `The server doesn't let you in: ${why}.`}</p>
+      <button type="button" class="primary" onClick={onSignIn}>
+        Sign in
+      </button>
+    </main>
+  );
+}
+
+/** Says what stands between this page and the bus, if anything does. */
+export function Banner({ onSignIn }: { onSignIn: () => void }) {
+  const { link, state, session } = useBoard("link", "session");
+  const { state: at, outdated } = link;
+  return (
+    <div class="banners" role="status">
+      {at.kind === "lost" ? (
+        <p class="banner bad">
+          <span>
+            Disconnected since <At ts={at.since / 1_000} />.{state.known ? " What you see is from then." : ""}{" "}
+            <Countdown until={at.until} />
+          </span>
+          <button type="button" onClick={link.retry}>
+            Try now
+          </button>
+        </p>
+      ) : null}
+      {at.kind === "refused" && state.known ? (
+        <p class="banner warm">
+          <span>{session.signedIn ? `You are signed out: ${at.why}.` : `You aren't let in any more: ${at.why}.`}</span>
+          <button type="button" onClick={onSignIn}>
+            Sign in
+          </button>
+        </p>
+      ) : null}
+      {outdated ? (
+        <p class="banner warm">
+          <span>The server was updated. This page is from before.</span>
+          <button type="button" onClick={() => location.reload()}>
+            Reload
+          </button>
+        </p>
+      ) : null}
+    </div>
+  );
+}
+
+function Countdown({ until }: { until: number }) {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 500);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.ceil((until - now) / 1_000);
+  return <span aria-hidden="true">{seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…"}</span>;
+}

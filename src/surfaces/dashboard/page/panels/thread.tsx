@@ -1,0 +1,339 @@
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
+import { useBoard } from "../bus/board.ts";
+import { sentenceOf } from "../bus/connection.ts";
+import { fieldsOf, listOf, type Message, type Reading, said } from "../bus/records.ts";
+import { Content, Marked, Name, shown } from "../parts/content.tsx";
+import { jsonFault, Search, Toggle } from "../parts/fields.tsx";
+import { Nothing } from "../parts/panel.tsx";
+import { At } from "../parts/time.tsx";
+import { Windowed } from "../parts/windowed.tsx";
+import { unreadText } from "./channel-list.tsx";
+
+/** Only the bus itself writes there. */
+export const ALARMS = "security";
+
+/** A message written by a human. */
+export function Composer({ channel }: { channel: string }) {
+  const { asker, session } = useBoard("session");
+  const [text, setText] = useState("");
+  const [asJson, setAsJson] = useState(false);
+  const [sending, setSending] = useState(false);
+  const [error, setError] = useState<string | undefined>(undefined);
+  const errorId = useId();
+
+  if (channel === ALARMS) return <p class="muted note">Only the bus itself writes here.</p>;
+  if (!session.may("channel send")) {
+    return session.rights === undefined ? null : <p class="muted note">Sign in with a token to write here.</p>;
+  }
+
+  const send = async (): Promise<void> => {
+    if (text.trim() === "" || sending) return;
+    const fault = asJson ? jsonFault(text) : undefined;
+    setError(fault);
+    if (fault !== undefined) return;
+    setSending(true);
+    try {
+      const data: unknown = asJson ? JSON.parse(text) : text;
+      await asker.ask("channel send", { channel, data, from: session.name });
+      setText("");
+    } catch (reason) {
+      setError(sentenceOf(reason));
+    }
+    setSending(false);
+  };
+
+  return (
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void send();
+      }}
+    >
+      <textarea
+        rows={Math.min(6, text.split("\n").length)}
+        value={text}
+        aria-label={`Message to ${shown(channel)}`}
+        placeholder={`Message as ${shown(session.name)}`}
+        aria-invalid={error !== undefined}
+        aria-describedby={error === undefined ? undefined : errorId}
+        dir="auto"
+        onInput={({ currentTarget }) => {
+          setText(currentTarget.value);
+          setError(undefined);
+        }}
+        onKeyDown={(event) => {
+          if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+          event.preventDefault();
+          void send();
+        }}
+      />
+      <Toggle label="JSON" checked={asJson} onChange={setAsJson} />
+      <button type="submit" class="primary" disabled={sending}>
+        Send
+      </button>
+      {error === undefined ? null : (
+        <p class="error" role="alert" id={errorId}>
+          {error}
+        </p>
+      )}
+    </form>
+  );
+}
+
+/** Who reads a channel, how far, and how much they haven't read. */
+export function Readers({ readings }: { readings: readonly Reading[] }) {
+  if (readings.length === 0) return <span class="muted readers-none">nobody reads it</span>;
+  const behind = readings.filter(({ unread }) => unread > 0).length;
+  const sorted = readings.toSorted(
+    (a, b) => b.unread - a.unread || a.agent.localeCompare(b.agent, undefined, { numeric: true }),
+  );
+  return (
+    <details
+      class="readers"
+      onKeyDown={({ key, currentTarget }) => {
+        if (key === "Escape") currentTarget.open = false;
+      }}
+      onFocusOut={({ relatedTarget, currentTarget }) => {
+        if (!(relatedTarget instanceof Node && currentTarget.contains(relatedTarget))) currentTarget.open = false;
+      }}
+    >
+      <summary>
+        {readings.length === 1 ? "1 reader" : `${readings.length} readers`}
+        <span class="muted">{behind === 0 ? ", all up to date" : `, ${behind} behind`}</span>
+      </summary>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be within a keyboard's reach */}
+      <section class="popover" tabIndex={0} aria-label="Readers of this channel">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Agent</th>
+              <th scope="col" class="number">
+                Unread
+              </th>
+              <th scope="col" class="number">
+                Read up to
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {sorted.map(({ agent, lastId, unread }) => (
+              <tr key={agent}>
+                <th scope="row">
+                  <Name of={agent} />
+                </th>
+                <td class="number">{unread === 0 ? "–" : unreadText(unread)}</td>
+                <td class="number">#{lastId}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </section>
+    </details>
+  );
+}
+
+/** By message: who has read up to it and no further. */
+export function marksOf(
+  messages: readonly Message[],
+  readings: readonly Reading[],
+): ReadonlyMap<number, readonly string[]> {
+  const marks = new Map<number, string[]>();
+  for (const { agent, lastId } of readings) {
+    const last = lastUpTo(messages, lastId);
+    if (last === undefined) continue;
+    const agents = marks.get(last.id);
+    if (agents === undefined) marks.set(last.id, [agent]);
+    else agents.push(agent);
+  }
+  return marks;
+}
+
+const MOST_NAMED = 4;
+
+export function ReadMark({ agents }: { agents: readonly string[] }) {
+  if (agents.length === 0) return null;
+  const others = agents.length - MOST_NAMED;
+  return (
+    <span class="read-mark" title={agents.map(shown).join(", ")}>
+      read by {agents.slice(0, MOST_NAMED).map(shown).join(", ")}
+      {others > 0 ? ` and ${others} more` : ""}
+    </span>
+  );
+}
+
+function lastUpTo(messages: readonly Message[], id: number): Message | undefined {
+  let [low, high] = [0, messages.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((messages[middle]?.id ?? 0) <= id) low = middle + 1;
+    else high = middle;
+  }
+  return messages[low - 1];
+}
+
+interface ThreadViewProps {
+  readonly channel: string;
+  readonly onBack: () => void;
+}
+
+/** The messages of one channel. It follows what comes, unless somebody reads further back. */
+export function ThreadView({ channel, onBack }: ThreadViewProps) {
+  const { state, thread } = useBoard("thread", "readings");
+  const [search, setSearch] = useState("");
+  const [follows, setFollows] = useState(true);
+  const [left, setLeft] = useState(0);
+  const [toEnd, setToEnd] = useState(0);
+  const wanted = search.trim().toLowerCase();
+  const { messages, version, whole, full, loading } = thread;
+  const found = useMemo(
+    () => (wanted === "" ? messages : messages.filter((message) => isAbout(message, wanted))),
+    [version, wanted],
+  );
+  const readings = [...(state.readings.get(channel)?.values() ?? [])];
+  const marks = marksOf(found, readings);
+
+  /** Who has found it goes on with the newest. */
+  const find = (value: string): void => {
+    setSearch(value);
+    if (value === "") setToEnd((times) => times + 1);
+  };
+
+  // A narrow window has just hidden what had the focus.
+  const back = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (back.current?.offsetParent != null) back.current.focus();
+  }, []);
+
+  // Who searches, searches everything that the page can hold.
+  useEffect(() => {
+    if (wanted !== "") void thread.older();
+  }, [wanted, version]);
+
+  return (
+    <section class="thread" aria-labelledby="thread-title">
+      <header class="thread-head">
+        <button ref={back} type="button" class="back" onClick={onBack} aria-label="Back to the channels">
+          ←
+        </button>
+        <h3 id="thread-title">
+          <bdi>{shown(channel)}</bdi>
+        </h3>
+        <Readers readings={readings} />
+        <Search label="Search messages" value={search} onInput={find} />
+      </header>
+      {wanted === "" ? null : (
+        <p class="muted note" role="status">
+          {found.length.toLocaleString()} of {messages.length.toLocaleString()} messages
+          {whole ? "" : full ? ", the newest ones" : loading ? ", searching on…" : ""}
+        </p>
+      )}
+      {thread.error === undefined ? null : (
+        <p class="error note" role="alert">
+          {thread.error}
+        </p>
+      )}
+      {found.length === 0 && thread.error !== undefined ? (
+        <div class="grow" />
+      ) : found.length === 0 ? (
+        <Nothing>
+          {loading ? "Loading…" : wanted === "" ? "Nothing was sent here yet." : "No message says that."}
+        </Nothing>
+      ) : (
+        <Windowed
+          class="messages"
+          items={found}
+          keyOf={({ id }) => id}
+          estimate={30}
+          label={`Messages in ${shown(channel)}`}
+          follows
+          toEnd={toEnd}
+          onStart={() => void thread.older()}
+          onFollow={(now) => {
+            setFollows(now);
+            setLeft(thread.arrived);
+          }}
+          row={(message) => (
+            <MessageRow message={message} search={search.trim()} readBy={marks.get(message.id) ?? []} />
+          )}
+        />
+      )}
+      {follows ? null : (
+        <button type="button" class="to-end" onClick={() => setToEnd((times) => times + 1)}>
+          {thread.arrived > left ? `${thread.arrived - left} new ↓` : "To the newest ↓"}
+        </button>
+      )}
+      <Composer channel={channel} />
+      <Arrivals />
+    </section>
+  );
+}
+
+const QUIET_MS = 5_000;
+
+/** Tells who reads here by ear that something has come; not more often than they could listen. */
+function Arrivals() {
+  const { thread } = useBoard("thread");
+  const [words, setWords] = useState("");
+  const told = useRef(0);
+  const box = useRef<HTMLParagraphElement>(null);
+  const fresh = thread.arrived > told.current;
+  useEffect(() => {
+    if (!fresh) return;
+    const timer = setTimeout(() => {
+      const here = box.current?.parentElement?.contains(document.activeElement) === true;
+      const count = thread.arrived - told.current;
+      if (here) setWords(count === 1 ? "1 new message" : `${count} new messages`);
+      told.current = thread.arrived;
+    }, QUIET_MS);
+    return () => clearTimeout(timer);
+  }, [fresh, told.current]);
+  return (
+    <p ref={box} class="hidden" role="status">
+      {words}
+    </p>
+  );
+}
+
+interface MessageRowProps {
+  readonly message: Message;
+  readonly search: string;
+  /** Who has read so far and no further. */
+  readonly readBy: readonly string[];
+}
+
+function MessageRow({ message: { id, channel, from, ts, data, proof }, search, readBy }: MessageRowProps) {
+  const { asker } = useBoard();
+  const whole = async () => {
+    const answer = fieldsOf(await asker.ask("channel messages", { channel, since: id - 1, limit: 1 }));
+    return said(fieldsOf(listOf(answer.messages)[0]).data, Number.POSITIVE_INFINITY);
+  };
+  return (
+    <article class="message" aria-label={`Message ${id} from ${shown(from)}`}>
+      <span class="muted time" title={`message ${id}`}>
+        <At ts={ts} />
+      </span>
+      <span class="sender">
+        <bdi title={shown(from)}>
+          <Marked text={shown(from)} search={search} />
+        </bdi>
+        {proof === undefined ? null : (
+          <span class="proof" title={PROOFS[proof]}>
+            {proof}
+          </span>
+        )}
+      </span>
+      <Content said={data} search={search} whole={data.text.length < data.length ? whole : undefined} />
+      <ReadMark agents={readBy} />
+    </article>
+  );
+}
+
+const PROOFS = {
+  verified: "Its sender signed it, and the bus has checked that",
+  attested: "Its sender showed the bus a token",
+} as const;
+
+function isAbout({ from, data }: Message, wanted: string): boolean {
+  return from.toLowerCase().includes(wanted) || data.text.toLowerCase().includes(wanted);
+}
