@@ -1,5 +1,5 @@
 import { errorCodes, reasons } from "../src/core/errors.ts";
-import { CONTENT_BYTES, LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../src/core/limits.ts";
+import { CONTENT_BYTES, MAX_WAIT_SECONDS, WAIT_SECONDS } from "../src/core/limits.ts";
 import type { Field } from "../src/operations/fields.ts";
 import { methodName, type Operation } from "../src/operations/operation.ts";
 import type { Route } from "../src/surfaces/http/routes.ts";
@@ -59,7 +59,7 @@ function shapeOf(place: string): string {
 
 const DESCRIPTION = [
   "Times are seconds, but for the waits for commands and signals, which take milliseconds.",
-  `Waits last ${WAIT_SECONDS} seconds unless \`timeout\` says otherwise, and ${LONGEST_WAIT_SECONDS} at most.`,
+  `Waits last ${WAIT_SECONDS} seconds unless \`timeout\` says otherwise, and ${MAX_WAIT_SECONDS} at most.`,
   "Who comes from this machine needs neither key nor token in open mode.",
 ].join(" ");
 

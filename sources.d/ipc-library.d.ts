@@ -72,7 +72,7 @@ type Proof = "verified" | "attested";
  */
 type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 /** What is asked for, as far as it matters who asks. */
-interface Asked {
+interface AccessRequest {
     readonly agent?: unknown;
     readonly channel?: unknown;
 }
@@ -123,11 +123,11 @@ interface Bus extends Policy, AsyncDisposable {
 /** A message passed straight to who listens at an address, with nothing in between that keeps it. */
 interface Link {
     /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
-    send(address: Address, text: string, within: Within): Promise<void>;
+    send(address: Address, text: string, within: Deadline): Promise<void>;
     /** How long the other end took to answer, in milliseconds. */
-    ping(address: Address, within: Within): Promise<number>;
+    ping(address: Address, within: Deadline): Promise<number>;
     /** Waits at an address for one text, answering pings meanwhile; undefined when the time is up. */
-    receive(address: Address, within: Within): Promise<Received | undefined>;
+    receive(address: Address, within: Deadline): Promise<ReceivedText | undefined>;
     /** Tells whoever sent this text whether it arrived; until then they wait for it. */
     settle(receipt: number, arrived: boolean): Promise<void>;
 }
@@ -135,11 +135,11 @@ interface Address {
     readonly host: string;
     readonly port: number;
 }
-interface Within {
+interface Deadline {
     readonly milliseconds: number;
     readonly signal: AbortSignal;
 }
-interface Received {
+interface ReceivedText {
     readonly text: string;
     /** The address that it came from. */
     readonly from: string;
@@ -186,8 +186,8 @@ interface Store extends AsyncDisposable {
     readonly messages: MessageStore;
     readonly mailboxes: MailboxStore;
     readonly agents: AgentStore;
-    readonly peers: PeerStore;
-    readonly orders: OrderStore;
+    readonly sessions: SessionStore;
+    readonly commands: CommandStore;
     readonly signals: SignalStore;
     readonly journal: Journal;
     /**
@@ -195,7 +195,7 @@ interface Store extends AsyncDisposable {
      * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
      * where they were.
      */
-    reset(keptChannel: string): Promise<Reset>;
+    reset(keptChannel: string): Promise<ResetResult>;
     /** All that is there, with the messages after an id: what comes while it is read may be in it or not. */
     archive(after: number): Promise<Archive>;
     /**
@@ -223,7 +223,7 @@ interface NewMessage {
     readonly attested?: boolean;
 }
 /** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */
-interface Once {
+interface RequestKey {
     readonly signer: string;
     readonly nonce: string;
     /** Of the bytes that were signed. */
@@ -232,7 +232,7 @@ interface Once {
 }
 /** `repeated`: it had been done before, and wasn't done again. `clash`: its nonce was used for something else. */
 type Outcome = "done" | "repeated" | "clash";
-interface Appended {
+interface AppendResult {
     readonly outcome: Outcome;
     /** The message's, or that of the first one where it is repeated. */
     readonly id: number;
@@ -241,7 +241,7 @@ interface StoredMessage extends NewMessage {
     /** Grows in commit order, over all channels; never used twice. */
     readonly id: number;
 }
-interface Unread {
+interface UnreadOptions {
     readonly limit: number;
     /** Leave out what the agent sent itself. */
     readonly others: boolean;
@@ -267,7 +267,7 @@ interface Envelope {
     readonly timestamp: number;
 }
 /** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
-interface Pruning {
+interface PruneCriteria {
     /** Sent before this time, in seconds. */
     readonly before?: number | undefined;
     /** Not among the newest so many. */
@@ -275,7 +275,7 @@ interface Pruning {
     /** Consumed by every agent that has ever read the channel. */
     readonly consumed: boolean;
 }
-interface Prunable {
+interface PrunableRange {
     readonly upTo: number;
     readonly count: number;
     /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
@@ -283,9 +283,9 @@ interface Prunable {
 }
 interface MessageStore {
     /** Answers once the message is durable. Of one that carries `once` there is never a second. */
-    append(message: NewMessage, once?: Once): Promise<Appended>;
+    append(message: NewMessage, once?: RequestKey): Promise<AppendResult>;
     /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
-    unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
+    unread(channel: string, agent: string, options: UnreadOptions): Promise<readonly StoredMessage[]>;
     /** The first messages after `id`, oldest first. */
     after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
     /** The last messages before `id`, oldest first. */
@@ -311,17 +311,17 @@ interface MessageStore {
     /** The newest message's id, of those that are there; 0 where there is none. */
     lastId(): Promise<number>;
     /** The first messages after `id`, of every channel, oldest first. */
-    everyAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
+    allAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
     /** The agents that have a watermark in the channel, by name. */
     readers(channel: string): Promise<readonly Reader[]>;
     /** What may go now may go for ever, whoever else removes some of it meanwhile. */
-    prunable(channel: string, pruning: Pruning): Promise<Prunable>;
+    prunable(channel: string, pruning: PruneCriteria): Promise<PrunableRange>;
     /** Removes the oldest of a channel up to an id, so many at most; answers with how many itself: 0 where none are left. */
     remove(channel: string, upTo: number, limit: number): Promise<number>;
     /** Newest first; costs what there are channels, not what there are messages. */
     channels(): Promise<readonly ChannelSummary[]>;
 }
-interface Taking {
+interface TakeOptions {
     readonly limit: number;
     readonly now: number;
     /** Seconds for which nobody else gets what was taken. */
@@ -330,7 +330,7 @@ interface Taking {
 /** A channel that several may read under one name, each message going to one of them. */
 interface MailboxStore {
     /** The first unread messages that nobody has or had, leased to whoever asks. */
-    take(channel: string, agent: string, taking: Taking): Promise<readonly StoredMessage[]>;
+    take(channel: string, agent: string, taking: TakeOptions): Promise<readonly StoredMessage[]>;
     /** These have arrived. The watermark moves up to the first message that hasn't. */
     settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
     /** These have not arrived: they are free again at once. */
@@ -361,7 +361,7 @@ interface Revoked {
  * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
  * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
  */
-type Entry = "new" | "own" | "rotate";
+type NameClaim = "new" | "own" | "rotate";
 interface AgentStore {
     find(name: string): Promise<Agent | undefined>;
     /** In the order in which they came. */
@@ -371,16 +371,16 @@ interface AgentStore {
     /** The name's last key, if it was revoked. */
     revoked(name: string): Promise<Revoked | undefined>;
     /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
-    enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+    add(agent: Agent, entry: NameClaim, once?: RequestKey): Promise<Outcome | "taken">;
     /** Notes that a name's key was revoked, where nobody has the name nor ever had; answers whether it did. */
-    bar(revoked: Revoked): Promise<boolean>;
+    markRevoked(revoked: Revoked): Promise<boolean>;
     /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
-    revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
+    revoke(name: string, publicKey: string, once: RequestKey): Promise<Outcome | "taken">;
 }
 /** Any JSON value. */
 type Json = unknown;
 /** A live session, or one that was. */
-interface Peer {
+interface Session {
     readonly id: string;
     readonly role: string;
     readonly capabilities: readonly string[];
@@ -392,31 +392,31 @@ interface Peer {
     readonly waitingFor: string | null;
 }
 /** A role that one peer alone may have, of those that were seen after a time. */
-interface SoleRole {
+interface ExclusiveRole {
     readonly role: string;
     readonly aliveSince: number;
 }
-interface PeerStore {
+interface SessionStore {
     /** `taken`, and nothing done, where the role is for one alone and somebody has it. */
-    connect(peer: Peer, sole: SoleRole | undefined): Promise<"done" | "taken">;
-    find(id: string): Promise<Peer | undefined>;
+    connect(peer: Session, sole: ExclusiveRole | undefined): Promise<"done" | "taken">;
+    find(id: string): Promise<Session | undefined>;
     /** In the order in which they came. */
-    list(): Promise<readonly Peer[]>;
+    list(): Promise<readonly Session[]>;
     /** Those of an agent, in the same order. What that costs depends on these alone. */
-    ofAgent(agent: string): Promise<readonly Peer[]>;
+    ofAgent(agent: string): Promise<readonly Session[]>;
     /** It lives, and waits for this. False where there is no such peer. */
     seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
     /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
     renew(id: string, at: number): Promise<boolean>;
-    setRole(id: string, role: string, sole: SoleRole | undefined): Promise<"done" | "taken" | "missing">;
+    setRole(id: string, role: string, sole: ExclusiveRole | undefined): Promise<"done" | "taken" | "missing">;
     /**
      * The orders that it held for its role are offered again; those for itself alone are dead. Answers with the dead ones;
      * undefined where there is no such peer.
      */
-    leave(id: string, at: number): Promise<readonly Order[] | undefined>;
+    leave(id: string, at: number): Promise<readonly Command[] | undefined>;
 }
-type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
-interface NewOrder {
+type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
+interface NewCommand {
     readonly id: string;
     /** `command_response` tells the sender of an order how it ended. */
     readonly kind: "command" | "command_response";
@@ -432,8 +432,8 @@ interface NewOrder {
     readonly leaseSeconds: number;
     readonly expiresAt: number | null;
 }
-interface Order extends NewOrder {
-    readonly status: OrderStatus;
+interface Command extends NewCommand {
+    readonly status: CommandStatus;
     /** How often it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
@@ -441,14 +441,14 @@ interface Order extends NewOrder {
     readonly result: Json;
     readonly endedAt: number | null;
 }
-interface Ending {
+interface CommandEnd {
     readonly status: "acked" | "failed";
     readonly result: Json;
     readonly at: number;
 }
 /** What follows from an order's end, in the same step. */
 interface Consequences {
-    readonly response?: NewOrder | undefined;
+    readonly response?: NewCommand | undefined;
     readonly signal?: Signal | undefined;
     readonly activity?: {
         readonly channel: string;
@@ -456,41 +456,41 @@ interface Consequences {
         readonly content: string;
     } | undefined;
 }
-interface OrderList {
+interface CommandFilter {
     /** Only those that a peer could take or has taken: its own, and those for whoever of its role. */
     readonly peer?: string | undefined;
-    readonly status?: OrderStatus | undefined;
+    readonly status?: CommandStatus | undefined;
     readonly limit: number;
 }
-interface OrderStore {
+interface CommandStore {
     /** All of them, or none. One for a peer that isn't there is dead. */
-    add(orders: readonly NewOrder[]): Promise<void>;
+    add(orders: readonly NewCommand[]): Promise<void>;
     /** Stores an order as it was elsewhere, unless there is one under its id; answers whether it did. */
-    restore(order: Order): Promise<boolean>;
-    find(id: string): Promise<Order | undefined>;
+    restore(order: Command): Promise<boolean>;
+    find(id: string): Promise<Command | undefined>;
     /** The newest so many, oldest first; fewer where those would be too much for one answer. */
-    list(list: OrderList): Promise<readonly Order[]>;
+    list(list: CommandFilter): Promise<readonly Command[]>;
     /**
      * Leases the oldest order that is free for a peer: its own, or one for whoever of its role is first. Free is what is
      * pending, or leased for longer than its lease, and neither past its time nor handed out `mostAttempts` times.
      */
-    take(peer: string, now: number, mostAttempts: number): Promise<Order | undefined>;
+    take(peer: string, now: number, mostAttempts: number): Promise<Command | undefined>;
     /** When the next lease ends of an order that the peer could then take. */
     nextFree(peer: string): Promise<number | undefined>;
     /** Ends a lease of this peer at once, as if the order had never been handed out. Answers with the order if it did. */
-    release(id: string, peer: string): Promise<Order | undefined>;
+    release(id: string, peer: string): Promise<Command | undefined>;
     /**
      * Ends what would be free and nobody may take any more: as `expired` what is past its time, as `dead` what was handed out
      * `mostAttempts` times. Answers with what it ended.
      */
-    lapse(now: number, mostAttempts: number): Promise<readonly Order[]>;
+    lapse(now: number, mostAttempts: number): Promise<readonly Command[]>;
     /** The first ending counts. `same`: it had ended like this; `different`: otherwise; `missing`: there is no such order. */
-    end(id: string, ending: Ending, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
+    end(id: string, ending: CommandEnd, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
     /**
      * Offers a dead, failed or expired order again, from the beginning and without a time. False for another, and for one
      * whose peer isn't there.
      */
-    offerAgain(id: string): Promise<boolean>;
+    retry(id: string): Promise<boolean>;
     /** Removes orders that ended before a time, the longest ended first, so many at most; answers with how many it removed. */
     forget(endedBefore: number, limit: number): Promise<number>;
 }
@@ -526,23 +526,23 @@ interface Journal {
 interface Archive {
     readonly agents: readonly Agent[];
     readonly revoked: readonly Revoked[];
-    readonly nonces: AsyncIterable<Once & {
+    readonly nonces: AsyncIterable<RequestKey & {
         readonly messageId: number;
     }>;
     readonly messages: AsyncIterable<StoredMessage>;
     readonly watermarks: AsyncIterable<Watermark>;
-    readonly arrived: AsyncIterable<Arrived>;
-    readonly peers: readonly Peer[];
-    readonly orders: AsyncIterable<Order>;
+    readonly arrived: AsyncIterable<ArrivedIds>;
+    readonly peers: readonly Session[];
+    readonly orders: AsyncIterable<Command>;
     readonly signals: AsyncIterable<Signal>;
     readonly journal: readonly JournalEntry[];
 }
 /** What has arrived of a mailbox beyond its watermark. */
-interface Arrived {
+interface ArrivedIds {
     readonly channel: string;
     readonly ids: readonly number[];
 }
-interface Reset {
+interface ResetResult {
     /** Where everything was copied to before, for its owner alone. */
     readonly backup: string;
     readonly removed: number;
@@ -573,7 +573,7 @@ interface Stamp {
     readonly ts: number;
 }
 /** An order as the world sees it, where it is a command. */
-interface PublicOrder {
+interface PublicCommand {
     readonly id: string;
     /** `command_response` tells the sender of a command how it ended. */
     readonly kind: "command" | "command_response";
@@ -586,7 +586,7 @@ interface PublicOrder {
     readonly action: string;
     readonly params: Json;
     readonly ts: number;
-    readonly status: OrderStatus;
+    readonly status: CommandStatus;
     /** How often it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
@@ -600,7 +600,7 @@ declare const commandResult: Typed<"command result", InputOf<{
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
 }, never, false, false>;
 declare const ask: Typed<"ask", InputOf<{
     target: Field<string>;
@@ -639,7 +639,7 @@ interface Signer {
     ask(operation: Operation, input: unknown): Promise<unknown>;
 }
 /** What is performed once an answer has reached whoever asked. */
-interface Settlement {
+interface FollowUp {
     readonly operation: Operation;
     readonly input: unknown;
 }
@@ -653,7 +653,7 @@ interface AnswerFile {
  * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
  * HTTP its route, MCP its tool, help and documents their text.
  */
-interface Definition<F extends Fields, A> {
+interface OperationDefinition<F extends Fields, A> {
     /** The verb. */
     readonly name: string;
     readonly summary: string;
@@ -669,7 +669,7 @@ interface Definition<F extends Fields, A> {
     readonly body?: keyof F & string;
     readonly input: F;
     /** The fields that a command line takes without naming them, in order. */
-    readonly words: readonly (keyof F & string)[];
+    readonly positionals: readonly (keyof F & string)[];
     /** The field that says who asks; a command line may leave it to IPC_AGENT. */
     readonly self?: keyof F & string;
     /** The field that says whose key signs it, where that isn't who asks. */
@@ -685,7 +685,7 @@ interface Definition<F extends Fields, A> {
     /** Whether it matters who asks, where anyone may. */
     knowsAsker?(input: InputOf<F>): boolean;
     /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
-    asks?(input: InputOf<F>): Asked;
+    asks?(input: InputOf<F>): AccessRequest;
     /** A promise for one answer, or an async iterable for a stream of them. */
     run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
     /** The answer, or each of a stream, as plain text. */
@@ -701,11 +701,11 @@ interface Definition<F extends Fields, A> {
     readonly mustSign?: true;
     /** The same input, signed. */
     sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
-    settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+    delivered?(answer: A, input: InputOf<F>): FollowUp | undefined;
     /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
-    awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
+    next?(answer: A, input: InputOf<F>): readonly FollowUp[];
     /** What is performed when an answer can't reach whoever asked. */
-    undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
+    lost?(answer: A, input: InputOf<F>): FollowUp | undefined;
     /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
     turn?(input: InputOf<F>): string;
     /** Whether this input asks to wait for something. */
@@ -722,7 +722,7 @@ interface Definition<F extends Fields, A> {
         readonly of: number;
     } | undefined;
 }
-type Operation = Definition<Fields, unknown>;
+type Operation = OperationDefinition<Fields, unknown>;
 declare const types: unique symbol;
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
 interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
@@ -761,14 +761,14 @@ interface Argument {
     readonly usual?: unknown;
 }
 /** What somebody on the bus wrote. */
-interface Words {
+interface QuotedText {
     readonly from: string;
     readonly text: string;
     /** What shows that it is from there; undefined where nothing does. */
     readonly proof?: "verified" | "attested" | undefined;
 }
 /** Marks words as data from where they come, in a way that they can't undo. */
-type Quote = (words: Words) => string;
+type Quote = (words: QuotedText) => string;
 type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
 type Checked<T> = {
@@ -1077,10 +1077,10 @@ declare const table: readonly [Typed<"send", InputOf<{
     mailboxes: MailboxSummary[];
 }, never, false, false>, Typed<"peers", InputOf<{}>, {
     ok: boolean;
-    peers: PublicPeer[];
+    peers: PublicSession[];
 }, never, false, false>, Typed<"discover", InputOf<{}>, {
     ok: boolean;
-    peers: PublicPeer[];
+    peers: PublicSession[];
     suggestions: string[];
 }, never, false, false>, Typed<"connect", InputOf<{
     role: Field<string>;
@@ -1088,23 +1088,23 @@ declare const table: readonly [Typed<"send", InputOf<{
 }>, {
     ok: boolean;
     id: string;
-    peer: PublicPeer;
+    peer: PublicSession;
 }, never, false, false>, Typed<"whoami", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-    peer: PublicPeer;
+    peer: PublicSession;
 }, never, false, false>, Typed<"heartbeat", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-    peer: PublicPeer;
+    peer: PublicSession;
 }, never, false, false>, Typed<"role", InputOf<{
     id: Field<string>;
     role: Field<string>;
 }>, {
     ok: boolean;
-    peer: PublicPeer;
+    peer: PublicSession;
 }, never, false, false>, Typed<"leave", InputOf<{
     id: Field<string>;
 }>, {
@@ -1126,8 +1126,8 @@ declare const table: readonly [Typed<"send", InputOf<{
     readonly expires: Optional<number>;
 }>, {
     ok: boolean;
-    command: PublicOrder | undefined;
-    commands: PublicOrder[];
+    command: PublicCommand | undefined;
+    commands: PublicCommand[];
 }, "from", false, false>, Typed<"ask", InputOf<{
     target: Field<string>;
     action: Field<string>;
@@ -1155,43 +1155,43 @@ declare const table: readonly [Typed<"send", InputOf<{
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
     agent?: string;
 } | null, never, false, false>, Typed<"command ack", InputOf<{
     id: Field<string>;
     result: Optional<unknown>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
 }, never, false, false>, Typed<"command fail", InputOf<{
     id: Field<string>;
     error: Optional<string>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
 }, never, false, false>, Typed<"command result", InputOf<{
     id: Field<string>;
     timeout: Optional<number>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
 }, never, false, false>, Typed<"command list", InputOf<{
     peer: Optional<string>;
     status: Optional<"acked" | "dead" | "expired" | "failed" | "leased" | "pending">;
     limit: Optional<number>;
 }>, {
     ok: boolean;
-    commands: PublicOrder[];
+    commands: PublicCommand[];
 }, never, false, false>, Typed<"command pending", InputOf<{
     peer: Field<string>;
 }>, {
     ok: boolean;
-    commands: PublicOrder[];
+    commands: PublicCommand[];
 }, never, false, false>, Typed<"command retry", InputOf<{
     id: Field<string>;
 }>, {
     ok: boolean;
-    command: PublicOrder;
+    command: PublicCommand;
 }, never, false, false>, Typed<"signal set", InputOf<{
     name: Field<string>;
     data: Optional<unknown>;
@@ -1256,8 +1256,8 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
     secure_mode: boolean;
     now: number;
-    peers: PublicPeer[];
-    commands: PublicOrder[];
+    peers: PublicSession[];
+    commands: PublicCommand[];
     signals: PublicSignal[];
     channels: {
         channel: string;
@@ -1281,8 +1281,8 @@ declare const table: readonly [Typed<"send", InputOf<{
         ok: boolean;
         secure_mode: boolean;
         now: number;
-        peers: PublicPeer[];
-        commands: PublicOrder[];
+        peers: PublicSession[];
+        commands: PublicCommand[];
         signals: PublicSignal[];
         channels: {
             channel: string;
@@ -1302,7 +1302,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: PublicPeer[];
+    data: PublicSession[];
 } | {
     id: string;
     ts: number;
@@ -1326,7 +1326,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: PublicPeer | {
+    data: PublicSession | {
         id: string;
         name?: never;
     };
@@ -1334,7 +1334,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     id: string;
     ts: number;
     type: string;
-    data: PublicOrder | {
+    data: PublicCommand | {
         id: string;
         name?: never;
     };
@@ -1404,7 +1404,7 @@ interface MailboxSummary {
     readonly unread: number;
 }
 /** A peer as the world sees it. */
-interface PublicPeer {
+interface PublicSession {
     readonly id: string;
     readonly role: string;
     readonly capabilities: readonly string[];
@@ -1447,8 +1447,8 @@ interface Done {
         readonly from: string;
         readonly text: string;
     }[];
-    readonly arrived?: Settlement | undefined;
-    readonly lost?: Settlement | undefined;
+    readonly arrived?: FollowUp | undefined;
+    readonly lost?: FollowUp | undefined;
 }
 interface ChannelPruning {
     readonly channel: string;

@@ -1,19 +1,19 @@
 import { conflict } from "./core/errors.ts";
-import { type Answering, isStream, type Operation, type Settlement } from "./operations/operation.ts";
-import type { Door } from "./operations/perform.ts";
+import { type Answering, type FollowUp, isStream, type Operation } from "./operations/operation.ts";
+import type { Ask } from "./operations/perform.ts";
 
 type Input = Readonly<Record<string, unknown>>;
 
 /** Asks for one answer, and sees to what follows from it: who awaits it has it. */
-export async function once(door: Door, operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> {
+export async function once(door: Ask, operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
   try {
     const answer = await door(operation, input, signal);
     if (!signal.aborted) {
-      await settled(door, operation.settle?.(answer, input), signal);
-      return await awaited(door, operation.awaits?.(answer, input) ?? [], answer, signal);
+      await settled(door, operation.delivered?.(answer, input), signal);
+      return await awaited(door, operation.next?.(answer, input) ?? [], answer, signal);
     }
-    const back = operation.undelivered?.(answer, input);
+    const back = operation.lost?.(answer, input);
     if (back !== undefined) await door(back.operation, back.input, new AbortController().signal);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -26,7 +26,7 @@ export async function once(door: Door, operation: Operation, input: Input, signa
  * whoever leaves the loop hasn't consumed the last.
  */
 export async function* each<Answer>(
-  door: Door,
+  door: Ask,
   operation: Answering<Answer>,
   input: Input,
   signal: AbortSignal,
@@ -34,14 +34,14 @@ export async function* each<Answer>(
   try {
     for await (const answer of answers(door, operation, input, signal)) {
       yield answer as NonNullable<Answer>;
-      await settled(door, operation.settle?.(answer, input), signal);
+      await settled(door, operation.delivered?.(answer, input), signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-async function* answers(door: Door, operation: Operation, input: Input, signal: AbortSignal) {
+async function* answers(door: Ask, operation: Operation, input: Input, signal: AbortSignal) {
   while (!signal.aborted) {
     const answer = await door(operation, input, signal);
     if (isStream(answer)) return yield* answer;
@@ -49,7 +49,7 @@ async function* answers(door: Door, operation: Operation, input: Input, signal: 
   }
 }
 
-async function settled(door: Door, settlement: Settlement | undefined, signal: AbortSignal): Promise<void> {
+async function settled(door: Ask, settlement: FollowUp | undefined, signal: AbortSignal): Promise<void> {
   if (settlement === undefined) return;
   const { operation, input } = settlement;
   const after = await door(operation, input, signal);
@@ -60,8 +60,8 @@ async function settled(door: Door, settlement: Settlement | undefined, signal: A
 
 /** What is waited for after an answer stands in its place: of several, the first. */
 async function awaited(
-  door: Door,
-  [first]: readonly Settlement[],
+  door: Ask,
+  [first]: readonly FollowUp[],
   answer: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {

@@ -1,5 +1,5 @@
 import manifest from "../package.json" with { type: "json" };
-import { isSecure, mayListen } from "./core/access.ts";
+import { checkListenAddress, isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { conflict, type IpcError, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
@@ -8,7 +8,7 @@ import { verifyToken } from "./core/token.ts";
 import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
 import type { Perform } from "./server/deliver.ts";
-import type { ServerDoor } from "./server/entrance.ts";
+import type { Entrance } from "./server/entrance.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
@@ -20,7 +20,7 @@ export interface LetIn {
 
 /** A bus as every server needs it: what can be asked, the door to ask it on, and who hears of those turned away there. */
 export function served(bus: Bus, letIn: LetIn) {
-  const door: ServerDoor = { ...letIn, identify: (token) => verifyToken(bus, token) };
+  const door: Entrance = { ...letIn, identify: (token) => verifyToken(bus, token) };
   const performOn: Perform = (operation, input, context) => perform(bus, operation, input, context);
   const refused = (refusal: IpcError, from: string) => raiseAlarm(bus, refusal, { from });
   return { operations, perform: performOn, door, refused };
@@ -44,7 +44,7 @@ export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<n
   return {
     async start({ host, port }) {
       if (servers.has(port)) return "own";
-      mayListen(host, { hasKey: apiKey !== undefined, secure: await isSecure(bus), insecure: false });
+      checkListenAddress(host, { hasKey: apiKey !== undefined, secure: await isSecure(bus), insecure: false });
       try {
         const product = `el-ipc/${manifest.version}`;
         const server = await serveOverTcp(bus, { host, port, apiKey, insecure: false, failed: () => {}, product });

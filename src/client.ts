@@ -1,5 +1,5 @@
-import type { ServerAt } from "./client/remote.ts";
-import { askerIn, createSigner, tokenFor } from "./client/signer.ts";
+import type { ServerTarget } from "./client/remote.ts";
+import { askerOf, createSigner, tokenFor } from "./client/signer.ts";
 import { THIS_PROCESS } from "./core/access.ts";
 import { busWithoutStore } from "./core/bus.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
@@ -8,7 +8,7 @@ import { createNotes, type Environment } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
 import { parseInput } from "./operations/fields.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
-import { type Door, perform } from "./operations/perform.ts";
+import { type Ask, perform } from "./operations/perform.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
 
@@ -28,11 +28,11 @@ export interface Connecting {
 
 export interface Client extends AsyncDisposable {
   /** Names who asks where the request doesn't, signs, and shows a server a token. What it hands out isn't settled yet. */
-  readonly door: Door;
+  readonly door: Ask;
 }
 
 /** The door to a bus behind the server at an address. */
-export async function openServer(server: ServerAt): Promise<Door & AsyncDisposable> {
+export async function openServer(server: ServerTarget): Promise<Ask & AsyncDisposable> {
   if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
   return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
 }
@@ -58,10 +58,10 @@ export async function openClient({
       : busWithoutStore(openLink());
   const pins = createNotes(environment.configFolder);
   const shown = async (operation: Operation, input: Input) =>
-    token ?? (await tokenFor(askerIn(operation, input, agent), signerHere()));
+    token ?? (await tokenFor(askerOf(operation, input, agent), signerHere()));
   const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
-  const here: Door = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
-  const reach: Door = (operation, input, signal) => {
+  const here: Ask = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
+  const reach: Ask = (operation, input, signal) => {
     const door = operation.detached ? here : (far ?? here);
     return door(operation, input, signal);
   };

@@ -8,7 +8,7 @@ import type { commandResult } from "./operations/commands.ts";
 import { operations, type TypedOperation } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
 import { type MethodName, methodName, type Typed } from "./operations/operation.ts";
-import type { Door } from "./operations/perform.ts";
+import type { Ask } from "./operations/perform.ts";
 
 export { IpcError, isIpcError } from "./core/errors.ts";
 export { AgentMessenger } from "./messenger.ts";
@@ -99,12 +99,12 @@ function placeOf(environment: Environment, target: string | undefined): Pick<Con
   return { environment: withDatabase(environment, resolve(target)), url: undefined };
 }
 
-function connected(door: Door, agent: string | undefined, leave: () => Promise<void>): ConnectedBus {
+function connected(door: Ask, agent: string | undefined, leave: () => Promise<void>): ConnectedBus {
   const closing = new AbortController();
   const going = new Set<Promise<unknown>>();
   const until = (signal: AbortSignal | undefined) =>
     signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
-  const tracked: Door = async (operation, input, signal) => {
+  const tracked: Ask = async (operation, input, signal) => {
     const asking = door(operation, input, signal);
     going.add(asking);
     return await asking.finally(() => going.delete(asking));

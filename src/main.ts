@@ -9,8 +9,8 @@ import { seedOperator } from "./operations/agents.ts";
 import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
-import { type Door, perform } from "./operations/perform.ts";
-import { type Command, command } from "./surfaces/cli/arguments.ts";
+import { type Ask, perform } from "./operations/perform.ts";
+import { defineProgramCommand, type ProgramCommand } from "./surfaces/cli/arguments.ts";
 import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
 
@@ -19,7 +19,7 @@ const BROKER_PORT = 9100;
 
 const TCP_BROKER_PORT = 19_901;
 
-type Serving = Pick<Command, "summary" | "details" | "examples">;
+type Serving = Pick<ProgramCommand, "summary" | "details" | "examples">;
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));
 
@@ -27,7 +27,7 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Door & AsyncDisposable> => {
+    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Ask & AsyncDisposable> => {
       const bus = operation.detached
         ? busWithoutStore(openLink())
         : await openBus(withStore(environment, store, retry), {
@@ -36,7 +36,7 @@ async function main(typed: readonly string[]): Promise<number> {
             seeding: operation === seedOperator,
             warn: printNote,
           });
-      const door: Door = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
+      const door: Ask = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };
     const far = (url: string, token: TokenSource) => openServer({ url, apiKey: environment.apiKey, token });
@@ -51,14 +51,14 @@ async function main(typed: readonly string[]): Promise<number> {
 
     /** One server under two names, each with a port of its own. */
     const serving = (name: string, usual: { readonly port: number; readonly about: string }, more: Serving) =>
-      command({
+      defineProgramCommand({
         ...more,
         name,
         input: {
           ...listening(usual.about),
           tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { least: 0, most: 65_535 })),
         },
-        words: ["port"],
+        positionals: ["port"],
         outlives: true,
         run: async (
           { port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, tcp, store },
@@ -91,7 +91,7 @@ async function main(typed: readonly string[]): Promise<number> {
         examples: ["el-ipc broker", "el-ipc broker --port 8080 --host 127.0.0.1"],
       },
     );
-    const tcpBroker = command({
+    const tcpBroker = defineProgramCommand({
       name: "tcp broker",
       summary: "Serve the bus as lines of JSON over TCP",
       details: [
@@ -100,7 +100,7 @@ async function main(typed: readonly string[]): Promise<number> {
       ].join("\n"),
       examples: ["el-ipc tcp broker", `echo '{"op":"status"}' | nc -N localhost ${TCP_BROKER_PORT}`],
       input: listening(String(TCP_BROKER_PORT)),
-      words: ["port"],
+      positionals: ["port"],
       outlives: true,
       run: async ({ port = TCP_BROKER_PORT, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
         const server = await import("./serve.ts");
@@ -114,7 +114,7 @@ async function main(typed: readonly string[]): Promise<number> {
       },
     });
 
-    const mcp = command({
+    const mcp = defineProgramCommand({
       name: "mcp",
       summary: "Serve the bus to an MCP client over standard input and output",
       details: "Ends with its input. In secure mode it acts as the agent whose key it has.",
@@ -125,7 +125,7 @@ async function main(typed: readonly string[]): Promise<number> {
         url: optional(text("Ask the server at this address (IPC_URL)")),
         store: optional(text("Ask the NATS server at this address, which keeps the bus (IPC_STORE)")),
       },
-      words: [],
+      positionals: [],
       run: async ({ agent, key, url, store }, signal) => {
         if (url !== undefined && store !== undefined) throw invalid("--url and --store name two buses: give one");
         const server = await import("./mcp.ts");
@@ -140,7 +140,7 @@ async function main(typed: readonly string[]): Promise<number> {
     });
 
     const STORE = optional(text("The NATS server that keeps the bus (IPC_STORE)"));
-    const exporting = command({
+    const exporting = defineProgramCommand({
       name: "export",
       summary: "Write the whole bus to a file, as lines of JSON",
       details: [
@@ -149,13 +149,13 @@ async function main(typed: readonly string[]): Promise<number> {
       ].join("\n"),
       examples: ["el-ipc export bus.jsonl", "el-ipc export | gzip > bus.jsonl.gz"],
       input: { file: optional(text("The file to write, or to go on with")), store: STORE },
-      words: ["file"],
+      positionals: ["file"],
       run: async ({ file, store }, signal) => {
         const moving = await import("./moving.ts");
         await moving.exportTo(withStore(environment, store), file, signal);
       },
     });
-    const importing = command({
+    const importing = defineProgramCommand({
       name: "import",
       summary: "Bring an export into the bus",
       details: [
@@ -164,7 +164,7 @@ async function main(typed: readonly string[]): Promise<number> {
       ].join("\n"),
       examples: ["el-ipc import bus.jsonl", "el-ipc import bus.jsonl --store nats://nats.example.org"],
       input: { file: text("The file; - for standard input"), store: STORE },
-      words: ["file"],
+      positionals: ["file"],
       run: async ({ file, store }, signal) => {
         const moving = await import("./moving.ts");
         await moving.importFrom(withStore(environment, store), file, signal);

@@ -9,7 +9,7 @@ import { createNotes, type Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { operations } from "./operations/index.ts";
 import type { Signer } from "./operations/operation.ts";
-import { type Door, perform } from "./operations/perform.ts";
+import { type Ask, perform } from "./operations/perform.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import type { Client } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
@@ -54,9 +54,9 @@ interface Shown {
 
 interface Doors extends AsyncDisposable {
   /** On which anything is asked as the agent. */
-  readonly agents: Door;
+  readonly agents: Ask;
   /** On which is asked what anybody may. */
-  readonly nobodys: Door;
+  readonly nobodys: Ask;
 }
 
 /** To the bus on this machine, or to the one behind a server, which asks for a token itself only where it wants one. */
@@ -87,7 +87,7 @@ async function openDoors(
  * A model is asked for as much as any client on this machine: that it was started by somebody who may open the database
  * doesn't make it an agent of the bus.
  */
-function nearDoor(bus: Bus, shown: () => Shown | undefined): Door {
+function nearDoor(bus: Bus, shown: () => Shown | undefined): Ask {
   return async (operation, input, signal) => {
     const who = shown();
     const identity = who && (await identityOf(bus, who));

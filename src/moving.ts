@@ -1,5 +1,5 @@
 import { closeSync, createReadStream, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
-import { counted, hasCode, invalid, isIpcError } from "./core/errors.ts";
+import { formatCount, hasCode, invalid, isIpcError } from "./core/errors.ts";
 import { createImporter, type Exported, exportBus, type Imported, readLine } from "./core/moving.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
@@ -8,7 +8,7 @@ import { createLineSplitter, decodeLine, encodeLine } from "./wire/json-lines.ts
 import { onOneLine } from "./wire/printable.ts";
 
 /** A content of escapes only grows sixfold in JSON; what a command holds is no larger. */
-const LONGEST_LINE = 16 * 1024 * 1024;
+const MAX_LINE = 16 * 1024 * 1024;
 
 /** Writes the whole bus to a file, or goes on with what such a file has already; without one to standard output. */
 export async function exportTo(environment: Environment, file: string | undefined, signal: AbortSignal): Promise<void> {
@@ -33,7 +33,9 @@ export async function exportTo(environment: Environment, file: string | undefine
     to?.close();
   }
   if (to !== undefined)
-    print(`${counted(messages, "messages")}${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`);
+    print(
+      `${formatCount(messages, "messages")}${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`,
+    );
 }
 
 /** Brings what a file holds into the bus; `-` is standard input. */
@@ -71,7 +73,7 @@ export async function importFrom(environment: Environment, file: string, signal:
 
 function report({ stored, there, kept, complete }: Imported, file: string): void {
   const listed = (counts: Imported["stored"]) =>
-    Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [counted(count, kind)] : []));
+    Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [formatCount(count, kind)] : []));
   const [were, are] = [listed(there), listed(stored)];
   print(
     `imported ${are.length > 0 ? are.join(", ") : "nothing"}${were.length > 0 ? `; there already: ${were.join(", ")}` : ""}`,
@@ -159,7 +161,7 @@ interface FoundLine {
 async function* linesOf(file: string): AsyncGenerator<FoundLine, void, void> {
   const opened = file === "-" ? 0 : openOr(file, "r");
   const { size: of } = fstatSync(opened);
-  const splitter = createLineSplitter(LONGEST_LINE);
+  const splitter = createLineSplitter(MAX_LINE);
   for await (const chunk of createReadStream(file, {
     fd: opened,
     autoClose: file !== "-",
@@ -168,7 +170,7 @@ async function* linesOf(file: string): AsyncGenerator<FoundLine, void, void> {
     const lines: Buffer[] = [];
     const fits = splitter.push(chunk, (line) => void lines.push(line));
     for (const line of lines) yield { line, bytes: line.length + 1, whole: true, of };
-    if (!fits) throw invalid(`${nameOf(file)} holds a line that is longer than ${LONGEST_LINE} bytes`);
+    if (!fits) throw invalid(`${nameOf(file)} holds a line that is longer than ${MAX_LINE} bytes`);
   }
   const rest = splitter.rest();
   if (rest.length > 0) yield { line: rest, bytes: rest.length, whole: false, of };

@@ -1,9 +1,9 @@
 import { writeSync } from "node:fs";
 import { served, serveOverTcp } from "./brokers.ts";
-import { admit, type Caller, isSecure, mayListen } from "./core/access.ts";
+import { admit, type Caller, checkListenAddress, isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { hasCode, IpcError } from "./core/errors.ts";
-import { addressText } from "./core/link.ts";
+import { formatAddress } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { dashboard } from "./surfaces/dashboard/files.ts";
@@ -39,7 +39,7 @@ export async function serve(
   let listening = port;
   await using bus = await openBus(environment, { port: () => listening, signal });
   const secure = await isSecure(bus);
-  mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  checkListenAddress(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   const asked = served(bus, { apiKey: environment.apiKey, insecure });
   const failed = (from: object) => (error: unknown) => log("error", "fault", { ...from, ...errorDetails(error) });
   await using webSockets = onFirstUse(async () => {
@@ -68,7 +68,7 @@ export async function serve(
   listening = server.port;
   await using lines =
     tcp === undefined ? undefined : await openTcp(bus, environment, { ...serving, port: tcp }, log, product);
-  const url = `http://${addressText({ host, port: server.port })}`;
+  const url = `http://${formatAddress({ host, port: server.port })}`;
   const about = { database: environment.place, security: secure ? "secure" : "open", version };
   log("info", "listening", {
     url,
@@ -108,7 +108,7 @@ export async function serveBroker(
   const log = createLog(verbose ? "debug" : "info", writeLine);
   await using bus = await openBus(environment, { port: () => environment.port, signal });
   const secure = await isSecure(bus);
-  mayListen(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
+  checkListenAddress(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
   const opened = await openTcp(bus, environment, serving, log, `el-ipc/${version}`).catch((error: unknown) => {
     if (error instanceof BrokerFound) return error.message;
     throw error;
@@ -123,7 +123,7 @@ export async function serveBroker(
 }
 
 function tcpUrl(host: string, { port }: TcpServer): string {
-  return `tcp://${addressText({ host, port })}`;
+  return `tcp://${formatAddress({ host, port })}`;
 }
 
 class BrokerFound extends IpcError {}
@@ -141,7 +141,10 @@ async function openTcp(
   } catch (error) {
     const broker = hasCode(error, "EADDRINUSE") ? await brokerAt(host, port) : undefined;
     if (broker === undefined) throw await listenFault(error, host, port, "tcp broker");
-    throw new BrokerFound("conflict", `${broker} is the broker at ${addressText({ host, port })} already: it is used`);
+    throw new BrokerFound(
+      "conflict",
+      `${broker} is the broker at ${formatAddress({ host, port })} already: it is used`,
+    );
   }
 }
 

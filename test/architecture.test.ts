@@ -36,8 +36,8 @@ const map: readonly Row[] = [
 ];
 
 /** Alarms, not goals: a file this long probably has a second subject, and one this short belongs to its only user. */
-const MOST_LINES = 500;
-const FEWEST_LINES = 25;
+const MAX_LINES = 500;
+const MIN_LINES = 25;
 
 interface Row {
   readonly folder: string;
@@ -108,7 +108,7 @@ const timeIsPassedIn: Law = (path, source) => {
 
 const filesHaveASubject: Law = (path, source) => {
   const lines = source.trimEnd().split("\n").length;
-  return lines <= MOST_LINES
+  return lines <= MAX_LINES
     ? []
     : [`src/${path} has ${lines} lines: look for its second subject and give that a file of its own`];
 };
@@ -149,7 +149,7 @@ const sentences: Readonly<Record<keyof typeof laws, string>> = {
   keepTheMap: "every import keeps the map",
   onlyTheRootKnowsTheProcess: "only the files of src itself look at the environment and the arguments",
   timeIsPassedIn: "the core takes the time from the bus",
-  filesHaveASubject: `no file is longer than ${MOST_LINES} lines`,
+  filesHaveASubject: `no file is longer than ${MAX_LINES} lines`,
   thereIsOneBarrel: "nothing passes on what others define, but for the table",
   pathsAreInTheTable: "paths are written in operations and nowhere else",
 };
@@ -202,9 +202,9 @@ function crumbs(files: ReadonlyMap<string, string>): string[] {
   return [...files]
     .filter(
       ([path, source]) =>
-        !path.endsWith(".sql") && source.trimEnd().split("\n").length < FEWEST_LINES && importers.get(path) === 1,
+        !path.endsWith(".sql") && source.trimEnd().split("\n").length < MIN_LINES && importers.get(path) === 1,
     )
-    .map(([path]) => `src/${path} is shorter than ${FEWEST_LINES} lines and has one importer: put it there`);
+    .map(([path]) => `src/${path} is shorter than ${MIN_LINES} lines and has one importer: put it there`);
 }
 
 test("no files import each other in a circle", () => {
@@ -218,12 +218,12 @@ test("no files import each other in a circle", () => {
   assert.equal(importCircles(new Map(planted)).length, 3);
 });
 
-test(`no file is shorter than ${FEWEST_LINES} lines with a single importer`, () => {
+test(`no file is shorter than ${MIN_LINES} lines with a single importer`, () => {
   assert.equal(crumbs(readSources()).join("\n"), "");
   const planted = [
-    ["core/small.ts", "x;\n".repeat(FEWEST_LINES - 1)],
+    ["core/small.ts", "x;\n".repeat(MIN_LINES - 1)],
     ["core/shared.ts", "x;"],
-    ["core/large.ts", "x;\n".repeat(FEWEST_LINES)],
+    ["core/large.ts", "x;\n".repeat(MIN_LINES)],
     ["core/a.ts", 'import "./small.ts"; import "./shared.ts"; import "./large.ts";'],
     ["core/b.ts", 'import "./shared.ts";'],
   ] as const;

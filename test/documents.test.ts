@@ -29,7 +29,7 @@ function textOf(...path: string[]): string {
 }
 
 /** The verbs that start something instead of asking the bus. */
-const starters = [...textOf("src/main.ts").matchAll(/\b(?:command\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
+const starters = [...textOf("src/main.ts").matchAll(/\b(?:defineProgramCommand\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
   ([, name = ""]) => name,
 );
 
@@ -112,7 +112,7 @@ suite("every command in the documents", () => {
 /** The options that are also words, so that nobody types them. */
 function wordsOf(verb: string): string[] {
   if (starters.includes(verb)) return ["--port"];
-  return operations.find(({ name }) => name === verb)?.words.map((word) => `--${word}`) ?? [];
+  return operations.find(({ name }) => name === verb)?.positionals.map((word) => `--${word}`) ?? [];
 }
 
 suite("the manual's endpoints", () => {

@@ -9,7 +9,7 @@ const original = fileURLToPath(new URL("../../src/storage/sqlite/migrations/001-
 
 const BUSY_CHANNELS = 100;
 
-const LONGEST_UPGRADE_MS = 600_000;
+const MAX_UPGRADE_MS = 600_000;
 
 /** Messages that are old and many; in `quiet` ten of them, the others in a hundred busy channels. */
 const FILL = `INSERT INTO messages (channel, sender, content, created_at, signature)
@@ -44,6 +44,6 @@ export function makeFixture(folder: Folder, count: number, withOriginal: boolean
   file.close();
   if (withOriginal) copyFileSync(folder.file(database), folder.file(untouched));
   // Opening it adds what we add; with ten million messages that takes a while, once.
-  runCommand(command("health"), on(folder, database), LONGEST_UPGRADE_MS);
+  runCommand(command("health"), on(folder, database), MAX_UPGRADE_MS);
   return { database, untouched };
 }

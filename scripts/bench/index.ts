@@ -11,7 +11,7 @@ import { stopAll } from "./processes.ts";
 import { table } from "./table.ts";
 
 /** So long may one row take, at most. */
-const LONGEST_MS = 20 * 60_000;
+const MAX_MS = 20 * 60_000;
 
 interface Outcome {
   readonly bench: Bench;
@@ -74,7 +74,7 @@ async function measureAll(options: Options): Promise<number> {
 async function measure(bench: Bench, setting: Setting, name: string): Promise<Outcome> {
   const others = await othersShare();
   const started = performance.now();
-  const tooLong = setTimeout(stopAll, LONGEST_MS);
+  const tooLong = setTimeout(stopAll, MAX_MS);
   say(`${name} …`);
   try {
     const lines = await bench.run(setting);

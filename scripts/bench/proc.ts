@@ -29,12 +29,12 @@ function kib(text: string, name: string): number {
 }
 
 const QUIET_MS = 250;
-const LONGEST_MS = 60_000;
+const MAX_MS = 60_000;
 
 /** Waits until a process has done what it was given, as its use of the processor tells. */
 export async function quiet(pid: number): Promise<void> {
   if (!hasProc) return pause(3_000);
-  for (let waited = 0, last = cpuMs(pid); waited < LONGEST_MS; waited += QUIET_MS) {
+  for (let waited = 0, last = cpuMs(pid); waited < MAX_MS; waited += QUIET_MS) {
     await pause(QUIET_MS);
     const now = cpuMs(pid);
     if (now - last < QUIET_MS / 20) return;

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 
-const LONGEST_COMMAND_MS = 60_000;
-const LONGEST_START_MS = 120_000;
+const MAX_COMMAND_MS = 60_000;
+const MAX_START_MS = 120_000;
 const STOP_MS = 5_000;
 
 export type Variables = Readonly<Record<string, string>>;
@@ -26,7 +26,7 @@ export interface Ended {
 export function runCommand(
   words: readonly string[],
   variables: Variables = {},
-  longestMs: number = LONGEST_COMMAND_MS,
+  longestMs: number = MAX_COMMAND_MS,
 ): Ended {
   const [program = "", ...rest] = words;
   const started = performance.now();
@@ -122,7 +122,7 @@ export function start(words: readonly string[], variables: Variables = {}): Runn
 
 /** The first line of a program that was just started, which says that it is ready. */
 export async function ready(program: Running): Promise<string> {
-  const timer = setTimeout(() => void program[Symbol.asyncDispose](), LONGEST_START_MS);
+  const timer = setTimeout(() => void program[Symbol.asyncDispose](), MAX_START_MS);
   try {
     return await program.line();
   } finally {

@@ -9,7 +9,7 @@ import { runCommand } from "../bench/processes.ts";
 import { command, on, serve } from "../bench/program.ts";
 
 const wanted = { "@modelcontextprotocol/conformance": "0.2.0-alpha.12", "@modelcontextprotocol/inspector": "2.12.0" };
-const LONGEST_MS = 5 * 60_000;
+const MAX_MS = 5 * 60_000;
 
 const place = fileURLToPath(new URL("../../node_modules/.cache/el-ipc-mcp", import.meta.url));
 const packages = join(place, "node_modules", "@modelcontextprotocol");
@@ -50,7 +50,7 @@ function attempt(what: string, doIt: () => string): void {
 /** What a program of theirs says, on both its outputs. Throws where it fails. */
 function run(script: string, ...words: readonly string[]): string {
   const both = ["sh", "-c", 'exec "$@" 2>&1', "sh", process.execPath];
-  return runCommand([...both, script, ...words], variables, LONGEST_MS).output;
+  return runCommand([...both, script, ...words], variables, MAX_MS).output;
 }
 
 function install(): void {
@@ -60,7 +60,7 @@ function install(): void {
   mkdirSync(place, { recursive: true });
   writeFileSync(join(place, "package.json"), manifest);
   const words = ["install", "--prefix", place, "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"];
-  const { status } = spawnSync("npm", words, { stdio: ["ignore", "ignore", "inherit"], timeout: LONGEST_MS });
+  const { status } = spawnSync("npm", words, { stdio: ["ignore", "ignore", "inherit"], timeout: MAX_MS });
   if (status !== 0) throw new Error("npm could not install MCP's conformance suite and inspector");
   writeFileSync(installed, manifest);
 }

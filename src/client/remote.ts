@@ -1,12 +1,12 @@
 import { IpcError, invalid } from "../core/errors.ts";
-import { LONGEST_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
-import { createPause, elapsed } from "../core/time.ts";
+import { MAX_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
+import { createBackoff, monotonicMs } from "../core/time.ts";
 import type { Operation } from "../operations/operation.ts";
-import type { Door } from "../operations/perform.ts";
-import { provesWithToken } from "./signer.ts";
+import type { Ask } from "../operations/perform.ts";
+import { needsToken } from "./signer.ts";
 
 /** A server of a bus, and what to show it. */
-export interface ServerAt {
+export interface ServerTarget {
   readonly url: string;
   readonly apiKey: string | undefined;
   /** A token for what asks for one, where there is a way to make it. */
@@ -29,7 +29,7 @@ export interface Item {
 }
 
 /** Brings requests to a server and answers back, each as its protocol has it. What breaks on the way is thrown. */
-export interface Carrier {
+export interface Transport {
   /** Null where a wait's time was up. */
   once(request: Request): Promise<unknown>;
   /** Says when the server has begun to answer. */
@@ -41,7 +41,7 @@ export interface Carrier {
 }
 
 /** The door to a bus behind a server, which is waited for where it was there and is away for a moment. */
-export function farDoor(carrier: Carrier): Door {
+export function createRemoteAsk(carrier: Transport): Ask {
   return async (operation, given, signal) => {
     if (operation.http === undefined) {
       throw invalid(`${operation.name} works on the database itself: leave out --url and IPC_URL`);
@@ -56,12 +56,12 @@ export function farDoor(carrier: Carrier): Door {
 }
 
 /** What is shown for a request. A token says more than the server's key and stands in its place, where nobody can overhear it. */
-export async function shownFor(
+export async function credentialFor(
   { operation, input }: Request,
-  server: ServerAt,
+  server: ServerTarget,
   at: Place,
 ): Promise<string | undefined> {
-  const token = provesWithToken(operation, input) ? await server.token(operation, input) : undefined;
+  const token = needsToken(operation, input) ? await server.token(operation, input) : undefined;
   if (token !== undefined && !at.isPrivate) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${at.name}`);
   }
@@ -82,41 +82,41 @@ function mayRepeat({ operation, input }: Request): boolean {
 const REPEATING_MS = 30_000;
 
 /** The same request again, while a server that was there is away for a moment. */
-async function repeated(carrier: Carrier, request: Request): Promise<unknown> {
-  const end = elapsed() + REPEATING_MS;
-  const pause = createPause(request.signal);
+async function repeated(carrier: Transport, request: Request): Promise<unknown> {
+  const end = monotonicMs() + REPEATING_MS;
+  const pause = createBackoff(request.signal);
   for (;;) {
     try {
       return await carrier.once(request);
     } catch (error) {
-      if (!carrier.isPassing(error) || elapsed() >= end || request.signal.aborted) throw error;
+      if (!carrier.isPassing(error) || monotonicMs() >= end || request.signal.aborted) throw error;
       await pause.wait();
     }
   }
 }
 
 /** A wait of any length as waits of a length that all between will let live; a server that restarts is asked again. */
-async function waited(carrier: Carrier, { operation, input, signal }: Request): Promise<unknown> {
-  const end = typeof input.timeout === "number" ? elapsed() + input.timeout * 1_000 : Number.POSITIVE_INFINITY;
-  const pause = createPause(signal);
+async function waited(carrier: Transport, { operation, input, signal }: Request): Promise<unknown> {
+  const end = typeof input.timeout === "number" ? monotonicMs() + input.timeout * 1_000 : Number.POSITIVE_INFINITY;
+  const pause = createBackoff(signal);
   for (;;) {
-    const left = Math.max(0, (end - elapsed()) / 1_000);
-    const timeout = Math.min(left, WAIT_SECONDS, LONGEST_WAIT_SECONDS);
+    const left = Math.max(0, (end - monotonicMs()) / 1_000);
+    const timeout = Math.min(left, WAIT_SECONDS, MAX_WAIT_SECONDS);
     try {
       const answer = await carrier.once({ operation, input: { ...input, timeout }, signal });
       pause.reset();
       const nothing = answer === null || operation.nothing?.(answer, input);
-      if (!nothing || elapsed() >= end || signal.aborted) return answer;
+      if (!nothing || monotonicMs() >= end || signal.aborted) return answer;
     } catch (error) {
       if (signal.aborted) return operation.nothing === undefined ? null : [];
-      if (!carrier.isPassing(error) || elapsed() >= end) throw error;
+      if (!carrier.isPassing(error) || monotonicMs() >= end) throw error;
       await pause.wait();
     }
   }
 }
 
 /** A stream that ends by itself. Where it breaks, nobody knows how far it came, so it isn't begun again. */
-async function* streamedOnce(carrier: Carrier, request: Request): AsyncGenerator<unknown, void, void> {
+async function* streamedOnce(carrier: Transport, request: Request): AsyncGenerator<unknown, void, void> {
   const { operation, signal } = request;
   try {
     for await (const { value } of carrier.stream(request, () => {})) {
@@ -130,8 +130,11 @@ async function* streamedOnce(carrier: Carrier, request: Request): AsyncGenerator
 }
 
 /** A stream for as long as anybody reads it; after a break it goes on behind the last answer that came. */
-async function* streamed(carrier: Carrier, { operation, input, signal }: Request): AsyncGenerator<unknown, void, void> {
-  const pause = createPause(signal);
+async function* streamed(
+  carrier: Transport,
+  { operation, input, signal }: Request,
+): AsyncGenerator<unknown, void, void> {
+  const pause = createBackoff(signal);
   let asked = input;
   while (!signal.aborted) {
     try {

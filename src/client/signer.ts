@@ -3,11 +3,11 @@ import { invalid } from "../core/errors.ts";
 import { TOKEN_SECONDS } from "../core/limits.ts";
 import { createStamp } from "../core/signature.ts";
 import type { Operation, Signer } from "../operations/operation.ts";
-import type { Door } from "../operations/perform.ts";
+import type { Ask } from "../operations/perform.ts";
 import { showHealth } from "../operations/watching.ts";
 
 /** Remembers whom a server said to be, so that no other can have messages signed for it. */
-export interface Pins {
+export interface KnownServers {
   serverDid(url: string): string | undefined;
   addServer(url: string, did: string): boolean;
   readonly serversFile: string;
@@ -16,10 +16,10 @@ export interface Pins {
 export interface Signing {
   readonly key: KeyObject;
   /** Asks the bus that is signed for. */
-  readonly door: Door;
+  readonly door: Ask;
   /** Its address, where it is behind a server. */
   readonly url: string | undefined;
-  readonly pins: Pins;
+  readonly pins: KnownServers;
   /** Says something beside the answer. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
@@ -44,7 +44,7 @@ export function createSigner({ key, door, url, pins, warn, signal }: Signing): S
 }
 
 /** Who asks: IPC_AGENT, or whom the request names where that isn't set. What is signed is asked by whom it names. */
-export function askerIn(
+export function askerOf(
   operation: Operation,
   input: Readonly<Record<string, unknown>>,
   self: string | undefined,
@@ -60,7 +60,7 @@ export async function tokenFor(asker: unknown, signer: Signer | undefined): Prom
   return typeof asker === "string" ? await signer.token(asker, TOKEN_SECONDS) : undefined;
 }
 
-async function askDid(door: Door, signal: AbortSignal): Promise<string> {
+async function askDid(door: Ask, signal: AbortSignal): Promise<string> {
   const health = await door(showHealth, {}, signal);
   if (typeof health !== "object" || health === null || !("did" in health)) return "";
   if (typeof health.did === "string" && DID.test(health.did)) return health.did;
@@ -70,7 +70,7 @@ async function askDid(door: Door, signal: AbortSignal): Promise<string> {
 /** What it says is noted as a part of a line, and so must not hold another. */
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
-function pinned(pins: Pins, url: string, said: string, warn: (text: string) => void): string {
+function pinned(pins: KnownServers, url: string, said: string, warn: (text: string) => void): string {
   const { protocol, host, pathname } = new URL(url);
   const server = `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
   const known = pins.serverDid(server);
@@ -85,7 +85,7 @@ function pinned(pins: Pins, url: string, said: string, warn: (text: string) => v
 }
 
 /** Whether a token is shown for this: not where it doesn't matter who asks, and not for what its own signature proves. */
-export function provesWithToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
+export function needsToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
   const { access } = operation;
   if (access === "anyone") return operation.knowsAsker?.(input) ?? false;
   return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);

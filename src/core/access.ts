@@ -11,61 +11,62 @@ import { SECURITY_CHANNEL } from "./security.ts";
 export type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 
 /** What is asked for, as far as it matters who asks. */
-export interface Asked {
+export interface AccessRequest {
   readonly agent?: unknown;
   readonly channel?: unknown;
 }
 
 /** The access table: refuses who may not ask for this. Who opened the store itself is past it: the file's owner decided that. */
-export async function admit(bus: Bus, access: Access, asked: Asked, caller: Caller): Promise<void> {
+export async function admit(bus: Bus, access: Access, asked: AccessRequest, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
   // What carries its own proof is let in from here in either mode, so that each send asks for the mode but once.
   if (access === "signed" && (caller.from === "local" || caller.admitted)) return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
-  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted)) throw beyond();
+  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted))
+    throw fromBeyondError();
 }
 
-function admitSecure(bus: Bus, access: Access, asked: Asked, { from, identity }: Caller): void {
+function admitSecure(bus: Bus, access: Access, asked: AccessRequest, { from, identity }: Caller): void {
   if (access === "signed") return;
   if (access === "keeper") {
     if (identity?.operator) return;
-    throw identity ? notYours(`${identity.agent} is not an operator`) : tokenNeeded("an operator's token");
+    throw identity ? notYoursError(`${identity.agent} is not an operator`) : tokenNeededError("an operator's token");
   }
   if (access === "actor") {
-    if (identity === undefined) throw tokenNeeded("a token, where it can't be signed");
+    if (identity === undefined) throw tokenNeededError("a token, where it can't be signed");
     return;
   }
   if (identity !== undefined) admitIdentity(asked, identity);
-  else if (from === "beyond" || bus.readsNeedToken) throw tokenNeeded("a token");
+  else if (from === "beyond" || bus.readsNeedToken) throw tokenNeededError("a token");
 }
 
 /** Whether who shows a token may see what is said in a channel: not in others' mailboxes, and not the alarms. */
-export function maySee(channel: string, identity: Identity | undefined): boolean {
+export function canSee(channel: string, identity: Identity | undefined): boolean {
   if (identity === undefined || identity.operator) return true;
   return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
 }
 
 /** An agent reads as itself, and neither others' mailboxes nor the alarms; an operator reads everything. */
-function admitIdentity({ agent, channel }: Asked, identity: Identity): void {
+function admitIdentity({ agent, channel }: AccessRequest, identity: Identity): void {
   if (identity.operator) return;
-  if (agent !== undefined && agent !== identity.agent) throw notYours(`this token is for ${identity.agent}`);
-  if (typeof channel === "string" && !maySee(channel, identity))
-    throw notYours(`${channel} is not for ${identity.agent}`);
+  if (agent !== undefined && agent !== identity.agent) throw notYoursError(`this token is for ${identity.agent}`);
+  if (typeof channel === "string" && !canSee(channel, identity))
+    throw notYoursError(`${channel} is not for ${identity.agent}`);
 }
 
-function beyond(): IpcError {
+function fromBeyondError(): IpcError {
   return unauthorized(
     "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",
     "from_beyond",
   );
 }
 
-function tokenNeeded(what: string): IpcError {
+function tokenNeededError(what: string): IpcError {
   const how = "make one with `el-ipc token AGENT --key FILE` and send it as Authorization: Bearer";
   return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
 }
 
-export function notYours(why: string): IpcError {
+export function notYoursError(why: string): IpcError {
   return unauthorized(`not allowed: ${why}`, "not_yours");
 }
 
@@ -77,7 +78,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Refuses to listen where strangers could reach an open bus. */
-export function mayListen(
+export function checkListenAddress(
   host: string,
   { hasKey, secure, insecure }: { hasKey: boolean; secure: boolean; insecure: boolean },
 ): void {
@@ -121,7 +122,7 @@ export interface Rights {
 
 const ASKABLE: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
 
-export async function rightsOf(bus: Bus, caller: Caller): Promise<Rights> {
+export async function getRights(bus: Bus, caller: Caller): Promise<Rights> {
   const { identity } = caller;
   const may: Access[] = [];
   for (const access of ASKABLE) if (await isAdmitted(bus, access, caller)) may.push(access);

@@ -1,18 +1,26 @@
 import type { Caller } from "./access.ts";
 import type { Bus } from "./bus.ts";
 import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
-import { createKeyPair, type KeyPair, publicHalf, publicPem, rawBytes, readPrivateKey, readPublicKey } from "./keys.ts";
+import {
+  createKeyPair,
+  type KeyPair,
+  publicKeyOf,
+  publicPem,
+  rawKeyBytes,
+  readPrivateKey,
+  readPublicKey,
+} from "./keys.ts";
 import {
   checkStamp,
-  isSignature,
   keyChangeBytes,
-  onceOf,
+  readStamp,
   registrationBytes,
+  requestKeyOf,
   type Stamp,
   type StampFields,
-  stampOf,
+  verifySignature,
 } from "./signature.ts";
-import type { Agent, Once, Outcome } from "./store.ts";
+import type { Agent, Outcome, RequestKey } from "./store.ts";
 
 export interface Registration extends StampFields {
   readonly name: string;
@@ -38,14 +46,14 @@ export interface Revocation extends StampFields {
 }
 
 /** What was done, and whether that was before: a request that came twice. */
-export interface Done {
+export interface RegistrationResult {
   readonly message: string;
   readonly repeated: boolean;
 }
 
 /** A key pair for a new operator. Nothing is stored until `seed`, so that a key which couldn't be written seeds nobody. */
-export async function prepareSeed(bus: Bus, name: string): Promise<KeyPair> {
-  if ((await bus.store.agents.find(name)) !== undefined) throw taken(name);
+export async function createOperatorKeys(bus: Bus, name: string): Promise<KeyPair> {
+  if ((await bus.store.agents.find(name)) !== undefined) throw nameTakenError(name);
   return createKeyPair();
 }
 
@@ -59,16 +67,16 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
     createdAt: bus.now(),
     v2Only: false,
   };
-  if ((await bus.store.agents.enter(operator, "new")) === "taken") throw taken(name);
+  if ((await bus.store.agents.add(operator, "new")) === "taken") throw nameTakenError(name);
   bus.secured();
 }
 
 /** Registers an agent, or gives it another key, under an operator's signature. */
-export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<Done> {
+export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<RegistrationResult> {
   const { name, identity, operator: operatorName, rotate, v2_only } = registration;
   const key = readPublicKey(registration.public_key);
-  const operator = await operatorNamed(bus, operatorName);
-  const signed = { name, identity, rawKey: rawBytes(key), operator: operatorName, v2Only: v2_only };
+  const operator = await getOperator(bus, operatorName);
+  const signed = { name, identity, rawKey: rawKeyBytes(key), operator: operatorName, v2Only: v2_only };
   const once = await (registration.operator_signature === undefined
     ? checkOperatorKey(operator, registration.operator_key, caller)
     : checkOperatorSignature(bus, operator, registration.operator_signature, registration, (stamp) =>
@@ -84,32 +92,32 @@ export async function register(bus: Bus, registration: Registration, caller: Cal
     createdAt: bus.now(),
     v2Only: v2_only,
   };
-  const outcome = await bus.store.agents.enter(agent, rotate ? "rotate" : "own", once);
+  const outcome = await bus.store.agents.add(agent, rotate ? "rotate" : "own", once);
   if (outcome === "taken") {
     if (rotate) throw notFound(`There is no agent '${name}' whose key could be rotated`);
     throw conflict(`Agent '${name}' already exists, and was not registered by '${operatorName}'`);
   }
   const act = rotate ? "given a new key" : "registered";
-  return done(outcome, `Agent '${name}' ${act} by operator '${operatorName}'`);
+  return toResult(outcome, `Agent '${name}' ${act} by operator '${operatorName}'`);
 }
 
 /** Takes an agent's key away. What it has sent stays; it sends nothing more until it is registered again. */
-export async function revoke(bus: Bus, revocation: Revocation): Promise<Done> {
+export async function revoke(bus: Bus, revocation: Revocation): Promise<RegistrationResult> {
   const { name, operator: operatorName, operator_signature } = revocation;
   const key = readPublicKey(revocation.public_key);
-  const operator = await operatorNamed(bus, operatorName);
+  const operator = await getOperator(bus, operatorName);
   const once = await checkOperatorSignature(bus, operator, operator_signature, revocation, (stamp) =>
-    keyChangeBytes("revoke", { name, rawKey: rawBytes(key), operator: operatorName }, stamp),
+    keyChangeBytes("revoke", { name, rawKey: rawKeyBytes(key), operator: operatorName }, stamp),
   );
   const outcome = await bus.store.agents.revoke(name, publicPem(key), once);
   if (outcome === "taken") throw notFound(`There is no agent '${name}' with that key`);
-  return done(outcome, `Agent '${name}' revoked by operator '${operatorName}'`);
+  return toResult(outcome, `Agent '${name}' revoked by operator '${operatorName}'`);
 }
 
-async function operatorNamed(bus: Bus, name: string): Promise<Agent> {
+async function getOperator(bus: Bus, name: string): Promise<Agent> {
   const operator = await bus.store.agents.find(name);
-  if (operator === undefined) throw refused(`Operator '${name}' not found`);
-  if (operator.role !== "operator") throw refused(`'${name}' is not an operator (role: ${operator.role})`);
+  if (operator === undefined) throw registrationError(`Operator '${name}' not found`);
+  if (operator.role !== "operator") throw registrationError(`'${name}' is not an operator (role: ${operator.role})`);
   return operator;
 }
 
@@ -119,38 +127,38 @@ async function checkOperatorSignature(
   signature: string,
   fields: StampFields,
   bytesFor: (stamp: Stamp) => Buffer,
-): Promise<Once> {
-  const stamp = stampOf(fields);
+): Promise<RequestKey> {
+  const stamp = readStamp(fields);
   if (stamp === undefined) throw invalid("operator_signature needs v: 2, aud, nonce and ts");
   const bytes = bytesFor(stamp);
-  if (!isSignature(signature, bytes, operator.publicKey)) throw notTheOperator(operator.name);
+  if (!verifySignature(signature, bytes, operator.publicKey)) throw wrongOperatorError(operator.name);
   await checkStamp(bus, stamp);
-  return onceOf(bus, operator.name, stamp, bytes);
+  return requestKeyOf(bus, operator.name, stamp, bytes);
 }
 
 /** The original's way. The key must not travel further than this machine. */
 async function checkOperatorKey(operator: Agent, key: string | undefined, { from }: Caller): Promise<undefined> {
   if (key === undefined) throw invalid("name, public_key, operator, and operator_signature required");
   if (from === "beyond") {
-    throw refused("operator_key is only taken from this machine: send operator_signature instead of the key");
+    throw registrationError("operator_key is only taken from this machine: send operator_signature instead of the key");
   }
-  const shown = publicPem(publicHalf(readPrivateKey(Buffer.from(key))));
-  if (shown !== publicPem(readPublicKey(operator.publicKey))) throw notTheOperator(operator.name);
+  const shown = publicPem(publicKeyOf(readPrivateKey(Buffer.from(key))));
+  if (shown !== publicPem(readPublicKey(operator.publicKey))) throw wrongOperatorError(operator.name);
 }
 
-function done(outcome: Outcome, message: string): Done {
+function toResult(outcome: Outcome, message: string): RegistrationResult {
   if (outcome === "clash") throw conflict("this nonce was used for another request", "replay");
   return { message, repeated: outcome === "repeated" };
 }
 
-function taken(name: string): Error {
+function nameTakenError(name: string): Error {
   return conflict(`Agent '${name}' already exists`);
 }
 
-function notTheOperator(name: string): Error {
-  return refused(`Operator signature verification failed: this is not the key of '${name}'`);
+function wrongOperatorError(name: string): Error {
+  return registrationError(`Operator signature verification failed: this is not the key of '${name}'`);
 }
 
-function refused(message: string): Error {
+function registrationError(message: string): Error {
   return unauthorized(message, "unauthorized_registration");
 }

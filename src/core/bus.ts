@@ -32,7 +32,7 @@ export interface Bus extends Policy, AsyncDisposable {
   readonly now: () => number;
 }
 
-export interface Parts {
+export interface BusParts {
   readonly store: Store;
   readonly wakeup: Wakeup;
   readonly link?: Link;
@@ -41,7 +41,7 @@ export interface Parts {
   readonly now: () => number;
 }
 
-export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now }: Parts): Bus {
+export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now }: BusParts): Bus {
   const bus: Bus = {
     ...policy,
     store,

@@ -1,5 +1,5 @@
 import type { Bus } from "./bus.ts";
-import { rawBytes, registeredKey } from "./keys.ts";
+import { rawKeyBytes, registeredKey } from "./keys.ts";
 
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const ED25519 = Buffer.from([0xed, 0x01]);
@@ -18,8 +18,8 @@ function base58(bytes: Buffer): string {
 }
 
 /** What strangers may know of this bus: an A2A agent card, with the did:key of its first operator once there is one. */
-export async function agentCard(bus: Bus) {
-  const did = await busDid(bus);
+export async function createAgentCard(bus: Bus) {
+  const did = await getBusDid(bus);
   return {
     ...bus.card,
     version: "1.0.0",
@@ -40,7 +40,7 @@ export async function agentCard(bus: Bus) {
 }
 
 /** Who this bus is, to those who sign for it: the first operator's key as a DID. Undefined in open mode. */
-export async function busDid(bus: Bus): Promise<string | undefined> {
+export async function getBusDid(bus: Bus): Promise<string | undefined> {
   const operator = await bus.store.agents.firstOperator();
   return operator && didOf(operator.publicKey);
 }
@@ -51,7 +51,7 @@ let last: { readonly pem: string; readonly did: string | undefined } | undefined
 function didOf(pem: string): string | undefined {
   if (last?.pem !== pem) {
     const key = registeredKey(pem);
-    last = { pem, did: key && didKey(rawBytes(key)) };
+    last = { pem, did: key && didKey(rawKeyBytes(key)) };
   }
   return last.did;
 }

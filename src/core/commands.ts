@@ -2,12 +2,20 @@ import { type Caller, isSecure } from "./access.ts";
 import type { Bus } from "./bus.ts";
 import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
 import { KEPT_SECONDS } from "./limits.ts";
-import { consequencesOf, endLapsed, lapsesAt, MOST_ATTEMPTS, newOrderId, ringEnd } from "./outcomes.ts";
-import { EVERYBODY, HEARTBEAT_SECONDS, isAlive, LISTENER, ownPeer, owns, peerOf } from "./sessions.ts";
-import type { Ending, Json, NewOrder, Order, OrderList, Peer } from "./store.ts";
-import { EVERYTHING, endOf, ordersFor, waiting } from "./waiting.ts";
+import { consequencesOf, endLapsed, lapsesAt, MAX_ATTEMPTS, newCommandId, ringCommandEnd } from "./outcomes.ts";
+import {
+  BROADCAST_TARGETS,
+  getSession,
+  HEARTBEAT_SECONDS,
+  isAlive,
+  LISTENER,
+  ownsSession,
+  requireOwnSession,
+} from "./sessions.ts";
+import type { Command, CommandEnd, CommandFilter, Json, NewCommand, Session } from "./store.ts";
+import { ANY_CHANGE, commandEndTopic, commandsTopic, waiting } from "./waiting.ts";
 
-export interface Ordering {
+export interface CommandRequest {
   /** Who orders: a peer's id, or the name of a human or a program that is none. */
   readonly from: string;
   /** A peer's id, a role, or `*` for everybody. */
@@ -21,13 +29,17 @@ export interface Ordering {
   readonly expiresIn: number | undefined;
 }
 
-export async function order(bus: Bus, ordering: Ordering, caller: Caller): Promise<readonly NewOrder[]> {
-  const peers = await bus.store.peers.list();
+export async function issueCommands(
+  bus: Bus,
+  ordering: CommandRequest,
+  caller: Caller,
+): Promise<readonly NewCommand[]> {
+  const peers = await bus.store.sessions.list();
   const sender = peers.find(({ id }) => id === ordering.from);
-  if (sender !== undefined) await ownPeer(bus, sender.id, caller);
+  if (sender !== undefined) await requireOwnSession(bus, sender.id, caller);
   const now = bus.now();
-  const make = (target: string | null, targetRole: string): NewOrder => ({
-    id: newOrderId(),
+  const make = (target: string | null, targetRole: string): NewCommand => ({
+    id: newCommandId(),
     kind: "command",
     from: sender?.role ?? ordering.from,
     fromId: sender?.id ?? null,
@@ -41,24 +53,24 @@ export async function order(bus: Bus, ordering: Ordering, caller: Caller): Promi
   });
   const targets = targetsOf(peers, ordering, sender?.id, now);
   const orders = ordering.any ? [make(null, ordering.target)] : targets.map(({ id, role }) => make(id, role));
-  await bus.store.orders.add(orders);
-  for (const one of orders) await ringTakers(bus, one);
-  bus.wakeup.ring(EVERYTHING);
-  await bus.store.orders.forget(now - KEPT_SECONDS, 2 * orders.length + 10);
+  await bus.store.commands.add(orders);
+  for (const one of orders) await wakeTakers(bus, one);
+  bus.wakeup.ring(ANY_CHANGE);
+  await bus.store.commands.forget(now - KEPT_SECONDS, 2 * orders.length + 10);
   return orders;
 }
 
 /** Whom an order is for. Of a role or of everybody only those who are there; of one by id, also when it is away. */
 function targetsOf(
-  peers: readonly Peer[],
-  { target, any }: Ordering,
+  peers: readonly Session[],
+  { target, any }: CommandRequest,
   sender: string | undefined,
   now: number,
-): readonly Peer[] {
+): readonly Session[] {
   const one = peers.find(({ id }) => id === target);
   if (one !== undefined && any) throw invalid("any is for a role: a peer is one already");
   if (one !== undefined) return [one];
-  const everybody = EVERYBODY.includes(target);
+  const everybody = BROADCAST_TARGETS.includes(target);
   if (everybody && any) throw invalid("any is for a role: say which");
   const named = peers.filter(({ role, id }) => (everybody ? id !== sender && role !== LISTENER : role === target));
   const there = named.filter((peer) => isAlive(peer, now));
@@ -71,36 +83,37 @@ function targetsOf(
 }
 
 /** Wakes whoever may take this order. Only now is looked who that is: somebody may have come since it was sent. */
-async function ringTakers(bus: Bus, { target, targetRole }: NewOrder): Promise<void> {
-  if (target !== null) return bus.wakeup.ring(ordersFor(target));
-  for (const { id, role } of await bus.store.peers.list()) if (role === targetRole) bus.wakeup.ring(ordersFor(id));
+async function wakeTakers(bus: Bus, { target, targetRole }: NewCommand): Promise<void> {
+  if (target !== null) return bus.wakeup.ring(commandsTopic(target));
+  for (const { id, role } of await bus.store.sessions.list())
+    if (role === targetRole) bus.wakeup.ring(commandsTopic(id));
 }
 
 /**
  * The next order for a peer, leased to it; undefined when the time is up. While it waits, it is seen to live, but not to
  * work: what it took before and didn't end is offered again in time.
  */
-export async function waitForOrder(
+export async function waitForCommand(
   bus: Bus,
   { peer, seconds }: { peer: string; seconds: number | undefined },
   caller: Caller,
   signal: AbortSignal,
-): Promise<Order | undefined> {
-  await ownPeer(bus, peer, caller);
-  const { peers, orders } = bus.store;
+): Promise<Command | undefined> {
+  await requireOwnSession(bus, peer, caller);
+  const { sessions: peers, commands: orders } = bus.store;
   let seen = Number.NEGATIVE_INFINITY;
   // Kept here, so that one taken in the moment in which the wait is given up can be put back.
-  let taken: Order | undefined;
+  let taken: Command | undefined;
   const look = async () => {
     if (signal.aborted) return undefined;
-    await peerOf(bus, peer);
+    await getSession(bus, peer);
     await endLapsed(bus);
     const now = bus.now();
-    taken = await orders.take(peer, now, MOST_ATTEMPTS);
+    taken = await orders.take(peer, now, MAX_ATTEMPTS);
     if (taken === undefined && now - seen >= HEARTBEAT_SECONDS) {
       seen = now;
       await peers.seen(peer, now, "commands");
-      bus.wakeup.ring(EVERYTHING);
+      bus.wakeup.ring(ANY_CHANGE);
     }
     return taken;
   };
@@ -109,80 +122,80 @@ export async function waitForOrder(
     return Math.min(HEARTBEAT_SECONDS, next === undefined ? HEARTBEAT_SECONDS : next - bus.now()) * 1_000 + 1;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  const wait = { wakeup: bus.wakeup, topic: ordersFor(peer), signal, milliseconds, pause };
+  const wait = { wakeup: bus.wakeup, topic: commandsTopic(peer), signal, milliseconds, pause };
   for await (const _ of waiting(wait, look)) break;
   await peers.seen(peer, bus.now(), null);
-  bus.wakeup.ring(EVERYTHING);
+  bus.wakeup.ring(ANY_CHANGE);
   return taken;
 }
 
 /** A handed-out order didn't reach the peer: it is offered again at once. */
-export async function putBack(bus: Bus, id: string, peer: string): Promise<void> {
-  const released = await bus.store.orders.release(id, peer);
+export async function releaseCommand(bus: Bus, id: string, peer: string): Promise<void> {
+  const released = await bus.store.commands.release(id, peer);
   if (released === undefined) return;
-  await ringTakers(bus, released);
-  bus.wakeup.ring(EVERYTHING);
+  await wakeTakers(bus, released);
+  bus.wakeup.ring(ANY_CHANGE);
 }
 
 /** Ends an order, and tells who sent it: by an order back, a signal, and an entry in the channel of activity. */
-export async function end(
+export async function endCommand(
   bus: Bus,
   id: string,
-  { status, result }: Pick<Ending, "status" | "result">,
+  { status, result }: Pick<CommandEnd, "status" | "result">,
   caller: Caller,
-): Promise<Order> {
-  const ended = await orderOf(bus, id);
+): Promise<Command> {
+  const ended = await getCommand(bus, id);
   await checkEnder(bus, ended, caller);
   const ending = { status, result, at: bus.now() };
   const consequences = consequencesOf(ended, ending);
   const by = ended.holder ?? ended.target;
   const [outcome] = await Promise.all([
-    bus.store.orders.end(id, ending, consequences),
-    by === null ? undefined : bus.store.peers.renew(by, ending.at),
+    bus.store.commands.end(id, ending, consequences),
+    by === null ? undefined : bus.store.sessions.renew(by, ending.at),
   ]);
-  if (outcome === "missing") throw noOrder(id);
+  if (outcome === "missing") throw commandNotFound(id);
   if (outcome === "different") throw conflict(`The command ${id} has ended otherwise already`);
-  if (outcome === "done") ringEnd(bus, ended, consequences);
-  return orderOf(bus, id);
+  if (outcome === "done") ringCommandEnd(bus, ended, consequences);
+  return getCommand(bus, id);
 }
 
 /** In secure mode an order is ended by who holds it or, while nobody does, by one who could take it. */
-async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Order, caller: Caller): Promise<void> {
+async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Command, caller: Caller): Promise<void> {
   if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
   const by = holder ?? target;
-  const peers = await bus.store.peers.list();
+  const peers = await bus.store.sessions.list();
   const may = peers.filter((peer) => (by === null ? peer.role === targetRole : peer.id === by));
-  if (!may.some((peer) => owns(peer, caller))) throw notYours(id);
+  if (!may.some((peer) => ownsSession(peer, caller))) throw notYourCommand(id);
 }
 
 /** In secure mode an order is sent again by who sent it. */
-async function checkSender(bus: Bus, { id, from, fromId }: Order, caller: Caller): Promise<void> {
+async function checkSender(bus: Bus, { id, from, fromId }: Command, caller: Caller): Promise<void> {
   if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
-  const sender = fromId === null ? undefined : await bus.store.peers.find(fromId);
-  if (sender === undefined ? caller.identity?.agent !== from : !owns(sender, caller)) throw notYours(id);
+  const sender = fromId === null ? undefined : await bus.store.sessions.find(fromId);
+  if (sender === undefined ? caller.identity?.agent !== from : !ownsSession(sender, caller)) throw notYourCommand(id);
 }
 
-export async function orderOf(bus: Bus, id: string): Promise<Order> {
-  const found = await bus.store.orders.find(id);
-  if (found === undefined) throw noOrder(id);
+export async function getCommand(bus: Bus, id: string): Promise<Command> {
+  const found = await bus.store.commands.find(id);
+  if (found === undefined) throw commandNotFound(id);
   return found;
 }
 
-export async function listOrders(bus: Bus, list: OrderList): Promise<readonly Order[]> {
+export async function findCommands(bus: Bus, list: CommandFilter): Promise<readonly Command[]> {
   await endLapsed(bus);
-  return bus.store.orders.list(list);
+  return bus.store.commands.list(list);
 }
 
 /** The order once it has ended; as it is when the time is up. */
-export async function waitForEnd(
+export async function waitForCommandEnd(
   bus: Bus,
   { id, seconds }: { id: string; seconds: number | undefined },
   signal: AbortSignal,
-): Promise<Order> {
-  let current = await orderOf(bus, id);
+): Promise<Command> {
+  let current = await getCommand(bus, id);
   const look = async () => {
     await endLapsed(bus);
-    current = await orderOf(bus, id);
+    current = await getCommand(bus, id);
     return current.endedAt === null ? undefined : current;
   };
   const pause = async () => {
@@ -190,31 +203,31 @@ export async function waitForEnd(
     return lapses === undefined ? undefined : (lapses - bus.now()) * 1_000 + 1;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  const wait = { wakeup: bus.wakeup, topic: endOf(id), signal, milliseconds, pause };
+  const wait = { wakeup: bus.wakeup, topic: commandEndTopic(id), signal, milliseconds, pause };
   for await (const ended of waiting(wait, look)) return ended;
-  return orderOf(bus, id);
+  return getCommand(bus, id);
 }
 
 /** Offers an order that came to nothing once more. */
-export async function orderAgain(bus: Bus, id: string, caller: Caller): Promise<Order> {
-  const again = await orderOf(bus, id);
+export async function offerCommandAgain(bus: Bus, id: string, caller: Caller): Promise<Command> {
+  const again = await getCommand(bus, id);
   await checkSender(bus, again, caller);
-  if (!(await bus.store.orders.offerAgain(id))) {
+  if (!(await bus.store.commands.retry(id))) {
     const { target } = again;
-    if (target === null || (await bus.store.peers.find(target)) !== undefined) {
+    if (target === null || (await bus.store.sessions.find(target)) !== undefined) {
       throw conflict(`The command ${id} is on its way, or was acknowledged`);
     }
     throw notFound(`Nobody can take the command ${id} any more: ${target} has left`);
   }
-  await ringTakers(bus, again);
-  bus.wakeup.ring(EVERYTHING);
-  return orderOf(bus, id);
+  await wakeTakers(bus, again);
+  bus.wakeup.ring(ANY_CHANGE);
+  return getCommand(bus, id);
 }
 
-function noOrder(id: string): Error {
+function commandNotFound(id: string): Error {
   return notFound(`There is no command ${id}`);
 }
 
-function notYours(id: string): Error {
+function notYourCommand(id: string): Error {
   return unauthorized(`not allowed: the command ${id} is another agent's`, "not_yours");
 }

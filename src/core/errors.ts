@@ -65,7 +65,7 @@ export function publicError(error: unknown): { code: ErrorCode; message: string;
 }
 
 /** The error that a server told of, as it threw it there; with the sentence `otherwise` where it told none. */
-export function toldError(said: unknown, otherwise: string): IpcError {
+export function remoteError(said: unknown, otherwise: string): IpcError {
   const { code, error, reason }: Readonly<Record<string, unknown>> = Object(said);
   const sentence = typeof error === "string" ? error : otherwise;
   const hint = sentence === "unauthorized" ? ": set IPC_API_KEY to the server's key" : "";
@@ -82,6 +82,6 @@ export function hasCode(error: unknown, code: string): boolean {
 }
 
 /** `1 message`, `2 messages`: how many there are of what is named in the plural. */
-export function counted(count: number, plural: string): string {
+export function formatCount(count: number, plural: string): string {
   return `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
 }

@@ -21,12 +21,12 @@ const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
 /** Loaded when needed: it costs a fresh process milliseconds that an unsigned send shouldn't pay. */
-export function cryptography(): typeof import("node:crypto") {
+export function nodeCrypto(): typeof import("node:crypto") {
   return process.getBuiltinModule("node:crypto");
 }
 
 export function createKeyPair(): KeyPair {
-  const { privateKey, publicKey } = cryptography().generateKeyPairSync("ed25519");
+  const { privateKey, publicKey } = nodeCrypto().generateKeyPairSync("ed25519");
   return {
     privateKey: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
     publicKey: publicKey.export({ type: "spki", format: "pem" }).toString(),
@@ -48,9 +48,9 @@ export function readPrivateKey(file: Uint8Array): KeyObject {
     throw invalid("this private key is encrypted; decrypt it with `openssl pkey -in FILE -out PLAIN` and use that");
   }
   if (pem.label.includes("PUBLIC")) throw invalid("this is a public key; the private one is needed here");
-  if (pem.label !== "PRIVATE KEY") throw notEd25519(`a PEM file labelled "${pem.label}"`);
-  const key = parsed(() => cryptography().createPrivateKey({ key: pem.der, format: "der", type: "pkcs8" }));
-  if (key.asymmetricKeyType !== "ed25519") throw notEd25519(`a key of type ${key.asymmetricKeyType}`);
+  if (pem.label !== "PRIVATE KEY") throw notEd25519Error(`a PEM file labelled "${pem.label}"`);
+  const key = parseOrRefuse(() => nodeCrypto().createPrivateKey({ key: pem.der, format: "der", type: "pkcs8" }));
+  if (key.asymmetricKeyType !== "ed25519") throw notEd25519Error(`a key of type ${key.asymmetricKeyType}`);
   return key;
 }
 
@@ -61,7 +61,7 @@ export function readPrivateKey(file: Uint8Array): KeyObject {
 export function readPublicKey(key: Uint8Array | string): KeyObject {
   const raw = typeof key !== "string" && key.length === 32 ? Buffer.from(key) : rawPublicKey(Buffer.from(key));
   refuseWeakPoint(raw);
-  return cryptography().createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
+  return nodeCrypto().createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: "der", type: "spki" });
 }
 
 export function publicPem(key: KeyObject): string {
@@ -74,12 +74,12 @@ const known = new Map<string, KeyObject | undefined>();
 export function registeredKey(pem: string): KeyObject | undefined {
   if (known.has(pem)) return known.get(pem);
   if (known.size >= 10_000) known.clear();
-  const key = readable(pem);
+  const key = tryReadPublicKey(pem);
   known.set(pem, key);
   return key;
 }
 
-function readable(pem: string): KeyObject | undefined {
+function tryReadPublicKey(pem: string): KeyObject | undefined {
   try {
     return readPublicKey(pem);
   } catch {
@@ -88,13 +88,13 @@ function readable(pem: string): KeyObject | undefined {
 }
 
 /** The 32 bytes of an Ed25519 public key. */
-export function rawBytes(key: KeyObject): Buffer {
+export function rawKeyBytes(key: KeyObject): Buffer {
   return key.export({ type: "spki", format: "der" }).subarray(SPKI_PREFIX.length);
 }
 
 /** The private key's other half. */
-export function publicHalf(key: KeyObject): KeyObject {
-  return cryptography().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
+export function publicKeyOf(key: KeyObject): KeyObject {
+  return nodeCrypto().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
 }
 
 interface Pem {
@@ -104,7 +104,7 @@ interface Pem {
 }
 
 function readPem(bytes: Buffer): Pem | undefined {
-  if (bytes.length > FILE_BYTES) throw notEd25519("too long to be a key");
+  if (bytes.length > FILE_BYTES) throw notEd25519Error("too long to be a key");
   const match = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/.exec(bytes.toString("latin1"));
   const [, label, inside] = match ?? [];
   if (label === undefined || inside === undefined) return undefined;
@@ -119,22 +119,22 @@ function rawPublicKey(bytes: Buffer): Buffer {
   if (pem === undefined) {
     const text = bytes.toString("latin1").trim();
     const raw = /^[0-9a-f]{64}$/i.test(text) ? Buffer.from(text, "hex") : strictBase64(text);
-    if (raw?.length !== 32) throw notEd25519("neither PEM nor 32 bytes in base64 or hex");
+    if (raw?.length !== 32) throw notEd25519Error("neither PEM nor 32 bytes in base64 or hex");
     return raw;
   }
   if (pem.label.includes("PRIVATE")) throw invalid("this is a private key; the public one is needed here");
-  if (pem.label !== "PUBLIC KEY") throw notEd25519(`a PEM file labelled "${pem.label}"`);
+  if (pem.label !== "PUBLIC KEY") throw notEd25519Error(`a PEM file labelled "${pem.label}"`);
   if (pem.der.length !== SPKI_PREFIX.length + 32 || !pem.der.subarray(0, SPKI_PREFIX.length).equals(SPKI_PREFIX)) {
-    throw notEd25519("a public key of another kind");
+    throw notEd25519Error("a public key of another kind");
   }
   return pem.der.subarray(SPKI_PREFIX.length);
 }
 
 function readSeed(bytes: Buffer): Buffer {
   const raw = isKeyLength(bytes.length) ? bytes : strictBase64(bytes.toString("latin1").trim());
-  if (raw === undefined || !isKeyLength(raw.length)) throw notEd25519("neither PEM nor 32 or 64 bytes");
+  if (raw === undefined || !isKeyLength(raw.length)) throw notEd25519Error("neither PEM nor 32 or 64 bytes");
   const seed = raw.subarray(0, 32);
-  if (raw.length === 64 && !rawBytes(publicHalf(privateKeyFromSeed(seed))).equals(raw.subarray(32))) {
+  if (raw.length === 64 && !rawKeyBytes(publicKeyOf(privateKeyFromSeed(seed))).equals(raw.subarray(32))) {
     throw invalid("this secret key is damaged: its two halves don't belong together");
   }
   return seed;
@@ -145,10 +145,10 @@ function isKeyLength(length: number): boolean {
 }
 
 function privateKeyFromSeed(seed: Buffer): KeyObject {
-  return cryptography().createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
+  return nodeCrypto().createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: "der", type: "pkcs8" });
 }
 
-function parsed(parse: () => KeyObject): KeyObject {
+function parseOrRefuse(parse: () => KeyObject): KeyObject {
   try {
     return parse();
   } catch (cause) {
@@ -156,7 +156,7 @@ function parsed(parse: () => KeyObject): KeyObject {
   }
 }
 
-function notEd25519(what: string): Error {
+function notEd25519Error(what: string): Error {
   return invalid(`an Ed25519 key is needed, and this is ${what}; make one with \`el-ipc keygen --out NAME\``);
 }
 

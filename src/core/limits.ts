@@ -12,7 +12,7 @@ export const BATCH_BYTES = 8 * CONTENT_BYTES;
 
 /** Seconds that a wait over a network lasts when it doesn't say, and at most. */
 export const WAIT_SECONDS = 30;
-export const LONGEST_WAIT_SECONDS = 300;
+export const MAX_WAIT_SECONDS = 300;
 
 /** How long an order that has ended, and a peer that is gone, can still be looked up. */
 export const KEPT_SECONDS = 7 * 24 * 3_600;

@@ -3,11 +3,11 @@ import { invalid } from "./errors.ts";
 /** A message passed straight to who listens at an address, with nothing in between that keeps it. */
 export interface Link {
   /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
-  send(address: Address, text: string, within: Within): Promise<void>;
+  send(address: Address, text: string, within: Deadline): Promise<void>;
   /** How long the other end took to answer, in milliseconds. */
-  ping(address: Address, within: Within): Promise<number>;
+  ping(address: Address, within: Deadline): Promise<number>;
   /** Waits at an address for one text, answering pings meanwhile; undefined when the time is up. */
-  receive(address: Address, within: Within): Promise<Received | undefined>;
+  receive(address: Address, within: Deadline): Promise<ReceivedText | undefined>;
   /** Tells whoever sent this text whether it arrived; until then they wait for it. */
   settle(receipt: number, arrived: boolean): Promise<void>;
 }
@@ -17,12 +17,12 @@ export interface Address {
   readonly port: number;
 }
 
-export interface Within {
+export interface Deadline {
   readonly milliseconds: number;
   readonly signal: AbortSignal;
 }
 
-export interface Received {
+export interface ReceivedText {
   readonly text: string;
   /** The address that it came from. */
   readonly from: string;
@@ -32,7 +32,7 @@ export interface Received {
 const ADDRESS = /^(?:\[([\da-f:.%\w]+)\]|([^\s:/[\]]+)|([\da-f]*:[\da-f:]*:[\da-f:.]*))(?::(\d{1,5}))?$/i;
 
 /** The address that `host`, `host:port` or `[::1]:port` names. */
-export function addressOf(text: string, usualPort: number): Address {
+export function parseAddress(text: string, usualPort: number): Address {
   const [, bracketed, plain, colons, digits] = ADDRESS.exec(text) ?? [];
   const host = bracketed ?? plain ?? colons;
   const port = digits === undefined ? usualPort : Number(digits);
@@ -41,7 +41,7 @@ export function addressOf(text: string, usualPort: number): Address {
 }
 
 /** An address as people write it. */
-export function addressText({ host, port }: Address): string {
+export function formatAddress({ host, port }: Address): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
@@ -75,7 +75,7 @@ export const NO_BROKERS: Brokers = {
 };
 
 /** The port that a server got, of what Node says where it listens. */
-export function portOf(listening: { readonly port: number } | string | null): number {
+export function listeningPort(listening: { readonly port: number } | string | null): number {
   if (typeof listening === "object" && listening !== null) return listening.port;
   throw new Error("the server has no port");
 }

@@ -1,32 +1,32 @@
 import type { Bus } from "./bus.ts";
 import { BATCH_MESSAGES, isMailbox, mailboxOf } from "./limits.ts";
-import { asRead, type Message, type ReadRequest, read } from "./messages.ts";
-import { elapsed } from "./time.ts";
-import { readingOf, waiting } from "./waiting.ts";
+import { type Message, type ReadRequest, read, toReaderMessages } from "./messages.ts";
+import { monotonicMs } from "./time.ts";
+import { waiting, watermarkTopic } from "./waiting.ts";
 
 /** How long a message that was handed out may be on its way before somebody else gets it. */
 const LEASE_SECONDS = 10;
 
-export interface Emptying {
+export interface TakeRequest {
   readonly mailbox: string;
   readonly limit: number;
 }
 
 /** What waits in a mailbox, handed out: it is consumed once `arrived` says so, and offered again where nothing does. */
-export async function take(bus: Bus, { mailbox, limit }: Emptying): Promise<readonly Message[]> {
+export async function takeMail(bus: Bus, { mailbox, limit }: TakeRequest): Promise<readonly Message[]> {
   const taking = { limit, now: bus.now(), lease: LEASE_SECONDS };
-  return await asRead(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking));
+  return await toReaderMessages(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking));
 }
 
 /** The same, as soon as there is something; nothing when the time is up. */
-export async function takeOnceThere(
+export async function waitForMail(
   bus: Bus,
-  { seconds, ...emptying }: Emptying & { seconds: number | undefined },
+  { seconds, ...emptying }: TakeRequest & { seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<readonly Message[]> {
   const topic = mailboxOf(emptying.mailbox);
   const look = async () => {
-    const taken = signal.aborted ? [] : await take(bus, emptying);
+    const taken = signal.aborted ? [] : await takeMail(bus, emptying);
     return taken.length > 0 ? taken : undefined;
   };
   const pause = async () => {
@@ -41,32 +41,32 @@ export async function takeOnceThere(
 /** A mailbox read as the channel that it is, by its owner: what is read is leased until it has arrived. */
 export async function readMail(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = reading;
-  const end = seconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + seconds * 1_000;
+  const end = seconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + seconds * 1_000;
   if (wait && burst > 0) await read(bus, { ...reading, peek: true }, signal);
   for (;;) {
-    const left = Math.max(0, end - elapsed()) / 1_000;
+    const left = Math.max(0, end - monotonicMs()) / 1_000;
     const waitFor = wait ? (left === Number.POSITIVE_INFINITY ? undefined : left) : 0;
-    const taken = await takeOnceThere(bus, { mailbox, limit, seconds: waitFor }, signal);
+    const taken = await waitForMail(bus, { mailbox, limit, seconds: waitFor }, signal);
     const own = others ? taken.filter(({ sender }) => sender === mailbox) : [];
     if (own.length === 0) return taken;
-    await arrived(bus, mailbox, idsOf(own));
+    await markArrived(bus, mailbox, idsOf(own));
     if (own.length < taken.length) return taken.filter((message) => !own.includes(message));
   }
 }
 
-export async function arrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
+export async function markArrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.settle(mailboxOf(mailbox), mailbox, ids);
-  bus.wakeup.ring(readingOf(mailboxOf(mailbox)));
+  bus.wakeup.ring(watermarkTopic(mailboxOf(mailbox)));
 }
 
 /** Whether a message has arrived with the mailbox's owner, and everything before it; as soon as it has, or when the time is up. */
-export async function hasArrived(
+export async function waitUntilArrived(
   bus: Bus,
   { mailbox, id, seconds }: { mailbox: string; id: number; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<boolean> {
   const channel = mailboxOf(mailbox);
-  const topic = readingOf(channel);
+  const topic = watermarkTopic(channel);
   const look = async () => ((await bus.store.messages.watermark(channel, mailbox)) >= id ? true : undefined);
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
   for await (const found of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds }, look)) return found;
@@ -74,7 +74,7 @@ export async function hasArrived(
 }
 
 /** What was handed out got lost on its way. */
-export async function putBack(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
+export async function releaseMail(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.release(mailboxOf(mailbox), ids);
   bus.wakeup.ring(mailboxOf(mailbox));
 }
@@ -85,7 +85,7 @@ export interface MailboxSummary {
 }
 
 /** The mailboxes that anything was ever posted to, with what waits in them. */
-export async function mailboxes(bus: Bus): Promise<readonly MailboxSummary[]> {
+export async function summarizeMailboxes(bus: Bus): Promise<readonly MailboxSummary[]> {
   const names = (await bus.store.messages.channels()).map(({ channel }) => channel).filter(isMailbox);
   return Promise.all(
     names.map(async (channel) => {

@@ -6,16 +6,16 @@ import { BATCH_MESSAGES } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
 import {
   checkStamp,
-  isSignatureOfMany,
   messageBytes,
   messageBytesV1,
-  onceOf,
+  readStamp,
+  requestKeyOf,
   type StampFields,
-  stampOf,
+  verifySignatureInBatch,
 } from "./signature.ts";
 import type { StoredMessage } from "./store.ts";
-import { elapsed } from "./time.ts";
-import { EVERYTHING, readingOf, waiting } from "./waiting.ts";
+import { monotonicMs } from "./time.ts";
+import { ANY_CHANGE, waiting, watermarkTopic } from "./waiting.ts";
 
 /** A message as its readers get it. */
 export interface Message {
@@ -29,35 +29,35 @@ export interface Message {
   readonly attested?: true;
 }
 
-export interface Outgoing extends StampFields {
+export interface OutgoingMessage extends StampFields {
   readonly channel: string;
   readonly sender: string;
   readonly content: string;
   readonly signature: string | undefined;
 }
 
-export interface Sent {
+export interface SendResult {
   readonly id: number;
   /** It had come before; the id is that of the first one. */
   readonly duplicate: boolean;
 }
 
-export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise<Sent> {
+export async function send(bus: Bus, message: OutgoingMessage, caller: Caller): Promise<SendResult> {
   const { channel, sender, content, signature } = message;
   if (channel === SECURITY_CHANNEL)
     throw unauthorized(`only the bus itself writes to ${SECURITY_CHANNEL}`, "not_yours");
-  const stamp = stampOf(message);
+  const stamp = readStamp(message);
   const v2 = stamp && { stamp, bytes: messageBytes(message, stamp) };
-  const proof = await prove(bus, message, v2?.bytes, caller);
+  const proof = await checkSender(bus, message, v2?.bytes, caller);
   if (v2 !== undefined) await checkStamp(bus, v2.stamp);
-  const once = v2 && onceOf(bus, sender, v2.stamp, v2.bytes);
+  const once = v2 && requestKeyOf(bus, sender, v2.stamp, v2.bytes);
   const timestamp = bus.now();
   const written = { channel, sender, content, timestamp, signature: signature ?? "", attested: proof === "attested" };
   const { outcome, id } = await bus.store.messages.append(written, once);
   if (outcome === "clash") throw conflict("this nonce was used for another message", "replay");
   if (outcome === "done") {
     bus.wakeup.ring(channel);
-    bus.wakeup.ring(EVERYTHING);
+    bus.wakeup.ring(ANY_CHANGE);
   }
   return { id, duplicate: outcome === "repeated" };
 }
@@ -66,9 +66,9 @@ export async function send(bus: Bus, message: Outgoing, caller: Caller): Promise
  * What shows that the sender is who it says: in secure mode its signature or, where it can't sign, its token. In open
  * mode nobody is registered, so there is no key to check with; but what can't be a signature isn't stored as one.
  */
-async function prove(
+async function checkSender(
   bus: Bus,
-  message: Outgoing,
+  message: OutgoingMessage,
   v2: Buffer | undefined,
   caller: Caller,
 ): Promise<"signed" | "attested" | "none"> {
@@ -83,16 +83,16 @@ async function prove(
     throw unauthorized("signature required (secure mode active)", "unsigned_message");
   }
   const agent = await bus.store.agents.find(sender);
-  if (agent === undefined) throw await unknownSender(bus, sender);
+  if (agent === undefined) throw await unknownSenderError(bus, sender);
   if (v2 === undefined && (bus.signatures === "v2" || agent.v2Only)) {
     throw unauthorized("a v2 signature is required: with aud, nonce and ts", "invalid_signature");
   }
-  const signed = await isSignatureOfMany(signature, v2 ?? messageBytesV1(message), agent.publicKey);
+  const signed = await verifySignatureInBatch(signature, v2 ?? messageBytesV1(message), agent.publicKey);
   if (!signed) throw unauthorized("invalid signature", "invalid_signature");
   return "signed";
 }
 
-async function unknownSender(bus: Bus, sender: string): Promise<Error> {
+async function unknownSenderError(bus: Bus, sender: string): Promise<Error> {
   if ((await bus.store.agents.revoked(sender)) === undefined) {
     return unauthorized(`unknown sender: ${sender}`, "unknown_sender");
   }
@@ -130,21 +130,21 @@ async function lookForUnread(bus: Bus, reading: ReadRequest): Promise<readonly M
   const { channel, agent, others, peek } = reading;
   const limit = Math.min(reading.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
   const unread = await bus.store.messages.unread(channel, agent, { limit, others });
-  if (unread.length > 0) return await asRead(bus, unread);
+  if (unread.length > 0) return await toReaderMessages(bus, unread);
   if (others && !peek) await bus.store.messages.skipOwn(channel, agent);
   return undefined;
 }
 
 async function collectBurst(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   using bell = bus.wakeup.arm(reading.channel);
-  for (let left = reading.burst * 1_000, end = elapsed() + left; left > 0 && !signal.aborted; ) {
+  for (let left = reading.burst * 1_000, end = monotonicMs() + left; left > 0 && !signal.aborted; ) {
     await bell.rung(signal, left);
-    left = end - elapsed();
+    left = end - monotonicMs();
   }
   return (await lookForUnread(bus, reading)) ?? [];
 }
 
-export interface Looking {
+export interface HistoryRequest {
   readonly channel: string;
   readonly since: number;
   readonly limit: number;
@@ -155,7 +155,7 @@ export interface Looking {
 /** The first messages after an id, whoever has read them. Consumes none. */
 export async function messagesAfter(
   bus: Bus,
-  { channel, since, limit, seconds }: Looking,
+  { channel, since, limit, seconds }: HistoryRequest,
   signal: AbortSignal,
 ): Promise<readonly StoredMessage[]> {
   const look = async () => {
@@ -171,12 +171,12 @@ export async function messagesAfter(
 /** The agent has what came up to `id`. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);
-  bus.wakeup.ring(readingOf(channel));
-  bus.wakeup.ring(EVERYTHING);
+  bus.wakeup.ring(watermarkTopic(channel));
+  bus.wakeup.ring(ANY_CHANGE);
   return watermark;
 }
 
-export interface Following {
+export interface FollowRequest {
   readonly channel: string;
   readonly agent: string;
   readonly others: boolean;
@@ -187,7 +187,7 @@ export interface Following {
 /** Each message after the watermark, then each new one as it comes, until the signal aborts. Moves no watermark. */
 export async function* follow(
   bus: Bus,
-  following: Following,
+  following: FollowRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Message, void, void> {
   const { channel, agent, others } = following;
@@ -197,7 +197,7 @@ export async function* follow(
     return next.length > 0 ? next : undefined;
   };
   for await (const batch of waiting({ wakeup: bus.wakeup, topic: channel, signal }, look)) {
-    for (const message of await asRead(bus, batch)) {
+    for (const message of await toReaderMessages(bus, batch)) {
       position = message.id;
       if (!(others && message.sender === agent)) yield message;
     }
@@ -205,7 +205,7 @@ export async function* follow(
 }
 
 /** Messages as their readers get them. */
-export async function asRead(bus: Bus, messages: readonly StoredMessage[]): Promise<readonly Message[]> {
+export async function toReaderMessages(bus: Bus, messages: readonly StoredMessage[]): Promise<readonly Message[]> {
   const since = messages.some(({ signature }) => signature !== "") ? await verifiedSince(bus) : 0;
   return messages.map(({ id, sender, content, timestamp, signature, attested }) => ({
     id,
@@ -232,7 +232,7 @@ export interface Receipts {
   readonly unread_by: readonly string[];
 }
 
-export async function receipts(bus: Bus, id: number): Promise<Receipts> {
+export async function getReceipts(bus: Bus, id: number): Promise<Receipts> {
   const message = await bus.store.messages.find(id);
   if (message === undefined) throw notFound(`There is no message ${id}`);
   const { channel, sender } = message;
@@ -247,27 +247,27 @@ export async function receipts(bus: Bus, id: number): Promise<Receipts> {
 }
 
 /** The receipts as soon as the agent has consumed the message; as they are when the time is up. */
-export async function receiptsOnceRead(
+export async function waitUntilRead(
   bus: Bus,
   { id, agent, seconds }: { id: number; agent: string; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<Receipts> {
-  const { channel } = await receipts(bus, id);
+  const { channel } = await getReceipts(bus, id);
   const look = async () => {
-    const now = await receipts(bus, id);
+    const now = await getReceipts(bus, id);
     return now.read_by.includes(agent) ? now : undefined;
   };
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  for await (const read of waiting({ wakeup: bus.wakeup, topic: readingOf(channel), signal, milliseconds }, look))
+  for await (const read of waiting({ wakeup: bus.wakeup, topic: watermarkTopic(channel), signal, milliseconds }, look))
     return read;
-  return receipts(bus, id);
+  return getReceipts(bus, id);
 }
 
 /** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
 export type Proof = "verified" | "attested";
 
 /** Tells what proves a message's sender. Nothing does in open mode, nor for what was sent before the bus had an operator. */
-export async function proofs(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
+export async function createProofLookup(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
   const operator = await bus.store.agents.firstOperator();
   return ({ signature, attested, timestamp }) => {
     if (operator === undefined || timestamp < operator.createdAt) return undefined;
@@ -277,7 +277,7 @@ export async function proofs(bus: Bus): Promise<(message: StoredMessage) => Proo
 }
 
 /** The registered agent behind a session that did something, where its token shows that. */
-export async function agentBehind(bus: Bus, peer: string | null): Promise<string | undefined> {
-  const found = peer === null ? undefined : await bus.store.peers.find(peer);
+export async function agentOfSession(bus: Bus, peer: string | null): Promise<string | undefined> {
+  const found = peer === null ? undefined : await bus.store.sessions.find(peer);
   return found?.agent ?? undefined;
 }

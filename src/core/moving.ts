@@ -1,16 +1,16 @@
 import { invalid } from "./errors.ts";
-import { cryptography } from "./keys.ts";
+import { nodeCrypto } from "./keys.ts";
 import { CONTENT_BYTES, nameFault } from "./limits.ts";
 import type {
   Agent,
   Archive,
-  Arrived,
+  ArrivedIds,
+  Command,
+  CommandStatus,
   NewMessage,
-  Once,
-  Order,
-  OrderStatus,
-  Peer,
+  RequestKey,
   Revoked,
+  Session,
   Signal,
   Store,
   StoredMessage,
@@ -65,12 +65,12 @@ export type Line =
   | { readonly export: { readonly format: number } }
   | { readonly agent: Agent }
   | { readonly revoked: Revoked }
-  | { readonly request: Once & { readonly messageId: number } }
+  | { readonly request: RequestKey & { readonly messageId: number } }
   | { readonly message: StoredMessage }
   | { readonly watermark: Watermark }
-  | { readonly arrived: Arrived }
-  | { readonly peer: Peer }
-  | { readonly order: Order }
+  | { readonly arrived: ArrivedIds }
+  | { readonly peer: Session }
+  | { readonly order: Command }
   | { readonly signal: Signal }
   | { readonly complete: object };
 
@@ -170,7 +170,7 @@ const readers: Readonly<Record<string, (said: Value) => Line>> = {
   complete: (said) => ({ complete: said }),
 };
 
-const STATUSES: readonly OrderStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
+const STATUSES: readonly CommandStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
 
 function isValue(value: unknown): value is Value {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -252,10 +252,10 @@ export interface Importer {
  * broken off goes on where it was, and what is done twice changes nothing. One at a time: two would not see each other's.
  */
 export async function createImporter(store: Store, now: () => number): Promise<Importer> {
-  const { agents, messages, mailboxes, peers, orders, signals } = store;
+  const { agents, messages, mailboxes, sessions: peers, commands: orders, signals } = store;
   const there = await messagesBefore(store);
   const places = createPlaces();
-  const requests = new Map<number, Once>();
+  const requests = new Map<number, RequestKey>();
   const channels = new Set<string>();
   const stored = zero();
   const known = zero();
@@ -267,7 +267,7 @@ export async function createImporter(store: Store, now: () => number): Promise<I
   const count = (kind: ImportedKind, isNew: boolean) => (isNew ? stored : known)[kind]++;
 
   const agent = async (one: Agent): Promise<void> => {
-    const done = (await agents.enter(one, "new")) === "done";
+    const done = (await agents.add(one, "new")) === "done";
     if (done && one.role === "operator") operators++;
     if (!done && (await agents.find(one.name))?.publicKey.trim() !== one.publicKey.trim())
       kept.push(`${one.name} has another key on this bus, or its key was revoked here: that stays so`);
@@ -276,7 +276,7 @@ export async function createImporter(store: Store, now: () => number): Promise<I
 
   const bar = async (revoked: Revoked): Promise<void> => {
     const { name, publicKey } = revoked;
-    if (await agents.bar(revoked)) return void stored.agents++;
+    if (await agents.markRevoked(revoked)) return void stored.agents++;
     // It was imported before its key was revoked.
     const once = { signer: name, nonce: `revoked ${digestOf(publicKey)}`, digest: digestOf(publicKey), at: now() };
     count("agents", (await agents.revoke(name, publicKey, once)) === "done");
@@ -290,7 +290,7 @@ export async function createImporter(store: Store, now: () => number): Promise<I
     count("messages", before === undefined);
   };
 
-  const append = async (message: NewMessage, once: Once | undefined): Promise<number> => {
+  const append = async (message: NewMessage, once: RequestKey | undefined): Promise<number> => {
     const appended = await messages.append(message, once);
     channels.add(message.channel);
     // Under its nonce something else was done here.
@@ -312,12 +312,12 @@ export async function createImporter(store: Store, now: () => number): Promise<I
     stored.watermarks++;
   };
 
-  const mail = async ({ channel, ids }: Arrived): Promise<void> => {
+  const mail = async ({ channel, ids }: ArrivedIds): Promise<void> => {
     const here = ids.flatMap((id) => places.at(channel, id) ?? []);
     if (here.length > 0) await mailboxes.settle(channel, channel.slice(1), here);
   };
 
-  const peer = async (one: Peer): Promise<void> => {
+  const peer = async (one: Session): Promise<void> => {
     const isNew = (await peers.find(one.id)) === undefined;
     if (isNew) await peers.connect(one, undefined);
     count("sessions", isNew);
@@ -361,7 +361,7 @@ const PAGE = 1_000;
 async function messagesBefore({ messages }: Store): Promise<Map<string, number[]>> {
   const found = new Map<string, number[]>();
   for (let from = 0; ; ) {
-    const page = await messages.everyAfter(from, PAGE);
+    const page = await messages.allAfter(from, PAGE);
     for (const { id, ...sent } of page) {
       const key = digestOf(sent);
       const ids = found.get(key);
@@ -385,7 +385,7 @@ function digestOf(what: NewMessage | string): string {
           what.signature,
           what.attested === true,
         ]);
-  return cryptography().createHash("sha256").update(text).digest("base64url").slice(0, 27);
+  return nodeCrypto().createHash("sha256").update(text).digest("base64url").slice(0, 27);
 }
 
 /** Where the messages of an export are on this bus, by channel; they come in the order of their ids. */

@@ -1,7 +1,7 @@
 import type { Bus } from "./bus.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import type { Pruning, Reset } from "./store.ts";
-import { EVERYTHING, endOf, ordersFor } from "./waiting.ts";
+import type { PruneCriteria, ResetResult } from "./store.ts";
+import { ANY_CHANGE, commandEndTopic, commandsTopic } from "./waiting.ts";
 
 /** So many at a time: a sender waits for no more than this. */
 const BATCH = 500;
@@ -24,7 +24,7 @@ export interface PruningProgress {
 /** Removes old messages in small steps, beside those who send and read; or only says what it would remove. */
 export async function* prune(
   bus: Bus,
-  { channel, dryRun, ...pruning }: Pruning & { channel: string | undefined; dryRun: boolean },
+  { channel, dryRun, ...pruning }: PruneCriteria & { channel: string | undefined; dryRun: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<PruningProgress, void, void> {
   const names = channel === undefined ? await channelsOf(bus) : [channel];
@@ -55,19 +55,19 @@ async function channelsOf(bus: Bus): Promise<string[]> {
     .filter((name) => name !== SECURITY_CHANNEL);
 }
 
-const MOST_ORDERS = 1_000;
+const MAX_ORDERS = 1_000;
 
 /** Clears the bus, and wakes whoever waits for what is gone with that. */
-export async function reset(bus: Bus): Promise<Reset> {
-  const { peers, orders } = bus.store;
+export async function reset(bus: Bus): Promise<ResetResult> {
+  const { sessions: peers, commands: orders } = bus.store;
   const [everybody, pending, leased] = await Promise.all([
     peers.list(),
-    orders.list({ status: "pending", limit: MOST_ORDERS }),
-    orders.list({ status: "leased", limit: MOST_ORDERS }),
+    orders.list({ status: "pending", limit: MAX_ORDERS }),
+    orders.list({ status: "leased", limit: MAX_ORDERS }),
   ]);
   const done = await bus.store.reset(SECURITY_CHANNEL);
-  for (const { id } of everybody) bus.wakeup.ring(ordersFor(id));
-  for (const { id } of [...pending, ...leased]) bus.wakeup.ring(endOf(id));
-  bus.wakeup.ring(EVERYTHING);
+  for (const { id } of everybody) bus.wakeup.ring(commandsTopic(id));
+  for (const { id } of [...pending, ...leased]) bus.wakeup.ring(commandEndTopic(id));
+  bus.wakeup.ring(ANY_CHANGE);
   return done;
 }

@@ -1,6 +1,6 @@
 import type { IpcError, Reason } from "./errors.ts";
 import type { Store } from "./store.ts";
-import { EVERYTHING, type Wakeup } from "./waiting.ts";
+import { ANY_CHANGE, type Wakeup } from "./waiting.ts";
 
 /** Written by the bus alone: an operator who waits there hears of every refusal. */
 export const SECURITY_CHANNEL = "security";
@@ -97,18 +97,18 @@ export async function raiseAlarm(bus: AlarmContext, refusal: IpcError, attempt: 
     await bus.store.messages.append(message);
     await removeOldest(bus);
     bus.wakeup.ring(SECURITY_CHANNEL);
-    bus.wakeup.ring(EVERYTHING);
+    bus.wakeup.ring(ANY_CHANGE);
   } catch {
     // The store is in trouble; the request that was refused is not the one to hear of it.
   }
 }
 
 /** Attempts go on for as long as anybody likes; the disk doesn't. */
-const MOST_KEPT = 10_000;
+const MAX_KEPT = 10_000;
 const REMOVED_AT_ONCE = 100;
 
 async function removeOldest({ store: { messages } }: AlarmContext): Promise<void> {
-  const { upTo, count } = await messages.prunable(SECURITY_CHANNEL, { keep: MOST_KEPT, consumed: false });
+  const { upTo, count } = await messages.prunable(SECURITY_CHANNEL, { keep: MAX_KEPT, consumed: false });
   if (count > 0) await messages.remove(SECURITY_CHANNEL, upTo, REMOVED_AT_ONCE);
 }
 

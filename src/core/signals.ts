@@ -1,7 +1,7 @@
 import type { Bus } from "./bus.ts";
 import { notFound } from "./errors.ts";
 import type { Json, Signal } from "./store.ts";
-import { EVERYTHING, settingOf, waiting } from "./waiting.ts";
+import { ANY_CHANGE, signalTopic, waiting } from "./waiting.ts";
 
 export async function setSignal(
   bus: Bus,
@@ -9,8 +9,8 @@ export async function setSignal(
 ): Promise<Signal> {
   const signal = { name, data, sender, setAt: bus.now() };
   await bus.store.signals.set(signal);
-  bus.wakeup.ring(settingOf(name));
-  bus.wakeup.ring(EVERYTHING);
+  bus.wakeup.ring(signalTopic(name));
+  bus.wakeup.ring(ANY_CHANGE);
   return signal;
 }
 
@@ -28,12 +28,12 @@ export async function waitForSignal(
 ): Promise<Signal | undefined> {
   const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
   const look = () => bus.store.signals.get(name);
-  for await (const found of waiting({ wakeup: bus.wakeup, topic: settingOf(name), signal, milliseconds }, look))
+  for await (const found of waiting({ wakeup: bus.wakeup, topic: signalTopic(name), signal, milliseconds }, look))
     return found;
   return undefined;
 }
 
 export async function clearSignal(bus: Bus, name: string): Promise<void> {
   if (!(await bus.store.signals.clear(name))) throw notFound(`The signal ${name} is not set`);
-  bus.wakeup.ring(EVERYTHING);
+  bus.wakeup.ring(ANY_CHANGE);
 }

@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import type { Bus } from "./bus.ts";
-import { busDid } from "./card.ts";
+import { getBusDid } from "./card.ts";
 import { invalid, unauthorized } from "./errors.ts";
-import { cryptography, registeredKey, strictBase64 } from "./keys.ts";
+import { nodeCrypto, registeredKey, strictBase64 } from "./keys.ts";
 import { STAMP_TOLERANCE_SECONDS } from "./limits.ts";
-import type { Once } from "./store.ts";
+import type { RequestKey } from "./store.ts";
 
 /** What makes a signed request good for one bus, once, for a while. */
 export interface Stamp {
@@ -72,19 +72,19 @@ function v2Bytes(...fields: readonly (string | Uint8Array)[]): Buffer {
 }
 
 export function sign(bytes: Uint8Array, key: KeyObject): string {
-  return cryptography().sign(null, bytes, key).toString("base64");
+  return nodeCrypto().sign(null, bytes, key).toString("base64");
 }
 
 /** Whether `signature` was made over `bytes` with the private half of a registered key. */
-export function isSignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
-  const parts = partsOf(signature, publicKeyPem);
-  return parts === undefined ? false : cryptography().verify(null, bytes, parts.key, parts.raw);
+export function verifySignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
+  const parts = signatureParts(signature, publicKeyPem);
+  return parts === undefined ? false : nodeCrypto().verify(null, bytes, parts.key, parts.raw);
 }
 
 let isOneOfMany = false;
 
 /** The same. Where more than one is asked in a turn of the event loop, the others are checked on threads meanwhile. */
-export function isSignatureOfMany(
+export function verifySignatureInBatch(
   signature: string,
   bytes: Uint8Array,
   publicKeyPem: string,
@@ -94,18 +94,18 @@ export function isSignatureOfMany(
     setImmediate(() => {
       isOneOfMany = false;
     });
-    return isSignature(signature, bytes, publicKeyPem);
+    return verifySignature(signature, bytes, publicKeyPem);
   }
-  const parts = partsOf(signature, publicKeyPem);
+  const parts = signatureParts(signature, publicKeyPem);
   if (parts === undefined) return false;
   const { key, raw } = parts;
   return new Promise((resolve, reject) => {
     const checked = (error: Error | null, isGood: boolean) => (error === null ? resolve(isGood) : reject(error));
-    cryptography().verify(null, bytes, key, raw, checked);
+    nodeCrypto().verify(null, bytes, key, raw, checked);
   });
 }
 
-function partsOf(
+function signatureParts(
   signature: string,
   publicKeyPem: string,
 ): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
@@ -123,7 +123,7 @@ export interface StampFields {
 }
 
 /** A v2 request's stamp; undefined for v1, which has none. */
-export function stampOf({ v, aud, nonce, ts }: StampFields): Stamp | undefined {
+export function readStamp({ v, aud, nonce, ts }: StampFields): Stamp | undefined {
   if (v !== 2) return undefined;
   if (nonce === undefined || ts === undefined) throw invalid("a v2 request needs nonce and ts, and aud in secure mode");
   return { aud: aud ?? "", nonce, ts };
@@ -131,12 +131,12 @@ export function stampOf({ v, aud, nonce, ts }: StampFields): Stamp | undefined {
 
 /** A stamp for a request that is about to be signed. */
 export function createStamp(aud: string, milliseconds: number): Stamp {
-  return { aud, nonce: cryptography().randomBytes(16).toString("base64url"), ts: milliseconds };
+  return { aud, nonce: nodeCrypto().randomBytes(16).toString("base64url"), ts: milliseconds };
 }
 
 /** Refuses a request that was made for another bus or at another time. */
 export async function checkStamp(bus: Bus, { aud, ts }: Stamp): Promise<void> {
-  const did = (await busDid(bus)) ?? "";
+  const did = (await getBusDid(bus)) ?? "";
   if (aud !== did) {
     const whose = did === "" ? "this bus is in open mode, and has no aud" : `this bus is ${did}`;
     throw unauthorized(`the request is meant for another bus: ${whose}`, "wrong_audience");
@@ -151,6 +151,6 @@ export async function checkStamp(bus: Bus, { aud, ts }: Stamp): Promise<void> {
 }
 
 /** What lets the store do a signed request once, however often it comes. */
-export function onceOf(bus: Bus, signer: string, { nonce }: Stamp, bytes: Uint8Array): Once {
-  return { signer, nonce, digest: cryptography().hash("sha256", bytes), at: bus.now() };
+export function requestKeyOf(bus: Bus, signer: string, { nonce }: Stamp, bytes: Uint8Array): RequestKey {
+  return { signer, nonce, digest: nodeCrypto().hash("sha256", bytes), at: bus.now() };
 }

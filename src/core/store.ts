@@ -6,8 +6,8 @@ export interface Store extends AsyncDisposable {
   readonly messages: MessageStore;
   readonly mailboxes: MailboxStore;
   readonly agents: AgentStore;
-  readonly peers: PeerStore;
-  readonly orders: OrderStore;
+  readonly sessions: SessionStore;
+  readonly commands: CommandStore;
   readonly signals: SignalStore;
   readonly journal: Journal;
 
@@ -16,7 +16,7 @@ export interface Store extends AsyncDisposable {
    * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
    * where they were.
    */
-  reset(keptChannel: string): Promise<Reset>;
+  reset(keptChannel: string): Promise<ResetResult>;
 
   /** All that is there, with the messages after an id: what comes while it is read may be in it or not. */
   archive(after: number): Promise<Archive>;
@@ -49,7 +49,7 @@ export interface NewMessage {
 }
 
 /** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */
-export interface Once {
+export interface RequestKey {
   readonly signer: string;
   readonly nonce: string;
   /** Of the bytes that were signed. */
@@ -60,7 +60,7 @@ export interface Once {
 /** `repeated`: it had been done before, and wasn't done again. `clash`: its nonce was used for something else. */
 export type Outcome = "done" | "repeated" | "clash";
 
-export interface Appended {
+export interface AppendResult {
   readonly outcome: Outcome;
   /** The message's, or that of the first one where it is repeated. */
   readonly id: number;
@@ -71,7 +71,7 @@ export interface StoredMessage extends NewMessage {
   readonly id: number;
 }
 
-export interface Unread {
+export interface UnreadOptions {
   readonly limit: number;
   /** Leave out what the agent sent itself. */
   readonly others: boolean;
@@ -102,7 +102,7 @@ export interface Envelope {
 }
 
 /** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
-export interface Pruning {
+export interface PruneCriteria {
   /** Sent before this time, in seconds. */
   readonly before?: number | undefined;
   /** Not among the newest so many. */
@@ -111,7 +111,7 @@ export interface Pruning {
   readonly consumed: boolean;
 }
 
-export interface Prunable {
+export interface PrunableRange {
   readonly upTo: number;
   readonly count: number;
   /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
@@ -120,10 +120,10 @@ export interface Prunable {
 
 export interface MessageStore {
   /** Answers once the message is durable. Of one that carries `once` there is never a second. */
-  append(message: NewMessage, once?: Once): Promise<Appended>;
+  append(message: NewMessage, once?: RequestKey): Promise<AppendResult>;
 
   /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
-  unread(channel: string, agent: string, options: Unread): Promise<readonly StoredMessage[]>;
+  unread(channel: string, agent: string, options: UnreadOptions): Promise<readonly StoredMessage[]>;
 
   /** The first messages after `id`, oldest first. */
   after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
@@ -161,13 +161,13 @@ export interface MessageStore {
   lastId(): Promise<number>;
 
   /** The first messages after `id`, of every channel, oldest first. */
-  everyAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
+  allAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
 
   /** The agents that have a watermark in the channel, by name. */
   readers(channel: string): Promise<readonly Reader[]>;
 
   /** What may go now may go for ever, whoever else removes some of it meanwhile. */
-  prunable(channel: string, pruning: Pruning): Promise<Prunable>;
+  prunable(channel: string, pruning: PruneCriteria): Promise<PrunableRange>;
 
   /** Removes the oldest of a channel up to an id, so many at most; answers with how many itself: 0 where none are left. */
   remove(channel: string, upTo: number, limit: number): Promise<number>;
@@ -176,7 +176,7 @@ export interface MessageStore {
   channels(): Promise<readonly ChannelSummary[]>;
 }
 
-export interface Taking {
+export interface TakeOptions {
   readonly limit: number;
   readonly now: number;
   /** Seconds for which nobody else gets what was taken. */
@@ -186,7 +186,7 @@ export interface Taking {
 /** A channel that several may read under one name, each message going to one of them. */
 export interface MailboxStore {
   /** The first unread messages that nobody has or had, leased to whoever asks. */
-  take(channel: string, agent: string, taking: Taking): Promise<readonly StoredMessage[]>;
+  take(channel: string, agent: string, taking: TakeOptions): Promise<readonly StoredMessage[]>;
   /** These have arrived. The watermark moves up to the first message that hasn't. */
   settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
   /** These have not arrived: they are free again at once. */
@@ -221,7 +221,7 @@ export interface Revoked {
  * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
  * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
  */
-export type Entry = "new" | "own" | "rotate";
+export type NameClaim = "new" | "own" | "rotate";
 
 export interface AgentStore {
   find(name: string): Promise<Agent | undefined>;
@@ -236,20 +236,20 @@ export interface AgentStore {
   revoked(name: string): Promise<Revoked | undefined>;
 
   /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
-  enter(agent: Agent, entry: Entry, once?: Once): Promise<Outcome | "taken">;
+  add(agent: Agent, entry: NameClaim, once?: RequestKey): Promise<Outcome | "taken">;
 
   /** Notes that a name's key was revoked, where nobody has the name nor ever had; answers whether it did. */
-  bar(revoked: Revoked): Promise<boolean>;
+  markRevoked(revoked: Revoked): Promise<boolean>;
 
   /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
-  revoke(name: string, publicKey: string, once: Once): Promise<Outcome | "taken">;
+  revoke(name: string, publicKey: string, once: RequestKey): Promise<Outcome | "taken">;
 }
 
 /** Any JSON value. */
 export type Json = unknown;
 
 /** A live session, or one that was. */
-export interface Peer {
+export interface Session {
   readonly id: string;
   readonly role: string;
   readonly capabilities: readonly string[];
@@ -262,34 +262,34 @@ export interface Peer {
 }
 
 /** A role that one peer alone may have, of those that were seen after a time. */
-export interface SoleRole {
+export interface ExclusiveRole {
   readonly role: string;
   readonly aliveSince: number;
 }
 
-export interface PeerStore {
+export interface SessionStore {
   /** `taken`, and nothing done, where the role is for one alone and somebody has it. */
-  connect(peer: Peer, sole: SoleRole | undefined): Promise<"done" | "taken">;
-  find(id: string): Promise<Peer | undefined>;
+  connect(peer: Session, sole: ExclusiveRole | undefined): Promise<"done" | "taken">;
+  find(id: string): Promise<Session | undefined>;
   /** In the order in which they came. */
-  list(): Promise<readonly Peer[]>;
+  list(): Promise<readonly Session[]>;
   /** Those of an agent, in the same order. What that costs depends on these alone. */
-  ofAgent(agent: string): Promise<readonly Peer[]>;
+  ofAgent(agent: string): Promise<readonly Session[]>;
   /** It lives, and waits for this. False where there is no such peer. */
   seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
   /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
   renew(id: string, at: number): Promise<boolean>;
-  setRole(id: string, role: string, sole: SoleRole | undefined): Promise<"done" | "taken" | "missing">;
+  setRole(id: string, role: string, sole: ExclusiveRole | undefined): Promise<"done" | "taken" | "missing">;
   /**
    * The orders that it held for its role are offered again; those for itself alone are dead. Answers with the dead ones;
    * undefined where there is no such peer.
    */
-  leave(id: string, at: number): Promise<readonly Order[] | undefined>;
+  leave(id: string, at: number): Promise<readonly Command[] | undefined>;
 }
 
-export type OrderStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
+export type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
 
-export interface NewOrder {
+export interface NewCommand {
   readonly id: string;
   /** `command_response` tells the sender of an order how it ended. */
   readonly kind: "command" | "command_response";
@@ -306,8 +306,8 @@ export interface NewOrder {
   readonly expiresAt: number | null;
 }
 
-export interface Order extends NewOrder {
-  readonly status: OrderStatus;
+export interface Command extends NewCommand {
+  readonly status: CommandStatus;
   /** How often it was handed out. */
   readonly attempts: number;
   readonly holder: string | null;
@@ -316,7 +316,7 @@ export interface Order extends NewOrder {
   readonly endedAt: number | null;
 }
 
-export interface Ending {
+export interface CommandEnd {
   readonly status: "acked" | "failed";
   readonly result: Json;
   readonly at: number;
@@ -324,47 +324,47 @@ export interface Ending {
 
 /** What follows from an order's end, in the same step. */
 export interface Consequences {
-  readonly response?: NewOrder | undefined;
+  readonly response?: NewCommand | undefined;
   readonly signal?: Signal | undefined;
   readonly activity?: { readonly channel: string; readonly sender: string; readonly content: string } | undefined;
 }
 
-export interface OrderList {
+export interface CommandFilter {
   /** Only those that a peer could take or has taken: its own, and those for whoever of its role. */
   readonly peer?: string | undefined;
-  readonly status?: OrderStatus | undefined;
+  readonly status?: CommandStatus | undefined;
   readonly limit: number;
 }
 
-export interface OrderStore {
+export interface CommandStore {
   /** All of them, or none. One for a peer that isn't there is dead. */
-  add(orders: readonly NewOrder[]): Promise<void>;
+  add(orders: readonly NewCommand[]): Promise<void>;
   /** Stores an order as it was elsewhere, unless there is one under its id; answers whether it did. */
-  restore(order: Order): Promise<boolean>;
-  find(id: string): Promise<Order | undefined>;
+  restore(order: Command): Promise<boolean>;
+  find(id: string): Promise<Command | undefined>;
   /** The newest so many, oldest first; fewer where those would be too much for one answer. */
-  list(list: OrderList): Promise<readonly Order[]>;
+  list(list: CommandFilter): Promise<readonly Command[]>;
   /**
    * Leases the oldest order that is free for a peer: its own, or one for whoever of its role is first. Free is what is
    * pending, or leased for longer than its lease, and neither past its time nor handed out `mostAttempts` times.
    */
-  take(peer: string, now: number, mostAttempts: number): Promise<Order | undefined>;
+  take(peer: string, now: number, mostAttempts: number): Promise<Command | undefined>;
   /** When the next lease ends of an order that the peer could then take. */
   nextFree(peer: string): Promise<number | undefined>;
   /** Ends a lease of this peer at once, as if the order had never been handed out. Answers with the order if it did. */
-  release(id: string, peer: string): Promise<Order | undefined>;
+  release(id: string, peer: string): Promise<Command | undefined>;
   /**
    * Ends what would be free and nobody may take any more: as `expired` what is past its time, as `dead` what was handed out
    * `mostAttempts` times. Answers with what it ended.
    */
-  lapse(now: number, mostAttempts: number): Promise<readonly Order[]>;
+  lapse(now: number, mostAttempts: number): Promise<readonly Command[]>;
   /** The first ending counts. `same`: it had ended like this; `different`: otherwise; `missing`: there is no such order. */
-  end(id: string, ending: Ending, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
+  end(id: string, ending: CommandEnd, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
   /**
    * Offers a dead, failed or expired order again, from the beginning and without a time. False for another, and for one
    * whose peer isn't there.
    */
-  offerAgain(id: string): Promise<boolean>;
+  retry(id: string): Promise<boolean>;
   /** Removes orders that ended before a time, the longest ended first, so many at most; answers with how many it removed. */
   forget(endedBefore: number, limit: number): Promise<number>;
 }
@@ -405,18 +405,18 @@ export interface Journal {
 export interface Archive {
   readonly agents: readonly Agent[];
   readonly revoked: readonly Revoked[];
-  readonly nonces: AsyncIterable<Once & { readonly messageId: number }>;
+  readonly nonces: AsyncIterable<RequestKey & { readonly messageId: number }>;
   readonly messages: AsyncIterable<StoredMessage>;
   readonly watermarks: AsyncIterable<Watermark>;
-  readonly arrived: AsyncIterable<Arrived>;
-  readonly peers: readonly Peer[];
-  readonly orders: AsyncIterable<Order>;
+  readonly arrived: AsyncIterable<ArrivedIds>;
+  readonly peers: readonly Session[];
+  readonly orders: AsyncIterable<Command>;
   readonly signals: AsyncIterable<Signal>;
   readonly journal: readonly JournalEntry[];
 }
 
 /** What has arrived of a mailbox beyond its watermark. */
-export interface Arrived {
+export interface ArrivedIds {
   readonly channel: string;
   readonly ids: readonly number[];
 }
@@ -424,7 +424,7 @@ export interface Arrived {
 /** Writes an archive to a new file, for its owner alone; answers with where that is. */
 export type WriteArchive = (archive: Archive) => Promise<string>;
 
-export interface Reset {
+export interface ResetResult {
   /** Where everything was copied to before, for its owner alone. */
   readonly backup: string;
   readonly removed: number;

@@ -2,7 +2,7 @@
  * Milliseconds that only ever go forward, for measuring a wait. Not `elapsed()`: that makes Node load a module
  * which costs a fresh process more than all the rest of a send.
  */
-export function elapsed(): number {
+export function monotonicMs(): number {
   return process.uptime() * 1_000;
 }
 
@@ -17,7 +17,7 @@ const rounds = new Map<number, Round>();
  * Does something each so many milliseconds until it is disposed of. What a process does as often, it does together, so that
  * one that only waits wakes once for all of it.
  */
-export function every(milliseconds: number, act: () => void, keepsAlive = true): Disposable {
+export function repeatEvery(milliseconds: number, act: () => void, keepsAlive = true): Disposable {
   const round = rounds.get(milliseconds) ?? begin(milliseconds);
   const one = { act, keepsAlive };
   round.acts.add(one);
@@ -49,7 +49,7 @@ function hold({ timer, acts }: Round): void {
 }
 
 const FIRST_MS = 100;
-const LONGEST_MS = 5_000;
+const MAX_MS = 5_000;
 
 /** Waits so long, or until the signal aborts. */
 export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -65,14 +65,14 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
   });
 }
 
-export interface Pause {
+export interface Backoff {
   /** What was waited for is there again. */
   reset(): void;
   wait(): Promise<void>;
 }
 
 /** Longer and longer, so that a server which comes back isn't trampled. */
-export function createPause(signal: AbortSignal): Pause {
+export function createBackoff(signal: AbortSignal): Backoff {
   let milliseconds = FIRST_MS;
   return {
     reset() {
@@ -80,7 +80,7 @@ export function createPause(signal: AbortSignal): Pause {
     },
     async wait() {
       await sleep(milliseconds * (0.5 + Math.random()), signal);
-      milliseconds = Math.min(milliseconds * 2, LONGEST_MS);
+      milliseconds = Math.min(milliseconds * 2, MAX_MS);
     },
   };
 }

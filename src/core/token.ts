@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { decodeJwt, errors, jwtVerify, SignJWT } from "jose";
 import type { Identity } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import { busDid } from "./card.ts";
+import { getBusDid } from "./card.ts";
 import { IpcError, invalid } from "./errors.ts";
 import { registeredKey } from "./keys.ts";
 import { TOKEN_SECONDS } from "./limits.ts";
@@ -38,17 +38,17 @@ export function createToken({ agent, key, audience, seconds, now }: TokenRequest
 
 /** Whom a token speaks for. Refuses one that was made for another bus, by somebody else, or for too long. */
 export async function verifyToken(bus: Bus, token: string): Promise<Identity> {
-  const audience = await busDid(bus);
-  if (audience === undefined) throw refused("this bus is in open mode and takes none");
-  const claimed = subjectOf(token);
+  const audience = await getBusDid(bus);
+  if (audience === undefined) throw tokenRefusedError("this bus is in open mode and takes none");
+  const claimed = readSubject(token);
   const agent = claimed === undefined ? undefined : await bus.store.agents.find(claimed);
   const key = agent && registeredKey(agent.publicKey);
-  if (agent === undefined || key === undefined) throw refused("nobody of that name is registered");
-  const { exp } = await verified(token, key, { audience, agent: agent.name, now: bus.now() });
+  if (agent === undefined || key === undefined) throw tokenRefusedError("nobody of that name is registered");
+  const { exp } = await checkClaims(token, key, { audience, agent: agent.name, now: bus.now() });
   return { agent: agent.name, operator: agent.role === "operator", expires: exp };
 }
 
-async function verified(
+async function checkClaims(
   token: string,
   key: KeyObject,
   { audience, agent, now }: { audience: string; agent: string; now: number },
@@ -64,30 +64,30 @@ async function verified(
       currentDate: new Date(now * 1_000),
     });
     const { exp = 0, iat = 0 } = payload;
-    if (exp <= now) throw refused("it has expired");
-    if (exp - now > TOKEN_SECONDS + TOLERANCE_SECONDS) throw refused("it is good for more than an hour");
-    if (iat - now > TOLERANCE_SECONDS) throw refused("its iat is not right");
+    if (exp <= now) throw tokenRefusedError("it has expired");
+    if (exp - now > TOKEN_SECONDS + TOLERANCE_SECONDS) throw tokenRefusedError("it is good for more than an hour");
+    if (iat - now > TOLERANCE_SECONDS) throw tokenRefusedError("its iat is not right");
     return { exp };
   } catch (error) {
-    if (error instanceof errors.JOSEError) throw refused(inWords(error));
+    if (error instanceof errors.JOSEError) throw tokenRefusedError(describeJoseError(error));
     throw error;
   }
 }
 
-function inWords(error: errors.JOSEError): string {
+function describeJoseError(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return "it has expired";
   if (error instanceof errors.JWTClaimValidationFailed) return `its ${error.claim} is not right`;
   return "its signature is not the agent's";
 }
 
-function subjectOf(token: string): string | undefined {
+function readSubject(token: string): string | undefined {
   try {
     return decodeJwt(token).sub;
   } catch {
-    throw refused("it can't be read");
+    throw tokenRefusedError("it can't be read");
   }
 }
 
-function refused(why: string): IpcError {
+function tokenRefusedError(why: string): IpcError {
   return new IpcError("unauthorized", `this token is not accepted: ${why}`, "invalid_token");
 }

@@ -1,6 +1,6 @@
-import { elapsed } from "./time.ts";
+import { monotonicMs } from "./time.ts";
 
-export interface Wait {
+export interface WaitOptions {
   readonly wakeup: Wakeup;
   readonly topic: Topic;
   readonly signal: AbortSignal;
@@ -14,13 +14,16 @@ export interface Wait {
  * The one blocking loop of the program: arm the bell, look, sleep, look again. Yields each thing that `look` finds, as
  * soon as it is there; ends when the time is up or the signal aborts.
  */
-export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>): AsyncGenerator<T, void, void> {
+export async function* waiting<T>(
+  wait: WaitOptions,
+  look: () => Promise<T | undefined>,
+): AsyncGenerator<T, void, void> {
   // A look before the bell is armed: who finds something at once never pays for a bell.
   for (let found = await look(); found !== undefined; found = await look()) {
     if (wait.signal.aborted) return;
     yield found;
   }
-  const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : elapsed() + wait.milliseconds;
+  const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + wait.milliseconds;
   using bell = wait.wakeup.arm(wait.topic);
   while (!wait.signal.aborted) {
     const found = await look();
@@ -28,7 +31,7 @@ export async function* waiting<T>(wait: Wait, look: () => Promise<T | undefined>
       yield found;
       continue;
     }
-    const left = end - elapsed();
+    const left = end - monotonicMs();
     if (left <= 0) return;
     const pause = (await wait.pause?.()) ?? left;
     await bell.rung(wait.signal, Math.min(left, Math.max(0, pause)));
@@ -53,27 +56,27 @@ export type Topic = string;
 const OTHER = "\u0000";
 
 /** Rung when somebody consumed messages of the channel. */
-export function readingOf(channel: string): Topic {
+export function watermarkTopic(channel: string): Topic {
   return `${OTHER}reading${OTHER}${channel}`;
 }
 
 /** Rung when there may be an order for the peer to take. */
-export function ordersFor(peer: string): Topic {
+export function commandsTopic(peer: string): Topic {
   return `${OTHER}orders${OTHER}${peer}`;
 }
 
 /** Rung when the order ended. */
-export function endOf(order: string): Topic {
+export function commandEndTopic(order: string): Topic {
   return `${OTHER}order${OTHER}${order}`;
 }
 
 /** Rung when the signal was set. */
-export function settingOf(signal: string): Topic {
+export function signalTopic(signal: string): Topic {
   return `${OTHER}signal${OTHER}${signal}`;
 }
 
 /** Rung with every change, for those who watch the whole bus. */
-export const EVERYTHING: Topic = `${OTHER}everything`;
+export const ANY_CHANGE: Topic = `${OTHER}everything`;
 
 export function isChannel(topic: Topic): boolean {
   return !topic.startsWith(OTHER);

@@ -1,36 +1,45 @@
-import { type Identity, isSecure, maySee } from "./access.ts";
+import { canSee, type Identity, isSecure } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import { listOrders } from "./commands.ts";
+import { findCommands } from "./commands.ts";
 import { isAlive } from "./sessions.ts";
-import type { ChannelSummary, Envelope, JournalEntry, Order, Peer, Signal, StoredMessage, Watermark } from "./store.ts";
-import { elapsed } from "./time.ts";
-import { EVERYTHING, waiting } from "./waiting.ts";
+import type {
+  ChannelSummary,
+  Command,
+  Envelope,
+  JournalEntry,
+  Session,
+  Signal,
+  StoredMessage,
+  Watermark,
+} from "./store.ts";
+import { monotonicMs } from "./time.ts";
+import { ANY_CHANGE, waiting } from "./waiting.ts";
 
 /** How far an agent has read a channel. */
 export interface ReadProgress extends Watermark {
-  /** How many messages it hasn't consumed; MOST_UNREAD stands for that many or more. */
+  /** How many messages it hasn't consumed; MAX_UNREAD stands for that many or more. */
   readonly unread: number;
 }
 
-const MOST_UNREAD = 1_000;
+const MAX_UNREAD = 1_000;
 
 /** Whoever watches the whole bus is told of so many at most, those that are furthest first. */
-const MOST_READINGS = 1_000;
+const MAX_READINGS = 1_000;
 
 /** Those whose watermark isn't what it was when this was last asked. `upTo`: unread messages are counted up to this one. */
-export function createReadings(bus: Bus): (upTo: number) => Promise<readonly ReadProgress[]> {
+export function createReadTracker(bus: Bus): (upTo: number) => Promise<readonly ReadProgress[]> {
   let known = new Map<string, number>();
   return async (upTo) => {
-    const watermarks = await bus.store.messages.watermarks(MOST_READINGS);
+    const watermarks = await bus.store.messages.watermarks(MAX_READINGS);
     const moved = watermarks.filter((watermark) => known.get(keyOf(watermark)) !== watermark.lastId);
     known = new Map(watermarks.map((watermark) => [keyOf(watermark), watermark.lastId]));
-    return Promise.all(moved.map((watermark) => readingOf(bus, watermark, upTo)));
+    return Promise.all(moved.map((watermark) => readProgressOf(bus, watermark, upTo)));
   };
 }
 
-async function readingOf(bus: Bus, watermark: Watermark, upTo: number): Promise<ReadProgress> {
+async function readProgressOf(bus: Bus, watermark: Watermark, upTo: number): Promise<ReadProgress> {
   const { channel, lastId } = watermark;
-  return { ...watermark, unread: await bus.store.messages.count(channel, lastId, upTo, MOST_UNREAD) };
+  return { ...watermark, unread: await bus.store.messages.count(channel, lastId, upTo, MAX_UNREAD) };
 }
 
 /** No name holds a line feed. */
@@ -40,7 +49,7 @@ function keyOf({ channel, agent }: Watermark): string {
 
 /** What changes too often to be written down each time is looked at now and then. */
 export type Sample =
-  | { readonly kind: "peers"; readonly peers: readonly Peer[] }
+  | { readonly kind: "peers"; readonly peers: readonly Session[] }
   /** Those with fewer messages than before; none of all that are left out. */
   | { readonly kind: "pruned"; readonly channels: readonly ChannelSummary[] }
   | { readonly kind: "readings"; readonly readings: readonly ReadProgress[] };
@@ -56,15 +65,15 @@ const SLOW_MS = 15_000;
 const READINGS_MS = 1_000;
 
 export function createSamples(bus: Bus): Samples {
-  const readings = createReadings(bus);
+  const readings = createReadTracker(bus);
   let seen = new Map<string, string>();
   let counts = new Map<string, number>();
   let slowDue = 0;
   let readingsDue = 0;
   let early = false;
 
-  const peersSeen = async (): Promise<readonly Peer[]> => {
-    const peers = await bus.store.peers.list();
+  const peersSeen = async (): Promise<readonly Session[]> => {
+    const peers = await bus.store.sessions.list();
     const states = new Map(peers.map((peer) => [peer.id, `${peer.lastSeen} ${isAlive(peer, bus.now())}`]));
     const changed = peers.filter(({ id }) => seen.get(id) !== states.get(id));
     seen = states;
@@ -84,7 +93,7 @@ export function createSamples(bus: Bus): Samples {
 
   return {
     async take(upTo) {
-      const now = elapsed();
+      const now = monotonicMs();
       const taken: Sample[] = [];
       early = now < readingsDue;
       if (!early) {
@@ -102,27 +111,27 @@ export function createSamples(bus: Bus): Samples {
       }
       return taken;
     },
-    pause: () => Math.max(1, (early ? Math.min(readingsDue, slowDue) : slowDue) - elapsed()),
+    pause: () => Math.max(1, (early ? Math.min(readingsDue, slowDue) : slowDue) - monotonicMs()),
   };
 }
 
-const MOST_ORDERS = 200;
+const MAX_ORDERS = 200;
 
 /** All that is on the bus, but for what messages say. */
-export async function statusOf(bus: Bus) {
-  const { peers, signals, messages } = bus.store;
+export async function getStatus(bus: Bus) {
+  const { sessions: peers, signals, messages } = bus.store;
   const now = bus.now();
   return {
     now,
     secure_mode: await isSecure(bus),
     peers: await peers.list(),
-    commands: await listOrders(bus, { limit: MOST_ORDERS }),
+    commands: await findCommands(bus, { limit: MAX_ORDERS }),
     signals: await signals.list(),
     channels: await messages.channels(),
   };
 }
 
-export type Status = Awaited<ReturnType<typeof statusOf>>;
+export type Status = Awaited<ReturnType<typeof getStatus>>;
 
 /** How far a watcher is: in the messages, and in the journal of everything else. As text: `<message id>.<journal number>`. */
 export interface Cursor {
@@ -131,19 +140,19 @@ export interface Cursor {
 }
 
 /** What happened; `subject` is as it is now, and undefined where it is gone. */
-export type Happening =
+export type EventBody =
   | Sample
   | { readonly kind: "snapshot"; readonly status: Status; readonly readings: readonly ReadProgress[] }
   | { readonly kind: "message"; readonly message: StoredMessage }
-  | { readonly kind: "peer"; readonly what: string; readonly key: string; readonly subject: Peer | undefined }
-  | { readonly kind: "order"; readonly what: string; readonly key: string; readonly subject: Order | undefined }
+  | { readonly kind: "peer"; readonly what: string; readonly key: string; readonly subject: Session | undefined }
+  | { readonly kind: "order"; readonly what: string; readonly key: string; readonly subject: Command | undefined }
   | { readonly kind: "signal"; readonly what: string; readonly key: string; readonly subject: Signal | undefined };
 
 export interface BusEvent {
   /** Where a watcher that lost its connection goes on from. */
   readonly id: string;
   readonly at: number;
-  readonly happening: Happening;
+  readonly body: EventBody;
 }
 
 const BATCH = 200;
@@ -152,7 +161,7 @@ const BATCH = 200;
  * First all that is, then each change, without a gap in between. From a cursor on only what came after it, where that is
  * still known; where it isn't, now or later, all that is once more.
  */
-export async function* events(
+export async function* streamEvents(
   bus: Bus,
   since: Cursor | undefined,
   signal: AbortSignal,
@@ -162,11 +171,11 @@ export async function* events(
 
   const begin = async (): Promise<readonly Change[]> => {
     const cursor = await currentCursor(bus);
-    const status = await statusOf(bus);
+    const status = await getStatus(bus);
     samples = createSamples(bus);
     let readings: readonly ReadProgress[] = [];
     for (const sample of await samples.take(cursor.message)) if (sample.kind === "readings") readings = sample.readings;
-    return [{ cursor, at: bus.now(), happening: { kind: "snapshot", status, readings } }];
+    return [{ cursor, at: bus.now(), body: { kind: "snapshot", status, readings } }];
   };
 
   const look = async (): Promise<readonly Change[] | undefined> => {
@@ -174,15 +183,15 @@ export async function* events(
     if (at === undefined || changes === undefined) return begin();
     const cursor = changes.at(-1)?.cursor ?? at;
     const sampled = await samples.take(cursor.message);
-    const found = [...changes, ...sampled.map((happening) => ({ cursor, at: bus.now(), happening }))];
+    const found = [...changes, ...sampled.map((body) => ({ cursor, at: bus.now(), body }))];
     return found.length > 0 ? found : undefined;
   };
 
   const pause = async () => samples.pause();
-  for await (const changes of waiting({ wakeup: bus.wakeup, topic: EVERYTHING, signal, pause }, look)) {
+  for await (const changes of waiting({ wakeup: bus.wakeup, topic: ANY_CHANGE, signal, pause }, look)) {
     for (const { cursor, ...event } of changes) {
       at = cursor;
-      yield { id: textOf(cursor), ...event };
+      yield { id: formatCursor(cursor), ...event };
     }
   }
 }
@@ -196,18 +205,18 @@ interface Change extends Omit<BusEvent, "id"> {
  * what changed is not known any more.
  */
 async function changesAfter(bus: Bus, from: Cursor): Promise<readonly Change[] | undefined> {
-  const messages = await bus.store.messages.everyAfter(from.message, BATCH);
+  const messages = await bus.store.messages.allAfter(from.message, BATCH);
   const entries = await bus.store.journal.after(from.entry, BATCH);
   if (entries === undefined) return undefined;
   let cursor = from;
   const told: Change[] = [];
   for (const message of messages) {
     cursor = { ...cursor, message: message.id };
-    told.push({ cursor, at: message.timestamp, happening: { kind: "message", message } });
+    told.push({ cursor, at: message.timestamp, body: { kind: "message", message } });
   }
   for (const entry of entries) {
     cursor = { ...cursor, entry: entry.seq };
-    told.push({ cursor, at: entry.at, happening: await happeningOf(bus, entry) });
+    told.push({ cursor, at: entry.at, body: await happeningOf(bus, entry) });
   }
   return told;
 }
@@ -216,19 +225,19 @@ async function currentCursor(bus: Bus): Promise<Cursor> {
   return { entry: await bus.store.journal.last(), message: await bus.store.messages.lastId() };
 }
 
-async function happeningOf(bus: Bus, { kind, key, what }: JournalEntry): Promise<Happening> {
-  const { peers, orders, signals } = bus.store;
+async function happeningOf(bus: Bus, { kind, key, what }: JournalEntry): Promise<EventBody> {
+  const { sessions: peers, commands: orders, signals } = bus.store;
   if (kind === "peer") return { kind, what, key, subject: await peers.find(key) };
   if (kind === "order") return { kind, what, key, subject: await orders.find(key) };
   return { kind, what, key, subject: await signals.get(key) };
 }
 
-function textOf({ message, entry }: Cursor): string {
+function formatCursor({ message, entry }: Cursor): string {
   return `${message}.${entry}`;
 }
 
 /** Reads a cursor's text; undefined for anything else. */
-export function cursorOf(text: string): Cursor | undefined {
+export function parseCursor(text: string): Cursor | undefined {
   const [, message, entry] = /^(\d{1,15})\.(\d{1,15})$/.exec(text) ?? [];
   return message === undefined ? undefined : { message: Number(message), entry: Number(entry) };
 }
@@ -256,14 +265,14 @@ export interface Traffic {
 }
 
 /** More than these would say no more in a picture. */
-const MOST_MESSAGES = 20_000;
-const MOST_FLOWS = 500;
+const MAX_MESSAGES = 20_000;
+const MAX_FLOWS = 500;
 
 /** Of the channels that whoever asks may see. */
-export async function trafficOf(bus: Bus, minutes: number, asker: Identity | undefined): Promise<Traffic> {
+export async function getTraffic(bus: Bus, minutes: number, asker: Identity | undefined): Promise<Traffic> {
   const upTo = await bus.store.messages.lastId();
-  const envelopes = await bus.store.messages.recent(bus.now() - minutes * 60, MOST_MESSAGES);
-  const counted = envelopes.filter(({ id, channel }) => id <= upTo && maySee(channel, asker));
+  const envelopes = await bus.store.messages.recent(bus.now() - minutes * 60, MAX_MESSAGES);
+  const counted = envelopes.filter(({ id, channel }) => id <= upTo && canSee(channel, asker));
   return { up_to: upTo, minutes: byMinute(counted), flows: byFlow(counted) };
 }
 
@@ -282,5 +291,5 @@ function byFlow(envelopes: readonly Envelope[]): readonly Flow[] {
     const key = `${sender}\n${channel}`;
     flows.set(key, { from: sender, channel, count: (flows.get(key)?.count ?? 0) + 1 });
   }
-  return [...flows.values()].sort((a, b) => b.count - a.count).slice(0, MOST_FLOWS);
+  return [...flows.values()].sort((a, b) => b.count - a.count).slice(0, MAX_FLOWS);
 }

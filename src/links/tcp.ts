@@ -1,8 +1,8 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { conflict, IpcError } from "../core/errors.ts";
 import { BODY_BYTES, CONTENT_BYTES } from "../core/limits.ts";
-import { type Address, addressText, type Link, type Received, type Within } from "../core/link.ts";
-import { elapsed } from "../core/time.ts";
+import { type Address, type Deadline, formatAddress, type Link, type ReceivedText } from "../core/link.ts";
+import { monotonicMs } from "../core/time.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "../wire/json-lines.ts";
 
 /** A text that somebody waits to hear the fate of. */
@@ -14,7 +14,7 @@ export interface Taken {
 
 /** Who has connected and says nothing whole is let go after this. */
 const IDLE_MS = 30_000;
-const MOST_CONNECTIONS = 200;
+const MAX_CONNECTIONS = 200;
 
 /** How long an answer may take to leave before this process ends. */
 const LINGER_MS = 1_000;
@@ -22,11 +22,11 @@ const LINGER_MS = 1_000;
 const ANOTHER = "another message was first: whoever listened here has stopped";
 
 /** Listens for one text. Whoever comes later, or says something else, is told so. */
-export async function receiveAt(address: Address, { milliseconds, signal }: Within): Promise<Taken | undefined> {
+export async function receiveAt(address: Address, { milliseconds, signal }: Deadline): Promise<Taken | undefined> {
   if (signal.aborted) return undefined;
   const open = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true });
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = MAX_CONNECTIONS;
   await listen(server, address);
   let taken: Taken | undefined;
   const received = await new Promise<Taken | undefined>((resolve) => {
@@ -61,7 +61,7 @@ async function listen(server: Server, { host, port }: Address): Promise<void> {
 
 function listenFault(error: Error, address: Address): Error {
   const code = "code" in error ? error.code : undefined;
-  const at = addressText(address);
+  const at = formatAddress(address);
   if (code === "EADDRINUSE")
     return fault(`${at} is taken: something listens there already; choose another port`, error);
   if (code === "EACCES") return fault(`Port ${address.port} needs rights that this user doesn't have`, error);
@@ -104,7 +104,7 @@ function takenFrom(socket: Socket, text: string): Taken {
   socket.setTimeout(0);
   return {
     text,
-    from: addressText({ host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }),
+    from: formatAddress({ host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }),
     answer: (arrived) => say(socket, arrived ? { type: "taken" } : { type: "error", error: "it could not be taken" }),
   };
 }
@@ -128,33 +128,33 @@ function say(socket: Socket, value: object): Promise<void> {
   });
 }
 
-const MOST_ANSWER_BYTES = 64 * 1024;
+const MAX_ANSWER_BYTES = 64 * 1024;
 
 /** How long to wait before trying again where nobody listens. */
 const PAUSE_MS = 100;
 
 /** Sends a text, as soon as somebody listens there. */
-export async function sendOver(address: Address, text: string, { milliseconds, signal }: Within): Promise<void> {
-  const end = elapsed() + milliseconds;
+export async function sendOver(address: Address, text: string, { milliseconds, signal }: Deadline): Promise<void> {
+  const end = monotonicMs() + milliseconds;
   let nobody: NobodyThere | undefined;
   for (;;) {
     try {
-      const answer = await ask(address, { type: "message", text }, { milliseconds: end - elapsed(), signal });
+      const answer = await ask(address, { type: "message", text }, { milliseconds: end - monotonicMs(), signal });
       if (answer.type === "taken") return;
-      throw conflict(`${addressText(address)} did not take it: ${errorIn(answer)}`);
+      throw conflict(`${formatAddress(address)} did not take it: ${errorIn(answer)}`);
     } catch (error) {
       if (error instanceof NobodyThere) nobody = error;
       else if (!(error instanceof NoConnection)) throw error;
-      if (elapsed() + PAUSE_MS >= end || signal.aborted) throw nobody ?? error;
+      if (monotonicMs() + PAUSE_MS >= end || signal.aborted) throw nobody ?? error;
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 }
 
-export async function timeARoundTrip(address: Address, within: Within): Promise<number> {
+export async function timeARoundTrip(address: Address, within: Deadline): Promise<number> {
   const answer = await ask(address, { type: "ping" }, within);
   if (answer.type === "pong") return answer.milliseconds;
-  throw conflict(`${addressText(address)} gave no pong: ${errorIn(answer)}`);
+  throw conflict(`${formatAddress(address)} gave no pong: ${errorIn(answer)}`);
 }
 
 class NobodyThere extends IpcError {}
@@ -170,15 +170,15 @@ interface Answer {
 }
 
 /** One line there, one line back. */
-async function ask(address: Address, value: object, { milliseconds, signal }: Within): Promise<Answer> {
-  const at = addressText(address);
+async function ask(address: Address, value: object, { milliseconds, signal }: Deadline): Promise<Answer> {
+  const at = formatAddress(address);
   const socket = connect({ ...address, noDelay: true });
-  const end = elapsed() + milliseconds;
+  const end = monotonicMs() + milliseconds;
   try {
     await within(socket, end, signal, at, (resolve) => socket.once("connect", resolve));
     const asked = performance.now();
     const line = await within<Buffer>(socket, end, signal, at, (resolve, reject) => {
-      const lines = createLineSplitter(MOST_ANSWER_BYTES);
+      const lines = createLineSplitter(MAX_ANSWER_BYTES);
       socket.on("data", (bytes: Buffer) => {
         if (!lines.push(bytes, resolve)) reject(conflict(`${at} answers in another way than el-ipc`));
       });
@@ -200,7 +200,7 @@ type Settle<T> = (resolve: (value: T) => void, reject: (error: Error) => void) =
 /** What comes of a connection, unless it breaks, the time is up, or nobody wants it any more. */
 function within<T>(socket: Socket, end: number, signal: AbortSignal, at: string, settle: Settle<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(lateness(socket, at)), Math.max(0, end - elapsed()));
+    const timer = setTimeout(() => reject(lateness(socket, at)), Math.max(0, end - monotonicMs()));
     const give = () => reject(conflict("given up"));
     const broken = (error?: Error) => reject(faultOf(at, error));
     signal.addEventListener("abort", give, { once: true });
@@ -243,9 +243,9 @@ export function createTcpLink(): Link {
   let receipts = 0;
 
   return {
-    send: (address: Address, text: string, within: Within) => sendOver(address, text, within),
+    send: (address: Address, text: string, within: Deadline) => sendOver(address, text, within),
     ping: (address, within) => timeARoundTrip(address, within),
-    async receive(address, within): Promise<Received | undefined> {
+    async receive(address, within): Promise<ReceivedText | undefined> {
       const received = await receiveAt(address, within);
       if (received === undefined) return undefined;
       const receipt = ++receipts;

@@ -1,20 +1,20 @@
-import { prepareSeed, register, revoke, seed } from "../core/agents.ts";
-import { agentCard } from "../core/card.ts";
+import { createOperatorKeys, register, revoke, seed } from "../core/agents.ts";
+import { createAgentCard } from "../core/card.ts";
 import { invalid, notFound } from "../core/errors.ts";
-import { createKeyPair, rawBytes, readPublicKey } from "../core/keys.ts";
+import { createKeyPair, rawKeyBytes, readPublicKey } from "../core/keys.ts";
 import { TOKEN_SECONDS } from "../core/limits.ts";
 import { keyChangeBytes, registrationBytes, sign } from "../core/signature.ts";
 import { flag, identity, name, optional, stampFields, text, whole } from "./fields.ts";
-import { indented, operation, type Signer } from "./operation.ts";
+import { defineOperation, indented, type Signer } from "./operation.ts";
 
-const storeOperator = operation({
+const storeOperator = defineOperation({
   name: "store-operator",
   summary: "Store a new operator's public key",
   examples: [],
   access: "reader",
   hidden: true,
   input: { name: name("The operator's name"), public_key: text("Its public key") },
-  words: [],
+  positionals: [],
   run: async (bus, { name, public_key }) => {
     await seed(bus, name, public_key);
     return { ok: true };
@@ -22,26 +22,26 @@ const storeOperator = operation({
   show: (answer) => JSON.stringify(answer),
 });
 
-export const seedOperator = operation({
+export const seedOperator = defineOperation({
   name: "seed",
   summary: "Make an operator's key pair; the private key is printed, the public key stored",
   details: "From the first operator on the bus is in secure mode: every message must be signed by a registered agent.",
   examples: ["(umask 077; el-ipc seed my-operator > operator.key)"],
   access: "reader",
   input: { name: name("The operator's name") },
-  words: ["name"],
+  positionals: ["name"],
   run: async (bus, { name }) => {
-    const { privateKey, publicKey } = await prepareSeed(bus, name);
+    const { privateKey, publicKey } = await createOperatorKeys(bus, name);
     return { name, public_key: publicKey, private_key: privateKey };
   },
   show: ({ private_key }) => private_key,
   secret: () => true,
   note: ({ name }) =>
     `Operator '${name}': its public key is stored in the database. Keep the private key safe: it is stored nowhere else.`,
-  settle: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }),
+  delivered: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }),
 });
 
-export const makeKeys = operation({
+export const makeKeys = defineOperation({
   name: "keygen",
   summary: "Make an agent's key pair",
   details: "With --out it writes PREFIX.key (private, readable by you alone) and PREFIX.pub; else it prints both.",
@@ -49,7 +49,7 @@ export const makeKeys = operation({
   access: "reader",
   detached: true,
   input: { out: optional(text("Write PREFIX.key and PREFIX.pub")) },
-  words: [],
+  positionals: [],
   run: async () => {
     const { privateKey, publicKey } = createKeyPair();
     return { private_key: privateKey, public_key: publicKey };
@@ -69,7 +69,7 @@ export const makeKeys = operation({
       : `Wrote ${out}.key (private) and ${out}.pub.`,
 });
 
-export const registerAgent = operation({
+export const registerAgent = defineOperation({
   name: "register",
   summary: "Register an agent's public key, authorised by an operator",
   details: [
@@ -94,13 +94,13 @@ export const registerAgent = operation({
     operator_key: optional(text("The operator's private key itself, from this machine only", { wireOnly: true })),
     ...stampFields,
   },
-  words: ["name"],
+  positionals: ["name"],
   signedBy: "operator",
   mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, identity = "", operator, v2_only: v2Only = false } = input;
-    const rawKey = rawBytes(readPublicKey(input.public_key));
+    const rawKey = rawKeyBytes(readPublicKey(input.public_key));
     const signed = { name, identity, operator, rawKey, v2Only };
     const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
     return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
@@ -114,7 +114,7 @@ export const registerAgent = operation({
   show: (answer) => JSON.stringify(answer),
 });
 
-export const revokeAgent = operation({
+export const revokeAgent = defineOperation({
   name: "revoke",
   summary: "Take an agent's key away, authorised by an operator",
   details: "What the agent has sent stays; it sends nothing more until it is registered again.",
@@ -130,14 +130,14 @@ export const revokeAgent = operation({
     operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true })),
     ...stampFields,
   },
-  words: ["name"],
+  positionals: ["name"],
   signedBy: "operator",
   mustSign: true,
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
     const { name, operator } = input;
     const public_key = input.public_key ?? (await keyOf(name, signer));
-    const rawKey = rawBytes(readPublicKey(public_key));
+    const rawKey = rawKeyBytes(readPublicKey(public_key));
     const operator_signature = sign(keyChangeBytes("revoke", { name, rawKey, operator }, stamp), signer.key);
     return { ...input, public_key, v: 2, ...stamp, operator_signature };
   },
@@ -163,14 +163,14 @@ async function keyOf(name: string, { ask }: Signer): Promise<string> {
   throw notFound(`There is no agent '${name}'`);
 }
 
-export const listAgents = operation({
+export const listAgents = defineOperation({
   name: "agents",
   summary: "List the registered agents",
   examples: ["el-ipc agents", "el-ipc agents --json", "el-ipc agents --keys --json"],
   access: "reader",
   http: "GET /agents",
   input: { keys: flag("With their public keys") },
-  words: [],
+  positionals: [],
   run: async (bus, { keys = false }) =>
     (await bus.store.agents.list()).map(({ name, identity, role, registeredBy, createdAt, publicKey }) => ({
       name,
@@ -193,7 +193,7 @@ export const listAgents = operation({
   },
 });
 
-export const showCard = operation({
+export const showCard = defineOperation({
   name: "agent-card",
   summary: "Print the bus's A2A agent card",
   details: "IPC_AGENT_NAME, IPC_AGENT_DESC and IPC_AGENT_URL say what it says. With an operator it has a DID.",
@@ -201,12 +201,12 @@ export const showCard = operation({
   access: "anyone",
   http: "GET /.well-known/agent-card.json",
   input: {},
-  words: [],
-  run: agentCard,
+  positionals: [],
+  run: createAgentCard,
   show: indented,
 });
 
-export const makeToken = operation({
+export const makeToken = defineOperation({
   name: "token",
   summary: "Make a token that says who an agent is, for a server in secure mode",
   details: [
@@ -226,7 +226,7 @@ export const makeToken = operation({
     ),
     token: optional(text("The token", { wireOnly: true })),
   },
-  words: ["agent"],
+  positionals: ["agent"],
   self: "agent",
   mustSign: true,
   sign: async (input, signer) => ({

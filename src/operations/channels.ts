@@ -1,20 +1,20 @@
-import { type Identity, maySee } from "../core/access.ts";
-import { messagesAfter, type Proof, proofs, send } from "../core/messages.ts";
+import { canSee, type Identity } from "../core/access.ts";
+import { createProofLookup, messagesAfter, type Proof, send } from "../core/messages.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import type { ChannelSummary, Json, StoredMessage } from "../core/store.ts";
 import { json, name, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { indented, operation } from "./operation.ts";
-import { askerOf } from "./sessions.ts";
+import { defineOperation, indented } from "./operation.ts";
+import { resolveAsker } from "./sessions.ts";
 
-export const listChannels = operation({
+export const listChannels = defineOperation({
   name: "channels",
   summary: "List the channels, newest first, with their message counts",
   examples: ["el-ipc channels", "el-ipc channels --json"],
   access: "reader",
   http: "GET /channels",
   input: {},
-  words: [],
-  run: async (bus, _, { caller }) => publicChannels(await bus.store.messages.channels(), caller.identity),
+  positionals: [],
+  run: async (bus, _, { caller }) => toPublicChannels(await bus.store.messages.channels(), caller.identity),
   show: (channels) => indented(channels),
   tell: (channels, _, quote) => {
     if (channels.length === 0) return "No channels";
@@ -35,7 +35,7 @@ export interface PublicMessage {
   readonly proof?: Proof | undefined;
 }
 
-export function publicMessage(message: StoredMessage, proof: Proof | undefined): PublicMessage {
+export function toPublicMessage(message: StoredMessage, proof: Proof | undefined): PublicMessage {
   const { id, channel, sender, content, timestamp } = message;
   return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }
@@ -53,7 +53,7 @@ function asJson(content: string): unknown {
   }
 }
 
-export const sendToChannel = operation({
+export const sendToChannel = defineOperation({
   name: "channel send",
   summary: "Send any JSON to a channel",
   examples: [`el-ipc channel send builds '{"status":"green"}' --from bac-1a2b3c`],
@@ -67,7 +67,7 @@ export const sendToChannel = operation({
     signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
     ...stampFields,
   },
-  words: ["channel", "data"],
+  positionals: ["channel", "data"],
   self: "from",
   sign: async (input, signer) => {
     if (input.from === undefined) return input;
@@ -77,7 +77,7 @@ export const sendToChannel = operation({
   },
   run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
     const content = contentOf(data);
-    const asker = signature === undefined ? await askerOf(bus, from, caller) : from;
+    const asker = signature === undefined ? await resolveAsker(bus, from, caller) : from;
     // A session's id is nobody's name: what a token proves is sent in the name that it proves.
     const sender = caller.identity?.agent ?? asker ?? "human";
     const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
@@ -93,7 +93,7 @@ export const sendToChannel = operation({
   },
 });
 
-export const channelMessages = operation({
+export const channelMessages = defineOperation({
   name: "channel messages",
   summary: "Print the messages of a channel, read or not, and consume none",
   examples: ["el-ipc channel messages builds", "el-ipc channel messages builds --since 5"],
@@ -109,15 +109,15 @@ export const channelMessages = operation({
       httpMilliseconds: true,
     },
   },
-  words: ["channel"],
+  positionals: ["channel"],
   run: async (bus, { channel, since = 0, before, limit = 1_000, timeout }, { caller, signal }) => {
-    const proofOf = await proofs(bus);
+    const proofOf = await createProofLookup(bus);
     const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
     const found =
       before === undefined
         ? await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
         : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
-    return { ok: true, messages: found.map((message) => publicMessage(message, proofOf(message))) };
+    return { ok: true, messages: found.map((message) => toPublicMessage(message, proofOf(message))) };
   },
   show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
   tell: ({ messages }, { limit }, quote) => {
@@ -140,8 +140,8 @@ export const channelMessages = operation({
   waits: ({ timeout }) => timeout !== undefined,
 });
 
-export function publicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
+export function toPublicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
   return channels
-    .filter(({ channel }) => maySee(channel, watcher))
+    .filter(({ channel }) => canSee(channel, watcher))
     .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }

@@ -1,12 +1,20 @@
-import { end, listOrders, order, orderAgain, putBack, waitForEnd, waitForOrder } from "../core/commands.ts";
-import { agentBehind } from "../core/messages.ts";
-import type { Json, NewOrder, Order, OrderStatus } from "../core/store.ts";
+import {
+  endCommand,
+  findCommands,
+  issueCommands,
+  offerCommandAgain,
+  releaseCommand,
+  waitForCommand,
+  waitForCommandEnd,
+} from "../core/commands.ts";
+import { agentOfSession } from "../core/messages.ts";
+import type { Command, CommandStatus, Json, NewCommand } from "../core/store.ts";
 import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
-import { operation, type Quote } from "./operation.ts";
-import { askerOf } from "./sessions.ts";
+import { defineOperation, type Quote } from "./operation.ts";
+import { resolveAsker } from "./sessions.ts";
 
 /** An order as the world sees it, where it is a command. */
-export interface PublicOrder {
+export interface PublicCommand {
   readonly id: string;
   /** `command_response` tells the sender of a command how it ended. */
   readonly kind: "command" | "command_response";
@@ -19,7 +27,7 @@ export interface PublicOrder {
   readonly action: string;
   readonly params: Json;
   readonly ts: number;
-  readonly status: OrderStatus;
+  readonly status: CommandStatus;
   /** How often it was handed out. */
   readonly attempts: number;
   readonly holder: string | null;
@@ -29,7 +37,7 @@ export interface PublicOrder {
   readonly ackedAt: number | null;
 }
 
-export function publicOrder(order: NewOrder | Order): PublicOrder {
+export function toPublicCommand(order: NewCommand | Command): PublicCommand {
   const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
   const state = "status" in order ? order : undefined;
   return {
@@ -52,7 +60,7 @@ export function publicOrder(order: NewOrder | Order): PublicOrder {
 }
 
 /** The command for a model: what is our own outside of the marks, what its sender chose inside. */
-export function commandText({ command, agent }: { command: PublicOrder; agent?: string }, quote: Quote): string {
+export function describeCommand({ command, agent }: { command: PublicCommand; agent?: string }, quote: Quote): string {
   const { id, kind, from, fromId, action, params, attempts } = command;
   const sender = [agent, from, fromId].filter((name) => name !== undefined && name !== null).join(", ");
   const response = kind === "command_response";
@@ -64,7 +72,7 @@ export function commandText({ command, agent }: { command: PublicOrder; agent?: 
   return `${response ? "How a command of yours ended" : id}${attempts > 1 ? ` (attempt ${attempts})` : ""}: ${words}`;
 }
 
-export function orderLine({ id, from, target, action, status, attempts }: PublicOrder): string {
+export function formatCommand({ id, from, target, action, status, attempts }: PublicCommand): string {
   const again = attempts > 1 ? `, ${attempts} attempts` : "";
   return `${id}  ${status}${again}  ${from} -> ${target}  ${action}`;
 }
@@ -81,7 +89,7 @@ const ordering = {
   expires: optional(seconds("Nobody takes it any more after so many seconds")),
 } as const;
 
-export const sendCommand = operation({
+export const sendCommand = defineOperation({
   name: "command send",
   summary: "Order something of a session, of a role, or of everybody",
   examples: [
@@ -92,12 +100,12 @@ export const sendCommand = operation({
   access: "actor",
   http: "POST /commands/send",
   input: ordering,
-  words: ["target", "action", "params"],
+  positionals: ["target", "action", "params"],
   self: "from",
   run: async (bus, { target, action, params = {}, from, lease = LEASE_SECONDS, any = false, expires }, { caller }) => {
-    const asker = await askerOf(bus, from, caller);
+    const asker = await resolveAsker(bus, from, caller);
     const asked = { from: asker, target, action, params, leaseSeconds: lease, any, expiresIn: expires };
-    const commands = (await order(bus, asked, caller)).map(publicOrder);
+    const commands = (await issueCommands(bus, asked, caller)).map(toPublicCommand);
     return { ok: true, command: commands[0], commands };
   },
   show: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n"),
@@ -114,7 +122,7 @@ export const sendCommand = operation({
   },
 });
 
-export const commandResult = operation({
+export const commandResult = defineOperation({
   name: "command result",
   summary: "Wait for a command to end, and print how it did",
   examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
@@ -124,10 +132,10 @@ export const commandResult = operation({
     id: name("The command"),
     timeout: waitTime,
   },
-  words: ["id"],
+  positionals: ["id"],
   run: async (bus, { id, timeout }, { caller, signal }) => {
-    const ended = await waitForEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
-    return { ok: true, command: publicOrder(ended) };
+    const ended = await waitForCommandEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
+    return { ok: true, command: toPublicCommand(ended) };
   },
   show: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
   waits: () => true,
@@ -136,7 +144,7 @@ export const commandResult = operation({
 });
 
 /** What became of an order that nobody has done. */
-function notDone({ id, status, result }: PublicOrder): string {
+function notDone({ id, status, result }: PublicCommand): string {
   if (status === "pending" || status === "leased") {
     return `The time is up, and the command ${id} is ${status}: it stands. \`el-ipc command result ${id}\` waits on`;
   }
@@ -146,7 +154,7 @@ function notDone({ id, status, result }: PublicOrder): string {
   return words === "" ? `The command ${id} failed` : `The command ${id} failed: ${words}`;
 }
 
-export const ask = operation({
+export const ask = defineOperation({
   name: "ask",
   summary: "Order something and wait for its result",
   details:
@@ -158,15 +166,15 @@ export const ask = operation({
     ...ordering,
     timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
   },
-  words: ["target", "action", "params"],
+  positionals: ["target", "action", "params"],
   self: "from",
   run: async (bus, input, context) => sendCommand.run(bus, input, context),
   show: () => "",
-  awaits: ({ commands }, { timeout }) =>
-    commands.map(({ id }: PublicOrder) => ({ operation: commandResult, input: { id, timeout } })),
+  next: ({ commands }, { timeout }) =>
+    commands.map(({ id }: PublicCommand) => ({ operation: commandResult, input: { id, timeout } })),
 });
 
-export const listCommands = operation({
+export const listCommands = defineOperation({
   name: "command list",
   summary: "List the commands, newest last",
   examples: ["el-ipc command list", "el-ipc command list --status dead"],
@@ -177,42 +185,42 @@ export const listCommands = operation({
     status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
     limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
   },
-  words: ["peer"],
+  positionals: ["peer"],
   run: async (bus, { peer, status, limit = 200 }) => ({
     ok: true,
-    commands: (await listOrders(bus, { peer, status, limit })).map(publicOrder),
+    commands: (await findCommands(bus, { peer, status, limit })).map(toPublicCommand),
   }),
-  show: ({ commands }) => commands.map(orderLine).join("\n"),
+  show: ({ commands }) => commands.map(formatCommand).join("\n"),
 });
 
-export const pendingCommands = operation({
+export const pendingCommands = defineOperation({
   name: "command pending",
   summary: "List what a session has been ordered and hasn't begun; takes none of it",
   examples: ["el-ipc command pending bac-1a2b3c"],
   access: "reader",
   http: "GET /commands/:peer",
   input: { peer: name("The session's id") },
-  words: ["peer"],
+  positionals: ["peer"],
   run: async (bus, { peer }) => {
-    const pending = await listOrders(bus, { peer, status: "pending", limit: 1_000 });
-    return { ok: true, commands: pending.map(publicOrder) };
+    const pending = await findCommands(bus, { peer, status: "pending", limit: 1_000 });
+    return { ok: true, commands: pending.map(toPublicCommand) };
   },
-  show: ({ commands }) => commands.map(orderLine).join("\n"),
+  show: ({ commands }) => commands.map(formatCommand).join("\n"),
 });
 
-const returnCommand = operation({
+const returnCommand = defineOperation({
   name: "command return",
   summary: "Offer a command again that did not reach the session",
   examples: [],
   access: "actor",
   hidden: true,
   input: { id: name("The command"), peer: name("The session") },
-  words: [],
-  run: (bus, { id, peer }) => putBack(bus, id, peer),
+  positionals: [],
+  run: (bus, { id, peer }) => releaseCommand(bus, id, peer),
   show: () => "",
 });
 
-export const waitCommand = operation({
+export const waitCommand = defineOperation({
   name: "command wait",
   summary: "Wait for a command and take it",
   details: [
@@ -226,16 +234,16 @@ export const waitCommand = operation({
     peer: name("The session's id, as connect gave it"),
     timeout: waitTime,
   },
-  words: ["peer"],
+  positionals: ["peer"],
   run: async (bus, { peer, timeout }, { caller, signal }) => {
-    const taken = await waitForOrder(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
+    const taken = await waitForCommand(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
     if (taken === undefined) return null;
-    const agent = await agentBehind(bus, taken.fromId);
-    return { ok: true, command: publicOrder(taken), ...(agent === undefined ? {} : { agent }) };
+    const agent = await agentOfSession(bus, taken.fromId);
+    return { ok: true, command: toPublicCommand(taken), ...(agent === undefined ? {} : { agent }) };
   },
   show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
   waits: () => true,
-  tell: (answer, _, quote) => (answer === null ? "" : commandText(answer, quote)),
+  tell: (answer, _, quote) => (answer === null ? "" : describeCommand(answer, quote)),
   tool: {
     name: "wait_for_command",
     about:
@@ -245,15 +253,15 @@ export const waitCommand = operation({
   },
   failure: (answer) => (answer === null ? "No command came in that time" : undefined),
   // That an answer arrived is all that it asks for.
-  settle: (answer) =>
+  delivered: (answer) =>
     answer?.command.kind === "command_response"
       ? { operation: ackCommand, input: { id: answer.command.id } }
       : undefined,
-  undelivered: (answer, { peer }) =>
+  lost: (answer, { peer }) =>
     answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
 });
 
-export const ackCommand = operation({
+export const ackCommand = defineOperation({
   name: "command ack",
   summary: "Say that a command is done, with its result",
   details: "Its sender gets a command_response, the signal <action>_done is set, and the channel activity tells of it.",
@@ -261,10 +269,10 @@ export const ackCommand = operation({
   access: "actor",
   http: "POST /commands/:id/ack",
   input: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
-  words: ["id", "result"],
+  positionals: ["id", "result"],
   run: async (bus, { id, result = null }, { caller }) => ({
     ok: true,
-    command: publicOrder(await end(bus, id, { status: "acked", result }, caller)),
+    command: toPublicCommand(await endCommand(bus, id, { status: "acked", result }, caller)),
   }),
   show: ({ command }) => `${command.id} is acknowledged`,
   tool: {
@@ -275,7 +283,7 @@ export const ackCommand = operation({
   },
 });
 
-export const failCommand = operation({
+export const failCommand = defineOperation({
   name: "command fail",
   summary: "Say that a command failed, and why",
   details:
@@ -284,10 +292,10 @@ export const failCommand = operation({
   access: "actor",
   http: "POST /commands/:id/fail",
   input: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
-  words: ["id", "error"],
+  positionals: ["id", "error"],
   run: async (bus, { id, error = "" }, { caller }) => ({
     ok: true,
-    command: publicOrder(await end(bus, id, { status: "failed", result: { error } }, caller)),
+    command: toPublicCommand(await endCommand(bus, id, { status: "failed", result: { error } }, caller)),
   }),
   show: ({ command }) => `${command.id} has failed`,
   tool: {
@@ -298,14 +306,17 @@ export const failCommand = operation({
   },
 });
 
-export const retryCommand = operation({
+export const retryCommand = defineOperation({
   name: "command retry",
   summary: "Offer a command once more that failed, expired or is dead",
   examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
   access: "actor",
   http: "POST /commands/:id/retry",
   input: { id: name("The command") },
-  words: ["id"],
-  run: async (bus, { id }, { caller }) => ({ ok: true, command: publicOrder(await orderAgain(bus, id, caller)) }),
+  positionals: ["id"],
+  run: async (bus, { id }, { caller }) => ({
+    ok: true,
+    command: toPublicCommand(await offerCommandAgain(bus, id, caller)),
+  }),
   show: ({ command }) => `${command.id} is offered again`,
 });

@@ -5,7 +5,7 @@ import {
   CONTENT_BYTES,
   IDENTITY_LENGTH,
   identityFault,
-  LONGEST_WAIT_SECONDS,
+  MAX_WAIT_SECONDS,
   NAME_LENGTH,
   nameFault,
   WAIT_SECONDS,
@@ -233,7 +233,7 @@ export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F
   if (!isRecord(raw)) throw invalid("the request must be a JSON object");
   const { all, required } = namesOf(fields);
   if (required.some((name) => given(raw, name, fields[name]) === undefined))
-    throw invalid(`${inWords(required)} required`);
+    throw invalid(`${joinWords(required)} required`);
   const input: Record<string, unknown> = {};
   for (const [name, field] of all) {
     const value = given(raw, name, field);
@@ -261,12 +261,12 @@ function namesOf(fields: Fields): Names {
 }
 
 /** What of an input is told to others: not what only the caller is to know. */
-export function toldOf(fields: Fields, input: object): [string, unknown][] {
+export function publicInput(fields: Fields, input: object): [string, unknown][] {
   return Object.entries(input).filter(([name, value]) => value !== undefined && !fields[name]?.callerOnly);
 }
 
 /** Plain words, from a command line or an address, as the types that their fields have. */
-export function fromText(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
+export function parseTexts(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(texts).map(([name, text]) => [
       name,
@@ -328,7 +328,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function inWords(names: readonly string[]): string {
+export function joinWords(names: readonly string[]): string {
   const last = names.at(-1) ?? "";
   if (names.length < 3) return names.join(" and ");
   return `${names.slice(0, -1).join(", ")}, and ${last}`;
@@ -340,5 +340,5 @@ export const waitTime = optional(httpMilliseconds(seconds("Wait this many second
 /** Who waits in its own process may wait for ever; a connection is answered in time, so that nothing on its way gives up. */
 export function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
   if (caller.from === "process") return timeout;
-  return Math.min(timeout ?? WAIT_SECONDS, LONGEST_WAIT_SECONDS);
+  return Math.min(timeout ?? WAIT_SECONDS, MAX_WAIT_SECONDS);
 }

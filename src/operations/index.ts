@@ -16,14 +16,14 @@ import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMai
 import { acknowledgeMessages, followChannel, readMessages, sendMessage, showReceipts } from "./messages.ts";
 import type { Operation } from "./operation.ts";
 import {
-  beatHeart,
   changeRole,
-  connectPeer,
-  discoverPeers,
-  leavePeer,
-  listPeers,
-  showPeer,
+  connectSession,
+  discoverSessions,
+  leaveBus,
+  listSessions,
+  sendHeartbeat,
   showPresence,
+  showSession,
 } from "./sessions.ts";
 import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
 import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
@@ -52,13 +52,13 @@ const table = [
   showInbox,
   arrivedMessages,
   listMailboxes,
-  listPeers,
-  discoverPeers,
-  connectPeer,
-  showPeer,
-  beatHeart,
+  listSessions,
+  discoverSessions,
+  connectSession,
+  showSession,
+  sendHeartbeat,
   changeRole,
-  leavePeer,
+  leaveBus,
   showPresence,
   sendCommand,
   ask,

@@ -1,11 +1,11 @@
 import type { Bus } from "../core/bus.ts";
 import { conflict, invalid, notFound, unauthorized } from "../core/errors.ts";
-import { LONGEST_WAIT_SECONDS } from "../core/limits.ts";
-import { addressOf, addressText, type BrokerAnswer, type BrokerRequest } from "../core/link.ts";
+import { MAX_WAIT_SECONDS } from "../core/limits.ts";
+import { type BrokerAnswer, type BrokerRequest, formatAddress, parseAddress } from "../core/link.ts";
 import type { Message } from "../core/messages.ts";
 import { content, type InputOf, ids, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
 import { fetchMail, listMailboxes, postMail, waitMail } from "./mailboxes.ts";
-import { type Context, type Operation, operation, type Settlement } from "./operation.ts";
+import { type Context, defineOperation, type FollowUp, type Operation } from "./operation.ts";
 import { perform } from "./perform.ts";
 import { receiveTcp } from "./tcp.ts";
 
@@ -44,35 +44,35 @@ type Asked = InputOf<typeof input>;
 export interface Done {
   readonly text: string;
   readonly words?: readonly { readonly from: string; readonly text: string }[];
-  readonly arrived?: Settlement | undefined;
-  readonly lost?: Settlement | undefined;
+  readonly arrived?: FollowUp | undefined;
+  readonly lost?: FollowUp | undefined;
 }
 
 type Doing = (bus: Bus, asked: Asked, context: Context) => Promise<Done>;
 
 /** The broker of another process is told what has arrived there; one that knows no such thing has forgotten it already. */
-const settleAfar = operation({
+const settleAfar = defineOperation({
   name: "ipc settle",
   summary: "Tell a broker that messages have arrived",
   examples: [],
   access: "anyone",
   hidden: true,
   input: { port: whole("Its port", { least: 1 }), mailbox: name("Whose"), ids: ids("Which") },
-  words: [],
+  positionals: [],
   run: async (bus, { port, mailbox, ids }, { signal }) => {
     await bus.brokers.ask(port, { op: "settle", mailbox, ids }, signal);
   },
   show: () => "",
 });
 
-const within = ({ timeout }: Asked, usual: number) => Math.min(timeout || usual, LONGEST_WAIT_SECONDS);
+const within = ({ timeout }: Asked, usual: number) => Math.min(timeout || usual, MAX_WAIT_SECONDS);
 
 const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
   send: async (bus, asked, { signal }) => {
-    const address = addressOf(needed(asked, "host"), RECEIVE_PORT);
+    const address = parseAddress(needed(asked, "host"), RECEIVE_PORT);
     const milliseconds = within(asked, ANSWER_SECONDS) * 1_000;
     await bus.link.send(address, needed(asked, "message"), { milliseconds, signal });
-    return { text: `Message sent to ${addressText(address)}` };
+    return { text: `Message sent to ${formatAddress(address)}` };
   },
 
   receive: async (bus, asked, { signal }) => {
@@ -84,23 +84,23 @@ const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
     return {
       text: `Message on port ${port}`,
       words: [received],
-      arrived: receiveTcp.settle?.(answer, {}),
-      lost: receiveTcp.undelivered?.(answer, {}),
+      arrived: receiveTcp.delivered?.(answer, {}),
+      lost: receiveTcp.lost?.(answer, {}),
     };
   },
 
   ping: async (bus, asked, { signal }) => {
-    const address = addressOf(needed(asked, "host"), RECEIVE_PORT);
+    const address = parseAddress(needed(asked, "host"), RECEIVE_PORT);
     const milliseconds = within(asked, ANSWER_SECONDS) * 1_000;
     const took = await bus.link.ping(address, { milliseconds, signal });
-    return { text: `PONG from ${addressText(address)}, RTT ${took.toFixed(2)} ms` };
+    return { text: `PONG from ${formatAddress(address)}, RTT ${took.toFixed(2)} ms` };
   },
 
   broker_start: async (bus, { port = BROKER_PORT, bind: host = "127.0.0.1" }) => {
     const started = await bus.brokers.start({ host, port });
     if (started === "found") return { text: `Broker already running on port ${port} (another process). Ready to use.` };
     if (started === "own") return { text: `Broker already running on port ${port} (this process)` };
-    return { text: `Broker started on ${addressText({ host, port })}. Use post/fetch/wait with port=${port}.` };
+    return { text: `Broker started on ${formatAddress({ host, port })}. Use post/fetch/wait with port=${port}.` };
   },
 
   broker_stop: async (bus, { port = BROKER_PORT }) => {
@@ -144,14 +144,14 @@ const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
   },
 };
 
-export const ipcTool = operation({
+export const ipcTool = defineOperation({
   name: "ipc",
   summary: "Do one of the nine things that the TCP tool `ipc` does",
   examples: [],
   access: "actor",
   hidden: true,
   input,
-  words: ["operation"],
+  positionals: ["operation"],
   asks: ({ mailbox }) => (mailbox === undefined ? {} : { agent: mailbox, channel: `@${mailbox}` }),
   run: async (bus, asked, context) => {
     if (context.caller.from === "beyond")
@@ -161,8 +161,8 @@ export const ipcTool = operation({
   show: ({ text, words = [] }) =>
     [text, ...words.map((one) => `from=${JSON.stringify(one.from)}\n${one.text}`)].join("\n"),
   tell: ({ text, words = [] }, _, quote) => [text, ...words.map(quote)].join("\n"),
-  settle: ({ arrived }) => arrived,
-  undelivered: ({ lost }) => lost,
+  delivered: ({ arrived }) => arrived,
+  lost: ({ lost }) => lost,
   tool: {
     name: "ipc",
     about:
@@ -222,8 +222,8 @@ async function take(
   const messages: readonly Message[] = found.messages ?? (found.message === undefined ? [] : [found.message]);
   return {
     words: messages.map(({ sender, content }) => ({ from: sender, text: content })),
-    arrived: near.settle?.(taken, { mailbox: asked.mailbox }),
-    lost: near.undelivered?.(taken, { mailbox: asked.mailbox }),
+    arrived: near.delivered?.(taken, { mailbox: asked.mailbox }),
+    lost: near.lost?.(taken, { mailbox: asked.mailbox }),
   };
 }
 

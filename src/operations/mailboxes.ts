@@ -1,16 +1,16 @@
-import { maySee } from "../core/access.ts";
+import { canSee } from "../core/access.ts";
 import { BATCH_MESSAGES, mailboxOf } from "../core/limits.ts";
-import { arrived, mailboxes, putBack, take, takeOnceThere } from "../core/mailboxes.ts";
-import { asRead, type Message, send } from "../core/messages.ts";
+import { markArrived, releaseMail, summarizeMailboxes, takeMail, waitForMail } from "../core/mailboxes.ts";
+import { type Message, send, toReaderMessages } from "../core/messages.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { operation } from "./operation.ts";
+import { defineOperation } from "./operation.ts";
 
 const mailbox = name("Whose mailbox");
 
 const asks = ({ mailbox }: { mailbox: string }) => ({ agent: mailbox, channel: mailboxOf(mailbox) });
 
-export const postMail = operation({
+export const postMail = defineOperation({
   name: "post",
   summary: "Put a message into somebody's mailbox",
   details: "A mailbox is the channel @name: what is posted there can be read on every surface, by name alone.",
@@ -27,7 +27,7 @@ export const postMail = operation({
     signature: optional(text("Base64 Ed25519 signature; --key makes it")),
     ...stampFields,
   },
-  words: ["to", "message"],
+  positionals: ["to", "message"],
   self: "from",
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
@@ -42,7 +42,7 @@ export const postMail = operation({
   show: ({ ok, id }, { to }) => JSON.stringify({ ok, id, to }),
 });
 
-export const arrivedMessages = operation({
+export const arrivedMessages = defineOperation({
   name: "mailbox settle",
   summary: "Say that messages of a mailbox have arrived",
   examples: ["el-ipc mailbox settle reviewer 42,43"],
@@ -50,30 +50,30 @@ export const arrivedMessages = operation({
   http: "POST /mailboxes/:mailbox/settle",
   idempotent: true,
   input: { mailbox, ids: ids("Their ids, separated by commas") },
-  words: ["mailbox", "ids"],
+  positionals: ["mailbox", "ids"],
   self: "mailbox",
   asks,
   run: async (bus, { mailbox, ids }) => {
-    await arrived(bus, mailbox, ids);
+    await markArrived(bus, mailbox, ids);
     return { ok: true };
   },
   show: (answer) => JSON.stringify(answer),
 });
 
-const returnMail = operation({
+const returnMail = defineOperation({
   name: "mailbox return",
   summary: "Offer messages again that did not arrive",
   examples: [],
   access: "reader",
   hidden: true,
   input: { mailbox, ids: ids("Their ids") },
-  words: [],
+  positionals: [],
   asks,
-  run: (bus, { mailbox, ids }) => putBack(bus, mailbox, ids),
+  run: (bus, { mailbox, ids }) => releaseMail(bus, mailbox, ids),
   show: () => "",
 });
 
-export const fetchMail = operation({
+export const fetchMail = defineOperation({
   name: "fetch",
   summary: "Print what waits in a mailbox, and consume it",
   examples: ["el-ipc fetch reviewer", "IPC_AGENT=reviewer el-ipc fetch"],
@@ -84,20 +84,20 @@ export const fetchMail = operation({
     limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
     ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
   },
-  words: ["mailbox"],
+  positionals: ["mailbox"],
   self: "mailbox",
   asks,
   run: async (bus, { mailbox, limit = BATCH_MESSAGES }) => ({
     ok: true,
-    messages: await take(bus, { mailbox, limit }),
+    messages: await takeMail(bus, { mailbox, limit }),
   }),
   show: ({ messages }) => messages.map(mailLine).join("\n"),
-  settle: ({ messages }, { mailbox, ack }) =>
-    messages.length === 0 || ack === "manual" ? undefined : settlement(mailbox, messages),
-  undelivered: ({ messages }, { mailbox }) => back(mailbox, messages),
+  delivered: ({ messages }, { mailbox, ack }) =>
+    messages.length === 0 || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, messages),
+  lost: ({ messages }, { mailbox }) => releaseFollowUp(mailbox, messages),
 });
 
-export const waitMail = operation({
+export const waitMail = defineOperation({
   name: "wait",
   summary: "Wait for a message in a mailbox, print it, and consume it",
   examples: ["el-ipc wait reviewer", "el-ipc wait reviewer --timeout 60"],
@@ -108,29 +108,29 @@ export const waitMail = operation({
     timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
     ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
   },
-  words: ["mailbox"],
+  positionals: ["mailbox"],
   self: "mailbox",
   asks,
   run: async (bus, { mailbox, timeout }, { caller, signal }) => {
-    const [message] = await takeOnceThere(bus, { mailbox, limit: 1, seconds: waitSeconds(timeout, caller) }, signal);
+    const [message] = await waitForMail(bus, { mailbox, limit: 1, seconds: waitSeconds(timeout, caller) }, signal);
     return message === undefined ? null : { ok: true, message };
   },
   show: (answer) => (answer === null ? "" : mailLine(answer.message)),
-  settle: (answer, { mailbox, ack }) =>
-    answer === null || ack === "manual" ? undefined : settlement(mailbox, [answer.message]),
-  undelivered: (answer, { mailbox }) => back(mailbox, answer === null ? [] : [answer.message]),
+  delivered: (answer, { mailbox, ack }) =>
+    answer === null || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, [answer.message]),
+  lost: (answer, { mailbox }) => releaseFollowUp(mailbox, answer === null ? [] : [answer.message]),
   waits: () => true,
   failure: (answer) => (answer === null ? "No message came in that time" : undefined),
 });
 
-export const showInbox = operation({
+export const showInbox = defineOperation({
   name: "inbox",
   summary: "Print what waits in a mailbox, and leave it there",
   examples: ["el-ipc inbox reviewer"],
   access: "reader",
   http: "GET /mailboxes/:mailbox",
   input: { mailbox },
-  words: ["mailbox"],
+  positionals: ["mailbox"],
   self: "mailbox",
   asks,
   run: async (bus, { mailbox }) => {
@@ -140,33 +140,33 @@ export const showInbox = operation({
     return {
       ok: true,
       unread: await messages.pending(mailboxOf(mailbox), mailbox),
-      messages: await asRead(bus, unread),
+      messages: await toReaderMessages(bus, unread),
     };
   },
   show: ({ messages }) => messages.map(mailLine).join("\n"),
   note: ({ unread }) => `${unread} unread`,
 });
 
-export const listMailboxes = operation({
+export const listMailboxes = defineOperation({
   name: "mailboxes",
   summary: "List the mailboxes, with how much waits in each",
   examples: ["el-ipc mailboxes"],
   access: "reader",
   http: "GET /mailboxes",
   input: {},
-  words: [],
+  positionals: [],
   run: async (bus, _, { caller }) => ({
     ok: true,
-    mailboxes: (await mailboxes(bus)).filter(({ mailbox }) => maySee(mailboxOf(mailbox), caller.identity)),
+    mailboxes: (await summarizeMailboxes(bus)).filter(({ mailbox }) => canSee(mailboxOf(mailbox), caller.identity)),
   }),
   show: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
 });
 
-export function settlement(mailbox: string, messages: readonly Message[]) {
+export function markArrivedFollowUp(mailbox: string, messages: readonly Message[]) {
   return { operation: arrivedMessages, input: { mailbox, ids: messages.map(({ id }) => id) } };
 }
 
-export function back(mailbox: string, messages: readonly Message[]) {
+export function releaseFollowUp(mailbox: string, messages: readonly Message[]) {
   return messages.length === 0
     ? undefined
     : { operation: returnMail, input: { mailbox, ids: messages.map(({ id }) => id) } };

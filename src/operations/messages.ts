@@ -4,19 +4,19 @@ import { readMail } from "../core/mailboxes.ts";
 import {
   acknowledge,
   follow,
+  getReceipts,
   type Message,
   type Receipts,
   read,
-  receipts,
-  receiptsOnceRead,
   send,
+  waitUntilRead,
 } from "../core/messages.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { back, settlement } from "./mailboxes.ts";
-import { indented, operation } from "./operation.ts";
+import { markArrivedFollowUp, releaseFollowUp } from "./mailboxes.ts";
+import { defineOperation, indented } from "./operation.ts";
 
-export const showReceipts = operation({
+export const showReceipts = defineOperation({
   name: "receipts",
   summary: "Say which agents have read a message",
   details: "Derived from the watermarks: who has consumed the channel up to the message has read it.",
@@ -28,13 +28,13 @@ export const showReceipts = operation({
     wait_for: optional(name("Wait until this agent has read it")),
     timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
   },
-  words: ["id"],
+  positionals: ["id"],
   run: async (bus, { id, wait_for, timeout }, { caller, signal }) => {
-    const now = await receipts(bus, id);
+    const now = await getReceipts(bus, id);
     // Who may not read a mailbox learns nothing of it by a number either.
     await admit(bus, "reader", { channel: now.channel }, caller);
     if (wait_for === undefined) return now;
-    return receiptsOnceRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, signal);
+    return waitUntilRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, signal);
   },
   show: (answer: Receipts) => JSON.stringify(answer),
   waits: ({ wait_for }) => wait_for !== undefined,
@@ -43,7 +43,7 @@ export const showReceipts = operation({
     wait_for === undefined || read_by.includes(wait_for) ? undefined : `${wait_for} has not read message ${id} yet`,
 });
 
-export const sendMessage = operation({
+export const sendMessage = defineOperation({
   name: "send",
   summary: "Send a message to a channel",
   examples: [
@@ -64,7 +64,7 @@ export const sendMessage = operation({
     timeout: { ...optional(seconds("Wait this many seconds at most for that")), callerOnly: true },
     ...stampFields,
   },
-  words: ["channel", "sender", "content"],
+  positionals: ["channel", "sender", "content"],
   self: "sender",
   sign: async (input, signer) => {
     const stamp = await signer.stamp();
@@ -76,13 +76,13 @@ export const sendMessage = operation({
     return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
   show: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
-  settle: ({ id }, { wait_for_read, timeout }) =>
+  delivered: ({ id }, { wait_for_read, timeout }) =>
     wait_for_read === undefined
       ? undefined
       : { operation: showReceipts, input: { id, wait_for: wait_for_read, timeout } },
 });
 
-export const acknowledgeMessages = operation({
+export const acknowledgeMessages = defineOperation({
   name: "ack",
   summary: "Say that an agent has consumed a channel up to a message",
   details: "The agent's watermark moves to that message. It never moves back.",
@@ -95,13 +95,13 @@ export const acknowledgeMessages = operation({
     agent: name("The agent that has consumed it"),
     id: whole("The id of the last message consumed", { least: 0 }),
   },
-  words: ["channel", "agent", "id"],
+  positionals: ["channel", "agent", "id"],
   self: "agent",
   run: async (bus, { channel, agent, id }) => ({ ok: true, watermark: await acknowledge(bus, channel, agent, id) }),
   show: (answer) => JSON.stringify(answer),
 });
 
-export const readMessages = operation({
+export const readMessages = defineOperation({
   name: "read",
   summary: "Read an agent's unread messages of a channel",
   details: [
@@ -128,7 +128,7 @@ export const readMessages = operation({
     others: flag("Leave out one's own messages"),
     ack: optional(oneOf("manual: the watermark moves by `ack` alone", ["auto", "manual"])),
   },
-  words: ["channel", "agent"],
+  positionals: ["channel", "agent"],
   self: "agent",
   run: (bus, input, { caller, signal }) =>
     (empties(input) ? readMail : read)(
@@ -146,13 +146,13 @@ export const readMessages = operation({
       signal,
     ),
   show: (messages: readonly Message[]) => indented(messages),
-  settle: (messages, { channel, agent, peek, ack }) => {
+  delivered: (messages, { channel, agent, peek, ack }) => {
     const last = messages.at(-1);
     if (last === undefined || peek || ack === "manual") return undefined;
-    if (isOwnMailbox(channel, agent)) return settlement(agent, messages);
+    if (isOwnMailbox(channel, agent)) return markArrivedFollowUp(agent, messages);
     return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
   },
-  undelivered: (messages, input) => (empties(input) ? back(input.agent, messages) : undefined),
+  lost: (messages, input) => (empties(input) ? releaseFollowUp(input.agent, messages) : undefined),
   turn: ({ channel, agent }) => `${channel}\n${agent}`,
   waits: ({ wait = false }) => wait,
   nothing: (messages) => messages.length === 0,
@@ -163,7 +163,7 @@ function empties({ channel, agent, peek = false }: { channel: string; agent: str
   return isOwnMailbox(channel, agent) && !peek;
 }
 
-export const followChannel = operation({
+export const followChannel = defineOperation({
   name: "follow",
   summary: "Print a channel's messages as they come, a JSON line each",
   details: "Begins with what is unread and goes on until it is stopped. Each message is consumed once it was printed.",
@@ -178,11 +178,11 @@ export const followChannel = operation({
     peek: flag("Leave them unread"),
     others: flag("Leave out one's own messages"),
   },
-  words: ["channel", "agent"],
+  positionals: ["channel", "agent"],
   self: "agent",
   run: (bus, { channel, agent, since, others }, { signal }) =>
     follow(bus, { channel, agent, since, others: others ?? false }, signal),
   show: (message: Message) => JSON.stringify(message),
-  settle: (message, { channel, agent, peek }) =>
+  delivered: (message, { channel, agent, peek }) =>
     peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
 });

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Access, Asked, Caller } from "../core/access.ts";
+import type { Access, AccessRequest, Caller } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Stamp } from "../core/signature.ts";
 import type { Fields, InputOf } from "./fields.ts";
@@ -20,7 +20,7 @@ export interface Signer {
 }
 
 /** What is performed once an answer has reached whoever asked. */
-export interface Settlement {
+export interface FollowUp {
   readonly operation: Operation;
   readonly input: unknown;
 }
@@ -36,7 +36,7 @@ export interface AnswerFile {
  * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
  * HTTP its route, MCP its tool, help and documents their text.
  */
-export interface Definition<F extends Fields, A> {
+export interface OperationDefinition<F extends Fields, A> {
   /** The verb. */
   readonly name: string;
   readonly summary: string;
@@ -52,7 +52,7 @@ export interface Definition<F extends Fields, A> {
   readonly body?: keyof F & string;
   readonly input: F;
   /** The fields that a command line takes without naming them, in order. */
-  readonly words: readonly (keyof F & string)[];
+  readonly positionals: readonly (keyof F & string)[];
   /** The field that says who asks; a command line may leave it to IPC_AGENT. */
   readonly self?: keyof F & string;
   /** The field that says whose key signs it, where that isn't who asks. */
@@ -70,7 +70,7 @@ export interface Definition<F extends Fields, A> {
   knowsAsker?(input: InputOf<F>): boolean;
 
   /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
-  asks?(input: InputOf<F>): Asked;
+  asks?(input: InputOf<F>): AccessRequest;
 
   /** A promise for one answer, or an async iterable for a stream of them. */
   run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
@@ -95,13 +95,13 @@ export interface Definition<F extends Fields, A> {
   /** The same input, signed. */
   sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
 
-  settle?(answer: A, input: InputOf<F>): Settlement | undefined;
+  delivered?(answer: A, input: InputOf<F>): FollowUp | undefined;
 
   /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
-  awaits?(answer: A, input: InputOf<F>): readonly Settlement[];
+  next?(answer: A, input: InputOf<F>): readonly FollowUp[];
 
   /** What is performed when an answer can't reach whoever asked. */
-  undelivered?(answer: A, input: InputOf<F>): Settlement | undefined;
+  lost?(answer: A, input: InputOf<F>): FollowUp | undefined;
 
   /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
   turn?(input: InputOf<F>): string;
@@ -122,16 +122,16 @@ export interface Definition<F extends Fields, A> {
   progress?(answer: A): { readonly done: number; readonly of: number } | undefined;
 }
 
-export type Operation = Definition<Fields, unknown>;
+export type Operation = OperationDefinition<Fields, unknown>;
 
 /** What follows from an answer that arrived, or didn't. */
-export function settlementOf(
+export function followUpOf(
   operation: Operation,
   answer: unknown,
   input: Readonly<Record<string, unknown>>,
   arrived: boolean,
-): Settlement | undefined {
-  return arrived ? operation.settle?.(answer, input) : operation.undelivered?.(answer, input);
+): FollowUp | undefined {
+  return arrived ? operation.delivered?.(answer, input) : operation.lost?.(answer, input);
 }
 
 declare const types: unique symbol;
@@ -155,7 +155,7 @@ export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unkno
  * Checks that an operation's parts belong together, then forgets how: a table holds operations of any kind. That is
  * sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
  */
-export function operation<
+export function defineOperation<
   const Name extends string,
   F extends Fields,
   A,
@@ -163,7 +163,7 @@ export function operation<
   Stream extends boolean = false,
   Hidden extends boolean = false,
 >(
-  definition: Definition<F, A> & {
+  definition: OperationDefinition<F, A> & {
     readonly name: Name;
     readonly self?: Self;
     readonly stream?: Stream;
@@ -208,7 +208,7 @@ export interface Argument {
 }
 
 /** What somebody on the bus wrote. */
-export interface Words {
+export interface QuotedText {
   readonly from: string;
   readonly text: string;
   /** What shows that it is from there; undefined where nothing does. */
@@ -216,7 +216,7 @@ export interface Words {
 }
 
 /** Marks words as data from where they come, in a way that they can't undo. */
-export type Quote = (words: Words) => string;
+export type Quote = (words: QuotedText) => string;
 
 /** A verb as the name of a method: `channel send` is `channelSend`. */
 export function methodName(verb: string): string {

@@ -23,11 +23,11 @@ export async function perform(bus: Bus, operation: Operation, input: unknown, co
 }
 
 /** The same door, near or far, for who doesn't care which. */
-export type Door = (operation: Operation, input: unknown, signal: AbortSignal) => Promise<unknown>;
+export type Ask = (operation: Operation, input: unknown, signal: AbortSignal) => Promise<unknown>;
 
 /** Asks for one answer of which one knows what it is: what `run` answers here, or in a server of the same table. */
-export async function ask<Answer>(
-  door: Door,
+export async function askOne<Answer>(
+  door: Ask,
   operation: Answering<Answer>,
   input: object,
   signal: AbortSignal,

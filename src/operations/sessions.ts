@@ -1,26 +1,26 @@
 import type { Caller } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
-import { hasArrived } from "../core/mailboxes.ts";
+import { waitUntilArrived } from "../core/mailboxes.ts";
 import {
-  actingPeer,
-  connect,
+  actAsSession,
+  getPresence,
+  getSession,
   heartbeat,
   isAlive,
   keepListening,
   leave,
   ORCHESTRATOR,
-  peerOf,
-  presenceOf,
+  openSession,
   setRole,
   startListening,
   stopListening,
 } from "../core/sessions.ts";
-import type { Peer } from "../core/store.ts";
+import type { Session } from "../core/store.ts";
 import { list, name, optional, seconds, waitSeconds, whole, word } from "./fields.ts";
-import { operation } from "./operation.ts";
+import { defineOperation } from "./operation.ts";
 
 /** A peer as the world sees it. */
-export interface PublicPeer {
+export interface PublicSession {
   readonly id: string;
   readonly role: string;
   readonly capabilities: readonly string[];
@@ -31,7 +31,7 @@ export interface PublicPeer {
   readonly last_seen: number;
 }
 
-export function publicPeer(peer: Peer, now: number): PublicPeer {
+export function toPublicSession(peer: Session, now: number): PublicSession {
   return {
     id: peer.id,
     role: peer.role,
@@ -46,30 +46,33 @@ export function publicPeer(peer: Peer, now: number): PublicPeer {
 
 const USUAL_ROLES: readonly string[] = [ORCHESTRATOR, "backend", "frontend", "reviewer", "tester"];
 
-export const listPeers = operation({
+export const listSessions = defineOperation({
   name: "peers",
   summary: "List the connected sessions",
   examples: ["el-ipc peers", "el-ipc peers --json"],
   access: "reader",
   http: "GET /peers",
   input: {},
-  words: [],
-  run: async (bus) => ({ ok: true, peers: (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now())) }),
+  positionals: [],
+  run: async (bus) => ({
+    ok: true,
+    peers: (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now())),
+  }),
   show: ({ peers }) => peerLines(peers),
   tell: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
   tool: { name: "list_peers", about: "Who is connected: peer_id, role, online or gone, capabilities.", arguments: {} },
 });
 
-export const discoverPeers = operation({
+export const discoverSessions = defineOperation({
   name: "discover",
   summary: "Say who is connected, and which roles are free",
   examples: ["el-ipc discover"],
   access: "reader",
   http: "GET /peers/discover",
   input: {},
-  words: [],
+  positionals: [],
   run: async (bus) => {
-    const peers = (await bus.store.peers.list()).map((peer) => publicPeer(peer, bus.now()));
+    const peers = (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now()));
     const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
     return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
   },
@@ -82,7 +85,7 @@ export const discoverPeers = operation({
     ].join("\n"),
 });
 
-export const connectPeer = operation({
+export const connectSession = defineOperation({
   name: "connect",
   summary: "Connect a session under a role",
   details: "Answers with its id, which its other commands take. There is one orchestrator; of other roles, any number.",
@@ -93,9 +96,9 @@ export const connectPeer = operation({
     role: word("What it does: orchestrator, backend, …"),
     capabilities: optional(list("What it can, separated by commas")),
   },
-  words: ["role"],
+  positionals: ["role"],
   run: async (bus, { role, capabilities = [] }, { caller }) => {
-    const peer = publicPeer(await connect(bus, { role, capabilities }, caller), bus.now());
+    const peer = toPublicSession(await openSession(bus, { role, capabilities }, caller), bus.now());
     return { ok: true, id: peer.id, peer };
   },
   show: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
@@ -107,49 +110,52 @@ export const connectPeer = operation({
       role: { about: "e.g. orchestrator (one only), backend, tester" },
       capabilities: { about: "What you can do, in single words" },
     },
-    otherwise: discoverPeers,
+    otherwise: discoverSessions,
     begins: ({ id }) => id,
   },
 });
 
 const sessionId = name("The session's id, as connect gave it");
 
-export const showPeer = operation({
+export const showSession = defineOperation({
   name: "whoami",
   summary: "Say who a connected session is",
   examples: ["el-ipc whoami bac-1a2b3c"],
   access: "reader",
   http: "GET /peers/:id",
   input: { id: sessionId },
-  words: ["id"],
-  run: async (bus, { id }) => ({ ok: true, peer: publicPeer(await peerOf(bus, id), bus.now()) }),
+  positionals: ["id"],
+  run: async (bus, { id }) => ({ ok: true, peer: toPublicSession(await getSession(bus, id), bus.now()) }),
   show: ({ peer }) => peerLine(peer),
   tool: { name: "my_info", about: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
 });
 
-export const beatHeart = operation({
+export const sendHeartbeat = defineOperation({
   name: "heartbeat",
   summary: "Say that a session lives; it also keeps the commands that it works on",
   examples: ["el-ipc heartbeat bac-1a2b3c"],
   access: "actor",
   http: "POST /peers/:id/heartbeat",
   input: { id: sessionId },
-  words: ["id"],
-  run: async (bus, { id }, { caller }) => ({ ok: true, peer: publicPeer(await heartbeat(bus, id, caller), bus.now()) }),
+  positionals: ["id"],
+  run: async (bus, { id }, { caller }) => ({
+    ok: true,
+    peer: toPublicSession(await heartbeat(bus, id, caller), bus.now()),
+  }),
   show: ({ peer }) => peerLine(peer),
 });
 
-export const changeRole = operation({
+export const changeRole = defineOperation({
   name: "role",
   summary: "Give a session another role",
   examples: ["el-ipc role bac-1a2b3c reviewer"],
   access: "actor",
   http: "POST /peers/:id/role",
   input: { id: sessionId, role: word("The new role") },
-  words: ["id", "role"],
+  positionals: ["id", "role"],
   run: async (bus, { id, role }, { caller }) => ({
     ok: true,
-    peer: publicPeer(await setRole(bus, id, role, caller), bus.now()),
+    peer: toPublicSession(await setRole(bus, id, role, caller), bus.now()),
   }),
   show: ({ peer }) => peerLine(peer),
   tool: {
@@ -161,14 +167,14 @@ export const changeRole = operation({
   },
 });
 
-export const leavePeer = operation({
+export const leaveBus = defineOperation({
   name: "leave",
   summary: "Disconnect a session; what it took of its role with --any is offered again, its other commands are dead",
   examples: ["el-ipc leave bac-1a2b3c"],
   access: "actor",
   http: "DELETE /peers/:id",
   input: { id: sessionId },
-  words: ["id"],
+  positionals: ["id"],
   run: async (bus, { id }, { caller }) => {
     await leave(bus, id, caller);
     return { ok: true };
@@ -178,18 +184,18 @@ export const leavePeer = operation({
 
 const NOBODY = "Nobody is connected";
 
-function peerLines(peers: readonly PublicPeer[]): string {
+function peerLines(peers: readonly PublicSession[]): string {
   return peers.length === 0 ? NOBODY : peers.map(peerLine).join("\n");
 }
 
-function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicPeer): string {
+function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicSession): string {
   const can = capabilities.length === 0 ? "" : `  can ${capabilities.join(", ")}`;
   const does = status === "online" && waiting_for !== null ? `, waits for ${waiting_for}` : "";
   const whose = agent === null ? "" : `  as ${agent}`;
   return `${id}  ${role}  ${status}${does}${can}${whose}`;
 }
 
-export const showPresence = operation({
+export const showPresence = defineOperation({
   name: "online",
   summary: "Say whether an agent is connected now",
   details: "Connected over WebSocket, or as a session with its token. Messages reach it in any case, now or later.",
@@ -197,11 +203,11 @@ export const showPresence = operation({
   access: "reader",
   http: "GET /online/:name",
   input: { name: name("The agent") },
-  words: ["name"],
+  positionals: ["name"],
   self: "name",
   asks: () => ({}),
   run: async (bus, { name }) => {
-    const { online, lastSeen } = await presenceOf(bus, name);
+    const { online, lastSeen } = await getPresence(bus, name);
     return { ok: true, name, online, last_seen: lastSeen ?? null };
   },
   show: ({ name, online }) => (online ? `${name} is online` : ""),
@@ -212,43 +218,43 @@ const id = name("The session that stands for a connection");
 
 /** What a server does for those who are connected to it, and nobody asks for by itself. */
 export const connections = {
-  arrive: operation({
+  arrive: defineOperation({
     name: "arrive",
     summary: "Note that an agent is connected",
     examples: [],
     access: "reader",
     hidden: true,
     input: { agent: name("Who") },
-    words: [],
+    positionals: [],
     run: async (bus, { agent }, { caller }) => {
       const { id } = await startListening(bus, agent, caller);
       return { id, unread: await bus.store.messages.pending(`@${agent}`, agent) };
     },
     show: () => "",
   }),
-  stay: operation({
+  stay: defineOperation({
     name: "stay",
     summary: "Note that it still is",
     examples: [],
     access: "anyone",
     hidden: true,
     input: { id },
-    words: [],
+    positionals: [],
     run: (bus, { id }) => keepListening(bus, id),
     show: () => "",
   }),
-  depart: operation({
+  depart: defineOperation({
     name: "depart",
     summary: "Note that it isn't any more",
     examples: [],
     access: "anyone",
     hidden: true,
     input: { id },
-    words: [],
+    positionals: [],
     run: (bus, { id }) => stopListening(bus, id),
     show: () => "",
   }),
-  arrival: operation({
+  arrival: defineOperation({
     name: "arrival",
     summary: "Wait until a message has arrived with whom it was posted to",
     examples: [],
@@ -259,17 +265,17 @@ export const connections = {
       id: whole("The message", { least: 1 }),
       timeout: optional(seconds("For so long")),
     },
-    words: [],
+    positionals: [],
     run: (bus, { to, id, timeout }, { caller, signal }) =>
-      hasArrived(bus, { mailbox: to, id, seconds: waitSeconds(timeout, caller) }, signal),
+      waitUntilArrived(bus, { mailbox: to, id, seconds: waitSeconds(timeout, caller) }, signal),
     show: () => "",
     waits: () => true,
   }),
 };
 
 /** Who does something: a peer by its id, if the caller may speak for it; the agent of a token; or whoever it says it is. */
-export async function askerOf(bus: Bus, from: string | undefined, caller: Caller): Promise<string> {
-  if (from !== undefined && (await bus.store.peers.find(from)) !== undefined)
-    return (await actingPeer(bus, from, caller)).id;
+export async function resolveAsker(bus: Bus, from: string | undefined, caller: Caller): Promise<string> {
+  if (from !== undefined && (await bus.store.sessions.find(from)) !== undefined)
+    return (await actAsSession(bus, from, caller)).id;
   return caller.identity?.agent ?? from ?? "human";
 }

@@ -1,9 +1,9 @@
-import { agentBehind } from "../core/messages.ts";
+import { agentOfSession } from "../core/messages.ts";
 import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
 import type { Json, Signal } from "../core/store.ts";
 import { json, name, optional, waitSeconds, waitTime } from "./fields.ts";
-import { operation } from "./operation.ts";
-import { askerOf } from "./sessions.ts";
+import { defineOperation } from "./operation.ts";
+import { resolveAsker } from "./sessions.ts";
 
 const signalName = name("The signal's name");
 
@@ -15,11 +15,11 @@ export interface PublicSignal {
   readonly ts: number;
 }
 
-export function publicSignal({ name, data, sender, setAt }: Signal): PublicSignal {
+export function toPublicSignal({ name, data, sender, setAt }: Signal): PublicSignal {
   return { name, data, from: sender, ts: setAt };
 }
 
-export const emitSignal = operation({
+export const emitSignal = defineOperation({
   name: "signal set",
   summary: "Set a signal; it stays set until it is cleared",
   examples: ["el-ipc signal set build_ready", `el-ipc signal set build_ready '{"port":7400}' --from bac-1a2b3c`],
@@ -30,11 +30,11 @@ export const emitSignal = operation({
     data: optional(json("Any JSON to go with it")),
     from: optional(name("Who sets it (human)")),
   },
-  words: ["name", "data"],
+  positionals: ["name", "data"],
   self: "from",
   run: async (bus, { name, data = null, from }, { caller }) => {
-    const sender = await askerOf(bus, from, caller);
-    return { ok: true, signal: publicSignal(await setSignal(bus, { name, data, sender })) };
+    const sender = await resolveAsker(bus, from, caller);
+    return { ok: true, signal: toPublicSignal(await setSignal(bus, { name, data, sender })) };
   },
   show: ({ signal }) => `${signal.name} is set`,
   tool: {
@@ -46,19 +46,19 @@ export const emitSignal = operation({
   },
 });
 
-export const readSignal = operation({
+export const readSignal = defineOperation({
   name: "signal get",
   summary: "Print a signal, if it is set",
   examples: ["el-ipc signal get build_ready"],
   access: "reader",
   http: "GET /signals/:name",
   input: { name: signalName },
-  words: ["name"],
-  run: async (bus, { name }) => ({ ok: true, signal: publicSignal(await getSignal(bus, name)) }),
+  positionals: ["name"],
+  run: async (bus, { name }) => ({ ok: true, signal: toPublicSignal(await getSignal(bus, name)) }),
   show: ({ signal }) => JSON.stringify(signal),
 });
 
-export const awaitSignal = operation({
+export const awaitSignal = defineOperation({
   name: "signal wait",
   summary: "Wait for a signal; answers at once where it is set already",
   examples: ["el-ipc signal wait build_ready", "el-ipc signal wait build_ready --timeout 60"],
@@ -68,12 +68,12 @@ export const awaitSignal = operation({
     name: signalName,
     timeout: waitTime,
   },
-  words: ["name"],
+  positionals: ["name"],
   run: async (bus, { name, timeout }, { caller, signal }) => {
     const found = await waitForSignal(bus, { name, seconds: waitSeconds(timeout, caller) }, signal);
     if (found === undefined) return null;
-    const agent = await agentBehind(bus, found.sender);
-    return { ok: true, signal: publicSignal(found), ...(agent === undefined ? {} : { agent }) };
+    const agent = await agentOfSession(bus, found.sender);
+    return { ok: true, signal: toPublicSignal(found), ...(agent === undefined ? {} : { agent }) };
   },
   show: (answer) => (answer === null ? "" : JSON.stringify(answer.signal)),
   tell: (answer, _, quote) => {
@@ -92,26 +92,26 @@ export const awaitSignal = operation({
   failure: (answer, { name }) => (answer === null ? `The signal ${name} was not set in that time` : undefined),
 });
 
-export const listSignals = operation({
+export const listSignals = defineOperation({
   name: "signal list",
   summary: "List the signals that are set",
   examples: ["el-ipc signal list"],
   access: "reader",
   http: "GET /signals",
   input: {},
-  words: [],
-  run: async (bus) => ({ ok: true, signals: (await bus.store.signals.list()).map(publicSignal) }),
+  positionals: [],
+  run: async (bus) => ({ ok: true, signals: (await bus.store.signals.list()).map(toPublicSignal) }),
   show: ({ signals }) => signals.map((signal) => JSON.stringify(signal)).join("\n"),
 });
 
-export const unsetSignal = operation({
+export const unsetSignal = defineOperation({
   name: "signal clear",
   summary: "Clear a signal",
   examples: ["el-ipc signal clear build_ready"],
   access: "actor",
   http: "DELETE /signals/:name",
   input: { name: signalName },
-  words: ["name"],
+  positionals: ["name"],
   run: async (bus, { name }) => {
     await clearSignal(bus, name);
     return { ok: true };

@@ -1,7 +1,7 @@
-import { LONGEST_WAIT_SECONDS } from "../core/limits.ts";
-import { addressOf, addressText } from "../core/link.ts";
+import { MAX_WAIT_SECONDS } from "../core/limits.ts";
+import { formatAddress, parseAddress } from "../core/link.ts";
 import { content, flag, optional, seconds, text, whole } from "./fields.ts";
-import { operation } from "./operation.ts";
+import { defineOperation } from "./operation.ts";
 
 /** Where a receiver listens, unless it says otherwise. */
 export const RECEIVE_PORT = 19_900;
@@ -14,10 +14,10 @@ const host = text("Whom, as host:port; without a port it is 19900");
 const answerTime = optional(seconds("Give up after this many seconds (10; 300 at most)"));
 
 function within(timeout: number | undefined, usual: number, signal: AbortSignal) {
-  return { milliseconds: Math.min(timeout || usual, LONGEST_WAIT_SECONDS) * 1_000, signal };
+  return { milliseconds: Math.min(timeout || usual, MAX_WAIT_SECONDS) * 1_000, signal };
 }
 
-export const sendTcp = operation({
+export const sendTcp = defineOperation({
   name: "tcp send",
   summary: "Send a text straight to whoever listens at an address, with no bus between",
   details: [
@@ -28,44 +28,44 @@ export const sendTcp = operation({
   access: "anyone",
   detached: true,
   input: { host, message: content("What it says; - reads it from standard input"), timeout: answerTime },
-  words: ["host", "message"],
+  positionals: ["host", "message"],
   run: async (bus, { host, message, timeout }, { signal }) => {
-    const address = addressOf(host, RECEIVE_PORT);
+    const address = parseAddress(host, RECEIVE_PORT);
     await bus.link.send(address, message, within(timeout, ANSWER_SECONDS, signal));
     return { ok: true, ...address };
   },
-  show: (address) => `Delivered to ${addressText(address)}`,
+  show: (address) => `Delivered to ${formatAddress(address)}`,
 });
 
-export const pingTcp = operation({
+export const pingTcp = defineOperation({
   name: "tcp ping",
   summary: "Say how long whoever listens at an address takes to answer",
   examples: ["el-ipc tcp ping localhost:19900"],
   access: "anyone",
   detached: true,
   input: { host, timeout: answerTime },
-  words: ["host"],
+  positionals: ["host"],
   run: async (bus, { host, timeout }, { signal }) => {
-    const address = addressOf(host, RECEIVE_PORT);
+    const address = parseAddress(host, RECEIVE_PORT);
     const milliseconds = await bus.link.ping(address, within(timeout, ANSWER_SECONDS, signal));
     return { ok: true, ...address, ms: Math.round(milliseconds * 1_000) / 1_000 };
   },
-  show: ({ ms, ...address }) => `Pong from ${addressText(address)} in ${ms} ms`,
+  show: ({ ms, ...address }) => `Pong from ${formatAddress(address)} in ${ms} ms`,
 });
 
-const settleTcp = operation({
+const settleTcp = defineOperation({
   name: "tcp settle",
   summary: "Tell the sender of a received text whether it arrived",
   examples: [],
   access: "anyone",
   hidden: true,
   input: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") },
-  words: [],
+  positionals: [],
   run: (bus, { receipt, arrived = false }) => bus.link.settle(receipt, arrived),
   show: () => "",
 });
 
-export const receiveTcp = operation({
+export const receiveTcp = defineOperation({
   name: "tcp receive",
   summary: "Listen at a port for a text, print it, and end",
   details: "Answers pings meanwhile. On this machine only, unless --bind names another of its addresses.",
@@ -77,7 +77,7 @@ export const receiveTcp = operation({
     timeout: optional(seconds("Wait this many seconds at most (60; 300 is the most)")),
     bind: optional(text("The address to listen on (127.0.0.1); 0.0.0.0 for all")),
   },
-  words: ["port"],
+  positionals: ["port"],
   run: async (bus, { port = RECEIVE_PORT, timeout, bind = "127.0.0.1" }, { signal }) => {
     const received = await bus.link.receive({ host: bind, port }, within(timeout, RECEIVE_SECONDS, signal));
     if (received === undefined) return null;
@@ -86,8 +86,8 @@ export const receiveTcp = operation({
   show: (answer) => (answer === null ? "" : answer.message),
   waits: () => true,
   failure: (answer) => (answer === null ? "No message came in that time" : undefined),
-  settle: (answer) =>
+  delivered: (answer) =>
     answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: true } },
-  undelivered: (answer) =>
+  lost: (answer) =>
     answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: false } },
 });

@@ -1,10 +1,10 @@
-import { counted, invalid } from "../core/errors.ts";
+import { formatCount, invalid } from "../core/errors.ts";
 import { type PruningProgress, prune, reset } from "../core/pruning.ts";
 import { SECURITY_CHANNEL } from "../core/security.ts";
 import { duration, flag, name, optional, whole } from "./fields.ts";
-import { operation } from "./operation.ts";
+import { defineOperation } from "./operation.ts";
 
-export const pruneMessages = operation({
+export const pruneMessages = defineOperation({
   name: "prune",
   summary: "Remove old messages",
   details: [
@@ -27,7 +27,7 @@ export const pruneMessages = operation({
     consumed: flag("Those that every agent which reads the channel has consumed"),
     dry_run: flag("Remove nothing; say what would be removed"),
   },
-  words: ["channel"],
+  positionals: ["channel"],
   run: (bus, { channel, older_than, keep, consumed = false, dry_run = false }, { signal }) => {
     if (older_than === undefined && keep === undefined && !consumed) {
       throw invalid("say which messages may go: older_than, keep or consumed");
@@ -43,12 +43,14 @@ export const pruneMessages = operation({
       ({ channel, messages, unconsumed }) =>
         `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
     );
-    const said = dry_run ? `Would remove ${counted(of, "messages")}` : `Removed ${counted(removed, "messages")}`;
+    const said = dry_run
+      ? `Would remove ${formatCount(of, "messages")}`
+      : `Removed ${formatCount(removed, "messages")}`;
     return [said, ...lines].join("\n");
   },
 });
 
-export const resetBus = operation({
+export const resetBus = defineOperation({
   name: "reset",
   summary: "Remove all messages, sessions, commands and signals, after a backup of the database",
   details: [
@@ -59,14 +61,14 @@ export const resetBus = operation({
   access: "keeper",
   http: "POST /reset",
   input: {},
-  words: [],
+  positionals: [],
   run: async (bus) => {
     const { backup, removed } = await reset(bus);
     return { ok: true, removed, backup };
   },
   show: (answer) => JSON.stringify(answer),
   tell: ({ removed, backup }) =>
-    `Removed ${counted(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
+    `Removed ${formatCount(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
   tool: {
     name: "reset_broker",
     about: "Clear the whole bus for everybody. Only if your user asks for that.",

@@ -1,34 +1,34 @@
-import { type Access, admit, type Identity, isSecure, maySee, type Rights, rightsOf } from "../core/access.ts";
+import { type Access, admit, canSee, getRights, type Identity, isSecure, type Rights } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
-import { busDid } from "../core/card.ts";
+import { getBusDid } from "../core/card.ts";
 import { invalid } from "../core/errors.ts";
-import { proofs } from "../core/messages.ts";
+import { createProofLookup } from "../core/messages.ts";
 import {
   type BusEvent,
-  cursorOf,
-  events,
-  type Happening,
+  type EventBody,
+  getStatus,
+  getTraffic,
+  parseCursor,
   type ReadProgress,
   type Status,
-  statusOf,
-  trafficOf,
+  streamEvents,
 } from "../core/watching.ts";
-import { publicChannels, publicMessage } from "./channels.ts";
-import { publicOrder } from "./commands.ts";
+import { toPublicChannels, toPublicMessage } from "./channels.ts";
+import { toPublicCommand } from "./commands.ts";
 import { name, optional, text, whole } from "./fields.ts";
-import { indented, operation, type Quote } from "./operation.ts";
-import { publicPeer } from "./sessions.ts";
-import { publicSignal } from "./signals.ts";
+import { defineOperation, indented, type Quote } from "./operation.ts";
+import { toPublicSession } from "./sessions.ts";
+import { toPublicSignal } from "./signals.ts";
 
-export const showStatus = operation({
+export const showStatus = defineOperation({
   name: "status",
   summary: "Print all that is on the bus: sessions, commands, signals and channels",
   examples: ["el-ipc status"],
   access: "reader",
   http: "GET /status",
   input: {},
-  words: [],
-  run: async (bus, _, { caller }) => publicStatus(await statusOf(bus), caller.identity),
+  positionals: [],
+  run: async (bus, _, { caller }) => toPublicStatus(await getStatus(bus), caller.identity),
   show: (status) => indented(status),
   tell: (status, _, quote) => statusText(status, quote),
   tool: {
@@ -39,7 +39,7 @@ export const showStatus = operation({
 });
 
 /** What stands where the watcher may not look is left out. */
-export function publicStatus(
+export function toPublicStatus(
   { now, secure_mode, peers, commands, signals, channels }: Status,
   watcher: Identity | undefined,
 ) {
@@ -47,16 +47,16 @@ export function publicStatus(
     ok: true,
     secure_mode,
     now,
-    peers: peers.map((peer) => publicPeer(peer, now)),
-    commands: commands.map(publicOrder),
-    signals: signals.map(publicSignal),
-    channels: publicChannels(channels, watcher),
+    peers: peers.map((peer) => toPublicSession(peer, now)),
+    commands: commands.map(toPublicCommand),
+    signals: signals.map(toPublicSignal),
+    channels: toPublicChannels(channels, watcher),
   };
 }
 
 /** All that is on the bus, in as few words as will do. */
 function statusText(
-  { secure_mode, peers, commands, signals, channels }: ReturnType<typeof publicStatus>,
+  { secure_mode, peers, commands, signals, channels }: ReturnType<typeof toPublicStatus>,
   quote: Quote,
 ) {
   const online = peers.filter(({ status }) => status === "online").map(({ id, role }) => `${id} ${role}`);
@@ -70,14 +70,14 @@ function statusText(
   return `${secure_mode ? "Secure" : "Open"} mode\n${quote({ from: "bus", text: lines.join("\n") })}`;
 }
 
-const MOST_LISTED = 20;
+const MAX_LISTED = 20;
 
 function inWords(things: readonly string[]): string {
-  const more = things.length - MOST_LISTED;
-  return [...things.slice(0, MOST_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
+  const more = things.length - MAX_LISTED;
+  return [...things.slice(0, MAX_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
 }
 
-export const watchEvents = operation({
+export const watchEvents = defineOperation({
   name: "events",
   summary: "Print everything that happens, a JSON line each; first all that is",
   examples: ["el-ipc events"],
@@ -85,28 +85,28 @@ export const watchEvents = operation({
   http: "GET /events",
   stream: true,
   input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
-  words: [],
+  positionals: [],
   run: (bus, { since }, { caller, signal }) => {
-    const cursor = since === undefined ? undefined : cursorOf(since);
+    const cursor = since === undefined ? undefined : parseCursor(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
-    return publicEvents(bus, events(bus, cursor, signal), caller.identity);
+    return publicEvents(bus, streamEvents(bus, cursor, signal), caller.identity);
   },
   show: (event) => JSON.stringify(event),
 });
 
 /** What is said where the watcher may not look is left out. */
 async function* publicEvents(bus: Bus, told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
-  for await (const { id, at, happening } of told) {
+  for await (const { id, at, body: happening } of told) {
     if (happening.kind !== "message") yield { id, ts: at, ...publicHappening(happening, at, watcher) };
-    else if (maySee(happening.message.channel, watcher)) {
+    else if (canSee(happening.message.channel, watcher)) {
       const { message } = happening;
-      yield { id, ts: at, type: "message", data: publicMessage(message, (await proofs(bus))(message)) };
+      yield { id, ts: at, type: "message", data: toPublicMessage(message, (await createProofLookup(bus))(message)) };
     }
   }
 }
 
 function publicHappening(
-  happening: Exclude<Happening, { kind: "message" }>,
+  happening: Exclude<EventBody, { kind: "message" }>,
   now: number,
   watcher: Identity | undefined,
 ) {
@@ -115,48 +115,51 @@ function publicHappening(
       const { status, readings } = happening;
       return {
         type: "snapshot",
-        data: { ...publicStatus(status, watcher), readings: publicReadings(readings, watcher) },
+        data: { ...toPublicStatus(status, watcher), readings: publicReadings(readings, watcher) },
       };
     }
     case "peers":
-      return { type: "peers_seen", data: happening.peers.map((peer) => publicPeer(peer, now)) };
+      return { type: "peers_seen", data: happening.peers.map((peer) => toPublicSession(peer, now)) };
     case "pruned":
-      return { type: "channels_pruned", data: publicChannels(happening.channels, watcher) };
+      return { type: "channels_pruned", data: toPublicChannels(happening.channels, watcher) };
     case "readings":
       return { type: "readings", data: publicReadings(happening.readings, watcher) };
     case "peer":
       return {
         type: `peer_${happening.what}`,
-        data: happening.subject ? publicPeer(happening.subject, now) : { id: happening.key },
+        data: happening.subject ? toPublicSession(happening.subject, now) : { id: happening.key },
       };
     case "order":
       return {
         type: `command_${happening.what}`,
-        data: happening.subject ? publicOrder(happening.subject) : { id: happening.key },
+        data: happening.subject ? toPublicCommand(happening.subject) : { id: happening.key },
       };
     case "signal":
       return {
         type: `signal_${happening.what}`,
-        data: happening.subject ? publicSignal(happening.subject) : { name: happening.key },
+        data: happening.subject ? toPublicSignal(happening.subject) : { name: happening.key },
       };
   }
 }
 
 function publicReadings(readings: readonly ReadProgress[], watcher: Identity | undefined) {
   return readings
-    .filter(({ channel }) => maySee(channel, watcher))
+    .filter(({ channel }) => canSee(channel, watcher))
     .map(({ channel, agent, lastId, unread }) => ({ channel, agent, last_id: lastId, unread }));
 }
 
-export const showTraffic = operation({
+export const showTraffic = defineOperation({
   name: "traffic",
   summary: "Say how many messages were sent in each of the last minutes, and by whom to which channel",
   examples: ["el-ipc traffic", "el-ipc traffic --minutes 10"],
   access: "reader",
   http: "GET /traffic",
   input: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) },
-  words: [],
-  run: async (bus, { minutes = 60 }, { caller }) => ({ ok: true, ...(await trafficOf(bus, minutes, caller.identity)) }),
+  positionals: [],
+  run: async (bus, { minutes = 60 }, { caller }) => ({
+    ok: true,
+    ...(await getTraffic(bus, minutes, caller.identity)),
+  }),
   show: ({ minutes, flows }) =>
     [
       ...minutes.map(({ ts, count }) => `${new Date(ts * 1_000).toISOString().slice(0, 16)}Z  ${count}`),
@@ -172,16 +175,16 @@ const MEANS: Readonly<Record<Access, string>> = {
   keeper: "prune and reset",
 };
 
-export const showRights = operation({
+export const showRights = defineOperation({
   name: "rights",
   summary: "Say for whom the bus takes you, and what you may ask of it",
   examples: ["el-ipc rights", "el-ipc rights --url http://localhost:9876"],
   access: "anyone",
   http: "GET /rights",
   input: {},
-  words: [],
+  positionals: [],
   knowsAsker: () => true,
-  run: async (bus, _, { caller }) => ({ ok: true, ...(await rightsOf(bus, caller)) }),
+  run: async (bus, _, { caller }) => ({ ok: true, ...(await getRights(bus, caller)) }),
   show: ({ secure_mode, agent, operator, may }: Rights) =>
     [
       `${agent ?? "nobody in particular"}${operator ? " (operator)" : ""}, in ${secure_mode ? "secure" : "open"} mode`,
@@ -189,7 +192,7 @@ export const showRights = operation({
     ].join("\n"),
 });
 
-export const showHealth = operation({
+export const showHealth = defineOperation({
   name: "health",
   summary: "Say whether the bus works, whether it is in secure mode, and how much an agent has to read",
   examples: ["el-ipc health", "el-ipc health builds herald"],
@@ -199,14 +202,14 @@ export const showHealth = operation({
     channel: optional(name("A channel")),
     agent: optional(name("An agent, whose unread messages there are counted")),
   },
-  words: ["channel", "agent"],
+  positionals: ["channel", "agent"],
   self: "agent",
   knowsAsker: ({ agent }) => agent !== undefined,
   run: async (bus, { channel, agent }, { caller }) => {
     const counts = channel !== undefined && agent !== undefined;
     // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
     if (counts) await admit(bus, "reader", { channel, agent }, caller);
-    const did = await busDid(bus);
+    const did = await getBusDid(bus);
     return {
       status: "ok",
       pending: counts ? await bus.store.messages.pending(channel, agent) : 0,

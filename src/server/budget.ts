@@ -1,15 +1,15 @@
 /** So much of what is on its way is always taken of each connection; the rest of all of them holds no more than this. */
 const FREE_BYTES = 64 * 1024;
-const MOST_BYTES = 128 * 1024 * 1024;
+const MAX_BYTES = 128 * 1024 * 1024;
 
 /** What all connections hold at once of requests that aren't answered yet, and who waits until there is less. */
-export interface Room {
+export interface BufferBudget {
   /** Notes how much a connection holds now, and answers whether it may take more. If not, `resume` is called once it may. */
   hold(connection: object, bytes: number, resume: () => void): boolean;
   leave(connection: object): void;
 }
 
-export function createRoom(most = MOST_BYTES): Room {
+export function createBufferBudget(most = MAX_BYTES): BufferBudget {
   const holding = new Map<object, number>();
   const waiting = new Map<object, () => void>();
   let held = 0;

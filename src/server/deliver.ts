@@ -1,6 +1,6 @@
 import { invalid } from "../core/errors.ts";
-import { toldOf } from "../operations/fields.ts";
-import { type Context, isStream, type Operation, settlementOf } from "../operations/operation.ts";
+import { publicInput } from "../operations/fields.ts";
+import { type Context, followUpOf, isStream, type Operation } from "../operations/operation.ts";
 
 export type Perform = (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
 
@@ -40,7 +40,7 @@ export function createDelivery(perform: Perform): Deliver {
     const settle = async (): Promise<void> => {
       const arrived = await handOver(answer);
       if (isStream(answer)) return;
-      const settlement = settlementOf(operation, answer, input, arrived);
+      const settlement = followUpOf(operation, answer, input, arrived);
       if (settlement === undefined) return;
       await perform(settlement.operation, settlement.input, context);
     };
@@ -63,13 +63,13 @@ function patience(): Promise<void> {
 }
 
 /** Does what a connection asks for: `act` is the rest of it. */
-export type InTurn = (operation: Operation, act: () => Promise<void>) => Promise<void>;
+export type SerialQueue = (operation: Operation, act: () => Promise<void>) => Promise<void>;
 
 /**
  * Does one thing after the other, each when the one before has ended: so a connection's large answers are made as they are
  * read. For somebody who has gone nothing is looked up any more; what they asked to have changed is.
  */
-export function createTurns(isThere: () => boolean): InTurn {
+export function createSerialQueue(isThere: () => boolean): SerialQueue {
   let last: Promise<void> = Promise.resolve();
   return (operation, act) => {
     const turn = last.then(async () => {
@@ -85,15 +85,15 @@ function isLook({ http }: Operation): boolean {
   return http?.startsWith("GET ") ?? false;
 }
 
-export interface Asking {
+export interface NamedRequest {
   readonly operation: Operation;
   readonly input: Readonly<Record<string, unknown>>;
 }
 
 /** What somebody on a network asks for by its verb. */
-export function askingFor(operations: readonly Operation[], ask: unknown, input: unknown = {}): Asking {
+export function findRequest(operations: readonly Operation[], ask: unknown, input: unknown = {}): NamedRequest {
   const operation = operations.find(({ name, http }) => name === ask && http !== undefined);
   if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(ask)} to ask for`);
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid("input must be a JSON object");
-  return { operation, input: Object.fromEntries(toldOf(operation.input, input)) };
+  return { operation, input: Object.fromEntries(publicInput(operation.input, input)) };
 }

@@ -2,7 +2,7 @@ import type { Store } from "../core/store.ts";
 import { type Bell, isChannel, type Topic } from "../core/waiting.ts";
 
 /** Node can't count further; a wait that is longer looks again and goes on. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER = 2 ** 31 - 1;
 
 /** So many are woken at once: what they then do must not keep others from being answered. */
 const AT_ONCE = 50;
@@ -85,7 +85,7 @@ export function createBells(): Bells {
               resolve();
             };
             const timer = Number.isFinite(milliseconds)
-              ? setTimeout(done, Math.min(milliseconds, LONGEST_TIMER))
+              ? setTimeout(done, Math.min(milliseconds, MAX_TIMER))
               : undefined;
             if (heard || signal.aborted) return done();
             signal.addEventListener("abort", done, { once: true });

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Store } from "../core/store.ts";
-import { elapsed, every } from "../core/time.ts";
+import { monotonicMs, repeatEvery } from "../core/time.ts";
 import type { Topic, Wakeup } from "../core/waiting.ts";
 import { createAsker, createBells } from "./bells.ts";
 
@@ -54,8 +54,8 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     try {
       const file = bellFile(folder, topic);
       const isNew = makeBell(folder, file);
-      if (isNew && elapsed() - cleaned > CLEANING_MS) {
-        cleaned = elapsed();
+      if (isNew && monotonicMs() - cleaned > CLEANING_MS) {
+        cleaned = monotonicMs();
         removeStale(folder);
       }
       const watcher = watch(file, (event) => {
@@ -86,7 +86,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     if (clockMs === QUICK_CLOCK_MS) return;
     clockMs = QUICK_CLOCK_MS;
     clock?.[Symbol.dispose]();
-    clock = every(clockMs, ask);
+    clock = repeatEvery(clockMs, ask);
   };
 
   const disarmed = (topic: Topic): void => {
@@ -120,7 +120,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     arm(topic) {
       const first = !bells.has(topic);
       const bell = bells.arm(topic, () => disarmed(topic));
-      clock ??= every(clockMs, ask);
+      clock ??= repeatEvery(clockMs, ask);
       if (first) listen(topic);
       return bell;
     },

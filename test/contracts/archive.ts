@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { createImporter, exportBus, type Importer } from "../../src/core/moving.ts";
-import type { Order, Store } from "../../src/core/store.ts";
+import type { Command, Store } from "../../src/core/store.ts";
 import { agent, operator } from "./agents.ts";
 import { newOrder } from "./orders.ts";
 import { newPeer } from "./peers.ts";
@@ -18,10 +18,10 @@ const stamp = (nonce: string) => ({
 
 /** A bus that has one of everything. */
 export async function furnishAll(store: Store): Promise<void> {
-  const { messages, mailboxes, agents, peers, orders, signals } = store;
-  await agents.enter(operator, "new");
-  await agents.enter(agent("herald", operator.name, { v2Only: true, identity: "ü 🦜" }), "new");
-  await agents.enter(agent("gone", operator.name), "new");
+  const { messages, mailboxes, agents, sessions: peers, commands: orders, signals } = store;
+  await agents.add(operator, "new");
+  await agents.add(agent("herald", operator.name, { v2Only: true, identity: "ü 🦜" }), "new");
+  await agents.add(agent("gone", operator.name), "new");
   await agents.revoke("gone", agent("gone", operator.name).publicKey, { ...stamp("revoke"), signer: operator.name });
   for (const name of hostileNames) await fill(store, name, name, "one", `to ${name}`);
   await messages.append({ ...message("c", "herald", "signed"), signature: "c2ln", timestamp: AT + 0.123 }, stamp("n1"));
@@ -42,9 +42,9 @@ export async function furnishAll(store: Store): Promise<void> {
 
 /** What a bus holds, with messages by their place instead of their ids. */
 export async function heldBy(store: Store): Promise<unknown> {
-  const { messages, agents, peers, orders, signals } = store;
-  const all = (await messages.everyAfter(0, 1_000)).map(({ id: _, ...message }) => message);
-  const positions = new Map((await messages.everyAfter(0, 1_000)).map(({ id }, position) => [id, position]));
+  const { messages, agents, sessions: peers, commands: orders, signals } = store;
+  const all = (await messages.allAfter(0, 1_000)).map(({ id: _, ...message }) => message);
+  const positions = new Map((await messages.allAfter(0, 1_000)).map(({ id }, position) => [id, position]));
   const watermarks = (await messages.watermarks(1_000)).map((one) => ({ ...one, lastId: positions.get(one.lastId) }));
   const unread = (await messages.unread("@herald", "herald", { limit: 10, others: false })).map((one) => one.content);
   return {
@@ -100,17 +100,17 @@ export function checkArchive(check: Check): void {
   });
 
   check("an order is restored as it was, once, and goes on from there", async (store) => {
-    await store.peers.connect(newPeer("bac-1"), undefined);
-    const leased: Order = {
+    await store.sessions.connect(newPeer("bac-1"), undefined);
+    const leased: Command = {
       ...newOrder("cmd-1", { params: { large: "x".repeat(20_000) }, expiresAt: AT + 100 }),
       ...{ status: "leased", attempts: 3, holder: "bac-1", leaseUntil: AT + 10, result: null, endedAt: null },
     };
-    assert.equal(await store.orders.restore(leased), true);
-    assert.equal(await store.orders.restore({ ...leased, attempts: 4 }), false);
-    assert.deepEqual(await store.orders.find("cmd-1"), leased);
-    assert.equal(await store.orders.take("bac-1", AT + 9, 5), undefined);
-    assert.equal((await store.orders.take("bac-1", AT + 11, 5))?.attempts, 4);
-    const ended: Order = {
+    assert.equal(await store.commands.restore(leased), true);
+    assert.equal(await store.commands.restore({ ...leased, attempts: 4 }), false);
+    assert.deepEqual(await store.commands.find("cmd-1"), leased);
+    assert.equal(await store.commands.take("bac-1", AT + 9, 5), undefined);
+    assert.equal((await store.commands.take("bac-1", AT + 11, 5))?.attempts, 4);
+    const ended: Command = {
       ...leased,
       id: "cmd-2",
       status: "failed",
@@ -119,21 +119,21 @@ export function checkArchive(check: Check): void {
       endedAt: AT,
       result: "no",
     };
-    assert.equal(await store.orders.restore(ended), true);
-    assert.deepEqual(await store.orders.find("cmd-2"), ended);
+    assert.equal(await store.commands.restore(ended), true);
+    assert.deepEqual(await store.commands.find("cmd-2"), ended);
   });
 
   check("a name is barred where nobody has it nor had it", async (store) => {
     const herald = agent("herald", operator.name);
     const revoked = { name: "herald", publicKey: herald.publicKey, registeredBy: operator.name };
-    await store.agents.enter(operator, "new");
-    assert.equal(await store.agents.bar({ ...revoked, name: operator.name }), false);
-    assert.equal(await store.agents.bar(revoked), true);
-    assert.equal(await store.agents.bar({ ...revoked, publicKey: "other" }), false);
+    await store.agents.add(operator, "new");
+    assert.equal(await store.agents.markRevoked({ ...revoked, name: operator.name }), false);
+    assert.equal(await store.agents.markRevoked(revoked), true);
+    assert.equal(await store.agents.markRevoked({ ...revoked, publicKey: "other" }), false);
     assert.deepEqual(await store.agents.revoked("herald"), revoked);
-    assert.equal(await store.agents.enter(herald, "new"), "taken");
-    assert.equal(await store.agents.enter(herald, "rotate"), "done");
-    assert.equal(await store.agents.bar(revoked), false);
+    assert.equal(await store.agents.add(herald, "new"), "taken");
+    assert.equal(await store.agents.add(herald, "rotate"), "done");
+    assert.equal(await store.agents.markRevoked(revoked), false);
     assert.deepEqual((await store.agents.find("herald"))?.publicKey, herald.publicKey);
   });
 }

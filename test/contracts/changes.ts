@@ -41,7 +41,7 @@ export function checkChanges(check: Check): void {
     await store.changes();
     await other.messages.unread("a", "reader", all);
     await other.messages.advance("a", "reader", id);
-    await other.agents.enter(operator, "new");
+    await other.agents.add(operator, "new");
     assert.deepEqual((await store.changes())?.channels, []);
   });
 
@@ -66,18 +66,18 @@ export function checkChanges(check: Check): void {
   check("a change that is no message is told as one, without a channel", async (store, place) => {
     await using other = await place.open();
     const [id = 0] = await fill(other, "a", "herald", "one");
-    await other.peers.connect(newPeer("bac-1"), undefined);
+    await other.sessions.connect(newPeer("bac-1"), undefined);
     const changing: readonly [string, () => Promise<unknown>][] = [
       ["a watermark", () => other.messages.advance("a", "reader", id)],
-      ["an agent", () => other.agents.enter(operator, "new")],
-      ["a peer", () => other.peers.connect(newPeer("bac-2"), undefined)],
-      ["a waiting peer", () => other.peers.seen("bac-2", 2e9, "commands")],
-      ["an order", () => other.orders.add([newOrder("cmd-1")])],
-      ["a lease", () => other.orders.take("bac-1", 2e9, 5)],
-      ["an end", () => other.orders.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, {})],
+      ["an agent", () => other.agents.add(operator, "new")],
+      ["a peer", () => other.sessions.connect(newPeer("bac-2"), undefined)],
+      ["a waiting peer", () => other.sessions.seen("bac-2", 2e9, "commands")],
+      ["an order", () => other.commands.add([newOrder("cmd-1")])],
+      ["a lease", () => other.commands.take("bac-1", 2e9, 5)],
+      ["an end", () => other.commands.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, {})],
       ["a signal", () => other.signals.set({ name: "ready", data: 1, sender: "human", setAt: 1 })],
       ["a cleared signal", () => other.signals.clear("ready")],
-      ["a peer that left", () => other.peers.leave("bac-1", 2e9)],
+      ["a peer that left", () => other.sessions.leave("bac-1", 2e9)],
     ];
     await store.changes();
     for (const [what, change] of changing) {
@@ -89,10 +89,10 @@ export function checkChanges(check: Check): void {
 
   check("who asks for messages alone hides no other change from who asks for all", async (store, place) => {
     await using other = await place.open();
-    await other.orders.add([newOrder("cmd-1")]);
+    await other.commands.add([newOrder("cmd-1")]);
     await store.changes();
     await store.changes("messages");
-    await other.orders.add([newOrder("cmd-2")]);
+    await other.commands.add([newOrder("cmd-2")]);
     await fill(other, "a", "herald", "one");
     const asked = [await store.changes("messages"), await store.changes()];
     assert.deepEqual(
@@ -105,10 +105,10 @@ export function checkChanges(check: Check): void {
 
   check("messages and other changes at once are told both", async (store, place) => {
     await using other = await place.open();
-    await other.orders.add([newOrder("cmd-1")]);
+    await other.commands.add([newOrder("cmd-1")]);
     await store.changes();
     const activity = { channel: "activity", sender: "bac-1", content: "done" };
-    await other.orders.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, { activity });
+    await other.commands.end("cmd-1", { status: "acked", result: 1, at: 2e9 }, { activity });
     assert.deepEqual(await store.changes(), { channels: ["activity"], others: true });
     assert.deepEqual(await store.changes(), nothing);
   });

@@ -7,7 +7,7 @@ export function checkConnections(check: Check): void {
   check("everything is there after it was closed and opened again, and ids go on", async (store, place) => {
     const ids = await fill(store, "a", "herald", "one", "two");
     await store.messages.advance("a", "reader", ids[0] ?? 0);
-    await store.agents.enter(operator, "new");
+    await store.agents.add(operator, "new");
     await store[Symbol.asyncDispose]();
     await using again = await place.open();
     assert.deepEqual(await contents(again.messages.after("a", 0, 10)), ["one", "two"]);

@@ -14,56 +14,60 @@ async function entries(store: Store, after = 0) {
 
 /** Each change, and what the journal then says of it. */
 const changes: readonly [string, (store: Store) => Promise<unknown>, readonly string[]][] = [
-  ["a peer that connects", (store) => store.peers.connect(newPeer("bac-2"), undefined), ["peer bac-2 connected"]],
+  ["a peer that connects", (store) => store.sessions.connect(newPeer("bac-2"), undefined), ["peer bac-2 connected"]],
   [
     "a peer that takes another role",
-    (store) => store.peers.setRole("bac-1", "tester", undefined),
+    (store) => store.sessions.setRole("bac-1", "tester", undefined),
     ["peer bac-1 changed_role"],
   ],
-  ["a peer that begins to wait", (store) => store.peers.seen("bac-1", AT, "commands"), ["peer bac-1 waits"]],
-  ["a peer that still waits", (store) => store.peers.seen("bac-1", AT + 1, null), []],
-  ["a peer that works", (store) => store.peers.renew("bac-1", AT + 1), []],
-  ["a peer that leaves", (store) => store.peers.leave("bac-1", AT), ["peer bac-1 left"]],
-  ["an order that is sent", (store) => store.orders.add([newOrder("cmd-2")]), ["order cmd-2 pending"]],
-  ["an order for nobody", (store) => store.orders.add([newOrder("cmd-2", { target: "x" })]), ["order cmd-2 dead"]],
-  ["an order that is taken", (store) => store.orders.take("bac-1", AT, 5), ["order cmd-1 leased"]],
+  ["a peer that begins to wait", (store) => store.sessions.seen("bac-1", AT, "commands"), ["peer bac-1 waits"]],
+  ["a peer that still waits", (store) => store.sessions.seen("bac-1", AT + 1, null), []],
+  ["a peer that works", (store) => store.sessions.renew("bac-1", AT + 1), []],
+  ["a peer that leaves", (store) => store.sessions.leave("bac-1", AT), ["peer bac-1 left"]],
+  ["an order that is sent", (store) => store.commands.add([newOrder("cmd-2")]), ["order cmd-2 pending"]],
+  ["an order for nobody", (store) => store.commands.add([newOrder("cmd-2", { target: "x" })]), ["order cmd-2 dead"]],
+  ["an order that is taken", (store) => store.commands.take("bac-1", AT, 5), ["order cmd-1 leased"]],
   [
     "an order that is taken again",
-    async (store) => [await store.orders.take("bac-1", AT, 5), await store.orders.take("bac-1", AT + 10, 5)],
+    async (store) => [await store.commands.take("bac-1", AT, 5), await store.commands.take("bac-1", AT + 10, 5)],
     ["order cmd-1 leased", "order cmd-1 leased"],
   ],
   [
     "an order that is given back",
-    async (store) => [await store.orders.take("bac-1", AT, 5), await store.orders.release("cmd-1", "bac-1")],
+    async (store) => [await store.commands.take("bac-1", AT, 5), await store.commands.release("cmd-1", "bac-1")],
     ["order cmd-1 leased", "order cmd-1 pending"],
   ],
   [
     "an order whose holder leaves",
-    async (store) => [await store.orders.take("bac-1", AT, 5), await store.peers.leave("bac-1", AT)],
+    async (store) => [await store.commands.take("bac-1", AT, 5), await store.sessions.leave("bac-1", AT)],
     ["order cmd-1 leased", "peer bac-1 left", "order cmd-1 pending"],
   ],
   [
     "an order that ends, with what follows from it",
     (store) =>
-      store.orders.end("cmd-1", { status: "acked", result: 1, at: AT }, { signal: ready, response: newOrder("cmd-2") }),
+      store.commands.end(
+        "cmd-1",
+        { status: "acked", result: 1, at: AT },
+        { signal: ready, response: newOrder("cmd-2") },
+      ),
     ["order cmd-1 acked", "order cmd-2 pending", "signal ready set"],
   ],
   [
     "an order that fails, and is offered again",
     async (store) => [
-      await store.orders.end("cmd-1", { status: "failed", result: 1, at: AT }, {}),
-      await store.orders.offerAgain("cmd-1"),
+      await store.commands.end("cmd-1", { status: "failed", result: 1, at: AT }, {}),
+      await store.commands.retry("cmd-1"),
     ],
     ["order cmd-1 failed", "order cmd-1 pending"],
   ],
   [
     "an order that ends a second time",
     async (store) => {
-      for (const result of [1, 1, 2]) await store.orders.end("cmd-1", { status: "acked", result, at: AT }, {});
+      for (const result of [1, 1, 2]) await store.commands.end("cmd-1", { status: "acked", result, at: AT }, {});
     },
     ["order cmd-1 acked"],
   ],
-  ["an order that expires", (store) => store.orders.lapse(AT + 1_000, 5), ["order cmd-1 expired"]],
+  ["an order that expires", (store) => store.commands.lapse(AT + 1_000, 5), ["order cmd-1 expired"]],
   ["a signal that is set", (store) => store.signals.set(ready), ["signal ready set"]],
   [
     "a signal that is set again, and cleared",
@@ -79,10 +83,10 @@ const changes: readonly [string, (store: Store) => Promise<unknown>, readonly st
     "what changes nothing",
     async (store) => {
       await store.signals.clear("ready");
-      await store.peers.leave("nobody", AT);
-      await store.orders.take("nobody", AT, 5);
-      await store.orders.offerAgain("cmd-1");
-      await store.orders.lapse(AT, 5);
+      await store.sessions.leave("nobody", AT);
+      await store.commands.take("nobody", AT, 5);
+      await store.commands.retry("cmd-1");
+      await store.commands.lapse(AT, 5);
     },
     [],
   ],
@@ -92,8 +96,8 @@ const changes: readonly [string, (store: Store) => Promise<unknown>, readonly st
 export function checkJournal(check: Check): void {
   for (const [what, change, expected] of changes) {
     check(`the journal tells of ${what}`, async (store, place) => {
-      await store.peers.connect(newPeer("bac-1"), undefined);
-      await store.orders.add([newOrder("cmd-1", { createdAt: AT, expiresAt: AT + 500 })]);
+      await store.sessions.connect(newPeer("bac-1"), undefined);
+      await store.commands.add([newOrder("cmd-1", { createdAt: AT, expiresAt: AT + 500 })]);
       const before = await store.journal.last();
       await change(store);
       await using other = await place.open();
@@ -103,8 +107,8 @@ export function checkJournal(check: Check): void {
   }
 
   check("a change that isn't made is not told", async (store) => {
-    await store.orders.add([newOrder("cmd-1")]);
-    await assert.rejects(store.orders.add([newOrder("cmd-2"), newOrder("cmd-1")]));
+    await store.commands.add([newOrder("cmd-1")]);
+    await assert.rejects(store.commands.add([newOrder("cmd-2"), newOrder("cmd-1")]));
     await store.signals.set(ready);
     assert.deepEqual(await entries(store), ["order cmd-1 pending", "signal ready set"]);
   });

@@ -23,7 +23,7 @@ export function checkLookups(check: Check): void {
     await using other = await place.open();
     for (const found of [
       await other.messages.after("a", 0, 10),
-      await other.messages.everyAfter(0, 10),
+      await other.messages.allAfter(0, 10),
       await other.messages.unread("a", "reader", { limit: 10, others: false }),
       await other.messages.unread("a", "reader", { limit: 10, others: true }),
     ]) {
@@ -46,22 +46,22 @@ export function checkLookups(check: Check): void {
   check("what came after an id is told over all channels, in the order of the ids", async (store) => {
     const ids: number[] = [];
     for (const [index, channel] of hostileNames.entries()) ids.push(...(await fill(store, channel, "h", `m${index}`)));
-    const every = await store.messages.everyAfter(0, 1_000);
+    const every = await store.messages.allAfter(0, 1_000);
     assert.deepEqual(
       every.map(({ id, channel }) => [id, channel]),
       ids.map((id, index) => [id, hostileNames[index]]),
     );
-    assert.deepEqual(await contents(store.messages.everyAfter(ids[3] ?? 0, 2)), ["m4", "m5"]);
-    assert.deepEqual(await store.messages.everyAfter(ids.at(-1) ?? 0, 10), []);
-    assert.deepEqual(await store.messages.everyAfter(Number.MAX_SAFE_INTEGER, 10), []);
+    assert.deepEqual(await contents(store.messages.allAfter(ids[3] ?? 0, 2)), ["m4", "m5"]);
+    assert.deepEqual(await store.messages.allAfter(ids.at(-1) ?? 0, 10), []);
+    assert.deepEqual(await store.messages.allAfter(Number.MAX_SAFE_INTEGER, 10), []);
   });
 
   check("a batch of every channel holds no more bytes than one of a single channel", async (store) => {
     const size = 3 * 1024 * 1024;
     for (const channel of ["a", "b", "c", "d"]) await fill(store, channel, "herald", "x".repeat(size));
-    const batch = await store.messages.everyAfter(0, 1_000);
+    const batch = await store.messages.allAfter(0, 1_000);
     assert.equal(batch.length, Math.floor(BATCH_BYTES / size));
-    assert.equal((await store.messages.everyAfter(batch.at(-1)?.id ?? 0, 1_000)).length, 4 - batch.length);
+    assert.equal((await store.messages.allAfter(batch.at(-1)?.id ?? 0, 1_000)).length, 4 - batch.length);
   });
 
   check("the readers of a channel are those that have consumed something of it, by name", async (store, place) => {

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
-import type { Once } from "../../src/core/store.ts";
+import type { RequestKey } from "../../src/core/store.ts";
 import { agent, operator } from "./agents.ts";
 import { assertGrowing, type Check, contents, fill, hostileNames, message } from "./place.ts";
 
 const AT = 1_795_200_000;
 const HOUR = 3_600;
 
-function once(nonce: string, more: Partial<Once> = {}): Once {
+function once(nonce: string, more: Partial<RequestKey> = {}): RequestKey {
   return { signer: "herald", nonce, digest: "digest", at: AT, ...more };
 }
 
@@ -98,34 +98,34 @@ export function checkOnce(check: Check): void {
   });
 
   check("an agent is entered once under a nonce, and another entry under it clashes", async (store, place) => {
-    await store.agents.enter(operator, "new");
+    await store.agents.add(operator, "new");
     const signed = once("n", { signer: "chief" });
-    assert.equal(await store.agents.enter(agent("herald", "chief"), "own", signed), "done");
-    await store.agents.enter(agent("herald", "chief", { publicKey: "newer" }), "own");
+    assert.equal(await store.agents.add(agent("herald", "chief"), "own", signed), "done");
+    await store.agents.add(agent("herald", "chief", { publicKey: "newer" }), "own");
     await using other = await place.open();
-    assert.equal(await other.agents.enter(agent("herald", "chief"), "own", signed), "repeated");
-    assert.equal(await other.agents.enter(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "clash");
+    assert.equal(await other.agents.add(agent("herald", "chief"), "own", signed), "repeated");
+    assert.equal(await other.agents.add(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "clash");
     assert.equal((await store.agents.find("herald"))?.publicKey, "newer", "an old request brings no old key back");
     assert.equal(await store.agents.find("mia"), undefined);
   });
 
   check("an entry that was refused has used no nonce", async (store) => {
-    await store.agents.enter(operator, "new");
+    await store.agents.add(operator, "new");
     const signed = once("n", { signer: "chief" });
-    assert.equal(await store.agents.enter(agent("herald", "chief"), "rotate", signed), "taken");
+    assert.equal(await store.agents.add(agent("herald", "chief"), "rotate", signed), "taken");
     assert.equal(await store.agents.revoke("herald", "key", signed), "taken");
-    assert.equal(await store.agents.enter(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "done");
+    assert.equal(await store.agents.add(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "done");
   });
 
   check(
     "an agent is revoked once under a nonce: the same request doesn't revoke a key it has got since",
     async (store) => {
-      await store.agents.enter(operator, "new");
+      await store.agents.add(operator, "new");
       const herald = agent("herald", "chief");
-      await store.agents.enter(herald, "own");
+      await store.agents.add(herald, "own");
       const signed = once("n", { signer: "chief" });
       assert.equal(await store.agents.revoke("herald", herald.publicKey, signed), "done");
-      assert.equal(await store.agents.enter(herald, "own"), "done");
+      assert.equal(await store.agents.add(herald, "own"), "done");
       assert.equal(await store.agents.revoke("herald", herald.publicKey, signed), "repeated");
       assert.deepEqual(await store.agents.find("herald"), herald);
       assert.equal(await store.agents.revoke("herald", herald.publicKey, { ...signed, digest: "other" }), "clash");
@@ -134,10 +134,10 @@ export function checkOnce(check: Check): void {
   );
 
   check("messages and agents share no nonce by accident: one signer's nonce is one request", async (store) => {
-    await store.agents.enter(operator, "new");
+    await store.agents.add(operator, "new");
     const signed = once("n", { signer: "chief" });
     assert.equal((await store.messages.append(one, signed)).outcome, "done");
-    assert.equal(await store.agents.enter(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "clash");
+    assert.equal(await store.agents.add(agent("mia", "chief"), "own", { ...signed, digest: "other" }), "clash");
     assert.equal(await store.agents.find("mia"), undefined);
   });
 }

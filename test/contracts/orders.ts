@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { BATCH_BYTES } from "../../src/core/limits.ts";
-import type { NewOrder, Order, Store } from "../../src/core/store.ts";
+import type { Command, NewCommand, Store } from "../../src/core/store.ts";
 import { several } from "../support/several.ts";
 import { newPeer } from "./peers.ts";
 import { type Check, hostileNames } from "./place.ts";
@@ -8,7 +8,7 @@ import { type Check, hostileNames } from "./place.ts";
 const AT = 1_795_200_000.5;
 
 /** An order for whoever is `backend`, unless it says otherwise. */
-export function newOrder(id: string, more: Partial<NewOrder> = {}): NewOrder {
+export function newOrder(id: string, more: Partial<NewCommand> = {}): NewCommand {
   return {
     id,
     kind: "command",
@@ -26,11 +26,11 @@ export function newOrder(id: string, more: Partial<NewOrder> = {}): NewOrder {
 }
 
 export async function connected(store: Store, ...ids: string[]): Promise<void> {
-  for (const id of ids) await store.peers.connect(newPeer(id), undefined);
+  for (const id of ids) await store.sessions.connect(newPeer(id), undefined);
 }
 
 export async function take(store: Store, peer: string, at = AT): Promise<string | undefined> {
-  return (await store.orders.take(peer, at, 5))?.id;
+  return (await store.commands.take(peer, at, 5))?.id;
 }
 
 const fresh = {
@@ -42,7 +42,7 @@ const fresh = {
   endedAt: null,
 } as const;
 
-const idsOf = (orders: readonly Order[]) => orders.map(({ id }) => id);
+const idsOf = (orders: readonly Command[]) => orders.map(({ id }) => id);
 
 /** Who takes which order. */
 export function checkOrders(check: Check): void {
@@ -52,21 +52,21 @@ export function checkOrders(check: Check): void {
     const orders = params.map((value, n) =>
       newOrder(`cmd-${n}`, { params: value, target: "bac-1", expiresAt: AT + n }),
     );
-    await store.orders.add(orders);
+    await store.commands.add(orders);
     await using other = await place.open();
-    for (const order of orders) assert.deepEqual(await other.orders.find(order.id), { ...order, ...fresh });
-    assert.equal(await other.orders.find("cmd-none"), undefined);
+    for (const order of orders) assert.deepEqual(await other.commands.find(order.id), { ...order, ...fresh });
+    assert.equal(await other.commands.find("cmd-none"), undefined);
   });
 
   check("of orders that are sent together all are there or none", async (store) => {
-    await store.orders.add([newOrder("cmd-1")]);
-    await assert.rejects(store.orders.add([newOrder("cmd-2"), newOrder("cmd-1")]));
-    assert.deepEqual(idsOf(await store.orders.list({ limit: 10 })), ["cmd-1"]);
+    await store.commands.add([newOrder("cmd-1")]);
+    await assert.rejects(store.commands.add([newOrder("cmd-2"), newOrder("cmd-1")]));
+    assert.deepEqual(idsOf(await store.commands.list({ limit: 10 })), ["cmd-1"]);
   });
 
   check("an order for a peer that isn't there is dead, and not waiting for nobody", async (store) => {
-    await store.orders.add([newOrder("cmd-1", { target: "bac-1" })]);
-    const { status, endedAt, attempts } = (await store.orders.find("cmd-1")) ?? {};
+    await store.commands.add([newOrder("cmd-1", { target: "bac-1" })]);
+    const { status, endedAt, attempts } = (await store.commands.find("cmd-1")) ?? {};
     assert.deepEqual([status, endedAt, attempts], ["dead", AT, 0]);
     await connected(store, "bac-1");
     assert.equal(await take(store, "bac-1"), undefined);
@@ -74,10 +74,10 @@ export function checkOrders(check: Check): void {
 
   check("a peer takes its own orders and those for its role, the oldest first, and nobody else's", async (store) => {
     await connected(store, "bac-1", "bac-2");
-    await store.peers.connect(newPeer("tes-1", { role: "tester" }), undefined);
+    await store.sessions.connect(newPeer("tes-1", { role: "tester" }), undefined);
     const targets = ["bac-1", null, "bac-2", "bac-1", null, null];
-    await store.orders.add(targets.map((target, n) => newOrder(`cmd-${n}`, { target })));
-    await store.orders.add([newOrder("cmd-test", { targetRole: "tester" })]);
+    await store.commands.add(targets.map((target, n) => newOrder(`cmd-${n}`, { target })));
+    await store.commands.add([newOrder("cmd-test", { targetRole: "tester" })]);
     const taken: unknown[] = [];
     for (let n = 0; n < 5; n++) taken.push(await take(store, "bac-1"));
     assert.deepEqual(taken, ["cmd-0", "cmd-1", "cmd-3", "cmd-4", "cmd-5"]);
@@ -87,15 +87,15 @@ export function checkOrders(check: Check): void {
 
   check("whoever takes a role takes its orders, and whoever had it no more", async (store) => {
     await connected(store, "bac-1");
-    await store.orders.add([newOrder("cmd-1", { targetRole: "tester" }), newOrder("cmd-2")]);
-    await store.peers.setRole("bac-1", "tester", undefined);
+    await store.commands.add([newOrder("cmd-1", { targetRole: "tester" }), newOrder("cmd-2")]);
+    await store.sessions.setRole("bac-1", "tester", undefined);
     assert.deepEqual([await take(store, "bac-1"), await take(store, "bac-1")], ["cmd-1", undefined]);
   });
 
   check("roles and ids are kept apart, whatever they are made of", async (store) => {
-    for (const name of hostileNames) await store.peers.connect(newPeer(name, { role: name }), undefined);
+    for (const name of hostileNames) await store.sessions.connect(newPeer(name, { role: name }), undefined);
     for (const [n, name] of hostileNames.entries()) {
-      await store.orders.add([newOrder(`own-${n}`, { target: name }), newOrder(`role-${n}`, { targetRole: name })]);
+      await store.commands.add([newOrder(`own-${n}`, { target: name }), newOrder(`role-${n}`, { targetRole: name })]);
     }
     for (const [n, name] of hostileNames.entries()) {
       const taken = [await take(store, name), await take(store, name), await take(store, name)];
@@ -105,9 +105,9 @@ export function checkOrders(check: Check): void {
 
   check("an order that was taken is leased, and free for nobody until the lease ends", async (store, place) => {
     await connected(store, "bac-1", "bac-2");
-    await store.orders.add([newOrder("cmd-1")]);
+    await store.commands.add([newOrder("cmd-1")]);
     await using other = await place.open();
-    const taken = await store.orders.take("bac-1", AT, 5);
+    const taken = await store.commands.take("bac-1", AT, 5);
     assert.deepEqual(taken, {
       ...newOrder("cmd-1"),
       ...fresh,
@@ -116,36 +116,36 @@ export function checkOrders(check: Check): void {
       holder: "bac-1",
       leaseUntil: AT + 10,
     });
-    assert.deepEqual(await other.orders.find("cmd-1"), taken);
+    assert.deepEqual(await other.commands.find("cmd-1"), taken);
     for (const peer of ["bac-1", "bac-2"]) assert.equal(await take(other, peer, AT + 9.9), undefined);
-    const again = await other.orders.take("bac-2", AT + 10, 5);
+    const again = await other.commands.take("bac-2", AT + 10, 5);
     assert.deepEqual([again?.attempts, again?.holder, again?.leaseUntil], [2, "bac-2", AT + 20]);
   });
 
   check("when a lease ends is told to who could take the order then, and to nobody else", async (store) => {
     await connected(store, "bac-1", "bac-2");
-    await store.peers.connect(newPeer("tes-1", { role: "tester" }), undefined);
-    assert.equal(await store.orders.nextFree("bac-1"), undefined);
-    await store.orders.add([newOrder("cmd-1"), newOrder("cmd-2", { target: "bac-1", leaseSeconds: 3 })]);
-    assert.equal(await store.orders.nextFree("bac-1"), undefined, "what is free already has no lease");
+    await store.sessions.connect(newPeer("tes-1", { role: "tester" }), undefined);
+    assert.equal(await store.commands.nextFree("bac-1"), undefined);
+    await store.commands.add([newOrder("cmd-1"), newOrder("cmd-2", { target: "bac-1", leaseSeconds: 3 })]);
+    assert.equal(await store.commands.nextFree("bac-1"), undefined, "what is free already has no lease");
     for (const _ of [1, 2]) await take(store, "bac-1");
-    assert.equal(await store.orders.nextFree("bac-1"), AT + 3);
-    assert.equal(await store.orders.nextFree("bac-2"), AT + 10);
-    assert.equal(await store.orders.nextFree("tes-1"), undefined);
-    assert.equal(await store.orders.nextFree("nobody"), undefined);
+    assert.equal(await store.commands.nextFree("bac-1"), AT + 3);
+    assert.equal(await store.commands.nextFree("bac-2"), AT + 10);
+    assert.equal(await store.commands.nextFree("tes-1"), undefined);
+    assert.equal(await store.commands.nextFree("nobody"), undefined);
   });
 
   check("a lease is given back as if the order had never been handed out, by its holder alone", async (store) => {
     await connected(store, "bac-1", "bac-2");
-    await store.orders.add([newOrder("cmd-1")]);
+    await store.commands.add([newOrder("cmd-1")]);
     await take(store, "bac-1");
-    assert.equal(await store.orders.release("cmd-1", "bac-2"), undefined);
-    assert.deepEqual(await store.orders.release("cmd-1", "bac-1"), { ...newOrder("cmd-1"), ...fresh });
-    assert.equal(await store.orders.release("cmd-1", "bac-1"), undefined);
-    assert.equal(await store.orders.release("cmd-none", "bac-1"), undefined);
-    assert.deepEqual((await store.orders.take("bac-2", AT, 5))?.attempts, 1);
-    await store.orders.end("cmd-1", { status: "acked", result: null, at: AT }, {});
-    assert.equal(await store.orders.release("cmd-1", "bac-2"), undefined, "what has ended stays so");
+    assert.equal(await store.commands.release("cmd-1", "bac-2"), undefined);
+    assert.deepEqual(await store.commands.release("cmd-1", "bac-1"), { ...newOrder("cmd-1"), ...fresh });
+    assert.equal(await store.commands.release("cmd-1", "bac-1"), undefined);
+    assert.equal(await store.commands.release("cmd-none", "bac-1"), undefined);
+    assert.deepEqual((await store.commands.take("bac-2", AT, 5))?.attempts, 1);
+    await store.commands.end("cmd-1", { status: "acked", result: null, at: AT }, {});
+    assert.equal(await store.commands.release("cmd-1", "bac-2"), undefined, "what has ended stays so");
   });
 
   check("however many take at once, over several connections, each order is taken once", async (store, place) => {
@@ -153,7 +153,7 @@ export function checkOrders(check: Check): void {
     await using others = await several(3, () => place.open());
     const stores = [store, ...others];
     await connected(store, ...peers);
-    await store.orders.add(Array.from({ length: 60 }, (_, n) => newOrder(`cmd-${n}`)));
+    await store.commands.add(Array.from({ length: 60 }, (_, n) => newOrder(`cmd-${n}`)));
     const taken = await Promise.all(
       peers.map(async (peer, index) => {
         const mine: string[] = [];
@@ -171,8 +171,8 @@ export function checkOrders(check: Check): void {
   check("orders are listed oldest first, the newest so many, by what they are", async (store) => {
     await connected(store, "bac-1", "bac-2");
     const targets = ["bac-1", "bac-2", null, "bac-1", null];
-    await store.orders.add(targets.map((target, n) => newOrder(`cmd-${n}`, { target })));
-    const list = async (more: object) => idsOf(await store.orders.list({ limit: 10, ...more })).join(" ");
+    await store.commands.add(targets.map((target, n) => newOrder(`cmd-${n}`, { target })));
+    const list = async (more: object) => idsOf(await store.commands.list({ limit: 10, ...more })).join(" ");
     assert.equal(await list({}), "cmd-0 cmd-1 cmd-2 cmd-3 cmd-4");
     assert.equal(await list({ limit: 2 }), "cmd-3 cmd-4");
     assert.equal(await list({ peer: "bac-1" }), "cmd-0 cmd-2 cmd-3 cmd-4");
@@ -183,7 +183,7 @@ export function checkOrders(check: Check): void {
     assert.equal(await list({ peer: "bac-2" }), "cmd-1 cmd-4", "what another holds is no matter of its");
     assert.equal(await list({ peer: "bac-1", status: "pending" }), "cmd-3 cmd-4");
     assert.equal(await list({ peer: "bac-1", status: "leased" }), "cmd-0 cmd-2");
-    await store.orders.end("cmd-2", { status: "acked", result: null, at: AT }, {});
+    await store.commands.end("cmd-2", { status: "acked", result: null, at: AT }, {});
     assert.equal(await list({ peer: "bac-1", status: "acked" }), "cmd-2");
     assert.equal(await list({ peer: "nobody" }), "");
     assert.equal(await list({ status: "dead" }), "");
@@ -191,11 +191,11 @@ export function checkOrders(check: Check): void {
 
   check("a list of large orders is cut where it would be too much at once, but never to nothing", async (store) => {
     const params = "x".repeat(3 * 1024 * 1024);
-    for (let n = 0; n < 4; n++) await store.orders.add([newOrder(`cmd-${n}`, { params })]);
-    const listed = idsOf(await store.orders.list({ limit: 100 }));
+    for (let n = 0; n < 4; n++) await store.commands.add([newOrder(`cmd-${n}`, { params })]);
+    const listed = idsOf(await store.commands.list({ limit: 100 }));
     assert.deepEqual(listed, ["cmd-2", "cmd-3"].slice(-Math.floor(BATCH_BYTES / params.length)));
-    await store.orders.add([newOrder("cmd-large", { params: "x".repeat(BATCH_BYTES + 1) })]);
-    assert.deepEqual(idsOf(await store.orders.list({ limit: 100 })), ["cmd-large"]);
+    await store.commands.add([newOrder("cmd-large", { params: "x".repeat(BATCH_BYTES + 1) })]);
+    assert.deepEqual(idsOf(await store.commands.list({ limit: 100 })), ["cmd-large"]);
   });
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Pruning, Store } from "../../src/core/store.ts";
+import type { PruneCriteria, Store } from "../../src/core/store.ts";
 import { append } from "../support/append.ts";
 import { type Check, contents, fill, message } from "./place.ts";
 
@@ -13,10 +13,10 @@ async function tenMessages(store: Store): Promise<readonly number[]> {
   return ids;
 }
 
-const none: Pruning = { consumed: false };
+const none: PruneCriteria = { consumed: false };
 
 /** What may go, of what, by how many: with readers that have consumed the first eight and the first four. */
-const conditions: readonly [string, Pruning, number][] = [
+const conditions: readonly [string, PruneCriteria, number][] = [
   ["no condition", none, 10],
   ["an age", { ...none, before: 6 }, 6],
   ["an age that all have", { ...none, before: 100 }, 10],

@@ -13,18 +13,18 @@ async function furnish(store: Store): Promise<readonly number[]> {
   const ids = await fill(store, "a", "herald", "one", "two");
   ids.push(...(await fill(store, "kept", "bus", "alarm")));
   await store.messages.advance("a", "reader", ids[0] ?? 0);
-  await store.agents.enter(operator, "new");
-  await store.agents.enter(agent("herald", "chief"), "new");
-  await store.peers.connect(newPeer("bac-000001"), undefined);
-  await store.orders.add([newOrder("cmd-1", { target: "bac-000001" })]);
+  await store.agents.add(operator, "new");
+  await store.agents.add(agent("herald", "chief"), "new");
+  await store.sessions.connect(newPeer("bac-000001"), undefined);
+  await store.commands.add([newOrder("cmd-1", { target: "bac-000001" })]);
   await store.signals.set({ name: "ready", data: 1, sender: "human", setAt: 1 });
   return ids;
 }
 
 async function others(store: Store) {
   const [peers, orders, signals] = await Promise.all([
-    store.peers.list(),
-    store.orders.list({ limit: 1_000 }),
+    store.sessions.list(),
+    store.commands.list({ limit: 1_000 }),
     store.signals.list(),
   ]);
   return {
@@ -41,7 +41,7 @@ export function checkReset(check: Check): void {
     const { removed } = await store.reset("kept");
     assert.equal(removed, 2);
     await using other = await place.open();
-    assert.deepEqual(await contents(other.messages.everyAfter(0, 10)), ["alarm"]);
+    assert.deepEqual(await contents(other.messages.allAfter(0, 10)), ["alarm"]);
     assert.deepEqual(
       (await other.messages.channels()).map(({ channel, count }) => [channel, count]),
       [["kept", 1]],
@@ -79,7 +79,7 @@ export function checkReset(check: Check): void {
     const { backup } = await store.reset("kept").finally(() => process.umask(before));
     assert.equal(statSync(backup).mode & 0o777, 0o600);
     await using old = await place.openBackup(backup);
-    assert.deepEqual(await contents(old.messages.everyAfter(0, 10)), ["one", "two", "alarm"]);
+    assert.deepEqual(await contents(old.messages.allAfter(0, 10)), ["one", "two", "alarm"]);
     assert.equal(await old.messages.watermark("a", "reader"), ids[0]);
     assert.equal((await old.agents.list()).length, 2);
     assert.deepEqual(await others(old), { peers: ["bac-000001"], orders: ["cmd-1"], signals: ["ready"] });
@@ -115,8 +115,8 @@ export function checkReset(check: Check): void {
         for (let n = 0; !done || n < 3; n++) {
           const content = `${round} ${n}`;
           await fill(n % 2 === 0 ? other : store, "a", "herald", content);
-          await other.peers.connect(newPeer(`bac-${round}-${n}`), undefined);
-          await other.orders.add([newOrder(`cmd-${round}-${n}`)]);
+          await other.sessions.connect(newPeer(`bac-${round}-${n}`), undefined);
+          await other.commands.add([newOrder(`cmd-${round}-${n}`)]);
           await other.signals.set({ name: `ready-${round}-${n}`, data: n, sender: "human", setAt: n });
           sent.push(content);
         }

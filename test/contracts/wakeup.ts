@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
+  ANY_CHANGE,
   type Bell,
-  EVERYTHING,
-  endOf,
+  commandEndTopic,
+  commandsTopic,
   isChannel,
-  ordersFor,
-  readingOf,
-  settingOf,
+  signalTopic,
   type Topic,
   type Wakeup,
+  watermarkTopic,
 } from "../../src/core/waiting.ts";
 import { hostileNames } from "./place.ts";
 
@@ -25,14 +25,14 @@ const names = ["a", "reading", "orders", "a".repeat(200)];
 
 /** Topics that are no channels. */
 const others: readonly [string, Topic][] = [
-  ["everything", EVERYTHING],
+  ["everything", ANY_CHANGE],
   ...names.flatMap((name): [string, Topic][] => {
     const short = name.slice(0, 8);
     return [
-      [`the reading of ${short}`, readingOf(name)],
-      [`the orders of ${short}`, ordersFor(name)],
-      [`the end of the order ${short}`, endOf(name)],
-      [`the signal ${short}`, settingOf(name)],
+      [`the reading of ${short}`, watermarkTopic(name)],
+      [`the orders of ${short}`, commandsTopic(name)],
+      [`the end of the order ${short}`, commandEndTopic(name)],
+      [`the signal ${short}`, signalTopic(name)],
     ];
   }),
 ];

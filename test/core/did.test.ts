@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { didKey } from "../../src/core/card.ts";
-import { publicHalf, rawBytes, readPrivateKey } from "../../src/core/keys.ts";
+import { publicKeyOf, rawKeyBytes, readPrivateKey } from "../../src/core/keys.ts";
 
 test("E38 the DID of RFC 8032's first key is the known one", () => {
   const seed = Buffer.from("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "hex");
   assert.equal(
-    didKey(rawBytes(publicHalf(readPrivateKey(seed)))),
+    didKey(rawKeyBytes(publicKeyOf(readPrivateKey(seed)))),
     "did:key:z6MktwupdmLXVVqTzCw4i46r4uGyosGXRnR3XjN4Zq7oMMsw",
   );
 });

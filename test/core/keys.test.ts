@@ -6,14 +6,14 @@ import naclUtil from "tweetnacl-util";
 import { isIpcError } from "../../src/core/errors.ts";
 import {
   createKeyPair,
-  publicHalf,
+  publicKeyOf,
   publicPem,
-  rawBytes,
+  rawKeyBytes,
   readPrivateKey,
   readPublicKey,
   registeredKey,
 } from "../../src/core/keys.ts";
-import { isSignature, messageBytesV1, registrationBytes, sign } from "../../src/core/signature.ts";
+import { messageBytesV1, registrationBytes, sign, verifySignature } from "../../src/core/signature.ts";
 
 const pair = createKeyPair();
 const seed = Buffer.from("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "hex");
@@ -61,7 +61,7 @@ suite("a private key", () => {
   ];
   for (const [what, file] of tweetnacl) {
     test(`as tweetnacl's ${what} is read`, () => {
-      assert.deepEqual(rawBytes(publicHalf(readPrivateKey(file))), Buffer.from(rfc8032.publicKey));
+      assert.deepEqual(rawKeyBytes(publicKeyOf(readPrivateKey(file))), Buffer.from(rfc8032.publicKey));
     });
   }
 
@@ -117,7 +117,7 @@ suite("a private key", () => {
 });
 
 suite("a public key", () => {
-  const raw = rawBytes(readPublicKey(Buffer.from(pair.publicKey)));
+  const raw = rawKeyBytes(readPublicKey(Buffer.from(pair.publicKey)));
   const same: readonly [string, string | Uint8Array][] = [
     ["in PEM", pair.publicKey],
     ["in PEM with the line ends of Windows", pair.publicKey.replaceAll("\n", "\r\n")],
@@ -131,19 +131,19 @@ suite("a public key", () => {
   for (const [how, file] of same) {
     test(`${how} is read`, () => {
       const key = readPublicKey(typeof file === "string" ? Buffer.from(file) : file);
-      assert.deepEqual(rawBytes(key), raw);
+      assert.deepEqual(rawKeyBytes(key), raw);
       assert.equal(publicPem(key), pair.publicKey);
     });
   }
 
   test("is no text of 32 characters: only a file holds bare bytes", () => {
     assertRefused(() => readPublicKey("k".repeat(32)), /neither PEM nor 32 bytes in base64 or hex/);
-    assert.deepEqual(rawBytes(readPublicKey(raw.toString("base64"))), raw);
+    assert.deepEqual(rawKeyBytes(readPublicKey(raw.toString("base64"))), raw);
   });
 
   test("as openssl, Python and we write it is the same", () => {
     const key = createPrivateKey(pair.privateKey);
-    assert.equal(publicPem(publicHalf(key)), pair.publicKey);
+    assert.equal(publicPem(publicKeyOf(key)), pair.publicKey);
     assert.match(pair.publicKey, /^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/]{59}=\n-----END PUBLIC KEY-----\n$/);
   });
 
@@ -212,14 +212,14 @@ suite("a public key", () => {
   test("that another program stored damaged verifies nothing, and breaks nothing", () => {
     for (const stored of ["", "garbage", "\u0000", pair.privateKey]) {
       assert.equal(registeredKey(stored), undefined);
-      assert.equal(isSignature(Buffer.alloc(64).toString("base64"), Buffer.from("x"), stored), false);
+      assert.equal(verifySignature(Buffer.alloc(64).toString("base64"), Buffer.from("x"), stored), false);
     }
   });
 });
 
 suite("signing", () => {
   const key = readPrivateKey(Buffer.from(rfc8032.secretKey));
-  const publicKey = publicPem(publicHalf(key));
+  const publicKey = publicPem(publicKeyOf(key));
 
   test("E20 what is signed is channel, sender and content, a line each, in UTF-8", () => {
     const bytes = messageBytesV1({ channel: "ops", sender: "hérald", content: "one\ntwo 🦜" });
@@ -248,27 +248,27 @@ suite("signing", () => {
     for (let n = 0; n < 100; n++) {
       if (n % 5 === 0) theirs = nacl.sign.keyPair();
       const ours = readPrivateKey(theirs.secretKey);
-      const pem = publicPem(publicHalf(ours));
-      assert.deepEqual(rawBytes(publicHalf(ours)), Buffer.from(theirs.publicKey));
+      const pem = publicPem(publicKeyOf(ours));
+      assert.deepEqual(rawKeyBytes(publicKeyOf(ours)), Buffer.from(theirs.publicKey));
       const bytes = randomBytes(n * 7);
       const signature = naclUtil.encodeBase64(nacl.sign.detached(bytes, theirs.secretKey));
       assert.equal(sign(bytes, ours), signature);
       assert.ok(nacl.sign.detached.verify(bytes, naclUtil.decodeBase64(sign(bytes, ours)), theirs.publicKey));
-      assert.ok(isSignature(signature, bytes, pem));
+      assert.ok(verifySignature(signature, bytes, pem));
       const changed = Buffer.concat([bytes, Buffer.from([1])]);
-      assert.ok(!isSignature(signature, changed, pem));
-      assert.ok(!isSignature(signature, bytes, publicKey), "E21 not with another's key");
+      assert.ok(!verifySignature(signature, changed, pem));
+      assert.ok(!verifySignature(signature, bytes, publicKey), "E21 not with another's key");
     }
   });
 
   test("a signature with any bit turned is none", () => {
     const bytes = Buffer.from("main is green");
     const signature = Buffer.from(sign(bytes, key), "base64");
-    assert.ok(isSignature(signature.toString("base64"), bytes, publicKey));
+    assert.ok(verifySignature(signature.toString("base64"), bytes, publicKey));
     for (let bit = 0; bit < 512; bit++) {
       const turned = Buffer.from(signature);
       turned[bit >> 3] = (turned[bit >> 3] ?? 0) ^ (1 << (bit & 7));
-      assert.ok(!isSignature(turned.toString("base64"), bytes, publicKey), `bit ${bit}`);
+      assert.ok(!verifySignature(turned.toString("base64"), bytes, publicKey), `bit ${bit}`);
     }
   });
 
@@ -278,7 +278,7 @@ suite("signing", () => {
     const signature = Buffer.from(sign(bytes, key), "base64");
     const second = BigInt(`0x${Buffer.from(signature.subarray(32)).reverse().toString("hex")}`) + order;
     const added = Buffer.from(second.toString(16).padStart(64, "0"), "hex").reverse();
-    assert.ok(!isSignature(Buffer.concat([signature.subarray(0, 32), added]).toString("base64"), bytes, publicKey));
+    assert.ok(!verifySignature(Buffer.concat([signature.subarray(0, 32), added]).toString("base64"), bytes, publicKey));
   });
 
   const bytes = Buffer.from("main is green");
@@ -297,8 +297,8 @@ suite("signing", () => {
   ];
   for (const [how, signature] of odd) {
     test(`a signature ${how} is none`, () => {
-      assert.ok(isSignature(good, bytes, publicKey));
-      assert.equal(isSignature(signature, bytes, publicKey), false);
+      assert.ok(verifySignature(good, bytes, publicKey));
+      assert.equal(verifySignature(signature, bytes, publicKey), false);
     });
   }
 });

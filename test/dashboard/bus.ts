@@ -67,6 +67,6 @@ export async function connectedLongAgo(bus: TemporaryBus, role: string, seconds:
   await using own = await busOf(bus);
   const then = own.now() - seconds;
   const peer = newPeer(`${role}-long-ago`, { role, connectedAt: then, lastSeen: then });
-  await own.store.peers.connect(peer, undefined);
+  await own.store.sessions.connect(peer, undefined);
   return peer.id;
 }

@@ -127,7 +127,7 @@ async function crowd(bus: TemporaryBus, messages: number, peers: number): Promis
   }
   for (let n = 1; n <= peers; n++) {
     const peer = newPeer(`rol-${n}`, { role: `role-${n % 9}`, capabilities: ["shell"], connectedAt: at, lastSeen: at });
-    await store.peers.connect(peer, undefined);
+    await store.sessions.connect(peer, undefined);
   }
 }
 

@@ -18,7 +18,7 @@ const PROCESSES = 100;
 
 /** Who serves, follows or waits is asked to end after this, and made to after that. */
 const PATIENCE_MS = 2_000;
-const LONGEST_MS = 15_000;
+const MAX_MS = 15_000;
 
 const flags = [...new Set(operations.flatMap((operation) => optionsOf(operation).map(({ flag }) => flag)))];
 
@@ -90,7 +90,7 @@ test(`${PROCESSES} programs with such arguments end, print no stack trace, and b
       const { typed, input } = trial;
       await using program = start(typed, { ...bus.environment, IPC_PORT: "0" }, { input, cwd: bus.file(".") });
       const waits = setTimeout(() => program.child.kill("SIGTERM"), PATIENCE_MS);
-      const late = setTimeout(() => program.child.kill("SIGKILL"), LONGEST_MS);
+      const late = setTimeout(() => program.child.kill("SIGKILL"), MAX_MS);
       const { code, stderr } = await program.ended;
       clearTimeout(waits);
       clearTimeout(late);

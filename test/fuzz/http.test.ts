@@ -13,7 +13,7 @@ const AT_ONCE = 48;
 
 /** A wait, a stream and half a request are left after this; everything else is answered long before. */
 const PATIENCE_MS = 250;
-const LONGEST_MS = 8_000;
+const MAX_MS = 8_000;
 
 interface Request {
   readonly bytes: Buffer;
@@ -141,7 +141,7 @@ function exchange({ port }: Server, { bytes, answered }: Request): Promise<strin
       socket.destroy();
       if (answered && came === "") reject(new Error("no answer"));
     };
-    let timer = setTimeout(leave, answered ? LONGEST_MS : PATIENCE_MS);
+    let timer = setTimeout(leave, answered ? MAX_MS : PATIENCE_MS);
     socket.setEncoding("latin1").on("data", (chunk) => {
       came += chunk;
       clearTimeout(timer);

@@ -6,12 +6,12 @@ import {
   content,
   type Fields,
   flag,
-  fromText,
   identity,
   name,
   oneOf,
   optional,
   parseInput,
+  parseTexts,
   seconds,
   text,
   whole,
@@ -129,27 +129,30 @@ suite("what a caller sends", () => {
 suite("plain words", () => {
   test("become what their fields are", () => {
     const words = { channel: "7", limit: "5", timeout: "0.25", wait: "true", mode: "fast", key: "true" };
-    assert.deepEqual(fromText(fields, words), { ...words, limit: 5, timeout: 0.25, wait: true });
+    assert.deepEqual(parseTexts(fields, words), { ...words, limit: 5, timeout: 0.25, wait: true });
   });
 
   test("for yes and no may be several", () => {
     for (const yes of ["true", "1", "yes", "TRUE", "Yes"])
-      assert.deepEqual(fromText(fields, { wait: yes }), { wait: true });
-    for (const no of ["false", "0", "no", "False"]) assert.deepEqual(fromText(fields, { wait: no }), { wait: false });
+      assert.deepEqual(parseTexts(fields, { wait: yes }), { wait: true });
+    for (const no of ["false", "0", "no", "False"]) assert.deepEqual(parseTexts(fields, { wait: no }), { wait: false });
   });
 
   test("that aren't what their fields are stay as they are, and are refused by name", () => {
     for (const word of ["", "five", "0x10", "1e3", "5 ", "٥", "--1", "1.", ".5", "Infinity", "constructor"]) {
-      assert.deepEqual(fromText(fields, { limit: word }), { limit: word });
+      assert.deepEqual(parseTexts(fields, { limit: word }), { limit: word });
     }
     for (const word of ["maybe", "2", "toString", "__proto__"]) {
-      assertRefused({ channel: "a", ...fromText(fields, { wait: word }) }, "wait must be true or false");
+      assertRefused({ channel: "a", ...parseTexts(fields, { wait: word }) }, "wait must be true or false");
     }
-    assertRefused({ channel: "a", ...fromText(fields, { limit: "-3" }) }, "limit must be a whole number from 1 to 10");
+    assertRefused(
+      { channel: "a", ...parseTexts(fields, { limit: "-3" }) },
+      "limit must be a whole number from 1 to 10",
+    );
   });
 
   test("for fields that aren't there stay as they are", () => {
-    assert.deepEqual(fromText(fields, { more: "1", constructor: "true" }), { more: "1", constructor: "true" });
+    assert.deepEqual(parseTexts(fields, { more: "1", constructor: "true" }), { more: "1", constructor: "true" });
   });
 });
 

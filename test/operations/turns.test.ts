@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { operations } from "../../src/operations/index.ts";
-import { createTurns } from "../../src/server/deliver.ts";
+import { createSerialQueue } from "../../src/server/deliver.ts";
 
 const named = (name: string) => operations.find((one) => one.name === name) ?? assert.fail(name);
 const look = named("channel messages");
 
 test("each has its turn when the one before has ended, even where that failed", async () => {
-  const inTurn = createTurns(() => true);
+  const inTurn = createSerialQueue(() => true);
   const told: string[] = [];
   const begun = (name: string) => async () => {
     told.push(`${name} begins`);
@@ -25,7 +25,7 @@ test("each has its turn when the one before has ended, even where that failed", 
 
 test("for whoever is gone when its turn comes nothing is looked up, and all else is done", async () => {
   let isThere = true;
-  const inTurn = createTurns(() => isThere);
+  const inTurn = createSerialQueue(() => isThere);
   const done: string[] = [];
   const asked = ["channel messages", "fetch", "signal set", "prune", "mailbox settle", "mailboxes"];
   const leaving = inTurn(look, async () => {

@@ -59,7 +59,7 @@ suite("moving a bus", () => {
     await furnishAll(one);
     const [operator] = await one.agents.list();
     assert.ok(operator);
-    await other.agents.enter({ ...operator, publicKey: "another" }, "new");
+    await other.agents.add({ ...operator, publicKey: "another" }, "new");
     await other.signals.set({ name: "go", data: "later", sender: "x", setAt: 9e9 });
     await fill(other, "c", "x", "here alone");
     const { kept } = await move(one, other);
@@ -120,7 +120,7 @@ suite("moving a bus", () => {
     const importer = await createImporter(store, now);
     for (const line of [start, { message: { ...message, id: 5 } }]) await importer.take(line);
     await assert.rejects(importer.take({ message: { ...message, id: 5 } }), /in the order of their ids/);
-    assert.deepEqual(await contents(store.messages.everyAfter(0, 10)), ["x"]);
+    assert.deepEqual(await contents(store.messages.allAfter(0, 10)), ["x"]);
     assert.deepEqual(await store.agents.list(), []);
   });
 });

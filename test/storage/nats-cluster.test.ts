@@ -112,17 +112,17 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     const bus = "orders";
     await using one = await open(bus);
     await using other = await open(bus);
-    for (const id of ["bac-1", "bac-2"]) await one.store.peers.connect(newPeer(id), undefined);
+    for (const id of ["bac-1", "bac-2"]) await one.store.sessions.connect(newPeer(id), undefined);
     const ids = Array.from({ length: 60 }, (_, n) => `cmd-${n}`);
-    await one.store.orders.add(ids.map((id) => newOrder(id, { leaseSeconds: 1_000 })));
+    await one.store.commands.add(ids.map((id) => newOrder(id, { leaseSeconds: 1_000 })));
     const work = async ({ store }: NatsBus, peer: string) => {
       const taken: string[] = [];
       for (;;) {
-        const order = await store.orders.take(peer, 1_795_200_001, 5);
+        const order = await store.commands.take(peer, 1_795_200_001, 5);
         if (order === undefined) return taken;
         taken.push(order.id);
         const activity = { channel: "activity", sender: peer, content: order.id };
-        await store.orders.end(order.id, { status: "acked", result: peer, at: 1_795_200_002 }, { activity });
+        await store.commands.end(order.id, { status: "acked", result: peer, at: 1_795_200_002 }, { activity });
       }
     };
     const leader = await leaderOf(one.connection, `${bus}-sessions`);

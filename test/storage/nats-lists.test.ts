@@ -133,17 +133,17 @@ natsSuite("lists of a bus on NATS", (server) => {
   test("what an order and a signal hold stays where nobody knows whether they were stored", async () => {
     await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
     const [params, result, data] = ["params", "result", "data"].map((text) => text.repeat(200));
-    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    await one.store.sessions.connect(newPeer("bac-1"), undefined);
     const answered = withoutAnswer(one.connection, one.bus);
-    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /gave no answer/);
+    await assert.rejects(one.store.commands.add([newOrder("cmd-1", { params })]), /gave no answer/);
     answered();
-    assert.equal((await one.store.orders.find("cmd-1"))?.params, params);
+    assert.equal((await one.store.commands.find("cmd-1"))?.params, params);
     const unanswered = withoutAnswer(one.connection, one.bus);
     const signal = { name: "done", data, sender: "bac-1", setAt: 2 };
     const ending = { status: "acked", result, at: 2 } as const;
-    await assert.rejects(one.store.orders.end("cmd-1", ending, { signal }), /gave no answer/);
+    await assert.rejects(one.store.commands.end("cmd-1", ending, { signal }), /gave no answer/);
     unanswered();
-    assert.equal((await one.store.orders.find("cmd-1"))?.result, result);
+    assert.equal((await one.store.commands.find("cmd-1"))?.result, result);
     assert.equal((await one.store.signals.get("done"))?.data, data);
   });
 
@@ -152,12 +152,12 @@ natsSuite("lists of a bus on NATS", (server) => {
     await using one = await openNatsBus(small.freshBus());
     const params = "large ".repeat(200);
     const left = async () => (await one.connection.jsm.streams.info(`${one.bus}-bodies`)).state.messages;
-    await one.store.orders.add([newOrder("cmd-1", { params })]);
+    await one.store.commands.add([newOrder("cmd-1", { params })]);
     assert.equal(await left(), 1);
-    await assert.rejects(one.store.orders.add([newOrder("cmd-1", { params })]), /there is an order cmd-1/);
+    await assert.rejects(one.store.commands.add([newOrder("cmd-1", { params })]), /there is an order cmd-1/);
     await until(async () => (await left()) === 1, "the refused order's params are gone");
     const order = newOrder("cmd-2", { params, action: randomBytes(60_000).toString("hex") });
-    await assert.rejects(one.store.orders.add([order]), /takes 57344 bytes at most/);
+    await assert.rejects(one.store.commands.add([order]), /takes 57344 bytes at most/);
     await until(async () => (await left()) === 1, "the large order's params are gone");
   });
 
@@ -175,7 +175,7 @@ natsSuite("lists of a bus on NATS", (server) => {
     await using one = await openNatsBus(server.freshBus());
     await fill(one.store, "c", "me", "x");
     await one.store.messages.advance("c", "me", 1);
-    await one.store.agents.bar({ name: "gone", publicKey: "x", registeredBy: null });
+    await one.store.agents.markRevoked({ name: "gone", publicKey: "x", registeredBy: null });
     await one.store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
     await one.store.changes();
     for (const [of, times] of [

@@ -13,17 +13,17 @@ import { temporaryFolder, until } from "../support/program.ts";
 import { several } from "../support/several.ts";
 import { freePort } from "../support/sockets.ts";
 
-const idsOf = async (store: Store) => (await store.peers.list()).map(({ id }) => id).toSorted();
+const idsOf = async (store: Store) => (await store.sessions.list()).map(({ id }) => id).toSorted();
 
 const connect = async (store: Store, ...ids: string[]) => {
-  for (const id of ids) await store.peers.connect(newPeer(id), undefined);
+  for (const id of ids) await store.sessions.connect(newPeer(id), undefined);
 };
 
 /** So much that a snapshot of it is made, after the last of them at the latest. */
 const fillWithPeers = async ({ store, connection, bus }: NatsBus): Promise<string[]> => {
   const ids = Array.from({ length: 40 }, (_, n) => `p-${n}`);
   for (const id of ids) {
-    await store.peers.connect({ ...newPeer(id), capabilities: [randomBytes(6_000).toString("hex")] }, undefined);
+    await store.sessions.connect({ ...newPeer(id), capabilities: [randomBytes(6_000).toString("hex")] }, undefined);
   }
   const head = { last_by_subj: `${bus}.body.snapshot` };
   await until(async () => (await connection.jsm.streams.getMessage(`${bus}-bodies`, head)) !== null, "a snapshot");
@@ -80,7 +80,7 @@ natsSuite("the log of a bus on NATS", (server) => {
       // As long as its numbers are smaller than before, and when they are the same again.
       for (let n = 0; n < 50; n++) await connect(n % 2 === 0 ? running.store : late.store, `r-${n}`);
       await using last = await openNatsBus(address);
-      assert.equal((await last.store.peers.list()).length, expected.length + 50);
+      assert.equal((await last.store.sessions.list()).length, expected.length + 50);
       assert.deepEqual(await idsOf(running.store), await idsOf(last.store));
     });
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
-import { publicHalf, rawBytes, readPrivateKey } from "../../src/core/keys.ts";
+import { publicKeyOf, rawKeyBytes, readPrivateKey } from "../../src/core/keys.ts";
 import { nkeyOf, readAddress } from "../../src/storage/nats/address.ts";
 import { contentsOf, temporaryBus } from "../support/bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
@@ -37,7 +37,7 @@ suite("logging in to a NATS server", needsNats, () => {
   test("by an el-ipc key, whose name in NATS the refusal tells", async () => {
     using bus = temporaryBus();
     await bus.run("keygen", "--out", bus.file("herald"));
-    const nkey = nkeyOf(rawBytes(publicHalf(readPrivateKey(readFileSync(bus.file("herald.key"))))));
+    const nkey = nkeyOf(rawKeyBytes(publicKeyOf(readPrivateKey(readFileSync(bus.file("herald.key"))))));
     assert.match(nkey, /^U[A-Z2-7]{55}$/);
     await using server = await startNats(`authorization { users: [ { nkey: ${nkey} } ] }`);
     const address = `nats://127.0.0.1:${server.port}`;
@@ -45,7 +45,7 @@ suite("logging in to a NATS server", needsNats, () => {
     assert.equal((await run(["send", "c", "herald", "hello"], logged)).code, 0);
     assert.deepEqual(contentsOf(JSON.parse((await run(["read", "c", "me"], logged)).stdout)), ["hello"]);
     await bus.run("keygen", "--out", bus.file("rival"));
-    const rival = nkeyOf(rawBytes(publicHalf(readPrivateKey(readFileSync(bus.file("rival.key"))))));
+    const rival = nkeyOf(rawKeyBytes(publicKeyOf(readPrivateKey(readFileSync(bus.file("rival.key"))))));
     const refused = await run(["read", "c", "me"], { IPC_STORE: `${address}?nkey=${bus.file("rival.key")}` });
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, new RegExp(`^Error: NATS at ${address}/el-ipc refused the key ${rival}: `));

@@ -30,13 +30,13 @@ function streamsOnPage() {
 async function useAll(address: string) {
   await using bus = await openNatsBus(address);
   const { store } = bus;
-  await store.peers.connect(newPeer("bac-1"), undefined);
+  await store.sessions.connect(newPeer("bac-1"), undefined);
   for (const round of [1, 2]) {
     const once = { signer: "me", nonce: `${round}`, digest: "x", at: Date.now() / 1_000 };
     const { id } = await store.messages.append(message("c", "me", `${round}`), once);
     assert.deepEqual(await store.messages.append(message("c", "me", "again"), once), { outcome: "repeated", id });
     assert.equal(await store.messages.advance("c", "me", id), id);
-    assert.ok(await store.agents.bar({ name: `gone ${round}`, publicKey: "x", registeredBy: null }));
+    assert.ok(await store.agents.markRevoked({ name: `gone ${round}`, publicKey: "x", registeredBy: null }));
     await store.signals.set({ name: "large", data: `${round}`.repeat(1_000), sender: "bac-1", setAt: round });
   }
   assert.deepEqual(await contents(store.messages.after("c", 0, 10)), ["1", "2"]);

@@ -14,7 +14,7 @@ natsSuite("a bus on NATS", (server) => {
     await using one = await open();
     await one.store.messages.unread("c", "me", { limit: 10, others: false });
     await one.store.agents.firstOperator();
-    await one.store.peers.list();
+    await one.store.sessions.list();
     await one.store.journal.after(0, 10);
     await one.store.changes();
     const streams = async () => (await Array.fromAsync(one.connection.jsm.streams.names(`${one.bus}.>`))).toSorted();
@@ -82,7 +82,7 @@ natsSuite("a bus on NATS", (server) => {
       const words = (kind: string) => `the stream audit takes what ${one.bus}-${kind} is for: docs/nats.md`;
       await assert.rejects(fill(one.store, "c", "me", "1"), new RegExp(words("messages")));
       if (subject === ">") {
-        await assert.rejects(one.store.peers.connect(newPeer("bac-1"), undefined), new RegExp(words("sessions")));
+        await assert.rejects(one.store.sessions.connect(newPeer("bac-1"), undefined), new RegExp(words("sessions")));
       }
       await streams.delete("audit");
       await fill(one.store, "c", "me", "2");
@@ -95,7 +95,7 @@ natsSuite("a bus on NATS", (server) => {
     listening.connection.nats.subscribe(">");
     await using one = await open();
     await fill(one.store, "c", "me", "1");
-    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    await one.store.sessions.connect(newPeer("bac-1"), undefined);
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["1"]);
   });
 
@@ -141,14 +141,14 @@ natsSuite("a bus on NATS", (server) => {
     await using small = await startNats("max_payload: 32768");
     await using one = await openNatsBus(small.freshBus(), { archive: async () => "nowhere" });
     const { store } = one;
-    await store.peers.connect(newPeer("bac-1"), undefined);
+    await store.sessions.connect(newPeer("bac-1"), undefined);
     for (let n = 0; n < 3_000; n += 100) {
-      await store.orders.add(Array.from({ length: 100 }, (_, i) => newOrder(`cmd-${n + i}`)));
+      await store.commands.add(Array.from({ length: 100 }, (_, i) => newOrder(`cmd-${n + i}`)));
     }
     await store.signals.set({ name: "s", data: 1, sender: "me", setAt: 1 });
     await fill(store, "c", "me", "gone");
     await store.reset("kept");
-    const left = await Promise.all([store.peers.list(), store.orders.list({ limit: 10 }), store.signals.list()]);
+    const left = await Promise.all([store.sessions.list(), store.commands.list({ limit: 10 }), store.signals.list()]);
     assert.deepEqual(left, [[], [], []]);
     assert.deepEqual(await contents(store.messages.after("c", 0, 10)), []);
   });
@@ -165,18 +165,18 @@ natsSuite("a bus on NATS", (server) => {
   test("a log that has grown is kept short by snapshots, and who comes reads what it came to", async () => {
     const address = server.freshBus();
     await using one = await open(address);
-    await one.store.peers.connect(newPeer("bac-1"), undefined);
+    await one.store.sessions.connect(newPeer("bac-1"), undefined);
     const params = { text: "x".repeat(400) };
     for (let n = 0; n < 300; n++) {
-      await one.store.orders.add([newOrder(`cmd-${n}`, { params: n % 50 === 0 ? "large ".repeat(1_000) : params })]);
-      if (n % 2 === 0) await one.store.orders.end(`cmd-${n}`, { status: "acked", result: n, at: n }, {});
+      await one.store.commands.add([newOrder(`cmd-${n}`, { params: n % 50 === 0 ? "large ".repeat(1_000) : params })]);
+      if (n % 2 === 0) await one.store.commands.end(`cmd-${n}`, { status: "acked", result: n, at: n }, {});
     }
-    const forgotten = await one.store.orders.forget(100, 1_000);
+    const forgotten = await one.store.commands.forget(100, 1_000);
     assert.equal(forgotten, 50);
     const bodies = await one.connection.jsm.streams.info(`${one.bus}-bodies`, { subjects_filter: `${one.bus}.body.*` });
     assert.ok(bodies.state.subjects?.[`${one.bus}.body.snapshot`] === 1, "there is a snapshot");
     await using other = await open(address);
-    const [mine, theirs] = await Promise.all([one, other].map(({ store }) => store.orders.list({ limit: 1_000 })));
+    const [mine, theirs] = await Promise.all([one, other].map(({ store }) => store.commands.list({ limit: 1_000 })));
     assert.equal(mine?.length, 250);
     assert.deepEqual(theirs, mine);
     assert.equal(await other.store.journal.last(), await one.store.journal.last());

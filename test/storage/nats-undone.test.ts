@@ -38,7 +38,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
   test("what whoever ended an order couldn't do any more is done by the next who comes, once", async () => {
     const address = server.freshBus();
     await using other = await openNatsBus(address);
-    await other.store.peers.connect(newPeer("bac-1"), undefined);
+    await other.store.sessions.connect(newPeer("bac-1"), undefined);
     for (const sent of [false, true]) {
       // As if it had been killed after its step: before its message was sent, or after that.
       const where = readAddress(address);
@@ -67,7 +67,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     await using one = await openNatsBus(server.freshBus());
     const message = { channel: "c", sender: "me", content: "late" };
     await leave(one.connection, one.bus, 14, { id: "e", message });
-    assert.deepEqual(await one.store.peers.list(), []);
+    assert.deepEqual(await one.store.sessions.list(), []);
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
     await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "it is done");
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
@@ -80,7 +80,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     for (const channel of ["d", "c"]) {
       await leave(one.connection, one.bus, 60, { id: channel, message: { channel, sender: "me", content: "late" } });
     }
-    await one.store.peers.list();
+    await one.store.sessions.list();
     await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "the other is done");
   });
 
@@ -93,7 +93,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     const message = { channel: "d", sender: "me", content: "late" };
     await leave(one.connection, one.bus, 60, { id: "e-1", message });
     await leave(one.connection, one.bus, 60, { id: "e-2", purge: { upTo, keptChannel: "kept" } });
-    await one.store.peers.list();
+    await one.store.sessions.list();
     await until(async () => (await one.store.messages.after("d", 0, 10)).length > 0, "both are done");
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
   });

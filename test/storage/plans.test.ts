@@ -6,7 +6,7 @@ import { openFile } from "../../src/storage/sqlite/database.ts";
 import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { isRow, textOf } from "../../src/storage/sqlite/rows.ts";
-import { createPeerStore } from "../../src/storage/sqlite/sessions.ts";
+import { createSessionStore } from "../../src/storage/sqlite/sessions.ts";
 import { append } from "../support/append.ts";
 import { temporaryFolder } from "../support/program.ts";
 
@@ -82,7 +82,7 @@ for (const name of drivers) {
       using folder = temporaryFolder();
       const { driver, asked } = listeningTo(await openFile({ path: folder.file("bus.db"), driver: name }));
       const connection = connect(driver, folder.file("bus.db"));
-      await createPeerStore(connection).ofAgent("herald");
+      await createSessionStore(connection).ofAgent("herald");
       const [find = ""] = [...asked].filter((sql) => sql.includes("peers"));
       assert.deepEqual(planOf(driver, find), ["SEARCH peers USING INDEX peers_by_agent (agent=?)"]);
       await connection.close();

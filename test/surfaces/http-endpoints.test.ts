@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
 import { suite, test } from "node:test";
-import { rawBytes, readPublicKey } from "../../src/core/keys.ts";
+import { rawKeyBytes, readPublicKey } from "../../src/core/keys.ts";
 import { registrationBytes } from "../../src/core/signature.ts";
 import {
   contentsOf,
@@ -162,7 +162,7 @@ suite("the HTTP endpoints", { concurrency: 6 }, () => {
     );
     const { did } = Object((await ask(server.url, "GET /health")).json);
     const stamp = { aud: String(did), nonce: "AAECAwQFBgcICQoLDA0ODw", ts: Date.now() };
-    const rawKey = rawBytes(readPublicKey(Buffer.from(public_key)));
+    const rawKey = rawKeyBytes(readPublicKey(Buffer.from(public_key)));
     const signed = { name: "two", identity: "", rawKey, operator: "ops", v2Only: false };
     const operator_signature = sign(null, registrationBytes(signed, stamp), createPrivateKey(operator_key)).toString(
       "base64",

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readingOf } from "../../src/core/waiting.ts";
+import { watermarkTopic } from "../../src/core/waiting.ts";
 import { createAsker, createBells } from "../../src/wakeup/bells.ts";
 
 test("while somebody waits for messages alone, the store is asked for them alone", async () => {
@@ -12,7 +12,7 @@ test("while somebody waits for messages alone, the store is asked for them alone
   });
   using _messages = bells.arm("c", () => {});
   await ask();
-  const receipts = bells.arm(readingOf("c"), () => {});
+  const receipts = bells.arm(watermarkTopic("c"), () => {});
   await ask();
   receipts[Symbol.dispose]();
   await ask();

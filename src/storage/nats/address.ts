@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
-import { cryptography, publicHalf, rawBytes, readPrivateKey } from "../../core/keys.ts";
+import { nodeCrypto, publicKeyOf, rawKeyBytes, readPrivateKey } from "../../core/keys.ts";
 
 /** What `nats://…` says: which servers, which of the buses that they keep, and how to log in. */
 export interface Address {
@@ -129,10 +129,10 @@ function keyLogin(file: Buffer): { authenticator: Authenticator; name: string | 
   const seed = file.toString("latin1").trim();
   if (/^SU[A-Z2-7]{56}$/.test(seed)) return { authenticator: nkeyAuthenticator(Buffer.from(seed)), name: undefined };
   const key = readPrivateKey(file);
-  const name = nkeyOf(rawBytes(publicHalf(key)));
+  const name = nkeyOf(rawKeyBytes(publicKeyOf(key)));
   const authenticator: Authenticator = (nonce) => ({
     nkey: name,
-    sig: nonce === undefined ? "" : cryptography().sign(null, Buffer.from(nonce), key).toString("base64url"),
+    sig: nonce === undefined ? "" : nodeCrypto().sign(null, Buffer.from(nonce), key).toString("base64url"),
   });
   return { authenticator, name };
 }

@@ -1,5 +1,5 @@
 import { nuid } from "@nats-io/transport-node";
-import type { Agent, AgentStore, Entry, Once, Outcome, Revoked } from "../../core/store.ts";
+import type { Agent, AgentStore, NameClaim, Outcome, RequestKey, Revoked } from "../../core/store.ts";
 import { type Fields, fieldsOf, jsonOf, numberIn, textIn } from "./fields.ts";
 import { type Found, getRecord, putRecord } from "./records.ts";
 import { scan } from "./scan.ts";
@@ -19,7 +19,7 @@ export interface Claim {
 
 export interface Nonces {
   /** Notes the request before anything is done; finds what became of it where it was noted before. */
-  claim(once: Once): Promise<Claim | "clash">;
+  claim(once: RequestKey): Promise<Claim | "clash">;
   settle(claim: Claim, result: number): Promise<void>;
   /** It was refused: its nonce wasn't used. */
   forget(claim: Claim): Promise<void>;
@@ -98,7 +98,7 @@ export function createAgentStore(streams: Streams): AgentStore {
   /** A change under a nonce, if it has one: done once, and answered alike when it comes again. */
   const once = async (
     name: string,
-    request: Once | undefined,
+    request: RequestKey | undefined,
     decide: (found: Entered) => Change,
   ): Promise<Outcome | "taken"> => {
     if (request === undefined) return change(name, undefined, decide);
@@ -135,14 +135,14 @@ export function createAgentStore(streams: Streams): AgentStore {
 
     revoked: async (name) => (await under(name)).revoked,
 
-    enter: (agent, entry, request) =>
+    add: (agent, entry, request) =>
       once(agent.name, request, (found) =>
         mayEnter(agent, entry, found)
           ? { outcome: "done", entered: { agent: entering(agent, entry, found.agent), done: [] } }
           : { outcome: "taken" },
       ),
 
-    async bar(revoked) {
+    async markRevoked(revoked) {
       const outcome = await change(revoked.name, undefined, (found) =>
         found.agent === undefined && found.revoked === undefined
           ? { outcome: "done", entered: { revoked, done: [] } }
@@ -170,7 +170,7 @@ function marked(entered: Entered, { done }: Entered, request: Request | undefine
   return { ...entered, done: [...done.filter(({ at }) => at >= request.at - KNOWN_SECONDS), request] };
 }
 
-function mayEnter(agent: Agent, entry: Entry, { agent: present, revoked }: Entered): boolean {
+function mayEnter(agent: Agent, entry: NameClaim, { agent: present, revoked }: Entered): boolean {
   if (present?.role === "operator") return false;
   const owner = present ?? revoked;
   if (entry === "rotate") return owner !== undefined;
@@ -179,7 +179,7 @@ function mayEnter(agent: Agent, entry: Entry, { agent: present, revoked }: Enter
 }
 
 /** The agent as it is stored: who rotates a key changes nothing else. */
-function entering(agent: Agent, entry: Entry, present: Agent | undefined): Agent {
+function entering(agent: Agent, entry: NameClaim, present: Agent | undefined): Agent {
   if (entry !== "rotate" || present === undefined)
     return present ? { ...agent, registeredBy: present.registeredBy } : agent;
   return { ...present, publicKey: agent.publicKey, v2Only: agent.v2Only || present.v2Only };

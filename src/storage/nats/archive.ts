@@ -1,11 +1,11 @@
 import type {
   AgentStore,
   Archive,
-  Arrived,
+  ArrivedIds,
+  Command,
   Journal,
-  Once,
-  Order,
-  Reset,
+  RequestKey,
+  ResetResult,
   Revoked,
   Signal,
   Watermark,
@@ -51,7 +51,7 @@ export async function archiveOf(archiving: Archiving, before: Snapshot, after: n
     peers: before.peers.map(({ since: _, ...peer }) => peer),
     orders: eachOf(
       before.orders.toSorted((a, b) => a.seq - b.seq),
-      (order: OrderRecord): Promise<Order> => asOrder(bodies, order),
+      (order: OrderRecord): Promise<Command> => asOrder(bodies, order),
     ),
     signals: eachOf(before.signals, async (record: SignalRecord): Promise<Signal> => {
       const { name, sender, setAt } = record;
@@ -79,7 +79,7 @@ async function* watermarksOf(streams: Streams): AsyncGenerator<Watermark> {
   }
 }
 
-async function* arrivedOf(streams: Streams): AsyncGenerator<Arrived> {
+async function* arrivedOf(streams: Streams): AsyncGenerator<ArrivedIds> {
   const range = { subject: streams.names.everyMailbox, from: 1, lastOnly: true };
   for await (const { data } of scan(streams, "readers", range)) {
     const value = fieldsOf(jsonOf(data));
@@ -88,7 +88,7 @@ async function* arrivedOf(streams: Streams): AsyncGenerator<Arrived> {
   }
 }
 
-async function* noncesOf(streams: Streams): AsyncGenerator<Once & { messageId: number }> {
+async function* noncesOf(streams: Streams): AsyncGenerator<RequestKey & { messageId: number }> {
   for await (const { data } of scan(streams, "nonces", {
     subject: streams.names.everyNonce,
     from: 1,
@@ -116,7 +116,7 @@ export interface Resetting extends Archiving {
 }
 
 /** One step on the sessions, with the removal of the messages as what follows from it, so that both happen. */
-export function createReset(resetting: Resetting): (keptChannel: string) => Promise<Reset> {
+export function createReset(resetting: Resetting): (keptChannel: string) => Promise<ResetResult> {
   const { streams, log, bodies, errands, archive } = resetting;
   return async (keptChannel) => {
     const before = await log.step(({ state }) => state.snapshot());

@@ -1,6 +1,6 @@
 import { isIpcError } from "../../core/errors.ts";
 import { BATCH_BYTES } from "../../core/limits.ts";
-import type { Ending, NewOrder, Order, OrderList, OrderStore } from "../../core/store.ts";
+import type { Command, CommandEnd, CommandFilter, CommandStore, NewCommand } from "../../core/store.ts";
 import type { Draft } from "./log.ts";
 import type { Sessions } from "./outbox.ts";
 import { type Bodies, type Body, holds, NOTHING, namesIn } from "./payloads.ts";
@@ -9,7 +9,7 @@ import type { OrderRecord, State } from "./state.ts";
 
 /** An order as it is sent, with what it holds put away already. */
 export interface Placing {
-  readonly order: NewOrder;
+  readonly order: NewCommand;
   readonly params: Body;
 }
 
@@ -74,7 +74,7 @@ export function lapse(draft: Draft, now: number, mostAttempts: number): OrderRec
 export function endOne(
   draft: Draft,
   id: string,
-  { status, result: value, at }: Ending,
+  { status, result: value, at }: CommandEnd,
   result: Body,
 ): "done" | "same" | "different" | "missing" {
   const order = draft.state.orders.get(id);
@@ -87,7 +87,7 @@ export function endOne(
 }
 
 /** The newest so many, oldest first, up to an answer's size in bytes, and one at least. */
-export function listed(state: State, { peer, status, limit }: OrderList): OrderRecord[] {
+export function listed(state: State, { peer, status, limit }: CommandFilter): OrderRecord[] {
   const role = peer === undefined ? undefined : state.peers.get(peer)?.role;
   const isOf = (order: OrderRecord): boolean =>
     peer === undefined ||
@@ -106,13 +106,13 @@ export function listed(state: State, { peer, status, limit }: OrderList): OrderR
   return newest.slice(0, fitting === -1 ? newest.length : fitting).reverse();
 }
 
-export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore {
+export function createCommandStore({ log, bodies, errands }: Sessions): CommandStore {
   const full = (record: OrderRecord) => asOrder(bodies, record);
 
   /** What orders hold, each text once. */
-  const putAway = async (orders: readonly NewOrder[]): Promise<Placing[]> => {
+  const putAway = async (orders: readonly NewCommand[]): Promise<Placing[]> => {
     const known = new Map<unknown, Promise<Body>>();
-    const kept = ({ params }: NewOrder) => {
+    const kept = ({ params }: NewCommand) => {
       const body = known.get(params) ?? bodies.keep(params);
       known.set(params, body);
       return body;
@@ -218,7 +218,7 @@ export function createOrderStore({ log, bodies, errands }: Sessions): OrderStore
       return outcome;
     },
 
-    offerAgain: (id) =>
+    retry: (id) =>
       log.step((draft) => {
         const order = draft.state.orders.get(id);
         if (order === undefined || !["dead", "failed", "expired"].includes(order.status)) return false;
@@ -256,7 +256,7 @@ export function unusedOf(gone: readonly OrderRecord[], { orders }: State): reado
   return [...names];
 }
 
-export async function asOrder(bodies: Bodies, { seq: _, params, result, ...order }: OrderRecord): Promise<Order> {
+export async function asOrder(bodies: Bodies, { seq: _, params, result, ...order }: OrderRecord): Promise<Command> {
   const [asked, answered] = await Promise.all([bodies.read(params), bodies.read(result)]);
   return { ...order, params: asked?.value ?? null, result: answered?.value ?? null };
 }

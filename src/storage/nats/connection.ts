@@ -6,8 +6,8 @@ import {
   jetstreamManager,
 } from "@nats-io/jetstream";
 import { type ConnectionOptions, connect, errors, type NatsConnection } from "@nats-io/transport-node";
-import { counted, IpcError, invalid, isIpcError } from "../../core/errors.ts";
-import { elapsed } from "../../core/time.ts";
+import { formatCount, IpcError, invalid, isIpcError } from "../../core/errors.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { type Address, type Login, loginOf } from "./address.ts";
 
 /** What the server's numbers mean that a store must tell apart. */
@@ -185,7 +185,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
   };
 
   const persist = async <T>(step: () => Promise<T>): Promise<T> => {
-    const begun = elapsed();
+    const begun = monotonicMs();
     for (const end = begun + address.patience; ; ) {
       try {
         const answer = await step();
@@ -194,7 +194,7 @@ export async function connectNats(address: Address, signal?: AbortSignal): Promi
       } catch (error) {
         if (!isPassing(error)) throw inWords(error, address.shown);
         if (isNobodyThere(error) && nats.info?.jetstream !== true && !served) throw withoutJetStream(address, error);
-        if (elapsed() > end || (signal?.aborted && elapsed() > begun + TRY_MS)) {
+        if (monotonicMs() > end || (signal?.aborted && monotonicMs() > begun + TRY_MS)) {
           throw away(address, course.refusedSince(begun) ?? error);
         }
         if (isUnanswered(error) && !doubting) {
@@ -260,11 +260,11 @@ async function reached(
   options: ConnectionOptions,
   signal: AbortSignal | undefined,
 ): Promise<NatsConnection> {
-  for (const end = elapsed() + (patient ? patience : 0); ; ) {
+  for (const end = monotonicMs() + (patient ? patience : 0); ; ) {
     try {
       return await connect(options);
     } catch (error) {
-      if (isRefused(error) || elapsed() >= end || signal?.aborted) throw error;
+      if (isRefused(error) || monotonicMs() >= end || signal?.aborted) throw error;
     }
     await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
   }
@@ -277,7 +277,7 @@ function watched(nats: NatsConnection) {
   void (async () => {
     for await (const status of nats.status()) {
       if (status.type === "disconnect") breaks++;
-      if (status.type === "error") refused = { error: status.error, at: elapsed() };
+      if (status.type === "error") refused = { error: status.error, at: monotonicMs() };
     }
   })();
   return {
@@ -306,6 +306,6 @@ function withoutJetStream({ shown }: Address, cause: unknown): IpcError {
 function away({ shown, patience }: Address, cause: unknown): IpcError {
   const isTold = cause instanceof JetStreamApiError || cause instanceof errors.PermissionViolationError;
   const said = isTold ? ` but: ${cause.message}` : "";
-  const words = `NATS at ${shown} gave no answer for ${counted(patience / 1_000, "seconds")}${said}; what was asked may still have been done`;
+  const words = `NATS at ${shown} gave no answer for ${formatCount(patience / 1_000, "seconds")}${said}; what was asked may still have been done`;
   return new IpcError("internal", words, "busy", { cause });
 }

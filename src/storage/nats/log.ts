@@ -75,11 +75,11 @@ export interface Log {
 }
 
 /** Steps that arrive together share a message, up to so many and so much. */
-const MOST_JOBS = 1_000;
-const MOST_BYTES = 256 * 1024;
+const MAX_JOBS = 1_000;
+const MAX_BYTES = 256 * 1024;
 
 /** So often the next event may not be taken though nothing came before it. */
-const MOST_REFUSALS = 10;
+const MAX_REFUSALS = 10;
 
 export function createLog(streams: Streams): Log {
   const waiting: Job[] = [];
@@ -108,7 +108,7 @@ export function createLog(streams: Streams): Log {
       const draft = createDraft(state, at);
       const settled: (() => void)[] = [];
       for (const job of jobs) {
-        if (draft.bytes() > MOST_BYTES) break;
+        if (draft.bytes() > MAX_BYTES) break;
         settled.push(draft.attempt(job));
       }
       const settle = () => {
@@ -128,7 +128,7 @@ export function createLog(streams: Streams): Log {
       if (await follower.catchUp(event)) return settle();
       // Nobody was quicker, and yet it wasn't the next.
       if (changes.length > 0 && follower.place.seq === after) {
-        if (++refusals > MOST_REFUSALS) throw refused(streams);
+        if (++refusals > MAX_REFUSALS) throw refused(streams);
         await follower.rejoin();
       }
       current = true;
@@ -138,7 +138,7 @@ export function createLog(streams: Streams): Log {
   const work = async (): Promise<void> => {
     await new Promise(setImmediate);
     while (waiting.length > 0) {
-      await workOff(waiting.splice(0, MOST_JOBS));
+      await workOff(waiting.splice(0, MAX_JOBS));
       for (const look of looks) look(state);
     }
     working = undefined;

@@ -216,7 +216,7 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
 
     lastId: async () => (await streams.last("messages", names.everyMessage))?.seq ?? 0,
 
-    everyAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id, limit), limit),
+    allAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id, limit), limit),
 
     ...createOverview(streams, watermarks),
 

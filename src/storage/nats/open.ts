@@ -1,7 +1,7 @@
 import type { Store, WriteArchive } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
 import { archiveNow, createReset } from "./archive.ts";
-import { createOrderStore } from "./commands.ts";
+import { createCommandStore } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import { createJournal, createLog } from "./log.ts";
 import { createChanges } from "./message-stream.ts";
@@ -9,7 +9,7 @@ import { createMessageStore } from "./messages.ts";
 import { createErrands } from "./outbox.ts";
 import { createBodies } from "./payloads.ts";
 import { createMailboxStore, createWatermarks } from "./readers.ts";
-import { createPeerStore } from "./sessions.ts";
+import { createSessionStore } from "./sessions.ts";
 import { createSignalStore } from "./signals.ts";
 import { createStreams } from "./streams.ts";
 
@@ -36,8 +36,8 @@ export function openNatsStore(connection: Connection, { bus, replicas, archive }
     messages: createMessageStore(streams, watermarks),
     mailboxes: createMailboxStore(streams, watermarks),
     agents,
-    peers: createPeerStore(sessions),
-    orders: createOrderStore(sessions),
+    sessions: createSessionStore(sessions),
+    commands: createCommandStore(sessions),
     signals: createSignalStore(sessions),
     journal,
     archive: (after) => archiveNow(archiving, after),

@@ -1,6 +1,6 @@
 import { nuid } from "@nats-io/transport-node";
 import { canonical } from "../../core/json.ts";
-import { cryptography } from "../../core/keys.ts";
+import { nodeCrypto } from "../../core/keys.ts";
 import type { Json } from "../../core/store.ts";
 import { jsonOf } from "./fields.ts";
 import type { Streams } from "./streams.ts";
@@ -56,5 +56,5 @@ export function namesIn(...bodies: readonly Body[]): readonly string[] {
 }
 
 function digestOf(value: Json): string {
-  return cryptography().createHash("sha256").update(canonical(value)).digest("base64url");
+  return nodeCrypto().createHash("sha256").update(canonical(value)).digest("base64url");
 }

@@ -1,7 +1,7 @@
 import type { PubAck } from "@nats-io/jetstream";
 import { headers } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import {
   anotherStream,
   type Connection,
@@ -48,12 +48,12 @@ export function createPublish(
    * fails, so does what has waited long enough; the next is then the first.
    */
   const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
-    const begun = elapsed();
+    const begun = monotonicMs();
     while (!isKnown(kind)) {
       const first = beginning.get(kind);
       if (first !== undefined) {
         await first.catch((error: unknown) => {
-          if (elapsed() > begun + patience) throw error;
+          if (monotonicMs() > begun + patience) throw error;
         });
         continue;
       }

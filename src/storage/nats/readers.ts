@@ -1,4 +1,4 @@
-import type { MailboxStore, MessageStore, StoredMessage, Taking, Watermark } from "../../core/store.ts";
+import type { MailboxStore, MessageStore, StoredMessage, TakeOptions, Watermark } from "../../core/store.ts";
 import { type Fields, fieldsOf, jsonOf, numberIn, textIn } from "./fields.ts";
 import { batch, messagesAfter } from "./message-stream.ts";
 import { type Found, getRecord, putRecord } from "./records.ts";
@@ -139,18 +139,18 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
   };
 }
 
-function isFree(id: number, { leases, settled }: Taken, { now }: Taking): boolean {
+function isFree(id: number, { leases, settled }: Taken, { now }: TakeOptions): boolean {
   return !settled.has(id) && (leases.get(id) ?? 0) <= now;
 }
 
-function leased({ leases, settled }: Taken, messages: readonly StoredMessage[], { now, lease }: Taking): Taken {
+function leased({ leases, settled }: Taken, messages: readonly StoredMessage[], { now, lease }: TakeOptions): Taken {
   const current = new Map([...leases].filter(([, until]) => until > now));
   for (const { id } of messages) current.set(id, now + lease);
   return { leases: current, settled };
 }
 
 /** A message whose lease has ended and that is free for nobody is gone: nobody should wait for it. */
-function withoutLost({ leases, settled }: Taken, { now }: Taking): Taken | undefined {
+function withoutLost({ leases, settled }: Taken, { now }: TakeOptions): Taken | undefined {
   const current = new Map([...leases].filter(([, until]) => until > now));
   return current.size < leases.size ? { leases: current, settled } : undefined;
 }

@@ -3,7 +3,7 @@ import { type Connection, isNoStream, takenBy, Unsettled } from "./connection.ts
 import type { Names, StreamKind } from "./names.ts";
 
 /** How often a stream is asked whether it has begun. One that stays silent was made by somebody without direct reading. */
-const MOST_TRIES = 10;
+const MAX_TRIES = 10;
 const TRY_MS = 50;
 
 export type AnswerOf = <T>(kind: StreamKind, ask: () => Promise<T>) => Promise<T | undefined>;
@@ -48,7 +48,7 @@ export function createReadiness({ nats, jsm, apiPrefix }: Connection, names: Nam
   const look = async (kind: StreamKind): Promise<boolean> => {
     const stream = names.stream(kind);
     if (!(await isListed(kind))) return false;
-    for (let tries = 0; tries < MOST_TRIES && !(await answers(stream)); tries++);
+    for (let tries = 0; tries < MAX_TRIES && !(await answers(stream)); tries++);
     ready.add(kind);
     return true;
   };

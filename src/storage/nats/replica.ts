@@ -1,7 +1,7 @@
 import { nuid } from "@nats-io/transport-node";
 import { IpcError } from "../../core/errors.ts";
 import type { JournalEntry } from "../../core/store.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { type Fields, numberIn, textIn } from "./fields.ts";
 import { decodeEvent, encodeEvent, entriesIn, type LogEvent, pack, unpack } from "./log-events.ts";
 import { BEGINNING, endOfLog, type Found, getRecord, isInLog, isSame, type Place, putRecord } from "./records.ts";
@@ -167,8 +167,9 @@ export function createFollower(streams: Streams, meanwhile: (task: Promise<unkno
   let base = BEGINNING;
   let looked = { breaks: 0, at: Number.NEGATIVE_INFINITY };
 
-  const now = () => ({ breaks: connection.breaks(), at: elapsed() });
-  const isSure = () => known !== undefined && looked.breaks === connection.breaks() && elapsed() < looked.at + SURE_MS;
+  const now = () => ({ breaks: connection.breaks(), at: monotonicMs() });
+  const isSure = () =>
+    known !== undefined && looked.breaks === connection.breaks() && monotonicMs() < looked.at + SURE_MS;
 
   async function* events(from: number): AsyncGenerator<LoggedEvent, void, void> {
     for await (const { seq, data } of scan(streams, "sessions", { subject: names.sessions, from })) {

@@ -1,9 +1,9 @@
-import type { Peer, PeerStore, SoleRole } from "../../core/store.ts";
+import type { ExclusiveRole, Session, SessionStore } from "../../core/store.ts";
 import { asOrder, change } from "./commands.ts";
 import type { Sessions } from "./outbox.ts";
 import type { OrderRecord, PeerRecord, State } from "./state.ts";
 
-export function createPeerStore({ log, bodies }: Sessions): PeerStore {
+export function createSessionStore({ log, bodies }: Sessions): SessionStore {
   return {
     connect: (peer, sole) =>
       log.step((draft) => {
@@ -69,11 +69,11 @@ export function createPeerStore({ log, bodies }: Sessions): PeerStore {
   };
 }
 
-function inOrder(peers: readonly PeerRecord[]): Peer[] {
+function inOrder(peers: readonly PeerRecord[]): Session[] {
   return peers.toSorted((a, b) => a.connectedAt - b.connectedAt || (a.id < b.id ? -1 : 1)).map(asPeer);
 }
 
-function isTaken({ peers }: State, id: string, sole: SoleRole | undefined): boolean {
+function isTaken({ peers }: State, id: string, sole: ExclusiveRole | undefined): boolean {
   if (sole === undefined) return false;
   return [...peers.values()].some(
     (peer) => peer.role === sole.role && peer.lastSeen > sole.aliveSince && peer.id !== id,
@@ -84,6 +84,6 @@ function heldBy({ open }: State, peer: string): OrderRecord[] {
   return [...open.values()].filter(({ holder, status }) => holder === peer && status === "leased");
 }
 
-function asPeer({ since: _, ...peer }: PeerRecord): Peer {
+function asPeer({ since: _, ...peer }: PeerRecord): Session {
   return peer;
 }

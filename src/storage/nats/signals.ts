@@ -7,7 +7,7 @@ import { type Bodies, type Body, namesIn } from "./payloads.ts";
 import type { SignalRecord } from "./state.ts";
 
 /** What is set anew while it is read is looked at again, but not for ever. */
-const MOST_LOOKS = 10;
+const MAX_LOOKS = 10;
 
 export function createSignalStore({ log, bodies }: Sessions): SignalStore {
   return {
@@ -18,7 +18,7 @@ export function createSignalStore({ log, bodies }: Sessions): SignalStore {
     },
 
     async get(name) {
-      for (let looks = 0; looks < MOST_LOOKS; looks++) {
+      for (let looks = 0; looks < MAX_LOOKS; looks++) {
         const record = await log.step(({ state }) => state.signals.get(name));
         if (record === undefined) return undefined;
         const found = await asSignal(bodies, record);

@@ -1,15 +1,15 @@
-import type { JournalEntry, Order, Peer, Signal } from "../../core/store.ts";
+import type { Command, JournalEntry, Session, Signal } from "../../core/store.ts";
 import type { Body } from "./payloads.ts";
 
 /** An order as the log has it: in place of what it holds, where that is. `seq` numbers orders as they were sent. */
-export interface OrderRecord extends Omit<Order, "params" | "result"> {
+export interface OrderRecord extends Omit<Command, "params" | "result"> {
   readonly seq: number;
   readonly params: Body;
   readonly result: Body;
 }
 
 /** `since`: the journal's number when it connected, or was set. */
-export interface PeerRecord extends Peer {
+export interface PeerRecord extends Session {
   readonly since: number;
 }
 
@@ -105,7 +105,7 @@ export interface MutableState extends State {
 }
 
 /** More than can be asked for: the rest is read again where it is. */
-const MOST_ENTRIES = 20_000;
+const MAX_ENTRIES = 20_000;
 
 export function createState(): MutableState {
   const peers = new Map<string, PeerRecord>();
@@ -215,11 +215,11 @@ export function createState(): MutableState {
         if (one.seq < next) break;
         if (one.seq === next) found.push(one);
       }
-      entries = [...found.reverse(), ...entries].slice(-MOST_ENTRIES);
+      entries = [...found.reverse(), ...entries].slice(-MAX_ENTRIES);
     },
 
     trim() {
-      if (entries.length >= 2 * MOST_ENTRIES) entries = entries.slice(-MOST_ENTRIES);
+      if (entries.length >= 2 * MAX_ENTRIES) entries = entries.slice(-MAX_ENTRIES);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { DiscardPolicy, type MsgRequest, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { type Connection, isOverlap, isStreamThere, Unsettled } from "./connection.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
 import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
@@ -99,11 +99,11 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   const isOldCluster = async (kind: StreamKind): Promise<boolean> => {
     if (connection.isAlone()) return false;
     const known = ages.get(kind);
-    if (known !== undefined && elapsed() < known.at + AGE_KNOWN_MS) return known.isOld;
+    if (known !== undefined && monotonicMs() < known.at + AGE_KNOWN_MS) return known.isOld;
     const found = await info(kind);
     if (found === undefined) return false;
     const isOld = found.cluster !== undefined && !("ts" in found);
-    ages.set(kind, { isOld, at: elapsed() });
+    ages.set(kind, { isOld, at: monotonicMs() });
     return isOld;
   };
 

@@ -1,4 +1,4 @@
-import type { Agent, AgentStore, Entry, Once, Outcome } from "../../core/store.ts";
+import type { Agent, AgentStore, NameClaim, Outcome, RequestKey } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
 import { isRow, nullableOf, numberOf, row, textOf } from "./rows.ts";
@@ -15,8 +15,8 @@ const KEPT_SECONDS = 3_600;
 
 export interface Nonces {
   /** What became of a request: undefined where it is new, else its message's id or, under another digest, a clash. */
-  seen(once: Once): { readonly id: number } | "clash" | undefined;
-  add(once: Once, messageId: number): void;
+  seen(once: RequestKey): { readonly id: number } | "clash" | undefined;
+  add(once: RequestKey, messageId: number): void;
 }
 
 /** Both are parts of a step that writes. */
@@ -82,7 +82,7 @@ export function createAgentStore(connection: Connection): AgentStore {
     return { name, publicKey: textOf(found, "public_key"), registeredBy: nullableOf(found, "registered_by") };
   };
 
-  const mayEnter = (agent: Agent, entry: Entry): boolean => {
+  const mayEnter = (agent: Agent, entry: NameClaim): boolean => {
     const present = find(agent.name);
     if (present?.role === "operator") return false;
     if (entry === "rotate") return present !== undefined || revoked(agent.name) !== undefined;
@@ -91,7 +91,7 @@ export function createAgentStore(connection: Connection): AgentStore {
     return owner === undefined || owner.registeredBy === agent.registeredBy;
   };
 
-  const put = (agent: Agent, entry: Entry): void => {
+  const put = (agent: Agent, entry: NameClaim): void => {
     const { name, publicKey, role, registeredBy } = agent;
     const present = find(name);
     const { identity, createdAt } = entry === "rotate" && present !== undefined ? present : agent;
@@ -102,7 +102,7 @@ export function createAgentStore(connection: Connection): AgentStore {
   };
 
   /** A step under a nonce, if it has one: done once, and answered alike when it comes again. */
-  const once = (request: Once | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
+  const once = (request: RequestKey | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
     const seen = request && nonces.seen(request);
     if (seen === "clash") return "clash";
     if (seen !== undefined) return "repeated";
@@ -138,7 +138,7 @@ export function createAgentStore(connection: Connection): AgentStore {
 
     revoked: (name) => read(() => (find(name) === undefined ? revoked(name) : undefined)),
 
-    enter: (agent, entry, request) =>
+    add: (agent, entry, request) =>
       write(() =>
         once(request, () => {
           if (!mayEnter(agent, entry)) return "taken";
@@ -147,7 +147,7 @@ export function createAgentStore(connection: Connection): AgentStore {
         }),
       ),
 
-    bar: ({ name, publicKey, registeredBy }) =>
+    markRevoked: ({ name, publicKey, registeredBy }) =>
       write(() => statement(BAR).get(name, publicKey, registeredBy, name) !== undefined),
 
     revoke: (name, publicKey, request) =>

@@ -1,4 +1,4 @@
-import type { Archive, Arrived, JournalEntry, Revoked, StoredMessage } from "../../core/store.ts";
+import type { Archive, ArrivedIds, JournalEntry, Revoked, StoredMessage } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
 import { makeBackup } from "./backup.ts";
 import { asOrder } from "./commands.ts";
@@ -7,7 +7,7 @@ import { openFile } from "./database.ts";
 import type { Row, Value } from "./driver.ts";
 import { createMessageStore } from "./messages.ts";
 import { isRow, nullableOf, numberOf, textOf } from "./rows.ts";
-import { createPeerStore } from "./sessions.ts";
+import { createSessionStore } from "./sessions.ts";
 import { asEntry, asSignal } from "./signals.ts";
 
 type Table = readonly [table: string, columns: readonly string[]];
@@ -129,7 +129,7 @@ export async function readArchive(connection: Connection, after: number): Promis
 
   async function* messagesUpTo(upTo: number): AsyncGenerator<StoredMessage> {
     for (let from = after; ; ) {
-      const page = await messages.everyAfter(from, PAGE);
+      const page = await messages.allAfter(from, PAGE);
       for (const message of page) {
         if (message.id > upTo) return;
         yield message;
@@ -150,7 +150,7 @@ export async function readArchive(connection: Connection, after: number): Promis
     messages: messagesUpTo(await messages.lastId()),
     watermarks: watermarks(),
     arrived: paged(SETTLED, asArrived),
-    peers: await createPeerStore(connection).list(),
+    peers: await createSessionStore(connection).list(),
     orders: paged(ALL_ORDERS, asOrder),
     signals: paged(ALL_SIGNALS, asSignal),
     journal: await all<JournalEntry>(ALL_ENTRIES, asEntry),
@@ -167,6 +167,6 @@ function asNonce(found: Row) {
   return { signer, nonce, digest, at: numberOf(found, "seen_at"), messageId: numberOf(found, "message_id") };
 }
 
-function asArrived(found: Row): Arrived {
+function asArrived(found: Row): ArrivedIds {
   return { channel: textOf(found, "channel"), ids: [numberOf(found, "message_id")] };
 }

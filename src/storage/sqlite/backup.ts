@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { hasCode, IpcError, isIpcError } from "../../core/errors.ts";
-import type { Reset } from "../../core/store.ts";
+import type { ResetResult } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import { isUnwritable } from "./driver.ts";
 import { numberOf, row } from "./rows.ts";
@@ -68,7 +68,7 @@ const CHANGES = "SELECT changes() AS removed";
 export function createReset(
   { statement, read, write }: Connection,
   path: string,
-): (keptChannel: string) => Promise<Reset> {
+): (keptChannel: string) => Promise<ResetResult> {
   return async (keptChannel) => {
     const before = await read(() => row(statement(NOW).get()) ?? {});
     const backup = await makeBackup(

@@ -1,6 +1,6 @@
 import { canonical } from "../../core/json.ts";
 import { BATCH_BYTES } from "../../core/limits.ts";
-import type { NewOrder, Order, OrderList, OrderStatus, OrderStore } from "../../core/store.ts";
+import type { Command, CommandFilter, CommandStatus, CommandStore, NewCommand } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
 import { isRow, jsonOf, nullableNumberOf, nullableOf, numberOf, row, textOf } from "./rows.ts";
@@ -25,7 +25,7 @@ const OF_PEER_AND_STATUS = `SELECT * FROM orders WHERE seq IN (
       AND status IN ('pending', 'leased') AND status = 'pending' AND status = ?
   ) ORDER BY seq DESC LIMIT +?`;
 
-export function listOrders(statement: (sql: string) => Statement, { peer, status, limit }: OrderList): Order[] {
+export function listOrders(statement: (sql: string) => Statement, { peer, status, limit }: CommandFilter): Command[] {
   if (peer === undefined) {
     return status === undefined ? newest(statement(ALL), limit) : newest(statement(OF_STATUS), status, limit);
   }
@@ -35,8 +35,8 @@ export function listOrders(statement: (sql: string) => Statement, { peer, status
 }
 
 /** The rows of a query that begins with the newest, oldest first, up to an answer's size in bytes, and one at least. */
-function newest(query: Statement, ...values: Value[]): Order[] {
-  const orders: Order[] = [];
+function newest(query: Statement, ...values: Value[]): Command[] {
+  const orders: Command[] = [];
   let bytes = 0;
   for (const found of query.iterate(...values)) {
     if (!isRow(found)) continue;
@@ -47,9 +47,9 @@ function newest(query: Statement, ...values: Value[]): Order[] {
   return orders.reverse();
 }
 
-const STATUSES: readonly OrderStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
+const STATUSES: readonly CommandStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
 
-export function asOrder(found: Row): Order {
+export function asOrder(found: Row): Command {
   return {
     id: textOf(found, "id"),
     kind: found.kind === "command_response" ? "command_response" : "command",
@@ -128,15 +128,15 @@ const FORGET = `DELETE FROM orders WHERE seq IN (${ENDED_LONG_AGO}) RETURNING se
 
 const NOTE = "INSERT INTO messages (channel, sender, content, created_at, signature) VALUES (?, ?, ?, ?, '')";
 
-export function createOrderStore(connection: Connection): OrderStore {
+export function createCommandStore(connection: Connection): CommandStore {
   const { statement, read, write } = connection;
 
-  const find = (id: string): Order | undefined => {
+  const find = (id: string): Command | undefined => {
     const found = row(statement(FIND).get(id));
     return found && asOrder(found);
   };
 
-  const add = (order: NewOrder): void => {
+  const add = (order: NewCommand): void => {
     const { target, createdAt } = order;
     const dead = target !== null && statement(IS_THERE).get(target) === undefined;
     statement(ADD).run(...saidIn(order), ...(dead ? (["dead", createdAt] as const) : (["pending", null] as const)));
@@ -207,7 +207,7 @@ export function createOrderStore(connection: Connection): OrderStore {
         return "done";
       }),
 
-    offerAgain: (id) => write(() => statement(OFFER_AGAIN).get(id) !== undefined),
+    retry: (id) => write(() => statement(OFFER_AGAIN).get(id) !== undefined),
 
     forget: async (endedBefore, limit) => {
       if ((await read(() => statement(ENDED_LONG_AGO).get(endedBefore, 1))) === undefined) return 0;
@@ -217,7 +217,7 @@ export function createOrderStore(connection: Connection): OrderStore {
 }
 
 /** What its sender said of an order, as the columns have it. */
-function saidIn(order: NewOrder): Value[] {
+function saidIn(order: NewCommand): Value[] {
   const { id, kind, from, fromId, target, targetRole, action, params, createdAt, leaseSeconds, expiresAt } = order;
   const json = JSON.stringify(params ?? null);
   return [id, kind, from, fromId, target, targetRole, action, json, createdAt, leaseSeconds, expiresAt];

@@ -1,11 +1,11 @@
 import { IpcError, isIpcError } from "../../core/errors.ts";
 import type { Changes } from "../../core/store.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { type Driver, fileFault, isBusy, type Statement } from "./driver.ts";
 import { createFileCheck } from "./file.ts";
 import { isRow, numberOf, row, textOf } from "./rows.ts";
 
-const LONGEST_MS = 10_000;
+const MAX_MS = 10_000;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -23,14 +23,14 @@ export function whileBusy<T>(step: () => T): T | Promise<T> {
 }
 
 async function again<T>(step: () => T): Promise<T> {
-  for (const end = elapsed() + LONGEST_MS; ; ) {
+  for (const end = monotonicMs() + MAX_MS; ; ) {
     Atomics.wait(cell, 0, 0, 0.05 + Math.random() * 0.95);
     await new Promise(setImmediate);
     try {
       return step();
     } catch (error) {
       if (!isBusy(error)) throw error;
-      if (elapsed() > end) {
+      if (monotonicMs() > end) {
         throw new IpcError("internal", "The database is busy: another program has held it for 10 seconds", undefined, {
           cause: error,
         });
@@ -68,7 +68,7 @@ interface Job {
 }
 
 /** So many share a commit: more would keep others from being answered meanwhile. */
-const MOST_JOBS = 250;
+const MAX_JOBS = 250;
 
 export const DATA_VERSION = "PRAGMA data_version";
 
@@ -92,7 +92,7 @@ export function connect(driver: Driver, path: string, durability: Durability = "
   const flush = async (): Promise<void> => {
     do {
       await new Promise(setImmediate);
-      const jobs = waiting.splice(0, MOST_JOBS);
+      const jobs = waiting.splice(0, MAX_JOBS);
       try {
         checkFile();
         // In one go: between two turns of the event loop no transaction is open that another step could stumble over.

@@ -1,7 +1,7 @@
 import { closeSync, constants, existsSync, lstatSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { hasCode, IpcError } from "../../core/errors.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 
 /** SQLite keeps these beside the database file itself. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];
@@ -37,16 +37,16 @@ const CHECK_MS = 1_000;
  */
 export function createFileCheck(path: string): () => void {
   const opened = statSync(path).ino;
-  let looked = elapsed();
+  let looked = monotonicMs();
   return () => {
-    if (elapsed() - looked < CHECK_MS) return;
+    if (monotonicMs() - looked < CHECK_MS) return;
     if (statSync(path, { throwIfNoEntry: false })?.ino !== opened) {
       throw new IpcError(
         "internal",
         `The database ${path} was removed or replaced while it was in use: start again to use it`,
       );
     }
-    looked = elapsed();
+    looked = monotonicMs();
   };
 }
 

@@ -1,12 +1,12 @@
 import { BATCH_BYTES, isOwnMailbox } from "../../core/limits.ts";
 import type {
-  Appended,
+  AppendResult,
   ChannelSummary,
   Envelope,
   MessageStore,
   NewMessage,
-  Prunable,
-  Pruning,
+  PrunableRange,
+  PruneCriteria,
   StoredMessage,
 } from "../../core/store.ts";
 import { createNonces } from "./agents.ts";
@@ -96,7 +96,7 @@ export function createPruning({ statement, read, write }: Connection): PruningSt
   const count = (channel: string, after: number, upTo: number): number =>
     numberOf(row(statement(COUNT_BETWEEN).get(channel, after, upTo)) ?? {}, "count");
 
-  const look = (channel: string, { before, keep, consumed }: Pruning): Prunable => {
+  const look = (channel: string, { before, keep, consumed }: PruneCriteria): PrunableRange => {
     const newest = id(NEWEST_OF_CHANNEL, channel) ?? 0;
     const slowest = id(SLOWEST, channel) ?? 0;
     const upTo = Math.min(
@@ -200,7 +200,7 @@ export function createMessageStore(connection: Connection): MessageStore {
 
   return {
     append: (message, once) =>
-      write((): Appended => {
+      write((): AppendResult => {
         if (once === undefined) return { outcome: "done", id: add(message) };
         const seen = nonces.seen(once);
         if (seen === "clash") return { outcome: "clash", id: 0 };
@@ -250,7 +250,7 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     lastId: () => read(() => numberOf(row(statement(NEWEST).get()) ?? {}, "id")),
 
-    everyAfter: (id, limit) => read(() => batch(statement(EVERY_AFTER), id, limit)),
+    allAfter: (id, limit) => read(() => batch(statement(EVERY_AFTER), id, limit)),
 
     readers: (channel) =>
       read(() =>

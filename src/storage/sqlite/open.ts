@@ -1,12 +1,12 @@
 import type { Store } from "../../core/store.ts";
 import { createAgentStore } from "./agents.ts";
 import { createReset } from "./backup.ts";
-import { createOrderStore } from "./commands.ts";
+import { createCommandStore } from "./commands.ts";
 import { connect, createChanges } from "./connection.ts";
 import { openFile, type SqliteOptions } from "./database.ts";
 import { createMailboxStore } from "./mailboxes.ts";
 import { createMessageStore } from "./messages.ts";
-import { createPeerStore } from "./sessions.ts";
+import { createSessionStore } from "./sessions.ts";
 import { createJournal, createSignalStore } from "./signals.ts";
 
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
@@ -15,8 +15,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),
     mailboxes: createMailboxStore(connection),
-    peers: createPeerStore(connection),
-    orders: createOrderStore(connection),
+    sessions: createSessionStore(connection),
+    commands: createCommandStore(connection),
     signals: createSignalStore(connection),
     journal: createJournal(connection),
     archive: async (after) => (await import("./archive.ts")).readArchive(connection, after),

@@ -1,4 +1,4 @@
-import type { Peer, PeerStore, SoleRole } from "../../core/store.ts";
+import type { ExclusiveRole, Session, SessionStore } from "../../core/store.ts";
 import { asOrder } from "./commands.ts";
 import type { Connection } from "./connection.ts";
 import type { Row } from "./driver.ts";
@@ -32,8 +32,8 @@ const FREE = `UPDATE orders SET status = 'pending', holder = NULL, lease_until =
 const BURY = `UPDATE orders SET status = 'dead', lease_until = NULL, ended_at = ?
   WHERE target = ? AND status IN ('pending', 'leased') RETURNING *`;
 
-export function createPeerStore({ statement, read, write }: Connection): PeerStore {
-  const isTaken = (id: string, sole: SoleRole | undefined): boolean =>
+export function createSessionStore({ statement, read, write }: Connection): SessionStore {
+  const isTaken = (id: string, sole: ExclusiveRole | undefined): boolean =>
     sole !== undefined && statement(HAS_ROLE).get(sole.role, sole.aliveSince, id) !== undefined;
 
   return {
@@ -79,7 +79,7 @@ export function createPeerStore({ statement, read, write }: Connection): PeerSto
   };
 }
 
-function asPeer(found: Row): Peer {
+function asPeer(found: Row): Session {
   const capabilities = jsonOf(found, "capabilities");
   return {
     id: textOf(found, "id"),

@@ -1,4 +1,4 @@
-import { createPause } from "../../core/time.ts";
+import { createBackoff } from "../../core/time.ts";
 import { type Chat, said } from "./context.ts";
 import {
   audienceOf,
@@ -38,7 +38,7 @@ export async function connect({ agent, url, dial, sign, chat, signal }: Connecti
   let reached = false;
   let asksWho = false;
   let lost = false;
-  const pause = createPause(ended);
+  const pause = createBackoff(ended);
 
   const sendUnsent = () => {
     if (current === undefined) return;

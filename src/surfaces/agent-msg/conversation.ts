@@ -1,7 +1,7 @@
 import { conflict, IpcError, isIpcError } from "../../core/errors.ts";
 import { mailboxOf } from "../../core/limits.ts";
 import { createStamp, type SignedMessage, type Stamp } from "../../core/signature.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 
 export type Frame = Readonly<Record<string, unknown>>;
 
@@ -108,12 +108,12 @@ export async function presenceOf(
   agent: string,
 ): Promise<{ readonly online: boolean; readonly ms: number }> {
   await using talk = await dial();
-  const started = elapsed();
+  const started = monotonicMs();
   talk.send({ type: "ping", id: "ping", agent });
   const pong = await next(talk.frames[Symbol.asyncIterator](), "ping", ["pong"], ANSWER_MS);
   if (pong === undefined) throw conflict("The server did not answer in that time");
   if (typeof pong.online !== "boolean") throw conflict("This server can't tell who is connected");
-  return { online: pong.online, ms: Math.max(1, Math.round(elapsed() - started)) };
+  return { online: pong.online, ms: Math.max(1, Math.round(monotonicMs() - started)) };
 }
 
 /** The next frame of these types about something; undefined when the time is up. */
@@ -123,9 +123,9 @@ async function next(
   types: readonly string[],
   milliseconds: number,
 ): Promise<Frame | undefined> {
-  const end = elapsed() + milliseconds;
+  const end = monotonicMs() + milliseconds;
   for (;;) {
-    const came = await within(frames.next(), Math.max(0, end - elapsed()));
+    const came = await within(frames.next(), Math.max(0, end - monotonicMs()));
     if (came === undefined) return undefined;
     if (came.done) throw hungUp();
     const { value } = came;

@@ -8,8 +8,8 @@ import {
   showInbox,
   waitMail,
 } from "../../operations/mailboxes.ts";
-import { ask, type Door } from "../../operations/perform.ts";
-import { listPeers } from "../../operations/sessions.ts";
+import { type Ask, askOne } from "../../operations/perform.ts";
+import { listSessions } from "../../operations/sessions.ts";
 import type { Letter } from "./folder.ts";
 
 /** The bus, signed for whoever this is. */
@@ -34,12 +34,12 @@ export interface KnownAgent {
   readonly what: string;
 }
 
-export function createPost(door: Door, signal: AbortSignal): Post {
+export function createPost(door: Ask, signal: AbortSignal): Post {
   const agents = async (): Promise<readonly KnownAgent[]> => {
     const [{ mailboxes }, registered, { peers }] = await Promise.all([
-      ask(door, listMailboxes, {}, signal),
-      ask(door, listAgents, {}, signal),
-      ask(door, listPeers, {}, signal),
+      askOne(door, listMailboxes, {}, signal),
+      askOne(door, listAgents, {}, signal),
+      askOne(door, listSessions, {}, signal),
     ]);
     const sessions = peers.flatMap(({ id, agent }) => (agent === null ? [id] : [id, agent]));
     return [
@@ -59,21 +59,21 @@ export function createPost(door: Door, signal: AbortSignal): Post {
   return {
     agents,
     knows: async (name) => (await agents()).some((agent) => agent.name === name),
-    send: async (from, to, message) => String((await ask(door, postMail, { to, from, message }, signal)).id),
+    send: async (from, to, message) => String((await askOne(door, postMail, { to, from, message }, signal)).id),
     async read(name) {
-      const { messages } = await ask(door, showInbox, { mailbox: name }, signal);
+      const { messages } = await askOne(door, showInbox, { mailbox: name }, signal);
       return messages.map((message) => letter(name, message));
     },
     async take(name) {
-      const { messages } = await ask(door, fetchMail, { mailbox: name, ack: "manual" }, signal);
+      const { messages } = await askOne(door, fetchMail, { mailbox: name, ack: "manual" }, signal);
       return messages.map((message) => letter(name, message));
     },
     async wait(name) {
-      const answer = await ask(door, waitMail, { mailbox: name, ack: "manual" }, signal);
+      const answer = await askOne(door, waitMail, { mailbox: name, ack: "manual" }, signal);
       return answer === null ? undefined : letter(name, answer.message);
     },
     async arrived(name, { id }) {
-      await ask(door, arrivedMessages, { mailbox: name, ids: [Number(id)] }, signal);
+      await askOne(door, arrivedMessages, { mailbox: name, ids: [Number(id)] }, signal);
     },
   };
 }

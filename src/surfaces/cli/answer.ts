@@ -2,8 +2,8 @@ import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
-import type { AnswerFile, Operation, Settlement } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
+import type { AnswerFile, FollowUp, Operation } from "../../operations/operation.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { onOneLine } from "../../wire/printable.ts";
 import type { Arguments } from "./arguments.ts";
 import {
@@ -79,7 +79,7 @@ const READABLE =
 
 /** Prints an answer and, once it is printed, sees to what follows from it. */
 export async function deliver(
-  door: Door,
+  door: Ask,
   operation: Operation,
   answer: unknown,
   input: Values,
@@ -101,19 +101,19 @@ export async function deliver(
   if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
   refuseFailed([{ operation, answer, input }]);
   // Only now: what couldn't be written is not consumed.
-  const settlement = operation.settle?.(answer, input);
+  const settlement = operation.delivered?.(answer, input);
   const settled = settlement === undefined ? [] : await answersTo(door, [settlement], signal);
   if (signal.aborted) return;
   refuseFailed(settled);
-  const awaited = await answersTo(door, operation.awaits?.(answer, input) ?? [], signal);
+  const awaited = await answersTo(door, operation.next?.(answer, input) ?? [], signal);
   if (signal.aborted) return;
   for (const next of awaited) showAnswer(next.operation, next.answer, next.input, given);
   refuseFailed(awaited);
 }
 
 /** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
-export async function giveBack(door: Door, operation: Operation, answer: unknown, input: Values): Promise<void> {
-  const settlement = operation.undelivered?.(answer, input);
+export async function giveBack(door: Ask, operation: Operation, answer: unknown, input: Values): Promise<void> {
+  const settlement = operation.lost?.(answer, input);
   if (settlement === undefined) return;
   try {
     await door(settlement.operation, settlement.input, new AbortController().signal);
@@ -128,7 +128,7 @@ interface Answered {
   readonly input: Values;
 }
 
-function answersTo(door: Door, asked: readonly Settlement[], signal: AbortSignal): Promise<Answered[]> {
+function answersTo(door: Ask, asked: readonly FollowUp[], signal: AbortSignal): Promise<Answered[]> {
   return Promise.all(
     asked.map(async ({ operation, input }) => {
       return { operation, input: Object(input), answer: await door(operation, input, signal) };

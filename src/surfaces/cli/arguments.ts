@@ -1,33 +1,33 @@
 import mri from "mri";
 import { invalid } from "../../core/errors.ts";
-import { type Field, type Fields, fromText, type InputOf } from "../../operations/fields.ts";
+import { type Field, type Fields, type InputOf, parseTexts } from "../../operations/fields.ts";
 import type { Operation } from "../../operations/operation.ts";
 
 /** A verb of the command line's own, which asks nothing of a bus: it starts something. */
-export interface Command {
+export interface ProgramCommand {
   readonly name: string;
   readonly summary: string;
   readonly details?: string;
   readonly examples: readonly string[];
   readonly input: Fields;
-  readonly words: readonly string[];
+  readonly positionals: readonly string[];
   /** It goes on when whoever started it is gone. */
   readonly outlives?: true;
   run(input: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>;
 }
 
-interface Definition<F extends Fields> extends Omit<Command, "input" | "words" | "run"> {
+interface Definition<F extends Fields> extends Omit<ProgramCommand, "input" | "positionals" | "run"> {
   readonly input: F;
-  readonly words: readonly (keyof F & string)[];
+  readonly positionals: readonly (keyof F & string)[];
   run(input: InputOf<F>, signal: AbortSignal): Promise<void>;
 }
 
 /** Checks that a command's parts belong together, then forgets their types, as `operation` does for the table. */
-export function command<F extends Fields>(definition: Definition<F>): Command {
-  return definition as unknown as Command;
+export function defineProgramCommand<F extends Fields>(definition: Definition<F>): ProgramCommand {
+  return definition as unknown as ProgramCommand;
 }
 
-export type Verb = Operation | Command;
+export type Verb = Operation | ProgramCommand;
 
 export function isOperation(verb: Verb): verb is Operation {
   return "access" in verb;
@@ -93,7 +93,7 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
   );
   const placed = placeWords(verb, parsed._.map(unmarked), named, self, given.file !== undefined);
   return {
-    input: fromText(verb.input, { ...named, ...placed }),
+    input: parseTexts(verb.input, { ...named, ...placed }),
     help: false,
     json: parsed.json === true,
     url: given.url,
@@ -116,7 +116,9 @@ function refuseUnknown(verb: Verb, options: readonly Option[], word: string): vo
   if (name === "") return;
   const option = dashes === "-" ? (name === "h" ? HELP : undefined) : options.find(({ flag }) => flag === name);
   if (option === undefined) {
-    const hint = verb.words.some((place) => isText(verb, place)) ? ", or put -- before words that are no options" : "";
+    const hint = verb.positionals.some((place) => isText(verb, place))
+      ? ", or put -- before words that are no options"
+      : "";
     throw invalid(`unknown option ${dashes}${name}; see el-ipc ${verb.name} --help${hint}`);
   }
   if (option.value === undefined && value === "=") throw invalid(`${dashes}${name} takes no value`);
@@ -185,7 +187,7 @@ function placeWords(
   textInFile: boolean,
 ): Record<string, string> {
   const asker = isOperation(verb) ? verb.self : undefined;
-  let places = verb.words.filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
+  let places = verb.positionals.filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
   const placed: Record<string, string> = {};
   const left = asker !== undefined && named[asker] === undefined;
   if (left && self !== undefined) refuseUnclear(verb, words, places, asker, self);

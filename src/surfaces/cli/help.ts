@@ -1,16 +1,16 @@
 import { isOperation, optionsOf, type Verb } from "./arguments.ts";
 
 export function usageOf(verb: Verb): string {
-  const words = verb.words.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));
+  const words = verb.positionals.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));
   const demanded = Object.entries(verb.input)
-    .filter(([name, field]) => !field.optional && !verb.words.includes(name))
+    .filter(([name, field]) => !field.optional && !verb.positionals.includes(name))
     .map(([name, field]) => `--${field.flag ?? name} ${field.given === "file" ? "FILE" : name.toUpperCase()}`);
   const key = isOperation(verb) && verb.mustSign ? ["--key FILE"] : [];
   return ["el-ipc", verb.name, ...words, ...demanded, ...key, "[options]"].join(" ");
 }
 
 export function helpOf(verb: Verb): string {
-  const words = new Set(verb.words.map((name) => verb.input[name]?.flag ?? name.replaceAll("_", "-")));
+  const words = new Set(verb.positionals.map((name) => verb.input[name]?.flag ?? name.replaceAll("_", "-")));
   const listed = optionsOf(verb).map(({ flag, about, value }): [string, string] => [
     words.has(flag) ? `<${flag}> or --${flag} ${value}` : `--${flag}${value === undefined ? "" : ` ${value}`}`,
     about,

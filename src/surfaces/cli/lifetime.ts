@@ -1,4 +1,4 @@
-import { elapsed, every } from "../../core/time.ts";
+import { monotonicMs, repeatEvery } from "../../core/time.ts";
 
 export interface Lifetime extends Disposable {
   /** From now on what ends the process lets it finish first; before, it ends at once. */
@@ -34,11 +34,11 @@ export function createLifetime(): Lifetime {
     if (signal === "SIGHUP" && !hangsUp) return;
     const ended = 128 + SIGNALS[signal];
     if (code !== undefined) {
-      if (elapsed() - since > ECHO_MS) process.exit(ended);
+      if (monotonicMs() - since > ECHO_MS) process.exit(ended);
       return;
     }
     code = ended;
-    since = elapsed();
+    since = monotonicMs();
     controller.abort();
   };
   const lookForParent = () => {
@@ -49,7 +49,7 @@ export function createLifetime(): Lifetime {
     signal: controller.signal,
     begin() {
       for (const signal of signals) process.on(signal, end);
-      looking = every(PARENT_MS, lookForParent, false);
+      looking = repeatEvery(PARENT_MS, lookForParent, false);
     },
     get code() {
       return code;

@@ -1,8 +1,8 @@
-import { askerIn, createSigner, type Pins, tokenFor } from "../../client/signer.ts";
+import { askerOf, createSigner, type KnownServers, tokenFor } from "../../client/signer.ts";
 import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
-import { inWords, parseInput } from "../../operations/fields.ts";
+import { joinWords, parseInput } from "../../operations/fields.ts";
 import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { showHealth } from "../../operations/watching.ts";
 import { deliver, giveBack, readKey, withTexts } from "./answer.ts";
 import { type Arguments, flagOf, isOperation, parseArguments, type Verb } from "./arguments.ts";
@@ -14,8 +14,8 @@ export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
   /** The door to the bus: on this machine's database, or behind the server at `url`. */
-  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Door & AsyncDisposable>;
-  readonly pins: Pins;
+  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Ask & AsyncDisposable>;
+  readonly pins: KnownServers;
   /** What the environment says for those who leave it out. */
   readonly self: string | undefined;
   readonly keyFile: string | undefined;
@@ -136,7 +136,7 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, lif
   // Until here a file or standard input may have been slow: a signal then ended it at once.
   lifetime.begin();
   let signer: Signer | undefined;
-  const reader = () => askerIn(operation, input, shell.self);
+  const reader = () => askerOf(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
   await using door = await shell.open(operation, operation.detached ? { ...where, url: undefined } : where, token);
   // What works on nothing stored may still have to know for which bus it signs.
@@ -196,11 +196,11 @@ function refuseMissing(operation: Operation, input: Readonly<Record<string, unkn
   );
   if (missing.length === 0) return;
   const names = missing.map(([name]) => typedAs(operation, name));
-  throw invalid(`${inWords(names)} required\nUsage: ${usageOf(operation)}`);
+  throw invalid(`${joinWords(names)} required\nUsage: ${usageOf(operation)}`);
 }
 
 /** How a field is given at a command line. */
-function typedAs({ input, words }: Operation, name: string): string {
+function typedAs({ input, positionals: words }: Operation, name: string): string {
   const field = Object.hasOwn(input, name) ? input[name] : undefined;
   return field === undefined || words.includes(name) ? name : `--${flagOf(name, field)}`;
 }

@@ -68,17 +68,17 @@ export function withoutLineEnd(text: string): string {
 /** A message's text from standard input. */
 export function readStandardInput(): string {
   try {
-    return utf8(readAll(STDIN, MOST_TEXT_BYTES), "standard input");
+    return utf8(readAll(STDIN, MAX_TEXT_BYTES), "standard input");
   } catch (error) {
     throw isIpcError(error) ? error : invalid(`standard input can't be read: ${whyOf(error)}`);
   }
 }
 
 /** More than any message may have, with a line end. */
-const MOST_TEXT_BYTES = CONTENT_BYTES + 3;
+const MAX_TEXT_BYTES = CONTENT_BYTES + 3;
 
 /** More than any key has, whatever is written around it. */
-const MOST_KEY_BYTES = 64 * 1024;
+const MAX_KEY_BYTES = 64 * 1024;
 
 /** What an open file holds, up to so many bytes: it may be a pipe, or have no end. */
 function readAll(file: number, most: number): Buffer {
@@ -106,7 +106,7 @@ function readSome(file: number, chunk: Buffer): number {
 }
 
 /** The file of a key. */
-export function readFile(path: string, most: number = MOST_KEY_BYTES): Buffer {
+export function readFile(path: string, most: number = MAX_KEY_BYTES): Buffer {
   let file: number | undefined;
   try {
     file = openSync(path, "r");
@@ -145,13 +145,13 @@ export function othersCanReadOutput(): boolean {
 }
 
 export function readTextFile(path: string): string {
-  return utf8(readFile(path, MOST_TEXT_BYTES), onOneLine(path));
+  return utf8(readFile(path, MAX_TEXT_BYTES), onOneLine(path));
 }
 
 function utf8(bytes: Uint8Array, from: string): string {
   try {
     // What is too long was cut off anywhere, and is refused for its length.
-    const stream = bytes.length >= MOST_TEXT_BYTES;
+    const stream = bytes.length >= MAX_TEXT_BYTES;
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream });
   } catch {
     throw invalid(`${from} is not UTF-8 text`);

@@ -21,7 +21,7 @@ const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
 const KEEP_ALIVE_MS = 15_000;
 
 /** What is read and thrown away of a body that is refused, and for how long. */
-const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 const LINGER_MS = 5_000;
 
 export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
@@ -76,7 +76,7 @@ function answerTooLarge(response: ServerResponse, answer: object): void {
   const request = response.req;
   const { body } = writeJsonHead(response, 413, answer);
   response.write(body);
-  let left = MOST_UNREAD_BYTES;
+  let left = MAX_UNREAD_BYTES;
   const timer = setTimeout(() => response.destroy(), LINGER_MS);
   response.once("close", () => clearTimeout(timer));
   request.once("end", () => response.end());

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { unauthorized } from "../../core/errors.ts";
-import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../server/entrance.ts";
+import { type Entrance, endWithTheToken, identifyCaller, isLoopbackAddress } from "../../server/entrance.ts";
 
 const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 
@@ -12,16 +12,16 @@ const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-
 export function endWithRequestToken(
   request: IncomingMessage,
   caller: Caller,
-  door: ServerDoor,
+  door: Entrance,
   end: () => void,
 ): () => void {
-  return endWithToken(shownIn(request.headers), caller, door, end);
+  return endWithTheToken(shownIn(request.headers), caller, door, end);
 }
 
 /** Who sends this request. Throws where the request itself says that it must not be let in. */
-export async function callerOf(request: IncomingMessage, door: ServerDoor): Promise<Caller> {
+export async function callerOf(request: IncomingMessage, door: Entrance): Promise<Caller> {
   refuseForeignPage(request.headers);
-  return callerShowing(shownIn(request.headers), isLocal(request) ? "local" : "beyond", door);
+  return identifyCaller(shownIn(request.headers), isLocal(request) ? "local" : "beyond", door);
 }
 
 /** Whoever sends this request, of whom nothing is asked, and to whom nothing is owed but what is no secret. */

@@ -1,10 +1,17 @@
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
-import { type Carrier, farDoor, type Item, type Request, type ServerAt, shownFor } from "../../client/remote.ts";
+import {
+  createRemoteAsk,
+  credentialFor,
+  type Item,
+  type Request,
+  type ServerTarget,
+  type Transport,
+} from "../../client/remote.ts";
 import { isLoopback } from "../../core/access.ts";
-import { IpcError, invalid, isIpcError, toldError } from "../../core/errors.ts";
-import { elapsed } from "../../core/time.ts";
-import { toldOf } from "../../operations/fields.ts";
-import type { Door } from "../../operations/perform.ts";
+import { IpcError, invalid, isIpcError, remoteError } from "../../core/errors.ts";
+import { monotonicMs } from "../../core/time.ts";
+import { publicInput } from "../../operations/fields.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
 /** Requests to one server over HTTP. */
@@ -24,14 +31,14 @@ class HangUp extends ConnectionError {}
 
 const PATIENCE_MS = 10_000;
 
-export function createExchange(base: URL, server: ServerAt): Exchange {
+export function createExchange(base: URL, server: ServerTarget): Exchange {
   const isPrivate = base.protocol === "https:" || isLoopback(base.hostname);
   let reached = false;
   let hungUpAt: number | undefined;
   return {
     async ask(request) {
       const { method, path, query, body } = asHttp(request);
-      const shown = await shownFor(request, server, { name: base.origin, isPrivate });
+      const shown = await credentialFor(request, server, { name: base.origin, isPrivate });
       const options: RequestOptions = {
         method,
         path: base.pathname.replace(/\/$/, "") + path + query,
@@ -59,8 +66,8 @@ export function createExchange(base: URL, server: ServerAt): Exchange {
     reached: () => reached,
     isPassing(error) {
       if (!(error instanceof ConnectionError)) return false;
-      if (error instanceof HangUp) hungUpAt ??= elapsed();
-      return reached || (hungUpAt !== undefined && elapsed() - hungUpAt < PATIENCE_MS);
+      if (error instanceof HangUp) hungUpAt ??= monotonicMs();
+      return reached || (hungUpAt !== undefined && monotonicMs() - hungUpAt < PATIENCE_MS);
     },
   };
 }
@@ -69,7 +76,7 @@ function asHttp(request: Request) {
   const { operation } = request;
   const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
   const rest = new Map(
-    toldOf(operation.input, request.input).map(([name, value]) => [
+    publicInput(operation.input, request.input).map(([name, value]) => [
       name,
       operation.input[name]?.httpMilliseconds ? Number(value) * 1_000 : value,
     ]),
@@ -114,7 +121,7 @@ export function notOurs(what: string, cause?: unknown): IpcError {
 }
 
 export function failureOf(answer: unknown, status: number): IpcError {
-  return toldError(answer, `The server answered with status ${status}`);
+  return remoteError(answer, `The server answered with status ${status}`);
 }
 
 function unreachable(base: URL, cause: Error): Error {
@@ -129,11 +136,11 @@ function unreachable(base: URL, cause: Error): Error {
 }
 
 /** The door to a bus behind a server: the same operations, asked over HTTP. */
-export function httpDoor(server: ServerAt): Door {
-  return farDoor(httpCarrier(createExchange(parseUrl(server.url), server)));
+export function httpDoor(server: ServerTarget): Ask {
+  return createRemoteAsk(httpCarrier(createExchange(parseUrl(server.url), server)));
 }
 
-function httpCarrier({ ask, reached, isPassing }: Exchange): Carrier {
+function httpCarrier({ ask, reached, isPassing }: Exchange): Transport {
   return {
     reached,
     isPassing,

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import { fromText } from "../../operations/fields.ts";
+import { parseTexts } from "../../operations/fields.ts";
 import type { Found } from "./routes.ts";
 
 /** What a request asks for: its body, or for GET its query, with what its path says. */
@@ -20,8 +20,8 @@ async function everything(request: IncomingMessage, found: Found, query: string)
   const asked = parseQuery(query);
   const resume = request.headers["last-event-id"];
   if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) asked.since = resume;
-  const named = fromText(operation.input, decoded(found.parameters));
-  const typed = fromText(operation.input, asked);
+  const named = parseTexts(operation.input, decoded(found.parameters));
+  const typed = parseTexts(operation.input, asked);
   if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)), ...named };
   const body = method === "POST" ? await readObject(request) : {};
   return { ...typed, ...body, ...named };
@@ -45,7 +45,7 @@ async function readObject(request: IncomingMessage): Promise<object> {
 
 /** So much of any body is always taken; the rest of all that are on their way at once holds no more than this. */
 const SMALL_BYTES = 64 * 1024;
-const MOST_HELD = 128 * 1024 * 1024;
+const MAX_HELD = 128 * 1024 * 1024;
 
 let held = 0;
 
@@ -63,7 +63,7 @@ export function readBody(request: IncomingMessage): Promise<Buffer> {
       const more = Math.max(0, length - SMALL_BYTES) - large;
       large += more;
       held += more;
-      if (held > MOST_HELD) return stop(tooMany());
+      if (held > MAX_HELD) return stop(tooMany());
       chunks.push(chunk);
     };
     const stop = (failure?: IpcError) => {

@@ -3,12 +3,12 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, notFound, publicError } from "../../core/errors.ts";
-import { portOf } from "../../core/link.ts";
+import { listeningPort } from "../../core/link.ts";
 import { createAlarmBudget } from "../../core/security.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
 import { createDelivery, type Perform } from "../../server/deliver.ts";
-import type { ServerDoor } from "../../server/entrance.ts";
+import type { Entrance } from "../../server/entrance.ts";
 import { printable } from "../../wire/printable.ts";
 import { answerError, answerEvents, answerJson, createArrivals, openApi, statusOf } from "./answer.ts";
 import { callerOf, endWithRequestToken, strangerOf } from "./caller.ts";
@@ -119,7 +119,7 @@ export type Upgrade = (
 
 export interface Upgrading {
   readonly upgrade: Upgrade;
-  readonly door: ServerDoor;
+  readonly door: Entrance;
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** Those that are open, each to be ended when the server stops. */
   readonly open: Set<AbortController>;
@@ -178,7 +178,7 @@ export interface HttpOptions {
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: ServerDoor;
+  readonly door: Entrance;
   readonly log: Log;
   /** Hears of each request that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
@@ -201,7 +201,7 @@ const IDLE_MS = 65_000;
 const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
 
 /** More than any bus has waiters, and fewer than would take all of a process's memory. */
-const MOST_CONNECTIONS = 15_000;
+const MAX_CONNECTIONS = 15_000;
 
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
@@ -230,7 +230,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
     response: ServerResponse,
     before: Promise<void> | undefined,
   ): Promise<void> => {
-    const started = elapsed();
+    const started = monotonicMs();
     // While there is a socket: one that broke has none.
     const from = request.socket.remoteAddress ?? "";
     const controller = new AbortController();
@@ -247,7 +247,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       // Making its error costs as much as a third of a send, and of an answer that arrived nobody hears it.
       if (!response.writableFinished || mount !== undefined) controller.abort();
       open.delete(controller);
-      const seconds = (elapsed() - started) / 1_000;
+      const seconds = (monotonicMs() - started) / 1_000;
       const answered = { method: request.method ?? "", status: response.statusCode };
       if (route !== undefined) metrics.answered(route.method, route.path, answered.status, seconds);
       log("debug", "request", { ...answered, path, ms: Math.round(seconds * 1_000) });
@@ -297,7 +297,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
 
   /** As an alarm: a flood of attempts is not to fill the log. */
   const logRefusal = ({ reason, message }: IpcError, path: string): void => {
-    const untold = refusals.spend(reason ?? "", elapsed() / 1_000);
+    const untold = refusals.spend(reason ?? "", monotonicMs() / 1_000);
     if (untold !== undefined)
       log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
   };
@@ -365,13 +365,13 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
   if (options.upgrade !== undefined) {
     answerUpgrades(server, { upgrade: options.upgrade, door, refused: options.refused, open });
   }
-  server.maxConnections = MOST_CONNECTIONS;
+  server.maxConnections = MAX_CONNECTIONS;
 
   const port = await new Promise<number>((resolve, reject) => {
     server.once("error", reject);
     server.listen({ port: options.port, host: options.host, backlog: 4_096 }, () => {
       server.off("error", reject);
-      resolve(portOf(server.address()));
+      resolve(listeningPort(server.address()));
     });
   });
 

@@ -1,9 +1,9 @@
 import { invalid, isIpcError, publicError } from "../../core/errors.ts";
-import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
-import { fromText } from "../../operations/fields.ts";
-import { type Operation, type Settlement, type Signer, settlementOf } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
-import { beatHeart } from "../../operations/sessions.ts";
+import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
+import { parseTexts } from "../../operations/fields.ts";
+import { type FollowUp, followUpOf, type Operation, type Signer } from "../../operations/operation.ts";
+import type { Ask } from "../../operations/perform.ts";
+import { sendHeartbeat } from "../../operations/sessions.ts";
 import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
 
 /** Under the 60 s after which many a client gives up on a call. */
@@ -12,7 +12,7 @@ const USUAL_WAIT_SECONDS = 50;
 /** Who calls, as far as one call is concerned. */
 export interface Client {
   /** The door to the bus, on which everything is asked as this client. */
-  readonly door: Door;
+  readonly door: Ask;
   /** The agent that it is known as, by a token, by its key or by its environment. */
   readonly agent: string | undefined;
   /** What signs its messages, where it has a key. */
@@ -63,7 +63,7 @@ async function called(asked: ToolOperation, given: Values, calling: Calling): Pr
   const { operation, input } = await askedFor(asked, given, own, client);
   const answer = await client.door(operation, input, signal);
   const settle = async (delivered: boolean) => {
-    const settlement = settlementOf(operation, answer, input, delivered);
+    const settlement = followUpOf(operation, answer, input, delivered);
     if (settlement !== undefined) await settled(client, settlement);
   };
   if (operation === asked && asked.tool.begins !== undefined) memory.peer = asked.tool.begins(answer);
@@ -106,7 +106,7 @@ async function askedFor(
   }
   if (operation.waits?.(input) && "timeout" in operation.input) {
     const { timeout = USUAL_WAIT_SECONDS } = input;
-    input.timeout = typeof timeout === "number" ? Math.min(timeout, LONGEST_WAIT_SECONDS) : timeout;
+    input.timeout = typeof timeout === "number" ? Math.min(timeout, MAX_WAIT_SECONDS) : timeout;
   }
   if (tool.session !== undefined) input[tool.session] = ownOrAgent(operation, own, client);
   return { operation, input: await signed(operation, input, client) };
@@ -134,7 +134,7 @@ function plain({ input }: Operation, { field, type }: { field: string; type?: st
   if (typeof value !== "string") return value;
   const kind = input[field]?.kind;
   const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
-  return isWritten ? fromText(input, { [field]: value })[field] : value;
+  return isWritten ? parseTexts(input, { [field]: value })[field] : value;
 }
 
 function isObject(text: string): boolean {
@@ -155,14 +155,14 @@ function ownOrAgent({ input, tool }: ToolOperation, own: string | undefined, { a
 /** Whoever calls is there; and a conversation that had no session has now the one that it spoke for. */
 async function seen({ door }: Client, memory: Memory, peer: string): Promise<void> {
   try {
-    await door(beatHeart, { id: peer }, new AbortController().signal);
+    await door(sendHeartbeat, { id: peer }, new AbortController().signal);
     memory.peer ??= peer;
   } catch {
     // The call itself went well; who may not be seen as this session isn't.
   }
 }
 
-async function settled({ door }: Client, { operation, input }: Settlement): Promise<void> {
+async function settled({ door }: Client, { operation, input }: FollowUp): Promise<void> {
   try {
     await door(operation, input, new AbortController().signal);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
-import { elapsed } from "../../core/time.ts";
-import { beatHeart } from "../../operations/sessions.ts";
+import { monotonicMs } from "../../core/time.ts";
+import { sendHeartbeat } from "../../operations/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 
 /** What the older revisions call a session: one client for a while, and what it remembers. */
@@ -40,7 +40,7 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   const makeRoom = (): boolean => {
     if (known.size < MOST) return true;
     const idle = [...known].filter(([, { conversation, used }]) => {
-      return conversation.open.size === 0 && elapsed() - used > BUSY_MS;
+      return conversation.open.size === 0 && monotonicMs() - used > BUSY_MS;
     });
     const [longest] = idle.sort(([, a], [, b]) => a.used - b.used);
     if (longest !== undefined) remove(longest[0]);
@@ -52,9 +52,9 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
       const { open, memory } = entry.conversation;
       const [client] = open;
       if (client !== undefined) {
-        entry.used = elapsed();
+        entry.used = monotonicMs();
         void showLife(client, memory);
-      } else if (elapsed() - entry.used > IDLE_MS) remove(id);
+      } else if (monotonicMs() - entry.used > IDLE_MS) remove(id);
     }
   }, HEARTBEAT_SECONDS * 1_000);
   beat.unref();
@@ -62,13 +62,13 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   return {
     add(id, conversation) {
       if (!makeRoom()) return false;
-      known.set(id, { conversation, used: elapsed() });
+      known.set(id, { conversation, used: monotonicMs() });
       return true;
     },
     find(id, agent) {
       const found = known.get(id);
       if (found === undefined || found.conversation.agent !== agent) return undefined;
-      found.used = elapsed();
+      found.used = monotonicMs();
       return found.conversation;
     },
     remove,
@@ -84,7 +84,7 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
 export async function showLife({ door }: Client, { peer }: Memory): Promise<void> {
   if (peer === undefined) return;
   try {
-    await door(beatHeart, { id: peer }, new AbortController().signal);
+    await door(sendHeartbeat, { id: peer }, new AbortController().signal);
   } catch {
     // It left, or may not speak for that session any more: then it isn't seen.
   }

@@ -7,7 +7,7 @@ import {
   type Transport,
 } from "@modelcontextprotocol/server";
 import type { Operation } from "../../operations/operation.ts";
-import type { Door } from "../../operations/perform.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { type Client, callTool, type Memory } from "./call.ts";
 import { isTool, listed } from "./tools.ts";
 
@@ -92,7 +92,7 @@ function progress({ mcpReq }: ServerContext): Disposable | undefined {
 
 /** Knows what is being asked of a bus, so that nobody closes it under an answer that is put back. */
 export interface Running {
-  watch(door: Door): Door;
+  watch(door: Ask): Ask;
   /** Once nothing is asked any more, nor what follows from it. */
   done(): Promise<void>;
 }

@@ -7,7 +7,7 @@ import {
   type Transport,
 } from "@modelcontextprotocol/server";
 import type { Caller } from "../../core/access.ts";
-import { cryptography } from "../../core/keys.ts";
+import { nodeCrypto } from "../../core/keys.ts";
 import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
 import type { Client, Memory } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
@@ -83,7 +83,7 @@ export function createSseEndpoint(
   return {
     async open({ request, response, caller, signal }) {
       if (request.method !== "GET") return answerWith(response, failure(405, "Use GET", { Allow: "GET" }), signal);
-      const id = cryptography().randomUUID();
+      const id = nodeCrypto().randomUUID();
       const memory: Memory = { peer: undefined };
       const transport = createSseTransport(response, id, `${postTo}?sessionId=${id}`);
       const answering = watchAnswers(transport);

@@ -8,7 +8,7 @@ import {
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
 import type { Caller } from "../../core/access.ts";
-import { cryptography } from "../../core/keys.ts";
+import { nodeCrypto } from "../../core/keys.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { KEEP_ALIVE } from "../../wire/sse.ts";
 import type { Client, Memory } from "./call.ts";
@@ -141,7 +141,7 @@ export function createStreamableEndpoint(
 
   /** Undefined where there is no room for one more. */
   const begin = async ({ identity }: Caller): Promise<Session | undefined> => {
-    const id = cryptography().randomUUID();
+    const id = nodeCrypto().randomUUID();
     const memory: Memory = { peer: undefined };
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,

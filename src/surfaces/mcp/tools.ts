@@ -78,7 +78,7 @@ function schemaOf({ kind, schema }: Field): Property {
 }
 
 /** What an answer holds of others' words, in characters; once that is used up, each is cut to a few. */
-const MOST_CHARACTERS = 60_000;
+const MAX_CHARACTERS = 60_000;
 const FEW_CHARACTERS = 200;
 
 /** What could be taken for our own mark, however it is spaced out or dressed up. */
@@ -86,7 +86,7 @@ const MARK = /[<\uFE64\uFF1C](?=[\s\p{C}]*[/\u2044\u2215\uFF0F]?[\s\p{C}]*d[\p{C
 
 /** For one answer. Marks what somebody on the bus wrote as theirs; nothing inside can end the mark or make another. */
 export function createQuote(): Quote {
-  let left = MOST_CHARACTERS;
+  let left = MAX_CHARACTERS;
   return ({ from, text, proof = "unverified" }) => {
     const most = Math.max(left, FEW_CHARACTERS);
     left -= text.length;

@@ -1,10 +1,10 @@
 import { connect, type Socket } from "node:net";
 import { IpcError } from "../../core/errors.ts";
-import { type Address, addressText } from "../../core/link.ts";
+import { type Address, formatAddress } from "../../core/link.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "../../wire/json-lines.ts";
 
 /** Every answer of ours fits: a batch, or one message more than that, of escapes only. */
-const MOST_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
 
 export type Answer = Readonly<Record<string, unknown>>;
 
@@ -22,9 +22,9 @@ interface Asked {
 }
 
 export async function openChannel(address: Address): Promise<Channel> {
-  const at = addressText(address);
+  const at = formatAddress(address);
   const socket = await connected(address, at);
-  const lines = createLineSplitter(MOST_BYTES);
+  const lines = createLineSplitter(MAX_BYTES);
   const open = new Map<unknown, Asked>();
   let ids = 0;
   let broken: Error | undefined;

@@ -1,17 +1,24 @@
-import { type Carrier, farDoor, type Item, type Request, type ServerAt, shownFor } from "../../client/remote.ts";
+import {
+  createRemoteAsk,
+  credentialFor,
+  type Item,
+  type Request,
+  type ServerTarget,
+  type Transport,
+} from "../../client/remote.ts";
 import { isLoopback } from "../../core/access.ts";
-import { IpcError, toldError } from "../../core/errors.ts";
-import { addressOf, addressText } from "../../core/link.ts";
-import { toldOf } from "../../operations/fields.ts";
-import type { Door } from "../../operations/perform.ts";
+import { IpcError, remoteError } from "../../core/errors.ts";
+import { formatAddress, parseAddress } from "../../core/link.ts";
+import { publicInput } from "../../operations/fields.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { type Answer, type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;
 
 /** The door to a bus behind a server: the same operations, asked as lines of JSON over one connection to `tcp://host:port`. */
-export function tcpDoor(server: ServerAt): Door & AsyncDisposable {
-  const address = addressOf(server.url.replace(/^tcp:\/\//, "").replace(/\/$/, ""), BROKER_PORT);
-  const place = { name: `tcp://${addressText(address)}`, isPrivate: isLoopback(address.host) };
+export function tcpDoor(server: ServerTarget): Ask & AsyncDisposable {
+  const address = parseAddress(server.url.replace(/^tcp:\/\//, "").replace(/\/$/, ""), BROKER_PORT);
+  const place = { name: `tcp://${formatAddress(address)}`, isPrivate: isLoopback(address.host) };
   let channel: Promise<Channel> | undefined;
   let reached = false;
 
@@ -32,13 +39,13 @@ export function tcpDoor(server: ServerAt): Door & AsyncDisposable {
 
   const answers = async (request: Request, stream: boolean): Promise<AsyncIterable<Answer>> => {
     const open = await connected();
-    const token = await shownFor(request, server, place);
-    const input = Object.fromEntries(toldOf(request.operation.input, request.input));
+    const token = await credentialFor(request, server, place);
+    const input = Object.fromEntries(publicInput(request.operation.input, request.input));
     const line = { ask: request.operation.name, input, ...(token === undefined ? {} : { token }) };
     return open.ask(line, request.signal, stream);
   };
 
-  const carrier: Carrier = {
+  const carrier: Transport = {
     reached: () => reached,
     isPassing: (error) => reached && error instanceof IpcError && error.reason === "busy",
     async once(request) {
@@ -54,7 +61,7 @@ export function tcpDoor(server: ServerAt): Door & AsyncDisposable {
       }
     },
   };
-  return Object.assign(farDoor(carrier), {
+  return Object.assign(createRemoteAsk(carrier), {
     async [Symbol.asyncDispose]() {
       (await channel?.catch(() => undefined))?.close();
     },
@@ -82,5 +89,5 @@ export async function brokerAt(host: string, port: number): Promise<string | und
 
 function answerIn(line: Answer): Answer {
   if (line.ok === true) return line;
-  throw toldError(line, "The server answers in another way than el-ipc");
+  throw remoteError(line, "The server answers in another way than el-ipc");
 }

@@ -2,30 +2,30 @@ import type { Socket } from "node:net";
 import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import { isStream, type Operation } from "../../operations/operation.ts";
-import type { Room } from "../../server/budget.ts";
-import { createTurns, type Deliver } from "../../server/deliver.ts";
-import { callerShowing, endWithToken, isLoopbackAddress, type ServerDoor } from "../../server/entrance.ts";
+import type { BufferBudget } from "../../server/budget.ts";
+import { createSerialQueue, type Deliver } from "../../server/deliver.ts";
+import { type Entrance, endWithTheToken, identifyCaller, isLoopbackAddress } from "../../server/entrance.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
 import { createWriter } from "./channel.ts";
 import { isLine, type Line, type Request, requestIn } from "./requests.ts";
 
-export interface Entrance {
-  readonly door: ServerDoor;
+export interface CallerContext {
+  readonly door: Entrance;
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
 }
 
 /** Who asks on a connection: what was shown there last holds from then on, and ends the connection when it ends. */
-export function createCallers(socket: Socket, { door, refused }: Entrance) {
+export function createCallers(socket: Socket, { door, refused }: CallerContext) {
   const from = isLoopbackAddress(socket.remoteAddress) ? "local" : "beyond";
   let caller: Promise<Caller> | undefined;
   let stop = () => {};
 
   const identify = async (shown: string): Promise<Caller> => {
     try {
-      const known = await callerShowing(shown, from, door);
-      stop = endWithToken(shown, known, door, () => socket.destroy());
+      const known = await identifyCaller(shown, from, door);
+      stop = endWithTheToken(shown, known, door, () => socket.destroy());
       if (socket.destroyed) stop();
       return known;
     } catch (error) {
@@ -45,12 +45,12 @@ export function createCallers(socket: Socket, { door, refused }: Entrance) {
 }
 
 /** What all connections of a server share. */
-export interface Hub extends Entrance {
+export interface Hub extends CallerContext {
   readonly operations: readonly Operation[];
   readonly deliver: Deliver;
   readonly failed: (error: unknown) => void;
   readonly product: string;
-  readonly room: Room;
+  readonly room: BufferBudget;
   /** How many wait for each mailbox. */
   readonly awaited: Map<string, number>;
 }
@@ -63,8 +63,8 @@ export interface Connection {
 }
 
 /** So many requests of a connection are answered at once; further ones are read when there are fewer. */
-const MOST_AT_ONCE = 256;
-const MOST_BYTES_AT_ONCE = 8 * 1024 * 1024;
+const MAX_AT_ONCE = 256;
+const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
 
 /** A line must be whole after this, a connection without one may be idle for so long, and one that was used for longer. */
 const LINE_MS = 60_000;
@@ -80,7 +80,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
   const writer = createWriter(socket);
   const callerOf = createCallers(socket, hub);
   const gone = new AbortController();
-  const afterOtherLarge = createTurns(() => !socket.destroyed);
+  const afterOtherLarge = createSerialQueue(() => !socket.destroyed);
   let atOnce = 0;
   let bytesAtOnce = 0;
   /** When the line began that isn't whole yet. */
@@ -97,9 +97,9 @@ export function converse(socket: Socket, hub: Hub): Connection {
       since = undefined;
       if (!ending) void take(line);
     });
-    since = lines.held === 0 ? undefined : (since ?? elapsed());
+    since = lines.held === 0 ? undefined : (since ?? monotonicMs());
     if (!fits) sayLast(invalid("the line is too long: 6 MiB at most, and 1 MiB of content", "too_large"));
-    else if (since !== undefined && elapsed() - since > LINE_MS) sayLast(late());
+    else if (since !== undefined && monotonicMs() - since > LINE_MS) sayLast(late());
     else keepPace();
   };
 
@@ -181,7 +181,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
   const keepPace = (): void => {
     if (ending) return;
     const fits = hub.room.hold(socket, lines.held + bytesAtOnce, keepPace);
-    const behind = atOnce >= MOST_AT_ONCE || bytesAtOnce >= MOST_BYTES_AT_ONCE || writer.isBehind();
+    const behind = atOnce >= MAX_AT_ONCE || bytesAtOnce >= MAX_BYTES_AT_ONCE || writer.isBehind();
     if (!fits && atOnce === 0) sayLast(tooMuch());
     else if (behind || !fits) socket.pause();
     else if (socket.isPaused()) socket.resume();

@@ -1,9 +1,9 @@
 import { invalid } from "../../core/errors.ts";
-import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
+import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, waitMail } from "../../operations/mailboxes.ts";
 import type { Operation } from "../../operations/operation.ts";
-import { askingFor } from "../../server/deliver.ts";
+import { findRequest } from "../../server/deliver.ts";
 
 /** What a line asks for. */
 export interface Request {
@@ -58,7 +58,7 @@ const originals: Readonly<Record<string, Reading>> = {
   wait: (line) => {
     need(line, "mailbox");
     const { mailbox, timeout, ack } = line;
-    const seconds = Math.min(secondsIn(timeout), LONGEST_WAIT_SECONDS);
+    const seconds = Math.min(secondsIn(timeout), MAX_WAIT_SECONDS);
     return {
       operation: waitMail,
       input: { mailbox, timeout: seconds, ack },
@@ -90,7 +90,7 @@ export function requestIn(
 ): Request {
   const { op, ask } = line;
   if (ask !== undefined) {
-    const asked = askingFor(operations, ask, line.input);
+    const asked = findRequest(operations, ask, line.input);
     const waiting = asked.operation === waitMail ? { waitsFor: String(asked.input.mailbox) } : {};
     return { ...asked, ...waiting, show: (answer) => ({ answer }) };
   }

@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import type { IpcError } from "../../core/errors.ts";
-import { portOf } from "../../core/link.ts";
+import { listeningPort } from "../../core/link.ts";
 import type { Operation } from "../../operations/operation.ts";
-import { createRoom } from "../../server/budget.ts";
+import { createBufferBudget } from "../../server/budget.ts";
 import { createDelivery, type Perform } from "../../server/deliver.ts";
-import type { ServerDoor } from "../../server/entrance.ts";
+import type { Entrance } from "../../server/entrance.ts";
 import { encodeLine } from "../../wire/json-lines.ts";
 import { type Connection, converse } from "./connection.ts";
 
@@ -13,7 +13,7 @@ export interface TcpOptions {
   readonly perform: Perform;
   readonly host: string;
   readonly port: number;
-  readonly door: ServerDoor;
+  readonly door: Entrance;
   /** Hears of each connection that was refused before it reached the bus. */
   readonly refused: (refusal: IpcError, from: string) => Promise<void>;
   /** Hears of faults of ours. */
@@ -25,10 +25,10 @@ export interface TcpServer extends AsyncDisposable {
   readonly port: number;
 }
 
-const MOST_CONNECTIONS = 15_000;
+const MAX_CONNECTIONS = 15_000;
 
 /** Those beyond are told so, unless there are too many of them, too. */
-const MOST_REFUSED = 500;
+const MAX_REFUSED = 500;
 
 /** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
@@ -39,13 +39,13 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
   const hub = {
     ...options,
     deliver: createDelivery(options.perform),
-    room: createRoom(),
+    room: createBufferBudget(),
     awaited: new Map<string, number>(),
   };
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
-  server.maxConnections = MOST_CONNECTIONS + MOST_REFUSED;
+  server.maxConnections = MAX_CONNECTIONS + MAX_REFUSED;
   server.on("connection", (socket) => {
-    if (open.size >= MOST_CONNECTIONS) return turnAway(socket);
+    if (open.size >= MAX_CONNECTIONS) return turnAway(socket);
     const connection = converse(socket, hub);
     open.set(socket, connection);
     void connection.done.then(() => open.delete(socket));
@@ -60,7 +60,7 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
   server.on("error", options.failed);
 
   return {
-    port: portOf(server.address()),
+    port: listeningPort(server.address()),
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const connection of open.values()) connection.close();

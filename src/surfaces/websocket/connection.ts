@@ -4,8 +4,8 @@ import { conflict, invalid, isIpcError } from "../../core/errors.ts";
 import { postMail } from "../../operations/mailboxes.ts";
 import { type Context, isStream, type Operation } from "../../operations/operation.ts";
 import { connections, showPresence } from "../../operations/sessions.ts";
-import type { Room } from "../../server/budget.ts";
-import { askingFor, createTurns, type Deliver, type Perform } from "../../server/deliver.ts";
+import type { BufferBudget } from "../../server/budget.ts";
+import { createSerialQueue, type Deliver, findRequest, type Perform } from "../../server/deliver.ts";
 import { errorFrame, type Frame, frameIn, isFrame } from "./frames.ts";
 import { type Arrivals, createDeliveries, createReceipts, handOverMail } from "./mailbox.ts";
 import { type Line, lineOver } from "./socket.ts";
@@ -17,14 +17,14 @@ export interface Hub {
   readonly deliver: Deliver;
   readonly names: Names;
   readonly arrivals: Arrivals;
-  readonly room: Room;
+  readonly room: BufferBudget;
   readonly failed: (error: unknown) => void;
 }
 
 /** So many frames of a connection are answered at once; further ones are read when there are fewer. Waits count for themselves. */
-const MOST_AT_ONCE = 256;
-const MOST_WAITS = 256;
-const MOST_BYTES_AT_ONCE = 8 * 1024 * 1024;
+const MAX_AT_ONCE = 256;
+const MAX_WAITS = 256;
+const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
 
 /** How often somebody who is connected is noted to be. */
 const NOTE_MS = 30_000;
@@ -46,7 +46,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   let name: string | undefined;
   let registering: Promise<void> | undefined;
   let here: unknown;
-  const afterOtherLarge = createTurns(() => line.isOpen);
+  const afterOtherLarge = createSerialQueue(() => line.isOpen);
   let atOnce = 0;
   let bytesAtOnce = 0;
   let waits = 0;
@@ -92,12 +92,12 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     },
 
     ask: async ({ id, ask, input }) => {
-      const { operation, input: asked } = askingFor(hub.operations, ask, input);
+      const { operation, input: asked } = findRequest(hub.operations, ask, input);
       const answerIt = async () =>
         await deliver(operation, asked, context, async (answer) => {
           if (isStream(answer)) return await stream(id, answer);
           line.send({ type: "answer", id, ok: true, answer });
-          const follows = operation.settle !== undefined || operation.undelivered !== undefined;
+          const follows = operation.delivered !== undefined || operation.lost !== undefined;
           return follows ? await line.confirm() : true;
         });
       const lasts = operation.stream === true || operation.waits?.(asked) === true;
@@ -137,7 +137,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
 
   /** What may last doesn't keep other frames from being read. */
   const asWait = async (act: () => Promise<void>): Promise<void> => {
-    if (waits >= MOST_WAITS) throw invalid(`${MOST_WAITS} waits at once on a connection are the most`, "busy");
+    if (waits >= MAX_WAITS) throw invalid(`${MAX_WAITS} waits at once on a connection are the most`, "busy");
     waits++;
     atOnce--;
     try {
@@ -181,7 +181,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
 
   const keepPace = (): void => {
     if (!line.isOpen) return;
-    const behind = atOnce >= MOST_AT_ONCE || bytesAtOnce >= MOST_BYTES_AT_ONCE || line.isBehind();
+    const behind = atOnce >= MAX_AT_ONCE || bytesAtOnce >= MAX_BYTES_AT_ONCE || line.isBehind();
     if (behind && !socket.isPaused) {
       socket.pause();
       void line.flowing().then(keepPace);

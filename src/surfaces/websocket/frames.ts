@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { publicError } from "../../core/errors.ts";
 import type { Message } from "../../core/messages.ts";
-import type { Room } from "../../server/budget.ts";
+import type { BufferBudget } from "../../server/budget.ts";
 
 export type Frame = Readonly<Record<string, unknown>>;
 
@@ -52,7 +52,7 @@ export function isFrame(value: unknown): value is Frame {
 const TRY_AGAIN = 1013;
 
 /** Counts what comes of a frame that isn't whole yet; too much of such from all connections ends those who send it. */
-export function boundPartial(socket: WebSocket, raw: Duplex, room: Room): void {
+export function boundPartial(socket: WebSocket, raw: Duplex, room: BufferBudget): void {
   let held = 0;
   socket.on("message", () => {
     held = 0;

@@ -1,9 +1,9 @@
 import type { WebSocket } from "ws";
 import { isIpcError } from "../../core/errors.ts";
-import { LONGEST_WAIT_SECONDS } from "../../core/limits.ts";
+import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
 import { fetchMail, waitMail } from "../../operations/mailboxes.ts";
-import { type Context, settlementOf } from "../../operations/operation.ts";
+import { type Context, followUpOf } from "../../operations/operation.ts";
 import { connections } from "../../operations/sessions.ts";
 import type { Perform } from "../../server/deliver.ts";
 import { messageFrame, messagesIn } from "./frames.ts";
@@ -20,7 +20,7 @@ export interface Mail {
 }
 
 /** So many messages are on their way to a recipient at most, once it has shown that it takes them. */
-const MOST_ON_THEIR_WAY = 100;
+const MAX_ON_THEIR_WAY = 100;
 
 /** How long to wait after a fault of ours before going on. */
 const PAUSE_MS = 1_000;
@@ -38,7 +38,7 @@ export async function handOverMail(mail: Mail): Promise<void> {
     await settle(mail, messages, taken);
     if (!taken) return;
     mail.arrived(ids);
-    window = Math.min(window * 2, MOST_ON_THEIR_WAY);
+    window = Math.min(window * 2, MAX_ON_THEIR_WAY);
   }
 }
 
@@ -47,7 +47,7 @@ async function nextMail({ perform, context, mailbox }: Mail, window: number): Pr
   try {
     const waiting = messagesIn(await perform(fetchMail, { ...asked, limit: window }, context));
     if (waiting.length > 0) return waiting;
-    return messagesIn(await perform(waitMail, { ...asked, timeout: LONGEST_WAIT_SECONDS }, context));
+    return messagesIn(await perform(waitMail, { ...asked, timeout: MAX_WAIT_SECONDS }, context));
   } catch (error) {
     if (!isIpcError(error) || error.code === "unauthorized") throw error;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -60,7 +60,7 @@ async function settle(
   messages: readonly Message[],
   taken: boolean,
 ): Promise<void> {
-  const settlement = settlementOf(fetchMail, { messages }, { mailbox }, taken);
+  const settlement = followUpOf(fetchMail, { messages }, { mailbox }, taken);
   if (settlement !== undefined) await perform(settlement.operation, settlement.input, context);
 }
 
@@ -81,7 +81,7 @@ export function createArrivals(): Arrivals {
 }
 
 /** Of so many messages a connection hears that they arrived; of more, those that were sent last. */
-const MOST_EXPECTED = 1_000;
+const MAX_EXPECTED = 1_000;
 
 export interface Deliveries {
   /** Hears of a message's arrival, whenever and wherever it is. */
@@ -106,7 +106,7 @@ export function createDeliveries(perform: Perform, context: Context, arrivals: A
     watched.add(to);
     try {
       for (let id = oldest(to); id !== undefined && !context.signal.aborted; id = oldest(to)) {
-        const arrived = await perform(connections.arrival, { to, id, timeout: LONGEST_WAIT_SECONDS }, context);
+        const arrived = await perform(connections.arrival, { to, id, timeout: MAX_WAIT_SECONDS }, context);
         if (arrived === true) settle(id, true);
       }
     } finally {
@@ -124,7 +124,7 @@ export function createDeliveries(perform: Perform, context: Context, arrivals: A
       awaited.set(id, { to, heard });
       arrivals.expect(id, () => settle(id, true));
       const [first] = awaited.keys();
-      if (awaited.size > MOST_EXPECTED && first !== undefined) settle(first, false);
+      if (awaited.size > MAX_EXPECTED && first !== undefined) settle(first, false);
       // Without a word to whoever could do nothing about it: that it was stored has been said.
       watch(to).catch(() => {});
     },

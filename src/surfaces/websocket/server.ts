@@ -5,7 +5,7 @@ import type { Caller } from "../../core/access.ts";
 import { type IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import type { Operation } from "../../operations/operation.ts";
-import { createRoom } from "../../server/budget.ts";
+import { createBufferBudget } from "../../server/budget.ts";
 import { createDelivery, type Perform } from "../../server/deliver.ts";
 import { converse, createNames } from "./connection.ts";
 import { boundPartial } from "./frames.ts";
@@ -33,7 +33,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     deliver: createDelivery(options.perform),
     names: createNames(),
     arrivals: createArrivals(),
-    room: createRoom(),
+    room: createBufferBudget(),
   };
   const server = new WebSocketServer({
     noServer: true,

@@ -1,5 +1,5 @@
 import type { WebSocket } from "ws";
-import { elapsed } from "../../core/time.ts";
+import { monotonicMs } from "../../core/time.ts";
 import type { Frame } from "./frames.ts";
 
 /** Who has so much to read is behind: nothing more is asked of it. */
@@ -56,12 +56,12 @@ export function lineOver(socket: WebSocket): Line {
       new Promise((resolve) => {
         if (socket.readyState !== socket.OPEN) return resolve(false);
         let left = socket.bufferedAmount;
-        let since = elapsed();
+        let since = monotonicMs();
         const check = setInterval(
           () => {
-            if (socket.bufferedAmount < left) since = elapsed();
+            if (socket.bufferedAmount < left) since = monotonicMs();
             left = socket.bufferedAmount;
-            if (elapsed() - since >= patience) settle(false);
+            if (monotonicMs() - since >= patience) settle(false);
           },
           Math.min(CHECK_MS, patience),
         );

@@ -38,10 +38,10 @@ function orderFaults({ events, left }: History): string[] {
 }
 
 /** After so many times that came to nothing an order is dead, and says so. */
-const MOST_ATTEMPTS = 5;
+const MAX_ATTEMPTS = 5;
 
 function isOver({ status, attempts }: LeftOrder): boolean {
-  return status === "acked" || (status === "dead" && attempts === MOST_ATTEMPTS);
+  return status === "acked" || (status === "dead" && attempts === MAX_ATTEMPTS);
 }
 
 /** Each order that came out of a wait, with when the wait began. */

@@ -60,7 +60,7 @@ export function onNats(address: string): Kept {
     leasesEnd: () => mailLeasesEndOnNats(address),
     async left() {
       await using own = await openNatsBus(address);
-      const { messages, agents, orders } = own.store;
+      const { messages, agents, commands: orders } = own.store;
       const all = await everything(messages);
       const counted = (await messages.channels()).map(({ channel, count }) => `${channel} ${count}`).sort();
       const there = Object.entries(Object.groupBy(all, ({ channel }) => channel))
@@ -82,9 +82,9 @@ export function onNats(address: string): Kept {
 }
 
 async function everything(messages: MessageStore) {
-  const all = [...(await messages.everyAfter(0, 1_000))];
+  const all = [...(await messages.allAfter(0, 1_000))];
   for (let last = all.at(-1); last !== undefined; ) {
-    const page = await messages.everyAfter(last.id, 1_000);
+    const page = await messages.allAfter(last.id, 1_000);
     all.push(...page);
     last = page.at(-1);
   }

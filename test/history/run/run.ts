@@ -86,7 +86,7 @@ export async function run({ seed, seconds, secure, reset: resets, disk, nats }: 
   ];
   const end = moment() + seconds * 1_000;
   const timer = setInterval(() => {
-    if (moment() > end && (isEnough(world) || moment() > end + MOST_MORE_MS)) over.abort();
+    if (moment() > end && (isEnough(world) || moment() > end + MAX_MORE_MS)) over.abort();
   }, 50);
   try {
     const [server] = await Promise.all([serving, ...working]);
@@ -103,7 +103,7 @@ export async function run({ seed, seconds, secure, reset: resets, disk, nats }: 
 }
 
 /** A busy machine gets more time to do what there is to check. */
-const MOST_MORE_MS = 30_000;
+const MAX_MORE_MS = 30_000;
 
 /** So much must have happened that having found nothing means something. Logs of processes come when they end. */
 function isEnough({ events }: World): boolean {

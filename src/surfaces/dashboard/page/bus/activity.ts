@@ -28,7 +28,7 @@ export interface Activity {
   recall(told: readonly Told[]): void;
 }
 
-const MOST_ENTRIES = 2_000;
+const MAX_ENTRIES = 2_000;
 
 export function createActivity(changes: Changes): Activity {
   let entries: Entry[] = [];
@@ -45,7 +45,7 @@ export function createActivity(changes: Changes): Activity {
       if (line === undefined) return;
       total++;
       // A list of its own each time it is cut: whoever shows a paused one keeps what it has.
-      if (entries.length >= MOST_ENTRIES * 1.5) entries = entries.slice(-MOST_ENTRIES);
+      if (entries.length >= MAX_ENTRIES * 1.5) entries = entries.slice(-MAX_ENTRIES);
       entries.push({ key: total, ts: told.ts, ...line });
       changes.touch("activity");
     },

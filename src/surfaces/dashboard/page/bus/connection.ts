@@ -121,7 +121,7 @@ export interface Link {
 }
 
 const FIRST_PAUSE_MS = 300;
-const LONGEST_PAUSE_MS = 10_000;
+const MAX_PAUSE_MS = 10_000;
 
 /** The server says something each 15 s; a connection that is silent for longer is none. */
 const SILENCE_MS = 40_000;
@@ -189,7 +189,7 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, refused,
         continue;
       }
       const milliseconds = pause * (0.75 + Math.random() / 2);
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+      pause = Math.min(pause * 2, MAX_PAUSE_MS);
       const since = state.kind === "lost" ? state.since : Date.now();
       enter({ kind: "lost", since, until: Date.now() + milliseconds });
       await waitFor(milliseconds);
@@ -254,7 +254,7 @@ async function* livingChunks(
 
 const MOST = 60;
 
-const LONGEST_MS = 3_000;
+const MAX_MS = 3_000;
 
 /**
  * What happened last before an event, oldest first, so that a page which was just opened isn't empty: the stream of
@@ -265,7 +265,7 @@ export async function recall({ open }: Asker, until: string): Promise<readonly T
   const since = `${Math.max(0, end.message - MOST)}.${Math.max(0, end.entry - MOST)}`;
   if (since === until) return [];
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), LONGEST_MS);
+  const timer = setTimeout(() => controller.abort(), MAX_MS);
   const told: Told[] = [];
   try {
     const response = await open("events", { since }, { signal: controller.signal });

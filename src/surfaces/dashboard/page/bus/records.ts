@@ -7,12 +7,12 @@ export interface Said {
   readonly length: number;
 }
 
-const MOST_KEPT = 20_000;
+const MAX_KEPT = 20_000;
 
 /** JSON this short reads best without a line for each of its values. */
 const SHORT = 400;
 
-export function said(value: unknown, most = MOST_KEPT): Said {
+export function said(value: unknown, most = MAX_KEPT): Said {
   const json = typeof value !== "string";
   const text = typeof value === "string" ? value : laidOut(value);
   return { text: text.length > most ? wellFormed(text.slice(0, most)) : text, json, length: text.length };

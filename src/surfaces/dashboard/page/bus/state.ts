@@ -42,7 +42,7 @@ export interface State {
 }
 
 /** Those that ended are forgotten first. */
-const MOST_COMMANDS = 1_000;
+const MAX_COMMANDS = 1_000;
 
 export function createState(changes: Changes): State {
   const peers = new Map<string, Peer>();
@@ -68,9 +68,9 @@ export function createState(changes: Changes): State {
   };
 
   const trimCommands = (): void => {
-    if (commands.size <= MOST_COMMANDS) return;
+    if (commands.size <= MAX_COMMANDS) return;
     const ended = [...commands.values()].filter(({ endedAt }) => endedAt !== null);
-    for (const { id } of ended.slice(0, commands.size - MOST_COMMANDS + 100)) commands.delete(id);
+    for (const { id } of ended.slice(0, commands.size - MAX_COMMANDS + 100)) commands.delete(id);
   };
 
   return {

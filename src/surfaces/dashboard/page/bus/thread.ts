@@ -27,8 +27,8 @@ export interface Thread {
 
 const FIRST = 200;
 const MORE = 500;
-const MOST_MESSAGES = 10_000;
-const MOST_CHARACTERS = 32_000_000;
+const MAX_MESSAGES = 10_000;
+const MAX_CHARACTERS = 32_000_000;
 const LARGE_ANSWER = 2_000_000;
 
 export function createThread({ ask }: Asker, changes: Changes): Thread {
@@ -57,7 +57,7 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
       // What came by itself while this was asked for is in both.
       const first = messages[0]?.id ?? Number.POSITIVE_INFINITY;
       keep([...found.filter(({ id }) => id < first), ...messages]);
-      full = messages.length >= MOST_MESSAGES || characters > MOST_CHARACTERS;
+      full = messages.length >= MAX_MESSAGES || characters > MAX_CHARACTERS;
     } catch (reason) {
       if (!signal.aborted) error = sentenceOf(reason);
     }
@@ -124,7 +124,7 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
       version++;
       messages.push(message);
       characters += message.data.length;
-      if (messages.length > MOST_MESSAGES * 1.1 || characters > MOST_CHARACTERS * 1.1) {
+      if (messages.length > MAX_MESSAGES * 1.1 || characters > MAX_CHARACTERS * 1.1) {
         keep(messages.slice(Math.floor(messages.length / 2)));
         whole = false;
         full = false;

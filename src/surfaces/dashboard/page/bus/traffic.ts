@@ -33,8 +33,8 @@ export interface Traffic {
 
 export const MINUTES = 60;
 
-const MOST_WAITS = 2_000;
-const MOST_FLOWS = 2_000;
+const MAX_WAITS = 2_000;
+const MAX_FLOWS = 2_000;
 
 export function createTraffic({ ask }: Asker, changes: Changes): Traffic {
   const minutes = new Map<number, number>();
@@ -52,7 +52,7 @@ export function createTraffic({ ask }: Asker, changes: Changes): Traffic {
     for (const old of minutes.keys()) if (old < minute - 2 * MINUTES * 60) minutes.delete(old);
     const key = `${from}\n${channel}`;
     const known = flows.get(key);
-    if (known === undefined && flows.size >= MOST_FLOWS) return;
+    if (known === undefined && flows.size >= MAX_FLOWS) return;
     flows.set(key, { from, channel, count: (known?.count ?? 0) + 1 });
   };
 
@@ -87,9 +87,9 @@ export function createTraffic({ ask }: Asker, changes: Changes): Traffic {
       ended.add(id);
       waits.push({ id, action, endedAt, untilTaken: taken.get(id), untilEnded: Math.max(0, endedAt - ts) });
       taken.delete(id);
-      if (waits.length > MOST_WAITS * 1.5) {
-        for (const { id: old } of waits.slice(0, -MOST_WAITS)) ended.delete(old);
-        waits = waits.slice(-MOST_WAITS);
+      if (waits.length > MAX_WAITS * 1.5) {
+        for (const { id: old } of waits.slice(0, -MAX_WAITS)) ended.delete(old);
+        waits = waits.slice(-MAX_WAITS);
       }
       changes.touch("traffic");
     },

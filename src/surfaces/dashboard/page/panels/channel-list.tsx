@@ -110,7 +110,7 @@ interface ChannelRowProps {
   readonly readings: ReadonlyMap<string, Reading> | undefined;
 }
 
-const MOST_AGENTS = 3;
+const MAX_AGENTS = 3;
 
 function ChannelRow({ channel: { name, count, lastAt }, readings }: ChannelRowProps) {
   const behind = [...(readings?.values() ?? [])].filter(({ unread }) => unread > 0);
@@ -129,12 +129,12 @@ function ChannelRow({ channel: { name, count, lastAt }, readings }: ChannelRowPr
         ) : (
           <span class="grow">
             unread{" "}
-            {behind.slice(0, MOST_AGENTS).map(({ agent, unread }) => (
+            {behind.slice(0, MAX_AGENTS).map(({ agent, unread }) => (
               <span key={agent} class="unread">
                 <bdi>{shown(agent)}</bdi> {unreadText(unread)}
               </span>
             ))}
-            {behind.length > MOST_AGENTS ? ` and ${behind.length - MOST_AGENTS} more` : ""}
+            {behind.length > MAX_AGENTS ? ` and ${behind.length - MAX_AGENTS} more` : ""}
           </span>
         )}
       </div>

@@ -149,14 +149,14 @@ export function marksOf(
   return marks;
 }
 
-const MOST_NAMED = 4;
+const MAX_NAMED = 4;
 
 export function ReadMark({ agents }: { agents: readonly string[] }) {
   if (agents.length === 0) return null;
-  const others = agents.length - MOST_NAMED;
+  const others = agents.length - MAX_NAMED;
   return (
     <span class="read-mark" title={agents.map(shown).join(", ")}>
-      read by {agents.slice(0, MOST_NAMED).map(shown).join(", ")}
+      read by {agents.slice(0, MAX_NAMED).map(shown).join(", ")}
       {others > 0 ? ` and ${others} more` : ""}
     </span>
   );
