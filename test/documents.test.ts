@@ -29,9 +29,9 @@ function textOf(...path: string[]): string {
 }
 
 /** The verbs that start something instead of asking the bus. */
-const starters = [...textOf("src/main.ts").matchAll(/\b(?:defineProgramCommand\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g)].map(
-  ([, name = ""]) => name,
-);
+const starters = [
+  ...textOf("src/main.ts").matchAll(/\b(?:defineProgramCommand\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g),
+].map(([, name = ""]) => name);
 
 const verbs = [...starters, ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
 
