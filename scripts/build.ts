@@ -2,7 +2,7 @@
 // what is committed differs.
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin, transform } from "esbuild";
 import { operations } from "../src/operations/index.ts";
@@ -14,35 +14,99 @@ import { answerSchemas } from "./schemas.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What is loaded on demand is a file of its own, so that the quick path stays small. */
-const files = [
-  { from: "src/main.ts", to: "sources.d/ipc-cli.js", program: "ipc-server.js" },
-  { from: "src/serve.ts", to: "sources.d/ipc-serve.js" },
-  { from: "src/moving.ts", to: "sources.d/ipc-moving.js" },
-  { from: "src/nats.ts", to: "sources.d/ipc-nats.js" },
-  { from: "src/storage/sqlite/archive.ts", to: "sources.d/ipc-archive.js" },
-  { from: "src/links/tcp.ts", to: "sources.d/ipc-tcp-link.js" },
-  { from: "src/surfaces/tcp/client.ts", to: "sources.d/ipc-tcp-client.js" },
-  { from: "src/surfaces/websocket/server.ts", to: "sources.d/ipc-websocket.js" },
-  { from: "src/brokers.ts", to: "sources.d/ipc-brokers.js" },
-  { from: "src/surfaces/websocket/client.ts", to: "sources.d/ipc-websocket-client.js" },
-  { from: "src/mcp.ts", to: "sources.d/ipc-mcp.js" },
-  { from: "src/surfaces/mcp/http.ts", to: "sources.d/ipc-mcp-http.js" },
-  { from: "src/core/token.ts", to: "sources.d/ipc-token.js" },
-  { from: "src/agent-msg.ts", to: "sources.d/ipc-agent-msg.js", program: "agent-msg.js" },
-  { from: "src/library.ts", to: "sources.d/ipc-library.js" },
-  { from: "src/messenger-worker.ts", to: "sources.d/ipc-messenger.js" },
+/**
+ * What `send` and `read` load is one file. The rest is loaded on demand, in three more: each has one copy of the core, and
+ * runs a module of its list when that is first asked for.
+ */
+const bundles: readonly Bundle[] = [
+  { to: "ipc-cli.js", from: "src/main.ts", program: "ipc-server.js", modules: [] },
+  {
+    to: "ipc-servers.js",
+    modules: [
+      "src/serve.ts",
+      "src/brokers.ts",
+      "src/mcp.ts",
+      "src/surfaces/websocket/server.ts",
+      "src/surfaces/mcp/http.ts",
+    ],
+  },
+  {
+    to: "ipc-library.js",
+    from: "src/library.ts",
+    program: "agent-msg.js",
+    runs: "src/agent-msg.ts",
+    modules: [
+      "src/agent-msg.ts",
+      "src/messenger-worker.ts",
+      "src/moving.ts",
+      "src/core/token.ts",
+      "src/links/tcp.ts",
+      "src/storage/sqlite/archive.ts",
+      "src/surfaces/tcp/client.ts",
+      "src/surfaces/websocket/client.ts",
+    ],
+  },
+  { to: "ipc-nats.js", modules: ["src/nats.ts"] },
 ];
 
-/** An import() of such a file stays one, by its built name. */
-const onDemand: Plugin = {
-  name: "on-demand",
-  setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path, resolveDir }) => {
-      const file = files.find(({ from }) => join(root, from) === join(resolveDir, path));
-      if (kind !== "dynamic-import" || file === undefined) return undefined;
-      return { path: `./${basename(file.to)}`, external: true };
-    });
+interface Bundle {
+  readonly to: string;
+  /** The module whose exports the file has. */
+  readonly from?: string;
+  /** The program that loads the file, and the module that the program runs, where that isn't `from`. */
+  readonly program?: string;
+  readonly runs?: string;
+  /** The modules that other files load from here. */
+  readonly modules: readonly string[];
+}
+
+/** Makes an import() of a module in another bundle load that bundle, and run the module in it. */
+function loadOnDemand(own: Bundle): Plugin {
+  return {
+    name: "load-on-demand",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^\.\.?\/.*\.ts$/ }, ({ kind, path, resolveDir }) => {
+        const module = relative(root, join(resolveDir, path));
+        const bundle = bundles.find(({ modules }) => modules.includes(module));
+        if (kind !== "dynamic-import" || bundle === undefined || bundle === own) return undefined;
+        return { path: module, namespace: "other-bundle", pluginData: bundle.to };
+      });
+      onLoad({ filter: /./, namespace: "other-bundle" }, ({ path, pluginData }) => ({
+        contents: `module.exports = require("./${pluginData}").modules[${JSON.stringify(path)}]();`,
+        loader: "js",
+      }));
+      onResolve({ filter: /^\.\/ipc-[a-z]+\.js$/, namespace: "other-bundle" }, ({ path }) => ({
+        path,
+        external: true,
+      }));
+    },
+  };
+}
+
+/** The source that a bundle begins with. */
+function entryOf({ from, modules }: Bundle): string {
+  const exported = from === undefined ? "" : `export * from "./${from}";`;
+  if (modules.length === 0) return exported;
+  const loaders = modules.map((module) => `${JSON.stringify(module)}: () => require("./${module}")`);
+  return `${exported}\nexport const modules = { ${loaders.join(", ")} };`;
+}
+
+/**
+ * The MCP server's own validator for schemas is ajv, 120 KB of it. Only elicitation uses it, which el-ipc doesn't offer, so
+ * the package's small one stands in.
+ */
+const smallValidator: Plugin = {
+  name: "small-validator",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^@modelcontextprotocol\/server\/_shims$/ }, ({ path }) => ({ path, namespace: "mcp-shims" }));
+    onLoad({ filter: /./, namespace: "mcp-shims" }, () => ({
+      contents: [
+        'export { CfWorkerJsonSchemaValidator as DefaultJsonSchemaValidator } from "@modelcontextprotocol/server/validators/cf-worker";',
+        'export { default as process } from "node:process";',
+      ].join("\n"),
+      resolveDir: root,
+      loader: "js",
+    }));
   },
 };
 
@@ -58,18 +122,18 @@ const versionOnly: Plugin = {
   },
 };
 
-const bundles = await Promise.all(
-  files.map(async ({ from, to, program }) => {
+const built = await Promise.all(
+  bundles.map(async (bundle) => {
     const { outputFiles } = await build({
       absWorkingDir: root,
-      entryPoints: [from],
+      stdin: { contents: entryOf(bundle), resolveDir: root, sourcefile: bundle.to, loader: "ts" },
       bundle: true,
       write: false,
       platform: "node",
       format: "cjs",
       target: "node22",
       // A program is read as a byte for each character.
-      charset: program ? "ascii" : "utf8",
+      charset: bundle.program ? "ascii" : "utf8",
       legalComments: "none",
       minify: true,
       loader: { ".sql": "text" },
@@ -78,31 +142,38 @@ const bundles = await Promise.all(
       supported: { "dynamic-import": false },
       // The same file comes out wherever node_modules really lies.
       preserveSymlinks: true,
-      plugins: [onDemand, versionOnly],
+      plugins: [loadOnDemand(bundle), versionOnly, smallValidator],
     });
-    return { to, program, text: outputFiles[0]?.text ?? "" };
+    return { ...bundle, text: outputFiles[0]?.text ?? "" };
   }),
 );
 
 /** What is started: read by any Node, so that one which is too old can hand over to ipc-server.sh; then runs a bundle. */
-async function programOf(program: string, bundle: { readonly to: string; readonly text: string }) {
-  const build = createHash("sha256").update(bundle.text).digest("hex").slice(0, 16);
+async function programOf(program: string, { to, runs, text }: Bundle & { readonly text: string }) {
+  const build = createHash("sha256").update(text).digest("hex").slice(0, 16);
   const functions = ["hand-over.js", "run-compiled.js"].map((name) => readFileSync(`${root}/scripts/${name}`, "utf8"));
-  const start = `if (!handOver("${program}")) runCompiled("${basename(bundle.to)}", "${build}");`;
+  const run = `runCompiled(${[to, build, ...(runs === undefined ? [] : [runs])].map((word) => JSON.stringify(word)).join(", ")})`;
+  const start = `if (!handOver("${program}")) ${run};`;
   const script = [...functions, start].join("\n");
   const { code } = await transform(script, { target: "node14", minify: true, charset: "ascii" });
   return { to: `sources.d/${program}`, text: `#!/usr/bin/env node\n"use strict";\n${code}`, mode: 0o755 };
 }
 
 const programs = await Promise.all(
-  bundles.flatMap(({ program, ...bundle }) => (program === undefined ? [] : [programOf(program, bundle)])),
+  built.flatMap((bundle) => (bundle.program === undefined ? [] : [programOf(bundle.program, bundle)])),
 );
 const types = { to: "sources.d/ipc-library.d.ts", text: declarationsOf(root, "library") };
 const routes = routesIn(operations);
 const schemas = answerSchemas(types.text, new Set(routes.map(({ operation }) => operation.name)));
 const { version } = JSON.parse(readFileSync(`${root}/package.json`, "utf8"));
 const api = { to: "sources.d/openapi.json", text: `${JSON.stringify(openApiOf(routes, schemas, version))}\n` };
-const loaded = [...bundles, types, api, ...(await buildDashboard(root))].map(({ to, text }) => ({
+/** A worker needs a file of its own to start from. */
+const messenger = {
+  to: "sources.d/ipc-messenger.js",
+  text: '"use strict";\nrequire("./ipc-library.js").modules["src/messenger-worker.ts"]();\n',
+};
+const scripts = built.map(({ to, text }) => ({ to: `sources.d/${to}`, text }));
+const loaded = [...scripts, messenger, types, api, ...(await buildDashboard(root))].map(({ to, text }) => ({
   to,
   text,
   mode: 0o644,

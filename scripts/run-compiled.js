@@ -2,7 +2,7 @@
 // for the next start, which saves that a third of its time. Kept for each build and each Node, where only its user can
 // write; of a file that somebody else could have written nothing is run. Where nothing can be kept, all works the same.
 // biome-ignore-all lint/correctness/noUnusedVariables: build.ts calls it
-function runCompiled(name, build) {
+function runCompiled(name, build, runs) {
   const fs = require("node:fs");
   const { Script } = require("node:vm");
   const { HOME, XDG_CACHE_HOME } = process.env;
@@ -59,4 +59,5 @@ function runCompiled(name, build) {
   const verbs = found === undefined || script.cachedDataRejected ? [] : found.verbs;
   if (mayKeep && !verbs.includes(verb)) process.once("exit", (code) => code === 0 && keep([...verbs, verb]));
   script.runInThisContext()(exports, require, module, file, __dirname);
+  if (runs !== undefined) module.exports.modules[runs]();
 }
