@@ -8,7 +8,9 @@ const page = "src/surfaces/dashboard/page";
 
 /** The page asks for operations by their names; the table says where HTTP has them. */
 const routes = Object.fromEntries(
-  operations.flatMap(({ name, http, access, body }) => (http === undefined ? [] : [[name, { http, access, body }]])),
+  operations.flatMap(({ name, http, access, input }) =>
+    http === undefined ? [] : [[name, { http, access: access.level, body: input.body }]],
+  ),
 );
 
 export async function buildDashboard(root: string): Promise<{ to: string; text: string }[]> {

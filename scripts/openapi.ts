@@ -112,13 +112,13 @@ const OWN_PATHS = {
 };
 
 function operationOf({ operation, method, path }: Route, place: string, answers: AnswerSchemas["answers"]): Json {
-  const told = Object.entries(operation.input).filter(([, field]) => !field.callerOnly);
+  const told = Object.entries(operation.input.fields).filter(([, field]) => !field.callerOnly);
   const parts = path.split("/");
   const called = (name: string) => place.split("/")[parts.indexOf(`:${name}`)]?.slice(1, -1) ?? name;
   const inPath = ([name]: readonly [string, Field]) => parts.includes(`:${name}`);
   const others = told.filter((entry) => !inPath(entry));
   const ofBody = others.filter(([name]) =>
-    operation.body === undefined ? method === "POST" : name === operation.body,
+    operation.input.body === undefined ? method === "POST" : name === operation.input.body,
   );
   const ofQuery = others.filter((entry) => !ofBody.includes(entry));
   const parameters = [
@@ -134,7 +134,7 @@ function operationOf({ operation, method, path }: Route, place: string, answers:
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(body === undefined ? {} : { requestBody: body }),
     responses: responsesOf(operation, method, answers.get(operation.name) ?? {}),
-    "x-access": operation.access,
+    "x-access": operation.access.level,
   };
 }
 
@@ -147,7 +147,7 @@ function parameter(place: "path" | "query", [name, field]: readonly [string, Fie
 function bodyOf(operation: Operation, fields: readonly (readonly [string, Field])[]): Json | undefined {
   const [only] = fields;
   if (only === undefined) return undefined;
-  const whole = operation.body === only[0];
+  const whole = operation.input.body === only[0];
   const required = fields.filter(([, field]) => !field.optional).map(([name]) => name);
   const schema = whole
     ? schemaOf(only[1])

@@ -650,77 +650,100 @@ interface AnswerFile {
     readonly secret: boolean;
 }
 /**
- * One thing that the bus can do, said once. Every surface projects this: the command line its verb, words and flags,
- * HTTP its route, MCP its tool, help and documents their text.
+ * One thing that the bus can do: a row of the table. Every surface is made from it: the command line its verb, words and
+ * flags, HTTP its route, MCP its tool, the help and the documents their text.
  */
 interface OperationDefinition<F extends Fields, A> {
     /** The verb. */
     readonly name: string;
     readonly summary: string;
-    /** More than a line for its help, where a line isn't enough. */
+    /** Further help, where one line isn't enough. */
     readonly details?: string;
     readonly examples: readonly string[];
-    readonly access: Access;
-    /** Method and path. Without it nothing on a network can ask for this. */
+    readonly access: AccessPart<F>;
+    /** Method and path. Without it no network can ask for the operation. */
     readonly http?: `${"GET" | "POST" | "DELETE"} /${string}`;
-    /** What a model is told of it, where it is an MCP tool. */
-    readonly tool?: Tool<F, A>;
-    /** The field that is the whole body of a request; the others then stand in its address. */
-    readonly body?: keyof F & string;
-    readonly input: F;
-    /** The fields that a command line takes without naming them, in order. */
-    readonly positionals: readonly (keyof F & string)[];
-    /** The field that says who asks; a command line may leave it to IPC_AGENT. */
-    readonly self?: keyof F & string;
-    /** The field that says whose key signs it, where that isn't who asks. */
-    readonly signedBy?: keyof F & string;
-    /** It answers with an async iterable. */
+    /** The operation answers with an async iterable. */
     readonly stream?: true;
-    /** Done twice it is as if done once. */
+    /** Repeating the operation changes nothing more. */
     readonly idempotent?: true;
-    /** It works on nothing stored, so no store is opened for it. */
-    readonly detached?: true;
-    /** It is no verb: another operation settles with it, or a model alone asks for it. */
+    /** The operation uses nothing stored, so no store is opened for it. */
+    readonly storeless?: true;
+    /** The operation is no verb: another operation settles with it, or only a model asks for it. */
     readonly hidden?: true;
-    /** Whether it matters who asks, where anyone may. */
-    knowsAsker?(input: InputOf<F>): boolean;
-    /** Whose things it asks for, where its fields don't say it by the names agent and channel. */
-    asks?(input: InputOf<F>): AccessRequest;
-    /** A promise for one answer, or an async iterable for a stream of them. */
+    readonly input: InputPart<F>;
+    readonly signature?: SignaturePart<F>;
+    /** Carries the operation out. Answers with a promise for one answer, or with an async iterable for a stream. */
     run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
-    /** The answer, or each of a stream, as plain text. */
-    show(answer: NoInfer<A>, input: InputOf<F>): string;
-    /** The same for a model, with what others wrote marked as theirs. */
-    tell?(answer: A, input: InputOf<F>, quote: Quote): string;
-    /** What a person should know beside the answer. */
-    note?(answer: A, input: InputOf<F>): string | undefined;
-    /** Whether what is shown is a private key. */
-    secret?(input: InputOf<F>): boolean;
-    files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
-    /** Without a signature it comes to nothing, so a command line asks for the key at once. */
-    readonly mustSign?: true;
-    /** The same input, signed. */
-    sign?(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
+    readonly waits?: WaitPart<F, NoInfer<A>>;
+    readonly after?: AfterPart<F, NoInfer<A>>;
+    readonly output?: OutputPart<F, NoInfer<A>>;
+    readonly tool?: Tool<F, NoInfer<A>>;
+}
+/** Input: the fields of a request, and how surfaces fill them. */
+interface InputPart<F extends Fields> {
+    readonly fields: F;
+    /** The fields that a command line takes without their names, in order. */
+    readonly positionals?: readonly (keyof F & string)[];
+    /** The field that names the asker; a command line fills it from IPC_AGENT. */
+    readonly self?: keyof F & string;
+    /** The field that is the whole body of an HTTP request; the others then stand in its address. */
+    readonly body?: keyof F & string;
+}
+/** Access: what the caller must prove before the operation runs. */
+interface AccessPart<F extends Fields> {
+    readonly level: Access;
+    /** The agent and channel that are asked about, where the fields `agent` and `channel` don't say it. */
+    subject?(input: InputOf<F>): AccessRequest;
+    /** Whether the answer depends on the caller, at a level that admits anyone. Clients then show who they are. */
+    dependsOnCaller?(input: InputOf<F>): boolean;
+}
+/** Signature: how the asker's private key signs a request. */
+interface SignaturePart<F extends Fields> {
+    /** The field that names the owner of the key, where that isn't the asker. */
+    readonly by?: keyof F & string;
+    /** The operation fails without a signature, so a client asks for the key at once. */
+    readonly required?: true;
+    /** Returns the input with its signature. Runs on the asker's side. */
+    add(input: InputOf<F>, signer: Signer): Promise<InputOf<F>>;
+}
+/** Waits: operations that may wait for something to happen. */
+interface WaitPart<F extends Fields, A> {
+    isWaiting(input: InputOf<F>): boolean;
+    /** Whether the answer says that the time was up. A null answer always says so. */
+    isTimeout?(answer: A, input: InputOf<F>): boolean;
+}
+/** After: what follows once it is known whether the answer reached the asker. */
+interface AfterPart<F extends Fields, A> {
     delivered?(answer: A, input: InputOf<F>): FollowUp | undefined;
-    /** What whoever asked waits for next, all of it at once, and is shown. A server leaves that to them. */
-    next?(answer: A, input: InputOf<F>): readonly FollowUp[];
-    /** What is performed when an answer can't reach whoever asked. */
+    /** What is performed when an answer can't reach the asker. */
     lost?(answer: A, input: InputOf<F>): FollowUp | undefined;
-    /** Of two askers of one turn, the second is answered once the first one's answer has settled. */
+    /** Requests that the asker makes next, all at once, and shows the answers of. A server leaves them to the asker. */
+    next?(answer: A, input: InputOf<F>): readonly FollowUp[];
+    /** Requests of one turn are answered one by one, each after the follow-up of the one before. */
     turn?(input: InputOf<F>): string;
-    /** Whether this input asks to wait for something. */
-    waits?(input: InputOf<F>): boolean;
-    /** Whether this answer of a wait says that the time was up; null does in any case. */
-    nothing?(answer: A, input: InputOf<F>): boolean;
-    /** Why this answer isn't what was asked for, if it isn't: a command line ends in failure then. */
+}
+/** Output: the answer, or each answer of a stream, as people and models read it. */
+interface OutputPart<F extends Fields, A> {
+    /** Plain text on standard output; one line of JSON unless given. */
+    text?(answer: A, input: InputOf<F>): string;
+    /** Text for a model, with the words of others marked as theirs; `text` unless given. */
+    model?(answer: A, input: InputOf<F>, quote: Quote): string;
+    /** A remark beside the answer, on standard error. */
+    note?(answer: A, input: InputOf<F>): string | undefined;
+    /** Files that a command line writes. */
+    files?(answer: A, input: InputOf<F>): readonly AnswerFile[];
+    /** Whether the text is a private key. */
+    isSecret?(input: InputOf<F>): boolean;
+    /** The reason why the answer is a failure, if it is one: a command line prints it and exits with 1. */
     failure?(answer: A, input: InputOf<F>): string | undefined;
-    /** Whether a stream is over with this answer. One of which none ever is goes on for as long as anybody reads it. */
-    isLast?(answer: A): boolean;
-    /** How far a long work is; undefined for an answer that isn't about that. */
+    /** The progress of long work, for answers of a stream that report it. */
     progress?(answer: A): {
         readonly done: number;
         readonly of: number;
     } | undefined;
+    /** Whether a stream ends with this answer. A stream without it goes on for as long as it is read. */
+    isLast?(answer: A): boolean;
 }
 type Operation = OperationDefinition<Fields, unknown>;
 declare const types: unique symbol;

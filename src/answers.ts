@@ -10,10 +10,10 @@ export async function once(door: Ask, operation: Operation, input: Input, signal
   try {
     const answer = await door(operation, input, signal);
     if (!signal.aborted) {
-      await settled(door, operation.delivered?.(answer, input), signal);
-      return await awaited(door, operation.next?.(answer, input) ?? [], answer, signal);
+      await settled(door, operation.after?.delivered?.(answer, input), signal);
+      return await awaited(door, operation.after?.next?.(answer, input) ?? [], answer, signal);
     }
-    const back = operation.lost?.(answer, input);
+    const back = operation.after?.lost?.(answer, input);
     if (back !== undefined) await door(back.operation, back.input, new AbortController().signal);
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -34,7 +34,7 @@ export async function* each<Answer>(
   try {
     for await (const answer of answers(door, operation, input, signal)) {
       yield answer as NonNullable<Answer>;
-      await settled(door, operation.delivered?.(answer, input), signal);
+      await settled(door, operation.after?.delivered?.(answer, input), signal);
     }
   } catch (error) {
     if (!signal.aborted) throw error;
@@ -54,7 +54,7 @@ async function settled(door: Ask, settlement: FollowUp | undefined, signal: Abor
   const { operation, input } = settlement;
   const after = await door(operation, input, signal);
   signal.throwIfAborted();
-  const failure = operation.failure?.(after, Object(input));
+  const failure = operation.output?.failure?.(after, Object(input));
   if (failure !== undefined) throw conflict(failure);
 }
 

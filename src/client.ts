@@ -62,7 +62,7 @@ export async function openClient({
   const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
   const here: Ask = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
   const reach: Ask = (operation, input, signal) => {
-    const door = operation.detached ? here : (far ?? here);
+    const door = operation.storeless ? here : (far ?? here);
     return door(operation, input, signal);
   };
 
@@ -72,18 +72,18 @@ export async function openClient({
     return signer;
   };
   const ask = async (operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> => {
-    const signing = operation.sign === undefined ? undefined : signerHere();
-    const asked = operation.sign && signing ? { ...(await operation.sign(input, signing)) } : input;
+    const signing = operation.signature === undefined ? undefined : signerHere();
+    const asked = operation.signature && signing ? { ...(await operation.signature.add(input, signing)) } : input;
     return await reach(operation, asked, signal);
   };
 
   return {
     async door(operation, given, signal) {
-      if (operation.mustSign && key === undefined)
+      if (operation.signature?.required && key === undefined)
         throw invalid(`${operation.name} is signed: give key, or set IPC_KEY`);
-      const asked = parseInput(operation.input, named(operation, Object(given), agent));
+      const asked = parseInput(operation.input.fields, named(operation, Object(given), agent));
       // Nothing is settled before the answer is there.
-      const input = "ack" in operation.input ? { ...asked, ack: "manual" } : { ...asked };
+      const input = "ack" in operation.input.fields ? { ...asked, ack: "manual" } : { ...asked };
       try {
         return await ask(operation, input, signal);
       } catch (error) {
@@ -107,6 +107,6 @@ function bytesOf(key: string | Uint8Array): Uint8Array {
 }
 
 /** With who asks, where that is left out. */
-function named({ self }: Operation, given: Input, agent: string | undefined): Input {
+function named({ input: { self } }: Operation, given: Input, agent: string | undefined): Input {
   return self !== undefined && given[self] === undefined ? { ...given, [self]: agent } : given;
 }

@@ -28,7 +28,7 @@ async function main(typed: readonly string[]): Promise<number> {
     const environment = readEnvironment(process.env);
 
     const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Ask & AsyncDisposable> => {
-      const bus = operation.detached
+      const bus = operation.storeless
         ? busWithoutStore(openLink())
         : await openBus(withStore(environment, store, retry), {
             signal,
@@ -54,12 +54,14 @@ async function main(typed: readonly string[]): Promise<number> {
       defineProgramCommand({
         ...more,
         name,
-        input: {
-          ...listening(usual.about),
-          tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { least: 0, most: 65_535 })),
-        },
-        positionals: ["port"],
         outlives: true,
+        input: {
+          fields: {
+            ...listening(usual.about),
+            tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { least: 0, most: 65_535 })),
+          },
+          positionals: ["port"],
+        },
         run: async (
           { port = usual.port, host = "127.0.0.1", insecure = false, verbose = false, tcp, store },
           signal,
@@ -99,9 +101,8 @@ async function main(typed: readonly string[]): Promise<number> {
         "Where a broker listens there already it says so, and that one is used.",
       ].join("\n"),
       examples: ["el-ipc tcp broker", `echo '{"op":"status"}' | nc -N localhost ${TCP_BROKER_PORT}`],
-      input: listening(String(TCP_BROKER_PORT)),
-      positionals: ["port"],
       outlives: true,
+      input: { fields: listening(String(TCP_BROKER_PORT)), positionals: ["port"] },
       run: async ({ port = TCP_BROKER_PORT, host = "127.0.0.1", insecure = false, verbose = false, store }, signal) => {
         const server = await import("./serve.ts");
         const found = await server.serveBroker(
@@ -120,12 +121,13 @@ async function main(typed: readonly string[]): Promise<number> {
       details: "Ends with its input. In secure mode it acts as the agent whose key it has.",
       examples: ["el-ipc mcp", "IPC_AGENT=herald IPC_KEY=herald.key el-ipc mcp"],
       input: {
-        agent: optional(name("The registered agent that the client is (IPC_AGENT)")),
-        key: optional(text("The file of its private key (IPC_KEY)", { given: "file" })),
-        url: optional(text("Ask the server at this address (IPC_URL)")),
-        store: optional(text("Ask the NATS server at this address, which keeps the bus (IPC_STORE)")),
+        fields: {
+          agent: optional(name("The registered agent that the client is (IPC_AGENT)")),
+          key: optional(text("The file of its private key (IPC_KEY)", { given: "file" })),
+          url: optional(text("Ask the server at this address (IPC_URL)")),
+          store: optional(text("Ask the NATS server at this address, which keeps the bus (IPC_STORE)")),
+        },
       },
-      positionals: [],
       run: async ({ agent, key, url, store }, signal) => {
         if (url !== undefined && store !== undefined) throw invalid("--url and --store name two buses: give one");
         const server = await import("./mcp.ts");
@@ -148,8 +150,10 @@ async function main(typed: readonly string[]): Promise<number> {
         "Without a file it writes to standard output.",
       ].join("\n"),
       examples: ["el-ipc export bus.jsonl", "el-ipc export | gzip > bus.jsonl.gz"],
-      input: { file: optional(text("The file to write, or to go on with")), store: STORE },
-      positionals: ["file"],
+      input: {
+        fields: { file: optional(text("The file to write, or to go on with")), store: STORE },
+        positionals: ["file"],
+      },
       run: async ({ file, store }, signal) => {
         const moving = await import("./moving.ts");
         await moving.exportTo(withStore(environment, store), file, signal);
@@ -163,8 +167,10 @@ async function main(typed: readonly string[]): Promise<number> {
         "that readers had come to. What is there already stays, so that nothing changes where it is imported twice.",
       ].join("\n"),
       examples: ["el-ipc import bus.jsonl", "el-ipc import bus.jsonl --store nats://nats.example.org"],
-      input: { file: text("The file; - for standard input"), store: STORE },
-      positionals: ["file"],
+      input: {
+        fields: { file: text("The file; - for standard input"), store: STORE },
+        positionals: ["file"],
+      },
       run: async ({ file, store }, signal) => {
         const moving = await import("./moving.ts");
         await moving.importFrom(withStore(environment, store), file, signal);

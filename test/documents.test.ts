@@ -112,7 +112,7 @@ suite("every command in the documents", () => {
 /** The options that are also words, so that nobody types them. */
 function wordsOf(verb: string): string[] {
   if (starters.includes(verb)) return ["--port"];
-  return operations.find(({ name }) => name === verb)?.positionals.map((word) => `--${word}`) ?? [];
+  return operations.find(({ name }) => name === verb)?.input.positionals?.map((word) => `--${word}`) ?? [];
 }
 
 suite("the manual's endpoints", () => {
@@ -130,8 +130,8 @@ suite("the manual's endpoints", () => {
     for (const [first = "", takes = ""] of rows) {
       const operation = operations.find(({ http }) => first === `\`${http}\``);
       const fields: readonly string[] = codeIn(takes).join(" ").match(/\w+/g) ?? [];
-      for (const field of fields) assert.ok(operation?.input[field] !== undefined, `${first} takes ${field}`);
-      const required = Object.entries(operation?.input ?? {}).filter(([, { optional }]) => !optional);
+      for (const field of fields) assert.ok(operation?.input.fields[field] !== undefined, `${first} takes ${field}`);
+      const required = Object.entries(operation?.input.fields ?? {}).filter(([, { optional }]) => !optional);
       const inPath = [...first.matchAll(/:(\w+)/g)].map(([, field = ""]) => field);
       for (const [field] of required) assert.ok([...fields, ...inPath].includes(field), `${first} needs ${field}`);
     }

@@ -1,7 +1,7 @@
 import { IpcError, invalid } from "../core/errors.ts";
 import { MAX_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
 import { createBackoff, monotonicMs } from "../core/time.ts";
-import type { Operation } from "../operations/operation.ts";
+import { isWaiting, type Operation } from "../operations/operation.ts";
 import type { Ask } from "../operations/perform.ts";
 import { needsToken } from "./signer.ts";
 
@@ -48,9 +48,9 @@ export function createRemoteAsk(carrier: Transport): Ask {
     }
     const input: Values = Object(given);
     const request = { operation, input, signal };
-    if (operation.isLast !== undefined) return streamedOnce(carrier, request);
+    if (operation.output?.isLast !== undefined) return streamedOnce(carrier, request);
     if (operation.stream) return streamed(carrier, request);
-    if (operation.waits?.(input)) return waited(carrier, request);
+    if (isWaiting(operation, input)) return waited(carrier, request);
     return carrier.reached() && mayRepeat(request) ? repeated(carrier, request) : carrier.once(request);
   };
 }
@@ -105,10 +105,10 @@ async function waited(carrier: Transport, { operation, input, signal }: Request)
     try {
       const answer = await carrier.once({ operation, input: { ...input, timeout }, signal });
       pause.reset();
-      const nothing = answer === null || operation.nothing?.(answer, input);
+      const nothing = answer === null || operation.waits?.isTimeout?.(answer, input);
       if (!nothing || monotonicMs() >= end || signal.aborted) return answer;
     } catch (error) {
-      if (signal.aborted) return operation.nothing === undefined ? null : [];
+      if (signal.aborted) return operation.waits?.isTimeout === undefined ? null : [];
       if (!carrier.isPassing(error) || monotonicMs() >= end) throw error;
       await pause.wait();
     }
@@ -121,7 +121,7 @@ async function* streamedOnce(carrier: Transport, request: Request): AsyncGenerat
   try {
     for await (const { value } of carrier.stream(request, () => {})) {
       yield value;
-      if (operation.isLast?.(value)) return;
+      if (operation.output?.isLast?.(value)) return;
     }
   } catch (error) {
     if (!signal.aborted) throw error;

@@ -49,9 +49,9 @@ export function askerOf(
   input: Readonly<Record<string, unknown>>,
   self: string | undefined,
 ): unknown {
-  const field = operation.signedBy ?? operation.self;
+  const field = operation.signature?.by ?? operation.input.self;
   const named = field === undefined ? undefined : input[field];
-  return operation.access === "signed" ? named : (self ?? named);
+  return operation.access.level === "signed" ? named : (self ?? named);
 }
 
 /** A token of whoever asks, for a bus that has operators to know them. */
@@ -86,7 +86,7 @@ function pinned(pins: KnownServers, url: string, said: string, warn: (text: stri
 
 /** Whether a token is shown for this: not where it doesn't matter who asks, and not for what its own signature proves. */
 export function needsToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
-  const { access } = operation;
-  if (access === "anyone") return operation.knowsAsker?.(input) ?? false;
-  return access !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
+  const { level, dependsOnCaller } = operation.access;
+  if (level === "anyone") return dependsOnCaller?.(input) ?? false;
+  return level !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
 }

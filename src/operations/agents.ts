@@ -11,15 +11,13 @@ const storeOperator = defineOperation({
   name: "store-operator",
   summary: "Store a new operator's public key",
   examples: [],
-  access: "reader",
+  access: { level: "reader" },
   hidden: true,
-  input: { name: name("The operator's name"), public_key: text("Its public key") },
-  positionals: [],
+  input: { fields: { name: name("The operator's name"), public_key: text("Its public key") } },
   run: async (bus, { name, public_key }) => {
     await seed(bus, name, public_key);
     return { ok: true };
   },
-  show: (answer) => JSON.stringify(answer),
 });
 
 export const seedOperator = defineOperation({
@@ -27,18 +25,19 @@ export const seedOperator = defineOperation({
   summary: "Make an operator's key pair; the private key is printed, the public key stored",
   details: "From the first operator on the bus is in secure mode: every message must be signed by a registered agent.",
   examples: ["(umask 077; el-ipc seed my-operator > operator.key)"],
-  access: "reader",
-  input: { name: name("The operator's name") },
-  positionals: ["name"],
+  access: { level: "reader" },
+  input: { fields: { name: name("The operator's name") }, positionals: ["name"] },
   run: async (bus, { name }) => {
     const { privateKey, publicKey } = await createOperatorKeys(bus, name);
     return { name, public_key: publicKey, private_key: privateKey };
   },
-  show: ({ private_key }) => private_key,
-  secret: () => true,
-  note: ({ name }) =>
-    `Operator '${name}': its public key is stored in the database. Keep the private key safe: it is stored nowhere else.`,
-  delivered: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }),
+  after: { delivered: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }) },
+  output: {
+    text: ({ private_key }) => private_key,
+    isSecret: () => true,
+    note: ({ name }) =>
+      `Operator '${name}': its public key is stored in the database. Keep the private key safe: it is stored nowhere else.`,
+  },
 });
 
 export const makeKeys = defineOperation({
@@ -46,27 +45,28 @@ export const makeKeys = defineOperation({
   summary: "Make an agent's key pair",
   details: "With --out it writes PREFIX.key (private, readable by you alone) and PREFIX.pub; else it prints both.",
   examples: ["el-ipc keygen --out herald", "el-ipc keygen"],
-  access: "reader",
-  detached: true,
-  input: { out: optional(text("Write PREFIX.key and PREFIX.pub")) },
-  positionals: [],
+  access: { level: "reader" },
+  storeless: true,
+  input: { fields: { out: optional(text("Write PREFIX.key and PREFIX.pub")) } },
   run: async () => {
     const { privateKey, publicKey } = createKeyPair();
     return { private_key: privateKey, public_key: publicKey };
   },
-  files: ({ private_key, public_key }, { out }) =>
-    out === undefined
-      ? []
-      : [
-          { path: `${out}.key`, text: private_key, secret: true },
-          { path: `${out}.pub`, text: public_key, secret: false },
-        ],
-  secret: ({ out }) => out === undefined,
-  show: ({ private_key, public_key }, { out }) => (out === undefined ? private_key + public_key : ""),
-  note: (_, { out }) =>
-    out === undefined
-      ? "The private key comes first, then the public key."
-      : `Wrote ${out}.key (private) and ${out}.pub.`,
+  output: {
+    files: ({ private_key, public_key }, { out }) =>
+      out === undefined
+        ? []
+        : [
+            { path: `${out}.key`, text: private_key, secret: true },
+            { path: `${out}.pub`, text: public_key, secret: false },
+          ],
+    isSecret: ({ out }) => out === undefined,
+    text: ({ private_key, public_key }, { out }) => (out === undefined ? private_key + public_key : ""),
+    note: (_, { out }) =>
+      out === undefined
+        ? "The private key comes first, then the public key."
+        : `Wrote ${out}.key (private) and ${out}.pub.`,
+  },
 });
 
 export const registerAgent = defineOperation({
@@ -81,29 +81,35 @@ export const registerAgent = defineOperation({
     'el-ipc register herald --pubkey herald.pub --as my-operator --key operator.key --identity "a9e6db87"',
     "el-ipc register herald --pubkey new.pub --as my-operator --key operator.key --rotate",
   ],
-  access: "signed",
+  access: { level: "signed" },
   http: "POST /register",
   input: {
-    name: name("The agent's name"),
-    public_key: text("The agent's public key", { flag: "pubkey", given: "file" }),
-    operator: name("The operator who vouches for it", { flag: "as" }),
-    identity: optional(identity("Anything that says more about who it is")),
-    rotate: flag("Give a registered agent this key instead of its own"),
-    v2_only: { ...flag("Take no v1 signature of this agent"), flag: "v2" },
-    operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true })),
-    operator_key: optional(text("The operator's private key itself, from this machine only", { wireOnly: true })),
-    ...stampFields,
+    fields: {
+      name: name("The agent's name"),
+      public_key: text("The agent's public key", { flag: "pubkey", given: "file" }),
+      operator: name("The operator who vouches for it", { flag: "as" }),
+      identity: optional(identity("Anything that says more about who it is")),
+      rotate: flag("Give a registered agent this key instead of its own"),
+      v2_only: { ...flag("Take no v1 signature of this agent"), flag: "v2" },
+      operator_signature: optional(
+        text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
+      ),
+      operator_key: optional(text("The operator's private key itself, from this machine only", { wireOnly: true })),
+      ...stampFields,
+    },
+    positionals: ["name"],
   },
-  positionals: ["name"],
-  signedBy: "operator",
-  mustSign: true,
-  sign: async (input, signer) => {
-    const stamp = await signer.stamp();
-    const { name, identity = "", operator, v2_only: v2Only = false } = input;
-    const rawKey = rawKeyBytes(readPublicKey(input.public_key));
-    const signed = { name, identity, operator, rawKey, v2Only };
-    const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
-    return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
+  signature: {
+    by: "operator",
+    required: true,
+    add: async (input, signer) => {
+      const stamp = await signer.stamp();
+      const { name, identity = "", operator, v2_only: v2Only = false } = input;
+      const rawKey = rawKeyBytes(readPublicKey(input.public_key));
+      const signed = { name, identity, operator, rawKey, v2Only };
+      const bytes = input.rotate ? keyChangeBytes("rotate", signed, stamp) : registrationBytes(signed, stamp);
+      return { ...input, v: 2, ...stamp, operator_signature: sign(bytes, signer.key) };
+    },
   },
   run: async (bus, { identity = "", rotate = false, v2_only = false, ...input }, { caller }) => {
     const { operator_signature, operator_key } = input;
@@ -111,7 +117,6 @@ export const registerAgent = defineOperation({
     const { message, repeated } = await register(bus, registration, caller);
     return { ok: true, message, ...(repeated ? { duplicate: true } : {}) };
   },
-  show: (answer) => JSON.stringify(answer),
 });
 
 export const revokeAgent = defineOperation({
@@ -119,27 +124,33 @@ export const revokeAgent = defineOperation({
   summary: "Take an agent's key away, authorised by an operator",
   details: "What the agent has sent stays; it sends nothing more until it is registered again.",
   examples: ["el-ipc revoke herald --as my-operator --key operator.key"],
-  access: "signed",
+  access: { level: "signed" },
   http: "POST /revoke",
   input: {
-    name: name("The agent's name"),
-    operator: name("The operator who revokes it", { flag: "as" }),
-    public_key: optional(
-      text("The key to take away, where it isn't the one it has now", { flag: "pubkey", given: "file" }),
-    ),
-    operator_signature: optional(text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true })),
-    ...stampFields,
+    fields: {
+      name: name("The agent's name"),
+      operator: name("The operator who revokes it", { flag: "as" }),
+      public_key: optional(
+        text("The key to take away, where it isn't the one it has now", { flag: "pubkey", given: "file" }),
+      ),
+      operator_signature: optional(
+        text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
+      ),
+      ...stampFields,
+    },
+    positionals: ["name"],
   },
-  positionals: ["name"],
-  signedBy: "operator",
-  mustSign: true,
-  sign: async (input, signer) => {
-    const stamp = await signer.stamp();
-    const { name, operator } = input;
-    const public_key = input.public_key ?? (await keyOf(name, signer));
-    const rawKey = rawKeyBytes(readPublicKey(public_key));
-    const operator_signature = sign(keyChangeBytes("revoke", { name, rawKey, operator }, stamp), signer.key);
-    return { ...input, public_key, v: 2, ...stamp, operator_signature };
+  signature: {
+    by: "operator",
+    required: true,
+    add: async (input, signer) => {
+      const stamp = await signer.stamp();
+      const { name, operator } = input;
+      const public_key = input.public_key ?? (await keyOf(name, signer));
+      const rawKey = rawKeyBytes(readPublicKey(public_key));
+      const operator_signature = sign(keyChangeBytes("revoke", { name, rawKey, operator }, stamp), signer.key);
+      return { ...input, public_key, v: 2, ...stamp, operator_signature };
+    },
   },
   run: async (bus, { name, operator, public_key, operator_signature, v, aud, nonce, ts }) => {
     if (public_key === undefined || operator_signature === undefined) {
@@ -149,7 +160,6 @@ export const revokeAgent = defineOperation({
     const { message, repeated } = await revoke(bus, revocation);
     return { ok: true, message, ...(repeated ? { duplicate: true } : {}) };
   },
-  show: (answer) => JSON.stringify(answer),
 });
 
 /** The key that an agent has now, as the bus's directory says. */
@@ -167,10 +177,9 @@ export const listAgents = defineOperation({
   name: "agents",
   summary: "List the registered agents",
   examples: ["el-ipc agents", "el-ipc agents --json", "el-ipc agents --keys --json"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /agents",
-  input: { keys: flag("With their public keys") },
-  positionals: [],
+  input: { fields: { keys: flag("With their public keys") } },
   run: async (bus, { keys = false }) =>
     (await bus.store.agents.list()).map(({ name, identity, role, registeredBy, createdAt, publicKey }) => ({
       name,
@@ -180,16 +189,18 @@ export const listAgents = defineOperation({
       created_at: createdAt,
       ...(keys ? { public_key: publicKey } : {}),
     })),
-  show: (agents) => {
-    if (agents.length === 0) return "No agents registered (open mode — anyone can send)";
-    return agents
-      .map(({ name, identity, role, registered_by, public_key }) => {
-        const id = identity === "" ? "" : ` id=${identity}`;
-        const by = registered_by === null ? "" : ` (registered by ${registered_by})`;
-        const key = public_key === undefined ? "" : `\n${public_key.trim()}`;
-        return `  ${`[${role}]`.padEnd(10)} ${name}${id}${by}${key}`;
-      })
-      .join("\n");
+  output: {
+    text: (agents) => {
+      if (agents.length === 0) return "No agents registered (open mode — anyone can send)";
+      return agents
+        .map(({ name, identity, role, registered_by, public_key }) => {
+          const id = identity === "" ? "" : ` id=${identity}`;
+          const by = registered_by === null ? "" : ` (registered by ${registered_by})`;
+          const key = public_key === undefined ? "" : `\n${public_key.trim()}`;
+          return `  ${`[${role}]`.padEnd(10)} ${name}${id}${by}${key}`;
+        })
+        .join("\n");
+    },
   },
 });
 
@@ -198,12 +209,11 @@ export const showCard = defineOperation({
   summary: "Print the bus's A2A agent card",
   details: "IPC_AGENT_NAME, IPC_AGENT_DESC and IPC_AGENT_URL say what it says. With an operator it has a DID.",
   examples: ["el-ipc agent-card", 'IPC_AGENT_NAME="Herald" el-ipc agent-card'],
-  access: "anyone",
+  access: { level: "anyone" },
   http: "GET /.well-known/agent-card.json",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: createAgentCard,
-  show: indented,
+  output: { text: indented },
 });
 
 export const makeToken = defineOperation({
@@ -217,26 +227,30 @@ export const makeToken = defineOperation({
     "el-ipc token herald --key herald.key",
     "el-ipc token herald --key herald.key --seconds 60 --url https://bus.example.org",
   ],
-  access: "anyone",
-  detached: true,
+  access: { level: "anyone" },
+  storeless: true,
   input: {
-    agent: name("The agent whose key it is"),
-    seconds: optional(
-      whole("How long it is good for (3600, which is also the most)", { least: 1, most: TOKEN_SECONDS }),
-    ),
-    token: optional(text("The token", { wireOnly: true })),
+    fields: {
+      agent: name("The agent whose key it is"),
+      seconds: optional(
+        whole("How long it is good for (3600, which is also the most)", { least: 1, most: TOKEN_SECONDS }),
+      ),
+      token: optional(text("The token", { wireOnly: true })),
+    },
+    positionals: ["agent"],
+    self: "agent",
   },
-  positionals: ["agent"],
-  self: "agent",
-  mustSign: true,
-  sign: async (input, signer) => ({
-    ...input,
-    token: await signer.token(input.agent, input.seconds ?? TOKEN_SECONDS),
-  }),
+  signature: {
+    required: true,
+    add: async (input, signer) => ({
+      ...input,
+      token: await signer.token(input.agent, input.seconds ?? TOKEN_SECONDS),
+    }),
+  },
   run: async (_, { agent, token }) => {
     if (token === undefined)
       throw invalid("a token is made with the agent's private key: give --key FILE, or set IPC_KEY");
     return { agent, token };
   },
-  show: ({ token }) => token,
+  output: { text: ({ token }) => token },
 });

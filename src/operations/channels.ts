@@ -10,15 +10,16 @@ export const listChannels = defineOperation({
   name: "channels",
   summary: "List the channels, newest first, with their message counts",
   examples: ["el-ipc channels", "el-ipc channels --json"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /channels",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus, _, { caller }) => toPublicChannels(await bus.store.messages.channels(), caller.identity),
-  show: (channels) => indented(channels),
-  tell: (channels, _, quote) => {
-    if (channels.length === 0) return "No channels";
-    return quote({ from: "channels", text: channels.map(({ channel, count }) => `${channel}: ${count}`).join("\n") });
+  output: {
+    text: (channels) => indented(channels),
+    model: (channels, _, quote) => {
+      if (channels.length === 0) return "No channels";
+      return quote({ from: "channels", text: channels.map(({ channel, count }) => `${channel}: ${count}`).join("\n") });
+    },
   },
   tool: { name: "list_channels", about: "The channels and their message counts, newest first.", arguments: {} },
 });
@@ -57,23 +58,27 @@ export const sendToChannel = defineOperation({
   name: "channel send",
   summary: "Send any JSON to a channel",
   examples: [`el-ipc channel send builds '{"status":"green"}' --from bac-1a2b3c`],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /channels/:channel/send",
-  body: "data",
   input: {
-    channel: channelName,
-    data: json("What is sent"),
-    from: optional(name("Who sends it (human)")),
-    signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
-    ...stampFields,
+    body: "data",
+    fields: {
+      channel: channelName,
+      data: json("What is sent"),
+      from: optional(name("Who sends it (human)")),
+      signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
+      ...stampFields,
+    },
+    positionals: ["channel", "data"],
+    self: "from",
   },
-  positionals: ["channel", "data"],
-  self: "from",
-  sign: async (input, signer) => {
-    if (input.from === undefined) return input;
-    const stamp = await signer.stamp();
-    const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
-    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+  signature: {
+    add: async (input, signer) => {
+      if (input.from === undefined) return input;
+      const stamp = await signer.stamp();
+      const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
+      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+    },
   },
   run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
     const content = contentOf(data);
@@ -83,8 +88,7 @@ export const sendToChannel = defineOperation({
     const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
     return { ok: true, id };
   },
-  show: (answer) => JSON.stringify(answer),
-  tell: ({ id }) => `Sent as #${id}`,
+  output: { model: ({ id }) => `Sent as #${id}` },
   tool: {
     name: "send_message",
     about: "Post to a channel, for everybody who reads it.",
@@ -97,19 +101,21 @@ export const channelMessages = defineOperation({
   name: "channel messages",
   summary: "Print the messages of a channel, read or not, and consume none",
   examples: ["el-ipc channel messages builds", "el-ipc channel messages builds --since 5"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /channels/:channel/messages",
   input: {
-    channel: channelName,
-    since: optional(whole("Only those after this id", { least: 0 })),
-    before: optional(whole("The last ones before this id instead", { least: 1 })),
-    limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
-    timeout: {
-      ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
-      httpMilliseconds: true,
+    fields: {
+      channel: channelName,
+      since: optional(whole("Only those after this id", { least: 0 })),
+      before: optional(whole("The last ones before this id instead", { least: 1 })),
+      limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+      timeout: {
+        ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
+        httpMilliseconds: true,
+      },
     },
+    positionals: ["channel"],
   },
-  positionals: ["channel"],
   run: async (bus, { channel, since = 0, before, limit = 1_000, timeout }, { caller, signal }) => {
     const proofOf = await createProofLookup(bus);
     const wait = timeout === undefined ? undefined : waitSeconds(timeout, caller);
@@ -119,13 +125,16 @@ export const channelMessages = defineOperation({
         : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
     return { ok: true, messages: found.map((message) => toPublicMessage(message, proofOf(message))) };
   },
-  show: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
-  tell: ({ messages }, { limit }, quote) => {
-    if (messages.length === 0) return "No messages";
-    const lines = messages.map(({ id, from, data, proof }) => {
-      return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
-    });
-    return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
+  waits: { isWaiting: ({ timeout }) => timeout !== undefined },
+  output: {
+    text: ({ messages }) => messages.map((message) => JSON.stringify(message)).join("\n"),
+    model: ({ messages }, { limit }, quote) => {
+      if (messages.length === 0) return "No messages";
+      const lines = messages.map(({ id, from, data, proof }) => {
+        return `#${id} ${quote({ from, text: typeof data === "string" ? data : JSON.stringify(data), proof })}`;
+      });
+      return [...lines, ...(messages.length === limit ? ["There may be more: since_id."] : [])].join("\n");
+    },
   },
   tool: {
     name: "read_messages",
@@ -137,7 +146,6 @@ export const channelMessages = defineOperation({
       timeout: { about: "Wait so many seconds if there is none (at most 300)" },
     },
   },
-  waits: ({ timeout }) => timeout !== undefined,
 });
 
 export function toPublicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {

@@ -97,18 +97,16 @@ export const sendCommand = defineOperation({
     "el-ipc command send bac-1a2b3c stop --from orc-9f8e7d",
     "el-ipc command send tester run_tests --any --lease 300",
   ],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /commands/send",
-  input: ordering,
-  positionals: ["target", "action", "params"],
-  self: "from",
+  input: { fields: ordering, positionals: ["target", "action", "params"], self: "from" },
   run: async (bus, { target, action, params = {}, from, lease = LEASE_SECONDS, any = false, expires }, { caller }) => {
     const asker = await resolveAsker(bus, from, caller);
     const asked = { from: asker, target, action, params, leaseSeconds: lease, any, expiresIn: expires };
     const commands = (await issueCommands(bus, asked, caller)).map(toPublicCommand);
     return { ok: true, command: commands[0], commands };
   },
-  show: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n"),
+  output: { text: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n") },
   tool: {
     name: "send_command",
     about: "Ask a peer to do something. How it ended comes to you by wait_for_command.",
@@ -126,21 +124,24 @@ export const commandResult = defineOperation({
   name: "command result",
   summary: "Wait for a command to end, and print how it did",
   examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /commands/:id/result",
   input: {
-    id: name("The command"),
-    timeout: waitTime,
+    fields: {
+      id: name("The command"),
+      timeout: waitTime,
+    },
+    positionals: ["id"],
   },
-  positionals: ["id"],
   run: async (bus, { id, timeout }, { caller, signal }) => {
     const ended = await waitForCommandEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
     return { ok: true, command: toPublicCommand(ended) };
   },
-  show: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
-  waits: () => true,
-  nothing: ({ command }) => command.ackedAt === null,
-  failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
+  waits: { isWaiting: () => true, isTimeout: ({ command }) => command.ackedAt === null },
+  output: {
+    text: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
+    failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
+  },
 });
 
 /** What became of an order that nobody has done. */
@@ -160,64 +161,68 @@ export const ask = defineOperation({
   details:
     "Of a role all its sessions are asked, unless --any is given; each one's result is printed, in a line of its own.",
   examples: [`el-ipc ask backend start_server '{"port":7400}' --timeout 120`],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /commands/ask",
   input: {
-    ...ordering,
-    timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
+    fields: {
+      ...ordering,
+      timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
+    },
+    positionals: ["target", "action", "params"],
+    self: "from",
   },
-  positionals: ["target", "action", "params"],
-  self: "from",
   run: async (bus, input, context) => sendCommand.run(bus, input, context),
-  show: () => "",
-  next: ({ commands }, { timeout }) =>
-    commands.map(({ id }: PublicCommand) => ({ operation: commandResult, input: { id, timeout } })),
+  after: {
+    next: ({ commands }, { timeout }) =>
+      commands.map(({ id }: PublicCommand) => ({ operation: commandResult, input: { id, timeout } })),
+  },
+  output: { text: () => "" },
 });
 
 export const listCommands = defineOperation({
   name: "command list",
   summary: "List the commands, newest last",
   examples: ["el-ipc command list", "el-ipc command list --status dead"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /commands",
   input: {
-    peer: optional(name("Only those of this session")),
-    status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
-    limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
+    fields: {
+      peer: optional(name("Only those of this session")),
+      status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
+      limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
+    },
+    positionals: ["peer"],
   },
-  positionals: ["peer"],
   run: async (bus, { peer, status, limit = 200 }) => ({
     ok: true,
     commands: (await findCommands(bus, { peer, status, limit })).map(toPublicCommand),
   }),
-  show: ({ commands }) => commands.map(formatCommand).join("\n"),
+  output: { text: ({ commands }) => commands.map(formatCommand).join("\n") },
 });
 
 export const pendingCommands = defineOperation({
   name: "command pending",
   summary: "List what a session has been ordered and hasn't begun; takes none of it",
   examples: ["el-ipc command pending bac-1a2b3c"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /commands/:peer",
-  input: { peer: name("The session's id") },
-  positionals: ["peer"],
+  input: { fields: { peer: name("The session's id") }, positionals: ["peer"] },
   run: async (bus, { peer }) => {
     const pending = await findCommands(bus, { peer, status: "pending", limit: 1_000 });
     return { ok: true, commands: pending.map(toPublicCommand) };
   },
-  show: ({ commands }) => commands.map(formatCommand).join("\n"),
+  output: { text: ({ commands }) => commands.map(formatCommand).join("\n") },
 });
 
 const returnCommand = defineOperation({
   name: "command return",
   summary: "Offer a command again that did not reach the session",
   examples: [],
-  access: "actor",
+  access: { level: "actor" },
   hidden: true,
-  input: { id: name("The command"), peer: name("The session") },
-  positionals: [],
+  input: { fields: { id: name("The command"), peer: name("The session") } },
   run: (bus, { id, peer }) => releaseCommand(bus, id, peer),
-  show: () => "",
+  output: { text: () => "" },
 });
 
 export const waitCommand = defineOperation({
@@ -228,22 +233,36 @@ export const waitCommand = defineOperation({
     "`heartbeat`. Otherwise it is offered again.",
   ].join("\n"),
   examples: ["el-ipc command wait bac-1a2b3c", "el-ipc command wait bac-1a2b3c --timeout 60"],
-  access: "actor",
+  access: { level: "actor" },
   http: "GET /commands/:peer/wait",
   input: {
-    peer: name("The session's id, as connect gave it"),
-    timeout: waitTime,
+    fields: {
+      peer: name("The session's id, as connect gave it"),
+      timeout: waitTime,
+    },
+    positionals: ["peer"],
   },
-  positionals: ["peer"],
   run: async (bus, { peer, timeout }, { caller, signal }) => {
     const taken = await waitForCommand(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
     if (taken === undefined) return null;
     const agent = await agentOfSession(bus, taken.fromId);
     return { ok: true, command: toPublicCommand(taken), ...(agent === undefined ? {} : { agent }) };
   },
-  show: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
-  waits: () => true,
-  tell: (answer, _, quote) => (answer === null ? "" : describeCommand(answer, quote)),
+  waits: { isWaiting: () => true },
+  after: {
+    // That an answer arrived is all that it asks for.
+    delivered: (answer) =>
+      answer?.command.kind === "command_response"
+        ? { operation: ackCommand, input: { id: answer.command.id } }
+        : undefined,
+    lost: (answer, { peer }) =>
+      answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
+  },
+  output: {
+    text: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
+    model: (answer, _, quote) => (answer === null ? "" : describeCommand(answer, quote)),
+    failure: (answer) => (answer === null ? "No command came in that time" : undefined),
+  },
   tool: {
     name: "wait_for_command",
     about:
@@ -251,14 +270,6 @@ export const waitCommand = defineOperation({
     arguments: { timeout: { about: "Seconds (50, at most 300)" } },
     session: "peer",
   },
-  failure: (answer) => (answer === null ? "No command came in that time" : undefined),
-  // That an answer arrived is all that it asks for.
-  delivered: (answer) =>
-    answer?.command.kind === "command_response"
-      ? { operation: ackCommand, input: { id: answer.command.id } }
-      : undefined,
-  lost: (answer, { peer }) =>
-    answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
 });
 
 export const ackCommand = defineOperation({
@@ -266,15 +277,17 @@ export const ackCommand = defineOperation({
   summary: "Say that a command is done, with its result",
   details: "Its sender gets a command_response, the signal <action>_done is set, and the channel activity tells of it.",
   examples: [`el-ipc command ack cmd-1a2b3c4d5e6f '{"pid":4711}'`],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /commands/:id/ack",
-  input: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
-  positionals: ["id", "result"],
+  input: {
+    fields: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
+    positionals: ["id", "result"],
+  },
   run: async (bus, { id, result = null }, { caller }) => ({
     ok: true,
     command: toPublicCommand(await endCommand(bus, id, { status: "acked", result }, caller)),
   }),
-  show: ({ command }) => `${command.id} is acknowledged`,
+  output: { text: ({ command }) => `${command.id} is acknowledged` },
   tool: {
     name: "ack_command",
     about: "Say that a command is done. Its sender gets the result.",
@@ -289,15 +302,17 @@ export const failCommand = defineOperation({
   details:
     "Its sender gets a command_response, the signal <action>_failed is set, and the channel activity tells of it.",
   examples: ['el-ipc command fail cmd-1a2b3c4d5e6f "port 7400 is taken"'],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /commands/:id/fail",
-  input: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
-  positionals: ["id", "error"],
+  input: {
+    fields: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
+    positionals: ["id", "error"],
+  },
   run: async (bus, { id, error = "" }, { caller }) => ({
     ok: true,
     command: toPublicCommand(await endCommand(bus, id, { status: "failed", result: { error } }, caller)),
   }),
-  show: ({ command }) => `${command.id} has failed`,
+  output: { text: ({ command }) => `${command.id} has failed` },
   tool: {
     name: "fail_command",
     about: "Say that a command failed or that you won't do it.",
@@ -310,13 +325,12 @@ export const retryCommand = defineOperation({
   name: "command retry",
   summary: "Offer a command once more that failed, expired or is dead",
   examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /commands/:id/retry",
-  input: { id: name("The command") },
-  positionals: ["id"],
+  input: { fields: { id: name("The command") }, positionals: ["id"] },
   run: async (bus, { id }, { caller }) => ({
     ok: true,
     command: toPublicCommand(await offerCommandAgain(bus, id, caller)),
   }),
-  show: ({ command }) => `${command.id} is offered again`,
+  output: { text: ({ command }) => `${command.id} is offered again` },
 });

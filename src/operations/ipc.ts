@@ -55,14 +55,13 @@ const settleAfar = defineOperation({
   name: "ipc settle",
   summary: "Tell a broker that messages have arrived",
   examples: [],
-  access: "anyone",
+  access: { level: "anyone" },
   hidden: true,
-  input: { port: whole("Its port", { least: 1 }), mailbox: name("Whose"), ids: ids("Which") },
-  positionals: [],
+  input: { fields: { port: whole("Its port", { least: 1 }), mailbox: name("Whose"), ids: ids("Which") } },
   run: async (bus, { port, mailbox, ids }, { signal }) => {
     await bus.brokers.ask(port, { op: "settle", mailbox, ids }, signal);
   },
-  show: () => "",
+  output: { text: () => "" },
 });
 
 const within = ({ timeout }: Asked, usual: number) => Math.min(timeout || usual, MAX_WAIT_SECONDS);
@@ -84,8 +83,8 @@ const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
     return {
       text: `Message on port ${port}`,
       words: [received],
-      arrived: receiveTcp.delivered?.(answer, {}),
-      lost: receiveTcp.lost?.(answer, {}),
+      arrived: receiveTcp.after?.delivered?.(answer, {}),
+      lost: receiveTcp.after?.lost?.(answer, {}),
     };
   },
 
@@ -148,21 +147,23 @@ export const ipcTool = defineOperation({
   name: "ipc",
   summary: "Do one of the nine things that the TCP tool `ipc` does",
   examples: [],
-  access: "actor",
+  access: {
+    level: "actor",
+    subject: ({ mailbox }) => (mailbox === undefined ? {} : { agent: mailbox, channel: `@${mailbox}` }),
+  },
   hidden: true,
-  input,
-  positionals: ["operation"],
-  asks: ({ mailbox }) => (mailbox === undefined ? {} : { agent: mailbox, channel: `@${mailbox}` }),
+  input: { fields: input, positionals: ["operation"] },
   run: async (bus, asked, context) => {
     if (context.caller.from === "beyond")
       throw unauthorized("ports are opened by those on this machine", "from_beyond");
     return await doings[asked.operation](bus, asked, context);
   },
-  show: ({ text, words = [] }) =>
-    [text, ...words.map((one) => `from=${JSON.stringify(one.from)}\n${one.text}`)].join("\n"),
-  tell: ({ text, words = [] }, _, quote) => [text, ...words.map(quote)].join("\n"),
-  delivered: ({ arrived }) => arrived,
-  lost: ({ lost }) => lost,
+  after: { delivered: ({ arrived }) => arrived, lost: ({ lost }) => lost },
+  output: {
+    text: ({ text, words = [] }) =>
+      [text, ...words.map((one) => `from=${JSON.stringify(one.from)}\n${one.text}`)].join("\n"),
+    model: ({ text, words = [] }, _, quote) => [text, ...words.map(quote)].join("\n"),
+  },
   tool: {
     name: "ipc",
     about:
@@ -222,8 +223,8 @@ async function take(
   const messages: readonly Message[] = found.messages ?? (found.message === undefined ? [] : [found.message]);
   return {
     words: messages.map(({ sender, content }) => ({ from: sender, text: content })),
-    arrived: near.delivered?.(taken, { mailbox: asked.mailbox }),
-    lost: near.lost?.(taken, { mailbox: asked.mailbox }),
+    arrived: near.after?.delivered?.(taken, { mailbox: asked.mailbox }),
+    lost: near.after?.lost?.(taken, { mailbox: asked.mailbox }),
   };
 }
 

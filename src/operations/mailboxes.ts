@@ -18,121 +18,128 @@ export const postMail = defineOperation({
     'el-ipc post reviewer "please look at main" --from builder',
     "git diff | el-ipc post reviewer - --from builder",
   ],
-  access: "signed",
+  access: { level: "signed" },
   http: "POST /mailboxes/:to",
   input: {
-    to: name("Whose mailbox"),
-    message: content("What it says; - reads it from standard input"),
-    from: name("Who posts it"),
-    signature: optional(text("Base64 Ed25519 signature; --key makes it")),
-    ...stampFields,
+    fields: {
+      to: name("Whose mailbox"),
+      message: content("What it says; - reads it from standard input"),
+      from: name("Who posts it"),
+      signature: optional(text("Base64 Ed25519 signature; --key makes it")),
+      ...stampFields,
+    },
+    positionals: ["to", "message"],
+    self: "from",
   },
-  positionals: ["to", "message"],
-  self: "from",
-  sign: async (input, signer) => {
-    const stamp = await signer.stamp();
-    const signed = { channel: mailboxOf(input.to), sender: input.from, content: input.message };
-    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(signed, stamp), signer.key) };
+  signature: {
+    add: async (input, signer) => {
+      const stamp = await signer.stamp();
+      const signed = { channel: mailboxOf(input.to), sender: input.from, content: input.message };
+      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(signed, stamp), signer.key) };
+    },
   },
   run: async (bus, { to, message, from, signature, v, aud, nonce, ts }, { caller }) => {
     const posted = { channel: mailboxOf(to), sender: from, content: message, signature, v, aud, nonce, ts };
     const { id, duplicate } = await send(bus, posted, caller);
     return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
-  show: ({ ok, id }, { to }) => JSON.stringify({ ok, id, to }),
+  output: { text: ({ ok, id }, { to }) => JSON.stringify({ ok, id, to }) },
 });
 
 export const arrivedMessages = defineOperation({
   name: "mailbox settle",
   summary: "Say that messages of a mailbox have arrived",
   examples: ["el-ipc mailbox settle reviewer 42,43"],
-  access: "reader",
+  access: { level: "reader", subject: asks },
   http: "POST /mailboxes/:mailbox/settle",
   idempotent: true,
-  input: { mailbox, ids: ids("Their ids, separated by commas") },
-  positionals: ["mailbox", "ids"],
-  self: "mailbox",
-  asks,
+  input: {
+    fields: { mailbox, ids: ids("Their ids, separated by commas") },
+    positionals: ["mailbox", "ids"],
+    self: "mailbox",
+  },
   run: async (bus, { mailbox, ids }) => {
     await markArrived(bus, mailbox, ids);
     return { ok: true };
   },
-  show: (answer) => JSON.stringify(answer),
 });
 
 const returnMail = defineOperation({
   name: "mailbox return",
   summary: "Offer messages again that did not arrive",
   examples: [],
-  access: "reader",
+  access: { level: "reader", subject: asks },
   hidden: true,
-  input: { mailbox, ids: ids("Their ids") },
-  positionals: [],
-  asks,
+  input: { fields: { mailbox, ids: ids("Their ids") } },
   run: (bus, { mailbox, ids }) => releaseMail(bus, mailbox, ids),
-  show: () => "",
+  output: { text: () => "" },
 });
 
 export const fetchMail = defineOperation({
   name: "fetch",
   summary: "Print what waits in a mailbox, and consume it",
   examples: ["el-ipc fetch reviewer", "IPC_AGENT=reviewer el-ipc fetch"],
-  access: "reader",
+  access: { level: "reader", subject: asks },
   http: "GET /mailboxes/:mailbox/fetch",
   input: {
-    mailbox,
-    limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
-    ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+    fields: {
+      mailbox,
+      limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
+      ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+    },
+    positionals: ["mailbox"],
+    self: "mailbox",
   },
-  positionals: ["mailbox"],
-  self: "mailbox",
-  asks,
   run: async (bus, { mailbox, limit = BATCH_MESSAGES }) => ({
     ok: true,
     messages: await takeMail(bus, { mailbox, limit }),
   }),
-  show: ({ messages }) => messages.map(mailLine).join("\n"),
-  delivered: ({ messages }, { mailbox, ack }) =>
-    messages.length === 0 || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, messages),
-  lost: ({ messages }, { mailbox }) => releaseFollowUp(mailbox, messages),
+  after: {
+    delivered: ({ messages }, { mailbox, ack }) =>
+      messages.length === 0 || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, messages),
+    lost: ({ messages }, { mailbox }) => releaseFollowUp(mailbox, messages),
+  },
+  output: { text: ({ messages }) => messages.map(mailLine).join("\n") },
 });
 
 export const waitMail = defineOperation({
   name: "wait",
   summary: "Wait for a message in a mailbox, print it, and consume it",
   examples: ["el-ipc wait reviewer", "el-ipc wait reviewer --timeout 60"],
-  access: "reader",
+  access: { level: "reader", subject: asks },
   http: "GET /mailboxes/:mailbox/wait",
   input: {
-    mailbox,
-    timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
-    ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+    fields: {
+      mailbox,
+      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+      ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+    },
+    positionals: ["mailbox"],
+    self: "mailbox",
   },
-  positionals: ["mailbox"],
-  self: "mailbox",
-  asks,
   run: async (bus, { mailbox, timeout }, { caller, signal }) => {
     const [message] = await waitForMail(bus, { mailbox, limit: 1, seconds: waitSeconds(timeout, caller) }, signal);
     return message === undefined ? null : { ok: true, message };
   },
-  show: (answer) => (answer === null ? "" : mailLine(answer.message)),
-  delivered: (answer, { mailbox, ack }) =>
-    answer === null || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, [answer.message]),
-  lost: (answer, { mailbox }) => releaseFollowUp(mailbox, answer === null ? [] : [answer.message]),
-  waits: () => true,
-  failure: (answer) => (answer === null ? "No message came in that time" : undefined),
+  waits: { isWaiting: () => true },
+  after: {
+    delivered: (answer, { mailbox, ack }) =>
+      answer === null || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, [answer.message]),
+    lost: (answer, { mailbox }) => releaseFollowUp(mailbox, answer === null ? [] : [answer.message]),
+  },
+  output: {
+    text: (answer) => (answer === null ? "" : mailLine(answer.message)),
+    failure: (answer) => (answer === null ? "No message came in that time" : undefined),
+  },
 });
 
 export const showInbox = defineOperation({
   name: "inbox",
   summary: "Print what waits in a mailbox, and leave it there",
   examples: ["el-ipc inbox reviewer"],
-  access: "reader",
+  access: { level: "reader", subject: asks },
   http: "GET /mailboxes/:mailbox",
-  input: { mailbox },
-  positionals: ["mailbox"],
-  self: "mailbox",
-  asks,
+  input: { fields: { mailbox }, positionals: ["mailbox"], self: "mailbox" },
   run: async (bus, { mailbox }) => {
     const { messages } = bus.store;
     const options = { limit: BATCH_MESSAGES, others: false };
@@ -143,23 +150,26 @@ export const showInbox = defineOperation({
       messages: await toReaderMessages(bus, unread),
     };
   },
-  show: ({ messages }) => messages.map(mailLine).join("\n"),
-  note: ({ unread }) => `${unread} unread`,
+  output: {
+    text: ({ messages }) => messages.map(mailLine).join("\n"),
+    note: ({ unread }) => `${unread} unread`,
+  },
 });
 
 export const listMailboxes = defineOperation({
   name: "mailboxes",
   summary: "List the mailboxes, with how much waits in each",
   examples: ["el-ipc mailboxes"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /mailboxes",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus, _, { caller }) => ({
     ok: true,
     mailboxes: (await summarizeMailboxes(bus)).filter(({ mailbox }) => canSee(mailboxOf(mailbox), caller.identity)),
   }),
-  show: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
+  output: {
+    text: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
+  },
 });
 
 export function markArrivedFollowUp(mailbox: string, messages: readonly Message[]) {

@@ -21,14 +21,16 @@ export const showReceipts = defineOperation({
   summary: "Say which agents have read a message",
   details: "Derived from the watermarks: who has consumed the channel up to the message has read it.",
   examples: ["el-ipc receipts 42", "el-ipc receipts 42 --wait-for reader --timeout 60"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /receipts",
   input: {
-    id: whole("The message", { least: 1 }),
-    wait_for: optional(name("Wait until this agent has read it")),
-    timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+    fields: {
+      id: whole("The message", { least: 1 }),
+      wait_for: optional(name("Wait until this agent has read it")),
+      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+    },
+    positionals: ["id"],
   },
-  positionals: ["id"],
   run: async (bus, { id, wait_for, timeout }, { caller, signal }) => {
     const now = await getReceipts(bus, id);
     // Who may not read a mailbox learns nothing of it by a number either.
@@ -36,11 +38,15 @@ export const showReceipts = defineOperation({
     if (wait_for === undefined) return now;
     return waitUntilRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, signal);
   },
-  show: (answer: Receipts) => JSON.stringify(answer),
-  waits: ({ wait_for }) => wait_for !== undefined,
-  nothing: ({ read_by }, { wait_for }) => wait_for !== undefined && !read_by.includes(wait_for),
-  failure: ({ id, read_by }, { wait_for }) =>
-    wait_for === undefined || read_by.includes(wait_for) ? undefined : `${wait_for} has not read message ${id} yet`,
+  waits: {
+    isWaiting: ({ wait_for }) => wait_for !== undefined,
+    isTimeout: ({ read_by }, { wait_for }) => wait_for !== undefined && !read_by.includes(wait_for),
+  },
+  output: {
+    text: (answer: Receipts) => JSON.stringify(answer),
+    failure: ({ id, read_by }, { wait_for }) =>
+      wait_for === undefined || read_by.includes(wait_for) ? undefined : `${wait_for} has not read message ${id} yet`,
+  },
 });
 
 export const sendMessage = defineOperation({
@@ -53,33 +59,41 @@ export const sendMessage = defineOperation({
     'el-ipc send builds herald "look at this" --wait-for-read reader --timeout 60',
     "el-ipc send builds herald --file report.md --url http://localhost:9876",
   ],
-  access: "signed",
+  access: { level: "signed" },
   http: "POST /send",
   input: {
-    channel: name("The channel to send to"),
-    sender: name("Who sends it"),
-    content: content("What it says; - reads it from standard input"),
-    signature: optional(text("Base64 Ed25519 signature; --key makes it")),
-    wait_for_read: { ...optional(name("Then wait until this agent has read it")), callerOnly: true },
-    timeout: { ...optional(seconds("Wait this many seconds at most for that")), callerOnly: true },
-    ...stampFields,
+    fields: {
+      channel: name("The channel to send to"),
+      sender: name("Who sends it"),
+      content: content("What it says; - reads it from standard input"),
+      signature: optional(text("Base64 Ed25519 signature; --key makes it")),
+      wait_for_read: { ...optional(name("Then wait until this agent has read it")), callerOnly: true },
+      timeout: { ...optional(seconds("Wait this many seconds at most for that")), callerOnly: true },
+      ...stampFields,
+    },
+    positionals: ["channel", "sender", "content"],
+    self: "sender",
   },
-  positionals: ["channel", "sender", "content"],
-  self: "sender",
-  sign: async (input, signer) => {
-    const stamp = await signer.stamp();
-    return { ...input, v: 2, ...stamp, signature: sign(messageBytes(input, stamp), signer.key) };
+  signature: {
+    add: async (input, signer) => {
+      const stamp = await signer.stamp();
+      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(input, stamp), signer.key) };
+    },
   },
   run: async (bus, { channel, sender, content, signature, v, aud, nonce, ts }, { caller }) => {
     const message = { channel, sender, content, signature, v, aud, nonce, ts };
     const { id, duplicate } = await send(bus, message, caller);
     return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
-  show: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
-  delivered: ({ id }, { wait_for_read, timeout }) =>
-    wait_for_read === undefined
-      ? undefined
-      : { operation: showReceipts, input: { id, wait_for: wait_for_read, timeout } },
+  after: {
+    delivered: ({ id }, { wait_for_read, timeout }) =>
+      wait_for_read === undefined
+        ? undefined
+        : { operation: showReceipts, input: { id, wait_for: wait_for_read, timeout } },
+  },
+  output: {
+    text: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
+  },
 });
 
 export const acknowledgeMessages = defineOperation({
@@ -87,18 +101,19 @@ export const acknowledgeMessages = defineOperation({
   summary: "Say that an agent has consumed a channel up to a message",
   details: "The agent's watermark moves to that message. It never moves back.",
   examples: ["el-ipc ack builds herald 42"],
-  access: "reader",
+  access: { level: "reader" },
   http: "POST /ack",
   idempotent: true,
   input: {
-    channel: name("The channel"),
-    agent: name("The agent that has consumed it"),
-    id: whole("The id of the last message consumed", { least: 0 }),
+    fields: {
+      channel: name("The channel"),
+      agent: name("The agent that has consumed it"),
+      id: whole("The id of the last message consumed", { least: 0 }),
+    },
+    positionals: ["channel", "agent", "id"],
+    self: "agent",
   },
-  positionals: ["channel", "agent", "id"],
-  self: "agent",
   run: async (bus, { channel, agent, id }) => ({ ok: true, watermark: await acknowledge(bus, channel, agent, id) }),
-  show: (answer) => JSON.stringify(answer),
 });
 
 export const readMessages = defineOperation({
@@ -115,21 +130,25 @@ export const readMessages = defineOperation({
     "el-ipc read builds herald --wait --timeout 60 --others",
     "IPC_AGENT=herald el-ipc read builds --peek --limit 10",
   ],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /messages",
   input: {
-    channel: name("The channel to read"),
-    agent: name("Who reads it"),
-    wait: flag("Wait for a message while there is none"),
-    timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
-    burst: optional(seconds("After the first message of a wait, collect more for this many seconds", 0, WAIT_SECONDS)),
-    peek: flag("Leave them unread"),
-    limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
-    others: flag("Leave out one's own messages"),
-    ack: optional(oneOf("manual: the watermark moves by `ack` alone", ["auto", "manual"])),
+    fields: {
+      channel: name("The channel to read"),
+      agent: name("Who reads it"),
+      wait: flag("Wait for a message while there is none"),
+      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+      burst: optional(
+        seconds("After the first message of a wait, collect more for this many seconds", 0, WAIT_SECONDS),
+      ),
+      peek: flag("Leave them unread"),
+      limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
+      others: flag("Leave out one's own messages"),
+      ack: optional(oneOf("manual: the watermark moves by `ack` alone", ["auto", "manual"])),
+    },
+    positionals: ["channel", "agent"],
+    self: "agent",
   },
-  positionals: ["channel", "agent"],
-  self: "agent",
   run: (bus, input, { caller, signal }) =>
     (empties(input) ? readMail : read)(
       bus,
@@ -145,17 +164,18 @@ export const readMessages = defineOperation({
       },
       signal,
     ),
-  show: (messages: readonly Message[]) => indented(messages),
-  delivered: (messages, { channel, agent, peek, ack }) => {
-    const last = messages.at(-1);
-    if (last === undefined || peek || ack === "manual") return undefined;
-    if (isOwnMailbox(channel, agent)) return markArrivedFollowUp(agent, messages);
-    return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
+  waits: { isWaiting: ({ wait = false }) => wait, isTimeout: (messages) => messages.length === 0 },
+  after: {
+    delivered: (messages, { channel, agent, peek, ack }) => {
+      const last = messages.at(-1);
+      if (last === undefined || peek || ack === "manual") return undefined;
+      if (isOwnMailbox(channel, agent)) return markArrivedFollowUp(agent, messages);
+      return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
+    },
+    lost: (messages, input) => (empties(input) ? releaseFollowUp(input.agent, messages) : undefined),
+    turn: ({ channel, agent }) => `${channel}\n${agent}`,
   },
-  lost: (messages, input) => (empties(input) ? releaseFollowUp(input.agent, messages) : undefined),
-  turn: ({ channel, agent }) => `${channel}\n${agent}`,
-  waits: ({ wait = false }) => wait,
-  nothing: (messages) => messages.length === 0,
+  output: { text: (messages: readonly Message[]) => indented(messages) },
 });
 
 /** Its owner empties a mailbox: of several who read it under that name, each message goes to one. */
@@ -168,21 +188,25 @@ export const followChannel = defineOperation({
   summary: "Print a channel's messages as they come, a JSON line each",
   details: "Begins with what is unread and goes on until it is stopped. Each message is consumed once it was printed.",
   examples: ["el-ipc follow builds herald", "el-ipc follow builds herald --peek --since 0"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /follow",
   stream: true,
   input: {
-    channel: name("The channel to follow"),
-    agent: name("Who follows it"),
-    since: optional(whole("Begin after the message of this id instead of with what is unread", { least: 0 })),
-    peek: flag("Leave them unread"),
-    others: flag("Leave out one's own messages"),
+    fields: {
+      channel: name("The channel to follow"),
+      agent: name("Who follows it"),
+      since: optional(whole("Begin after the message of this id instead of with what is unread", { least: 0 })),
+      peek: flag("Leave them unread"),
+      others: flag("Leave out one's own messages"),
+    },
+    positionals: ["channel", "agent"],
+    self: "agent",
   },
-  positionals: ["channel", "agent"],
-  self: "agent",
   run: (bus, { channel, agent, since, others }, { signal }) =>
     follow(bus, { channel, agent, since, others: others ?? false }, signal),
-  show: (message: Message) => JSON.stringify(message),
-  delivered: (message, { channel, agent, peek }) =>
-    peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
+  after: {
+    delivered: (message, { channel, agent, peek }) =>
+      peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
+  },
+  output: { text: (message: Message) => JSON.stringify(message) },
 });

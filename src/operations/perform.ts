@@ -10,9 +10,10 @@ import type { Answering, Context, Operation } from "./operation.ts";
  * operation's answer or, for a stream, with an async iterable of them. A refusal is an alarm for the operators.
  */
 export async function perform(bus: Bus, operation: Operation, input: unknown, context: Context): Promise<unknown> {
-  const asked = parseInput(operation.input, input);
+  const asked = parseInput(operation.input.fields, input);
   try {
-    await admit(bus, operation.access, operation.asks?.(asked) ?? asked, context.caller);
+    const { level, subject } = operation.access;
+    await admit(bus, level, subject?.(asked) ?? asked, context.caller);
     return await operation.run(bus, asked, context);
   } catch (error) {
     const { channel, sender } = asked;

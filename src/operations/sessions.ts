@@ -50,16 +50,17 @@ export const listSessions = defineOperation({
   name: "peers",
   summary: "List the connected sessions",
   examples: ["el-ipc peers", "el-ipc peers --json"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /peers",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus) => ({
     ok: true,
     peers: (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now())),
   }),
-  show: ({ peers }) => peerLines(peers),
-  tell: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
+  output: {
+    text: ({ peers }) => peerLines(peers),
+    model: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
+  },
   tool: { name: "list_peers", about: "Who is connected: peer_id, role, online or gone, capabilities.", arguments: {} },
 });
 
@@ -67,22 +68,23 @@ export const discoverSessions = defineOperation({
   name: "discover",
   summary: "Say who is connected, and which roles are free",
   examples: ["el-ipc discover"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /peers/discover",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus) => {
     const peers = (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now()));
     const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
     return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
   },
-  show: ({ peers, suggestions }) =>
-    [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
-  tell: ({ peers, suggestions }, _, quote) =>
-    [
-      peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) }),
-      `Free roles: ${suggestions.join(", ") || "any other"}. Unless your user said which to take, ask; then connect(role).`,
-    ].join("\n"),
+  output: {
+    text: ({ peers, suggestions }) =>
+      [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
+    model: ({ peers, suggestions }, _, quote) =>
+      [
+        peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) }),
+        `Free roles: ${suggestions.join(", ") || "any other"}. Unless your user said which to take, ask; then connect(role).`,
+      ].join("\n"),
+  },
 });
 
 export const connectSession = defineOperation({
@@ -90,19 +92,23 @@ export const connectSession = defineOperation({
   summary: "Connect a session under a role",
   details: "Answers with its id, which its other commands take. There is one orchestrator; of other roles, any number.",
   examples: ["el-ipc connect backend --capabilities node,docker"],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /peers/connect",
   input: {
-    role: word("What it does: orchestrator, backend, …"),
-    capabilities: optional(list("What it can, separated by commas")),
+    fields: {
+      role: word("What it does: orchestrator, backend, …"),
+      capabilities: optional(list("What it can, separated by commas")),
+    },
+    positionals: ["role"],
   },
-  positionals: ["role"],
   run: async (bus, { role, capabilities = [] }, { caller }) => {
     const peer = toPublicSession(await openSession(bus, { role, capabilities }, caller), bus.now());
     return { ok: true, id: peer.id, peer };
   },
-  show: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
-  tell: ({ peer }) => `Connected. peer_id: ${peer.id}, role: ${peer.role}`,
+  output: {
+    text: ({ peer }) => `${peer.id} is connected as ${peer.role}`,
+    model: ({ peer }) => `Connected. peer_id: ${peer.id}, role: ${peer.role}`,
+  },
   tool: {
     name: "connect",
     about: "Without a role: who is online and which roles are free. With one: join under it and get your peer_id.",
@@ -121,12 +127,11 @@ export const showSession = defineOperation({
   name: "whoami",
   summary: "Say who a connected session is",
   examples: ["el-ipc whoami bac-1a2b3c"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /peers/:id",
-  input: { id: sessionId },
-  positionals: ["id"],
+  input: { fields: { id: sessionId }, positionals: ["id"] },
   run: async (bus, { id }) => ({ ok: true, peer: toPublicSession(await getSession(bus, id), bus.now()) }),
-  show: ({ peer }) => peerLine(peer),
+  output: { text: ({ peer }) => peerLine(peer) },
   tool: { name: "my_info", about: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
 });
 
@@ -134,30 +139,28 @@ export const sendHeartbeat = defineOperation({
   name: "heartbeat",
   summary: "Say that a session lives; it also keeps the commands that it works on",
   examples: ["el-ipc heartbeat bac-1a2b3c"],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /peers/:id/heartbeat",
-  input: { id: sessionId },
-  positionals: ["id"],
+  input: { fields: { id: sessionId }, positionals: ["id"] },
   run: async (bus, { id }, { caller }) => ({
     ok: true,
     peer: toPublicSession(await heartbeat(bus, id, caller), bus.now()),
   }),
-  show: ({ peer }) => peerLine(peer),
+  output: { text: ({ peer }) => peerLine(peer) },
 });
 
 export const changeRole = defineOperation({
   name: "role",
   summary: "Give a session another role",
   examples: ["el-ipc role bac-1a2b3c reviewer"],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /peers/:id/role",
-  input: { id: sessionId, role: word("The new role") },
-  positionals: ["id", "role"],
+  input: { fields: { id: sessionId, role: word("The new role") }, positionals: ["id", "role"] },
   run: async (bus, { id, role }, { caller }) => ({
     ok: true,
     peer: toPublicSession(await setRole(bus, id, role, caller), bus.now()),
   }),
-  show: ({ peer }) => peerLine(peer),
+  output: { text: ({ peer }) => peerLine(peer) },
   tool: {
     name: "set_role",
     about: "Take another role.",
@@ -171,15 +174,14 @@ export const leaveBus = defineOperation({
   name: "leave",
   summary: "Disconnect a session; what it took of its role with --any is offered again, its other commands are dead",
   examples: ["el-ipc leave bac-1a2b3c"],
-  access: "actor",
+  access: { level: "actor" },
   http: "DELETE /peers/:id",
-  input: { id: sessionId },
-  positionals: ["id"],
+  input: { fields: { id: sessionId }, positionals: ["id"] },
   run: async (bus, { id }, { caller }) => {
     await leave(bus, id, caller);
     return { ok: true };
   },
-  show: (_, { id }) => `${id} has left`,
+  output: { text: (_, { id }) => `${id} has left` },
 });
 
 const NOBODY = "Nobody is connected";
@@ -200,18 +202,17 @@ export const showPresence = defineOperation({
   summary: "Say whether an agent is connected now",
   details: "Connected over WebSocket, or as a session with its token. Messages reach it in any case, now or later.",
   examples: ["el-ipc online reviewer"],
-  access: "reader",
+  access: { level: "reader", subject: () => ({}) },
   http: "GET /online/:name",
-  input: { name: name("The agent") },
-  positionals: ["name"],
-  self: "name",
-  asks: () => ({}),
+  input: { fields: { name: name("The agent") }, positionals: ["name"], self: "name" },
   run: async (bus, { name }) => {
     const { online, lastSeen } = await getPresence(bus, name);
     return { ok: true, name, online, last_seen: lastSeen ?? null };
   },
-  show: ({ name, online }) => (online ? `${name} is online` : ""),
-  failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
+  output: {
+    text: ({ name, online }) => (online ? `${name} is online` : ""),
+    failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
+  },
 });
 
 const id = name("The session that stands for a connection");
@@ -222,54 +223,52 @@ export const connections = {
     name: "arrive",
     summary: "Note that an agent is connected",
     examples: [],
-    access: "reader",
+    access: { level: "reader" },
     hidden: true,
-    input: { agent: name("Who") },
-    positionals: [],
+    input: { fields: { agent: name("Who") } },
     run: async (bus, { agent }, { caller }) => {
       const { id } = await startListening(bus, agent, caller);
       return { id, unread: await bus.store.messages.pending(`@${agent}`, agent) };
     },
-    show: () => "",
+    output: { text: () => "" },
   }),
   stay: defineOperation({
     name: "stay",
     summary: "Note that it still is",
     examples: [],
-    access: "anyone",
+    access: { level: "anyone" },
     hidden: true,
-    input: { id },
-    positionals: [],
+    input: { fields: { id } },
     run: (bus, { id }) => keepListening(bus, id),
-    show: () => "",
+    output: { text: () => "" },
   }),
   depart: defineOperation({
     name: "depart",
     summary: "Note that it isn't any more",
     examples: [],
-    access: "anyone",
+    access: { level: "anyone" },
     hidden: true,
-    input: { id },
-    positionals: [],
+    input: { fields: { id } },
     run: (bus, { id }) => stopListening(bus, id),
-    show: () => "",
+    output: { text: () => "" },
   }),
   arrival: defineOperation({
     name: "arrival",
     summary: "Wait until a message has arrived with whom it was posted to",
     examples: [],
-    access: "anyone",
+    access: { level: "anyone" },
     hidden: true,
     input: {
-      to: name("Whose mailbox"),
-      id: whole("The message", { least: 1 }),
-      timeout: optional(seconds("For so long")),
+      fields: {
+        to: name("Whose mailbox"),
+        id: whole("The message", { least: 1 }),
+        timeout: optional(seconds("For so long")),
+      },
     },
-    positionals: [],
     run: (bus, { to, id, timeout }, { caller, signal }) =>
       waitUntilArrived(bus, { mailbox: to, id, seconds: waitSeconds(timeout, caller) }, signal),
-    show: () => "",
-    waits: () => true,
+    waits: { isWaiting: () => true },
+    output: { text: () => "" },
   }),
 };
 

@@ -23,20 +23,22 @@ export const emitSignal = defineOperation({
   name: "signal set",
   summary: "Set a signal; it stays set until it is cleared",
   examples: ["el-ipc signal set build_ready", `el-ipc signal set build_ready '{"port":7400}' --from bac-1a2b3c`],
-  access: "actor",
+  access: { level: "actor" },
   http: "POST /signals/:name",
   input: {
-    name: signalName,
-    data: optional(json("Any JSON to go with it")),
-    from: optional(name("Who sets it (human)")),
+    fields: {
+      name: signalName,
+      data: optional(json("Any JSON to go with it")),
+      from: optional(name("Who sets it (human)")),
+    },
+    positionals: ["name", "data"],
+    self: "from",
   },
-  positionals: ["name", "data"],
-  self: "from",
   run: async (bus, { name, data = null, from }, { caller }) => {
     const sender = await resolveAsker(bus, from, caller);
     return { ok: true, signal: toPublicSignal(await setSignal(bus, { name, data, sender })) };
   },
-  show: ({ signal }) => `${signal.name} is set`,
+  output: { text: ({ signal }) => `${signal.name} is set` },
   tool: {
     name: "signal",
     about: "Set a signal; it stays set for all who wait for it, now or later.",
@@ -50,71 +52,72 @@ export const readSignal = defineOperation({
   name: "signal get",
   summary: "Print a signal, if it is set",
   examples: ["el-ipc signal get build_ready"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /signals/:name",
-  input: { name: signalName },
-  positionals: ["name"],
+  input: { fields: { name: signalName }, positionals: ["name"] },
   run: async (bus, { name }) => ({ ok: true, signal: toPublicSignal(await getSignal(bus, name)) }),
-  show: ({ signal }) => JSON.stringify(signal),
+  output: { text: ({ signal }) => JSON.stringify(signal) },
 });
 
 export const awaitSignal = defineOperation({
   name: "signal wait",
   summary: "Wait for a signal; answers at once where it is set already",
   examples: ["el-ipc signal wait build_ready", "el-ipc signal wait build_ready --timeout 60"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /signals/:name/wait",
   input: {
-    name: signalName,
-    timeout: waitTime,
+    fields: {
+      name: signalName,
+      timeout: waitTime,
+    },
+    positionals: ["name"],
   },
-  positionals: ["name"],
   run: async (bus, { name, timeout }, { caller, signal }) => {
     const found = await waitForSignal(bus, { name, seconds: waitSeconds(timeout, caller) }, signal);
     if (found === undefined) return null;
     const agent = await agentOfSession(bus, found.sender);
     return { ok: true, signal: toPublicSignal(found), ...(agent === undefined ? {} : { agent }) };
   },
-  show: (answer) => (answer === null ? "" : JSON.stringify(answer.signal)),
-  tell: (answer, _, quote) => {
-    if (answer === null) return "";
-    const { signal, agent } = answer;
-    const from = agent === undefined ? signal.from : `${agent}, ${signal.from}`;
-    const proof = agent === undefined ? undefined : "attested";
-    return quote({ from, text: `${signal.name} ${JSON.stringify(signal.data)}`, proof });
+  waits: { isWaiting: () => true },
+  output: {
+    text: (answer) => (answer === null ? "" : JSON.stringify(answer.signal)),
+    model: (answer, _, quote) => {
+      if (answer === null) return "";
+      const { signal, agent } = answer;
+      const from = agent === undefined ? signal.from : `${agent}, ${signal.from}`;
+      const proof = agent === undefined ? undefined : "attested";
+      return quote({ from, text: `${signal.name} ${JSON.stringify(signal.data)}`, proof });
+    },
+    failure: (answer, { name }) => (answer === null ? `The signal ${name} was not set in that time` : undefined),
   },
   tool: {
     name: "wait_for_signal",
     about: "Wait until a signal is set; answers at once if it is.",
     arguments: { name: { about: "" }, timeout: { about: "Seconds (50, at most 300)" } },
   },
-  waits: () => true,
-  failure: (answer, { name }) => (answer === null ? `The signal ${name} was not set in that time` : undefined),
 });
 
 export const listSignals = defineOperation({
   name: "signal list",
   summary: "List the signals that are set",
   examples: ["el-ipc signal list"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /signals",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus) => ({ ok: true, signals: (await bus.store.signals.list()).map(toPublicSignal) }),
-  show: ({ signals }) => signals.map((signal) => JSON.stringify(signal)).join("\n"),
+  output: { text: ({ signals }) => signals.map((signal) => JSON.stringify(signal)).join("\n") },
 });
 
 export const unsetSignal = defineOperation({
   name: "signal clear",
   summary: "Clear a signal",
   examples: ["el-ipc signal clear build_ready"],
-  access: "actor",
+  access: { level: "actor" },
   http: "DELETE /signals/:name",
-  input: { name: signalName },
-  positionals: ["name"],
+  input: { fields: { name: signalName }, positionals: ["name"] },
   run: async (bus, { name }) => {
     await clearSignal(bus, name);
     return { ok: true };
   },
-  show: (_, { name }) => `${name} is cleared`,
+  output: { text: (_, { name }) => `${name} is cleared` },
 });

@@ -25,44 +25,44 @@ export const sendTcp = defineOperation({
     "Nothing keeps it, and nothing shows who sent it: for that, use `post`.",
   ].join("\n"),
   examples: ['el-ipc tcp send localhost:19900 "main is green"', "git diff | el-ipc tcp send 192.168.0.7:19900 -"],
-  access: "anyone",
-  detached: true,
-  input: { host, message: content("What it says; - reads it from standard input"), timeout: answerTime },
-  positionals: ["host", "message"],
+  access: { level: "anyone" },
+  storeless: true,
+  input: {
+    fields: { host, message: content("What it says; - reads it from standard input"), timeout: answerTime },
+    positionals: ["host", "message"],
+  },
   run: async (bus, { host, message, timeout }, { signal }) => {
     const address = parseAddress(host, RECEIVE_PORT);
     await bus.link.send(address, message, within(timeout, ANSWER_SECONDS, signal));
     return { ok: true, ...address };
   },
-  show: (address) => `Delivered to ${formatAddress(address)}`,
+  output: { text: (address) => `Delivered to ${formatAddress(address)}` },
 });
 
 export const pingTcp = defineOperation({
   name: "tcp ping",
   summary: "Say how long whoever listens at an address takes to answer",
   examples: ["el-ipc tcp ping localhost:19900"],
-  access: "anyone",
-  detached: true,
-  input: { host, timeout: answerTime },
-  positionals: ["host"],
+  access: { level: "anyone" },
+  storeless: true,
+  input: { fields: { host, timeout: answerTime }, positionals: ["host"] },
   run: async (bus, { host, timeout }, { signal }) => {
     const address = parseAddress(host, RECEIVE_PORT);
     const milliseconds = await bus.link.ping(address, within(timeout, ANSWER_SECONDS, signal));
     return { ok: true, ...address, ms: Math.round(milliseconds * 1_000) / 1_000 };
   },
-  show: ({ ms, ...address }) => `Pong from ${formatAddress(address)} in ${ms} ms`,
+  output: { text: ({ ms, ...address }) => `Pong from ${formatAddress(address)} in ${ms} ms` },
 });
 
 const settleTcp = defineOperation({
   name: "tcp settle",
   summary: "Tell the sender of a received text whether it arrived",
   examples: [],
-  access: "anyone",
+  access: { level: "anyone" },
   hidden: true,
-  input: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") },
-  positionals: [],
+  input: { fields: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") } },
   run: (bus, { receipt, arrived = false }) => bus.link.settle(receipt, arrived),
-  show: () => "",
+  output: { text: () => "" },
 });
 
 export const receiveTcp = defineOperation({
@@ -70,24 +70,30 @@ export const receiveTcp = defineOperation({
   summary: "Listen at a port for a text, print it, and end",
   details: "Answers pings meanwhile. On this machine only, unless --bind names another of its addresses.",
   examples: ["el-ipc tcp receive", "el-ipc tcp receive 19900 --timeout 120", "el-ipc tcp receive --bind 0.0.0.0"],
-  access: "anyone",
-  detached: true,
+  access: { level: "anyone" },
+  storeless: true,
   input: {
-    port: optional(whole("Where to listen (19900)", { least: 1, most: 65_535 })),
-    timeout: optional(seconds("Wait this many seconds at most (60; 300 is the most)")),
-    bind: optional(text("The address to listen on (127.0.0.1); 0.0.0.0 for all")),
+    fields: {
+      port: optional(whole("Where to listen (19900)", { least: 1, most: 65_535 })),
+      timeout: optional(seconds("Wait this many seconds at most (60; 300 is the most)")),
+      bind: optional(text("The address to listen on (127.0.0.1); 0.0.0.0 for all")),
+    },
+    positionals: ["port"],
   },
-  positionals: ["port"],
   run: async (bus, { port = RECEIVE_PORT, timeout, bind = "127.0.0.1" }, { signal }) => {
     const received = await bus.link.receive({ host: bind, port }, within(timeout, RECEIVE_SECONDS, signal));
     if (received === undefined) return null;
     return { ok: true, message: received.text, from: received.from, receipt: received.receipt };
   },
-  show: (answer) => (answer === null ? "" : answer.message),
-  waits: () => true,
-  failure: (answer) => (answer === null ? "No message came in that time" : undefined),
-  delivered: (answer) =>
-    answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: true } },
-  lost: (answer) =>
-    answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: false } },
+  waits: { isWaiting: () => true },
+  after: {
+    delivered: (answer) =>
+      answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: true } },
+    lost: (answer) =>
+      answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: false } },
+  },
+  output: {
+    text: (answer) => (answer === null ? "" : answer.message),
+    failure: (answer) => (answer === null ? "No message came in that time" : undefined),
+  },
 });

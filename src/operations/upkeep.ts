@@ -17,17 +17,19 @@ export const pruneMessages = defineOperation({
     "el-ipc prune --older-than 30d --consumed",
     "el-ipc prune builds --keep 1000",
   ],
-  access: "keeper",
+  access: { level: "keeper" },
   http: "POST /prune",
   stream: true,
   input: {
-    channel: optional(name("The channel; all but the alarms unless given", { neverEmpty: true })),
-    older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
-    keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
-    consumed: flag("Those that every agent which reads the channel has consumed"),
-    dry_run: flag("Remove nothing; say what would be removed"),
+    fields: {
+      channel: optional(name("The channel; all but the alarms unless given", { neverEmpty: true })),
+      older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
+      keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
+      consumed: flag("Those that every agent which reads the channel has consumed"),
+      dry_run: flag("Remove nothing; say what would be removed"),
+    },
+    positionals: ["channel"],
   },
-  positionals: ["channel"],
   run: (bus, { channel, older_than, keep, consumed = false, dry_run = false }, { signal }) => {
     if (older_than === undefined && keep === undefined && !consumed) {
       throw invalid("say which messages may go: older_than, keep or consumed");
@@ -35,18 +37,20 @@ export const pruneMessages = defineOperation({
     const before = older_than === undefined ? undefined : bus.now() - older_than;
     return prune(bus, { channel, before, keep, consumed, dryRun: dry_run }, signal);
   },
-  isLast: ({ done }) => done,
-  progress: ({ removed, of, done }: PruningProgress) => (done ? undefined : { done: removed, of }),
-  show: ({ removed, of, channels, done }, { dry_run }) => {
-    if (!done) return "";
-    const lines = channels.map(
-      ({ channel, messages, unconsumed }) =>
-        `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
-    );
-    const said = dry_run
-      ? `Would remove ${formatCount(of, "messages")}`
-      : `Removed ${formatCount(removed, "messages")}`;
-    return [said, ...lines].join("\n");
+  output: {
+    isLast: ({ done }) => done,
+    progress: ({ removed, of, done }: PruningProgress) => (done ? undefined : { done: removed, of }),
+    text: ({ removed, of, channels, done }, { dry_run }) => {
+      if (!done) return "";
+      const lines = channels.map(
+        ({ channel, messages, unconsumed }) =>
+          `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
+      );
+      const said = dry_run
+        ? `Would remove ${formatCount(of, "messages")}`
+        : `Removed ${formatCount(removed, "messages")}`;
+      return [said, ...lines].join("\n");
+    },
   },
 });
 
@@ -58,17 +62,17 @@ export const resetBus = defineOperation({
     "Over a network it needs, in secure mode, an operator's token.",
   ].join("\n"),
   examples: ["el-ipc reset"],
-  access: "keeper",
+  access: { level: "keeper" },
   http: "POST /reset",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus) => {
     const { backup, removed } = await reset(bus);
     return { ok: true, removed, backup };
   },
-  show: (answer) => JSON.stringify(answer),
-  tell: ({ removed, backup }) =>
-    `Removed ${formatCount(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
+  output: {
+    model: ({ removed, backup }) =>
+      `Removed ${formatCount(removed, "messages")} and all peers, commands and signals. Backup: ${backup}`,
+  },
   tool: {
     name: "reset_broker",
     about: "Clear the whole bus for everybody. Only if your user asks for that.",

@@ -24,13 +24,11 @@ export const showStatus = defineOperation({
   name: "status",
   summary: "Print all that is on the bus: sessions, commands, signals and channels",
   examples: ["el-ipc status"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /status",
-  input: {},
-  positionals: [],
+  input: { fields: {} },
   run: async (bus, _, { caller }) => toPublicStatus(await getStatus(bus), caller.identity),
-  show: (status) => indented(status),
-  tell: (status, _, quote) => statusText(status, quote),
+  output: { text: (status) => indented(status), model: (status, _, quote) => statusText(status, quote) },
   tool: {
     name: "broker_status",
     about: "The bus in a few lines: peers, open commands, signals, channels.",
@@ -81,17 +79,15 @@ export const watchEvents = defineOperation({
   name: "events",
   summary: "Print everything that happens, a JSON line each; first all that is",
   examples: ["el-ipc events"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /events",
   stream: true,
-  input: { since: optional(text("Go on after this event's id instead of with a snapshot")) },
-  positionals: [],
+  input: { fields: { since: optional(text("Go on after this event's id instead of with a snapshot")) } },
   run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : parseCursor(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
     return publicEvents(bus, streamEvents(bus, cursor, signal), caller.identity);
   },
-  show: (event) => JSON.stringify(event),
 });
 
 /** What is said where the watcher may not look is left out. */
@@ -152,19 +148,20 @@ export const showTraffic = defineOperation({
   name: "traffic",
   summary: "Say how many messages were sent in each of the last minutes, and by whom to which channel",
   examples: ["el-ipc traffic", "el-ipc traffic --minutes 10"],
-  access: "reader",
+  access: { level: "reader" },
   http: "GET /traffic",
-  input: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) },
-  positionals: [],
+  input: { fields: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) } },
   run: async (bus, { minutes = 60 }, { caller }) => ({
     ok: true,
     ...(await getTraffic(bus, minutes, caller.identity)),
   }),
-  show: ({ minutes, flows }) =>
-    [
-      ...minutes.map(({ ts, count }) => `${new Date(ts * 1_000).toISOString().slice(0, 16)}Z  ${count}`),
-      ...flows.map(({ from, channel, count }) => `${from} -> ${channel}  ${count}`),
-    ].join("\n"),
+  output: {
+    text: ({ minutes, flows }) =>
+      [
+        ...minutes.map(({ ts, count }) => `${new Date(ts * 1_000).toISOString().slice(0, 16)}Z  ${count}`),
+        ...flows.map(({ from, channel, count }) => `${from} -> ${channel}  ${count}`),
+      ].join("\n"),
+  },
 });
 
 const MEANS: Readonly<Record<Access, string>> = {
@@ -179,32 +176,33 @@ export const showRights = defineOperation({
   name: "rights",
   summary: "Say for whom the bus takes you, and what you may ask of it",
   examples: ["el-ipc rights", "el-ipc rights --url http://localhost:9876"],
-  access: "anyone",
+  access: { level: "anyone", dependsOnCaller: () => true },
   http: "GET /rights",
-  input: {},
-  positionals: [],
-  knowsAsker: () => true,
+  input: { fields: {} },
   run: async (bus, _, { caller }) => ({ ok: true, ...(await getRights(bus, caller)) }),
-  show: ({ secure_mode, agent, operator, may }: Rights) =>
-    [
-      `${agent ?? "nobody in particular"}${operator ? " (operator)" : ""}, in ${secure_mode ? "secure" : "open"} mode`,
-      `may ${may.map((access) => MEANS[access]).join(", ")}`,
-    ].join("\n"),
+  output: {
+    text: ({ secure_mode, agent, operator, may }: Rights) =>
+      [
+        `${agent ?? "nobody in particular"}${operator ? " (operator)" : ""}, in ${secure_mode ? "secure" : "open"} mode`,
+        `may ${may.map((access) => MEANS[access]).join(", ")}`,
+      ].join("\n"),
+  },
 });
 
 export const showHealth = defineOperation({
   name: "health",
   summary: "Say whether the bus works, whether it is in secure mode, and how much an agent has to read",
   examples: ["el-ipc health", "el-ipc health builds herald"],
-  access: "anyone",
+  access: { level: "anyone", dependsOnCaller: ({ agent }) => agent !== undefined },
   http: "GET /health",
   input: {
-    channel: optional(name("A channel")),
-    agent: optional(name("An agent, whose unread messages there are counted")),
+    fields: {
+      channel: optional(name("A channel")),
+      agent: optional(name("An agent, whose unread messages there are counted")),
+    },
+    positionals: ["channel", "agent"],
+    self: "agent",
   },
-  positionals: ["channel", "agent"],
-  self: "agent",
-  knowsAsker: ({ agent }) => agent !== undefined,
   run: async (bus, { channel, agent }, { caller }) => {
     const counts = channel !== undefined && agent !== undefined;
     // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
@@ -217,7 +215,8 @@ export const showHealth = defineOperation({
       ...(did === undefined ? {} : { did }),
     };
   },
-  show: (answer) => JSON.stringify(answer),
-  note: (_, { channel, agent }) =>
-    channel === undefined || agent !== undefined ? undefined : "Nothing was counted: say for which agent",
+  output: {
+    note: (_, { channel, agent }) =>
+      channel === undefined || agent !== undefined ? undefined : "Nothing was counted: say for which agent",
+  },
 });

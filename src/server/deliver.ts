@@ -33,7 +33,7 @@ export function createDelivery(perform: Perform): Deliver {
   const settling = new Map<string, Promise<void>>();
 
   return async (operation, input, context, handOver) => {
-    const turn = operation.turn?.(input);
+    const turn = operation.after?.turn?.(input);
     const before = turn === undefined ? undefined : settling.get(turn);
     if (before !== undefined) await Promise.race([before, patience()]);
     const answer = await perform(operation, input, context);
@@ -95,5 +95,5 @@ export function findRequest(operations: readonly Operation[], ask: unknown, inpu
   const operation = operations.find(({ name, http }) => name === ask && http !== undefined);
   if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(ask)} to ask for`);
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid("input must be a JSON object");
-  return { operation, input: Object.fromEntries(publicInput(operation.input, input)) };
+  return { operation, input: Object.fromEntries(publicInput(operation.input.fields, input)) };
 }

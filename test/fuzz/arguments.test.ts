@@ -56,7 +56,7 @@ test(`${LISTS} argument lists and ${INPUTS} inputs are done or refused in a sent
   let done = 0;
 
   for (let count = 0; count < LISTS + INPUTS; count++) {
-    const operation = chance.pick(operations.filter(({ detached }) => !detached));
+    const operation = chance.pick(operations.filter(({ storeless }) => !storeless));
     const typed = words(chance);
     const said = `FUZZ_SEED=${chance.seed} ${operation.name} ${JSON.stringify(typed)}`;
     const input = () =>

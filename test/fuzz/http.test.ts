@@ -22,7 +22,7 @@ interface Request {
 }
 
 const routes = operations.flatMap(({ http, input }) =>
-  http === undefined ? [] : [{ http, fields: Object.entries(input) }],
+  http === undefined ? [] : [{ http, fields: Object.entries(input.fields) }],
 );
 
 function request(chance: Chance): Request {

@@ -178,7 +178,10 @@ suite("every operation's own input", () => {
     () => {},
     10n,
   ];
-  for (const { name: verb, input: fieldsOf } of operations) {
+  for (const {
+    name: verb,
+    input: { fields: fieldsOf },
+  } of operations) {
     test(`of ${verb} is taken or refused with a sentence, whatever it is`, () => {
       for (const value of odd) {
         for (const field of Object.keys(fieldsOf)) {

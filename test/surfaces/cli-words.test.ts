@@ -26,7 +26,7 @@ async function refuses(bus: TemporaryBus, words: string[], sentence: RegExp | st
 function saysOf(name: string, words: readonly string[], message: string): void {
   const verb = operations.find((operation) => operation.name === name);
   assert.ok(verb !== undefined);
-  assert.throws(() => parseInput(verb.input, parseArguments(verb, words, undefined).input), { message });
+  assert.throws(() => parseInput(verb.input.fields, parseArguments(verb, words, undefined).input), { message });
 }
 
 suite("what is typed", { concurrency: 6 }, () => {

@@ -51,14 +51,14 @@ suite("the OpenAPI document", async () => {
       const told = toldOf(operation);
       const parameters: readonly Json[] = Object(told.parameters ?? []);
       const schema = Object(told.requestBody).content?.["application/json"].schema ?? {};
-      const whole = operation.body === undefined ? [] : [operation.body];
-      const inBody = operation.body === undefined ? Object.keys(Object(schema.properties)) : whole;
+      const whole = operation.input.body === undefined ? [] : [operation.input.body];
+      const inBody = operation.input.body === undefined ? Object.keys(Object(schema.properties)) : whole;
       const names = [...parameters.map(({ name }) => String(name)), ...inBody];
-      const fields = Object.entries(operation.input).filter(([, field]) => !field.callerOnly);
+      const fields = Object.entries(operation.input.fields).filter(([, field]) => !field.callerOnly);
       assert.equal(names.length, fields.length, operation.name);
       const needed = fields.filter(([, { optional }]) => !optional).length;
       const required = parameters.filter((parameter) => parameter.required === true).length;
-      const requiredInBody = operation.body === undefined ? (schema.required ?? []).length : 1;
+      const requiredInBody = operation.input.body === undefined ? (schema.required ?? []).length : 1;
       assert.equal(required + requiredInBody, needed, operation.name);
     }
   });

@@ -209,10 +209,11 @@ suite("the access table", { concurrency: 2 }, () => {
       const pattern = new RegExp(`^${route.replace(/:\w+/g, "[^/]+")}$`);
       return [...tried].some((path) => pattern.test(path));
     };
-    const kinds = new Set(operations.filter(({ http }) => http && matches(http)).map(({ access }) => access));
-    const untried = operations.filter(({ http, access }) => http && !matches(http) && !kinds.has(access));
+    const kinds = new Set(operations.filter(({ http }) => http && matches(http)).map(({ access }) => access.level));
+    const untried = operations.filter(({ http, access }) => http && !matches(http) && !kinds.has(access.level));
     assert.deepEqual(untried, []);
-    for (const { http, access } of operations) if (access === "signed" && http !== "POST /revoke") assert.ok(http);
+    for (const { http, access } of operations)
+      if (access.level === "signed" && http !== "POST /revoke") assert.ok(http);
   });
 });
 

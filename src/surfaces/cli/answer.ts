@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
-import type { AnswerFile, FollowUp, Operation } from "../../operations/operation.ts";
+import { type AnswerFile, type FollowUp, formatAnswer, type Operation } from "../../operations/operation.ts";
 import type { Ask } from "../../operations/perform.ts";
 import { onOneLine } from "../../wire/printable.ts";
 import type { Arguments } from "./arguments.ts";
@@ -27,7 +27,7 @@ export function withTexts(operation: Operation, given: Arguments): Record<string
   const input = { ...given.input };
   // What was signed elsewhere was signed to the last byte.
   const end = input.signature === undefined ? withoutLineEnd : (text: string) => text;
-  for (const [name, field] of Object.entries(operation.input)) {
+  for (const [name, field] of Object.entries(operation.input.fields)) {
     const value = input[name];
     if (field.given === "file" && typeof value === "string") input[name] = readKeyText(value);
     if (field.given !== "text") continue;
@@ -86,8 +86,8 @@ export async function deliver(
   given: Arguments,
   signal: AbortSignal,
 ): Promise<void> {
-  writeFiles(operation.files?.(answer, input) ?? []);
-  const progress = operation.progress?.(answer);
+  writeFiles(operation.output?.files?.(answer, input) ?? []);
+  const progress = operation.output?.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
   try {
@@ -96,16 +96,16 @@ export async function deliver(
     await giveBack(door, operation, answer, input);
     throw error;
   }
-  const note = operation.note?.(answer, input);
+  const note = operation.output?.note?.(answer, input);
   if (note !== undefined) printNote(note);
-  if (operation.secret?.(input) && othersCanReadOutput()) printNote(READABLE);
+  if (operation.output?.isSecret?.(input) && othersCanReadOutput()) printNote(READABLE);
   refuseFailed([{ operation, answer, input }]);
   // Only now: what couldn't be written is not consumed.
-  const settlement = operation.delivered?.(answer, input);
+  const settlement = operation.after?.delivered?.(answer, input);
   const settled = settlement === undefined ? [] : await answersTo(door, [settlement], signal);
   if (signal.aborted) return;
   refuseFailed(settled);
-  const awaited = await answersTo(door, operation.next?.(answer, input) ?? [], signal);
+  const awaited = await answersTo(door, operation.after?.next?.(answer, input) ?? [], signal);
   if (signal.aborted) return;
   for (const next of awaited) showAnswer(next.operation, next.answer, next.input, given);
   refuseFailed(awaited);
@@ -113,7 +113,7 @@ export async function deliver(
 
 /** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
 export async function giveBack(door: Ask, operation: Operation, answer: unknown, input: Values): Promise<void> {
-  const settlement = operation.lost?.(answer, input);
+  const settlement = operation.after?.lost?.(answer, input);
   if (settlement === undefined) return;
   try {
     await door(settlement.operation, settlement.input, new AbortController().signal);
@@ -137,11 +137,11 @@ function answersTo(door: Ask, asked: readonly FollowUp[], signal: AbortSignal): 
 }
 
 function refuseFailed(all: readonly Answered[]): void {
-  const failures = all.flatMap(({ operation, answer, input }) => operation.failure?.(answer, input) ?? []);
+  const failures = all.flatMap(({ operation, answer, input }) => operation.output?.failure?.(answer, input) ?? []);
   if (failures.length > 0) throw conflict(failures.join("; "));
 }
 
 function showAnswer(operation: Operation, answer: unknown, input: Values, { json }: Arguments): void {
-  const shown = json ? JSON.stringify(answer) : operation.show(answer, input).replace(/\n$/, "");
+  const shown = json ? JSON.stringify(answer) : formatAnswer(operation, answer, input).replace(/\n$/, "");
   if (shown !== "") print(shown);
 }

@@ -1,7 +1,7 @@
 import mri from "mri";
 import { invalid } from "../../core/errors.ts";
 import { type Field, type Fields, type InputOf, parseTexts } from "../../operations/fields.ts";
-import type { Operation } from "../../operations/operation.ts";
+import type { InputPart, Operation } from "../../operations/operation.ts";
 
 /** A verb of the command line's own, which asks nothing of a bus: it starts something. */
 export interface ProgramCommand {
@@ -9,16 +9,14 @@ export interface ProgramCommand {
   readonly summary: string;
   readonly details?: string;
   readonly examples: readonly string[];
-  readonly input: Fields;
-  readonly positionals: readonly string[];
+  readonly input: { readonly fields: Fields; readonly positionals?: readonly string[] };
   /** It goes on when whoever started it is gone. */
   readonly outlives?: true;
   run(input: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>;
 }
 
-interface Definition<F extends Fields> extends Omit<ProgramCommand, "input" | "positionals" | "run"> {
-  readonly input: F;
-  readonly positionals: readonly (keyof F & string)[];
+interface Definition<F extends Fields> extends Omit<ProgramCommand, "input" | "run"> {
+  readonly input: Pick<InputPart<F>, "fields" | "positionals">;
   run(input: InputOf<F>, signal: AbortSignal): Promise<void>;
 }
 
@@ -31,6 +29,11 @@ export type Verb = Operation | ProgramCommand;
 
 export function isOperation(verb: Verb): verb is Operation {
   return "access" in verb;
+}
+
+/** The fields that a verb takes without their names, in order. */
+export function positionalsOf({ input }: Verb): readonly string[] {
+  return input.positionals ?? [];
 }
 
 export interface Arguments {
@@ -84,7 +87,7 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
     given[flag] = text;
   }
 
-  const fields = Object.entries(verb.input);
+  const fields = Object.entries(verb.input.fields);
   const named = Object.fromEntries(
     fields.flatMap(([name, field]) => {
       const value = given[flagOf(name, field)];
@@ -93,7 +96,7 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
   );
   const placed = placeWords(verb, parsed._.map(unmarked), named, self, given.file !== undefined);
   return {
-    input: parseTexts(verb.input, { ...named, ...placed }),
+    input: parseTexts(verb.input.fields, { ...named, ...placed }),
     help: false,
     json: parsed.json === true,
     url: given.url,
@@ -116,7 +119,7 @@ function refuseUnknown(verb: Verb, options: readonly Option[], word: string): vo
   if (name === "") return;
   const option = dashes === "-" ? (name === "h" ? HELP : undefined) : options.find(({ flag }) => flag === name);
   if (option === undefined) {
-    const hint = verb.positionals.some((place) => isText(verb, place))
+    const hint = positionalsOf(verb).some((place) => isText(verb, place))
       ? ", or put -- before words that are no options"
       : "";
     throw invalid(`unknown option ${dashes}${name}; see el-ipc ${verb.name} --help${hint}`);
@@ -126,22 +129,26 @@ function refuseUnknown(verb: Verb, options: readonly Option[], word: string): vo
 
 /** Every option of a verb, its own before those that all have. */
 export function optionsOf(verb: Verb): readonly Option[] {
-  const own = Object.entries(verb.input)
+  const own = Object.entries(verb.input.fields)
     .filter(([, field]) => !field.wireOnly)
     .map(([name, field]): Option => {
       return { flag: flagOf(name, field), about: field.about, value: placeholderOf(field) };
     });
   if (!isOperation(verb)) return [...own, HELP];
-  const text = Object.values(verb.input).some((field) => field.given === "text");
+  const text = Object.values(verb.input.fields).some((field) => field.given === "text");
   return [
     ...own,
-    ...(verb.sign ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }] : []),
-    ...(verb.http && !verb.sign && (verb.access !== "anyone" || verb.knowsAsker) ? [SHOWN_KEY] : []),
+    ...(verb.signature
+      ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }]
+      : []),
+    ...(verb.http && !verb.signature && (verb.access.level !== "anyone" || verb.access.dependsOnCaller)
+      ? [SHOWN_KEY]
+      : []),
     ...(text ? [{ flag: "file", about: "Take the text from this file", value: "FILE" }] : []),
-    ...(verb.http || verb.sign
+    ...(verb.http || verb.signature
       ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
-    ...(verb.detached && !verb.sign ? [] : [STORE, RETRY]),
+    ...(verb.storeless && !verb.signature ? [] : [STORE, RETRY]),
     { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
@@ -186,8 +193,8 @@ function placeWords(
   self: string | undefined,
   textInFile: boolean,
 ): Record<string, string> {
-  const asker = isOperation(verb) ? verb.self : undefined;
-  let places = verb.positionals.filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
+  const asker = isOperation(verb) ? verb.input.self : undefined;
+  let places = positionalsOf(verb).filter((name) => named[name] === undefined && !(textInFile && isText(verb, name)));
   const placed: Record<string, string> = {};
   const left = asker !== undefined && named[asker] === undefined;
   if (left && self !== undefined) refuseUnclear(verb, words, places, asker, self);
@@ -209,7 +216,7 @@ function placeWords(
 
 /** Perhaps a variable that isn't set: it must not mean all of them. A word that is needed is missed by itself, and a text may be empty. */
 function refuseEmpty(verb: Verb, name: string): void {
-  if (verb.input[name]?.optional && !isText(verb, name))
+  if (verb.input.fields[name]?.optional && !isText(verb, name))
     throw invalid(`the ${name} is empty; leave it out, or name one`);
 }
 
@@ -232,5 +239,5 @@ function refuseUnclear(
 }
 
 function isText(verb: Verb, name: string): boolean {
-  return verb.input[name]?.given === "text";
+  return verb.input.fields[name]?.given === "text";
 }

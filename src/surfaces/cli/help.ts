@@ -1,16 +1,17 @@
-import { isOperation, optionsOf, type Verb } from "./arguments.ts";
+import { isOperation, optionsOf, positionalsOf, type Verb } from "./arguments.ts";
 
 export function usageOf(verb: Verb): string {
-  const words = verb.positionals.map((name) => (verb.input[name]?.optional ? `[${name}]` : `<${name}>`));
-  const demanded = Object.entries(verb.input)
-    .filter(([name, field]) => !field.optional && !verb.positionals.includes(name))
+  const positionals = positionalsOf(verb);
+  const words = positionals.map((name) => (verb.input.fields[name]?.optional ? `[${name}]` : `<${name}>`));
+  const demanded = Object.entries(verb.input.fields)
+    .filter(([name, field]) => !field.optional && !positionals.includes(name))
     .map(([name, field]) => `--${field.flag ?? name} ${field.given === "file" ? "FILE" : name.toUpperCase()}`);
-  const key = isOperation(verb) && verb.mustSign ? ["--key FILE"] : [];
+  const key = isOperation(verb) && verb.signature?.required ? ["--key FILE"] : [];
   return ["el-ipc", verb.name, ...words, ...demanded, ...key, "[options]"].join(" ");
 }
 
 export function helpOf(verb: Verb): string {
-  const words = new Set(verb.positionals.map((name) => verb.input[name]?.flag ?? name.replaceAll("_", "-")));
+  const words = new Set(positionalsOf(verb).map((name) => verb.input.fields[name]?.flag ?? name.replaceAll("_", "-")));
   const listed = optionsOf(verb).map(({ flag, about, value }): [string, string] => [
     words.has(flag) ? `<${flag}> or --${flag} ${value}` : `--${flag}${value === undefined ? "" : ` ${value}`}`,
     about,

@@ -1,11 +1,11 @@
 import { askerOf, createSigner, type KnownServers, tokenFor } from "../../client/signer.ts";
 import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { joinWords, parseInput } from "../../operations/fields.ts";
-import { isStream, type Operation, type Signer } from "../../operations/operation.ts";
+import { isStream, isWaiting, type Operation, type Signer } from "../../operations/operation.ts";
 import type { Ask } from "../../operations/perform.ts";
 import { showHealth } from "../../operations/watching.ts";
 import { deliver, giveBack, readKey, withTexts } from "./answer.ts";
-import { type Arguments, flagOf, isOperation, parseArguments, type Verb } from "./arguments.ts";
+import { type Arguments, flagOf, isOperation, parseArguments, positionalsOf, type Verb } from "./arguments.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
 import { createLifetime, type Lifetime } from "./lifetime.ts";
 import { ClosedOutput, print, printNote } from "./terminal.ts";
@@ -68,7 +68,7 @@ async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifeti
   if (isOperation(verb)) return await perform(shell, verb, given, lifetime);
   lifetime.begin();
   if (verb.outlives) lifetime.outlive();
-  await verb.run(parseInput(verb.input, given.input), lifetime.signal);
+  await verb.run(parseInput(verb.input.fields, given.input), lifetime.signal);
   return true;
 }
 
@@ -130,27 +130,27 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, lif
   const where = { url, store, retry, signal };
   const keyFile = given.key ?? shell.keyFile;
   refuseMissing(operation, input);
-  await helpfully(operation, false, async () => parseInput(operation.input, input));
-  if (operation.mustSign && keyFile === undefined) throw keyNeeded(operation);
-  const key = keyFile === undefined ? undefined : readKey(keyFile, operation.sign !== undefined);
+  await helpfully(operation, false, async () => parseInput(operation.input.fields, input));
+  if (operation.signature?.required && keyFile === undefined) throw keyNeeded(operation);
+  const key = keyFile === undefined ? undefined : readKey(keyFile, operation.signature !== undefined);
   // Until here a file or standard input may have been slow: a signal then ended it at once.
   lifetime.begin();
   let signer: Signer | undefined;
   const reader = () => askerOf(operation, input, shell.self);
   const token = async () => shell.token ?? (await tokenFor(reader(), signer));
-  await using door = await shell.open(operation, operation.detached ? { ...where, url: undefined } : where, token);
+  await using door = await shell.open(operation, operation.storeless ? { ...where, url: undefined } : where, token);
   // What works on nothing stored may still have to know for which bus it signs.
-  await using other = key && operation.detached ? await shell.open(showHealth, where, token) : undefined;
+  await using other = key && operation.storeless ? await shell.open(showHealth, where, token) : undefined;
   // An event source hands on what a waiter says beside its answer as part of the event.
-  const warn = operation.stream || operation.waits?.(input) ? () => {} : printNote;
+  const warn = operation.stream || isWaiting(operation, input) ? () => {} : printNote;
   signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });
-  if (operation.sign && signer) input = { ...(await operation.sign(input, signer)) };
+  if (operation.signature && signer) input = { ...(await operation.signature.add(input, signer)) };
   const unnamed = signer !== undefined && reader() === undefined;
   // Whoever prints an answer settles it; a server must not do so before.
-  const unsettled = "ack" in operation.input ? { ...input, ack: "manual" } : input;
+  const unsettled = "ack" in operation.input.fields ? { ...input, ack: "manual" } : input;
   const answer = await helpfully(operation, unnamed, () =>
     door(operation, unsettled, signal).catch((error) => {
-      throw signer && operation.sign ? aboutKey(error) : error;
+      throw signer && operation.signature ? aboutKey(error) : error;
     }),
   );
   const answers = isStream(answer) ? answer : [answer];
@@ -191,7 +191,7 @@ async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => P
 }
 
 function refuseMissing(operation: Operation, input: Readonly<Record<string, unknown>>): void {
-  const missing = Object.entries(operation.input).filter(
+  const missing = Object.entries(operation.input.fields).filter(
     ([name, { optional }]) => !optional && (input[name] === undefined || input[name] === ""),
   );
   if (missing.length === 0) return;
@@ -200,9 +200,10 @@ function refuseMissing(operation: Operation, input: Readonly<Record<string, unkn
 }
 
 /** How a field is given at a command line. */
-function typedAs({ input, positionals: words }: Operation, name: string): string {
-  const field = Object.hasOwn(input, name) ? input[name] : undefined;
-  return field === undefined || words.includes(name) ? name : `--${flagOf(name, field)}`;
+function typedAs(operation: Operation, name: string): string {
+  const { fields } = operation.input;
+  const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
+  return field === undefined || positionalsOf(operation).includes(name) ? name : `--${flagOf(name, field)}`;
 }
 
 /** A sentence about fields, at its beginning or in a list at its end, in the words of a command line. */

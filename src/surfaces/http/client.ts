@@ -76,9 +76,9 @@ function asHttp(request: Request) {
   const { operation } = request;
   const [method = "", pattern = ""] = operation.http?.split(" ") ?? [];
   const rest = new Map(
-    publicInput(operation.input, request.input).map(([name, value]) => [
+    publicInput(operation.input.fields, request.input).map(([name, value]) => [
       name,
-      operation.input[name]?.httpMilliseconds ? Number(value) * 1_000 : value,
+      operation.input.fields[name]?.httpMilliseconds ? Number(value) * 1_000 : value,
     ]),
   );
   const path = pattern.replace(/:(\w+)/g, (_, name: string) => {
@@ -86,11 +86,11 @@ function asHttp(request: Request) {
     rest.delete(name);
     return encodeURIComponent(value);
   });
-  if (method === "POST" && operation.body === undefined) {
+  if (method === "POST" && operation.input.body === undefined) {
     return { method, path, query: "", body: JSON.stringify(Object.fromEntries(rest)) };
   }
-  const body = operation.body === undefined ? undefined : JSON.stringify(rest.get(operation.body));
-  if (operation.body !== undefined) rest.delete(operation.body);
+  const body = operation.input.body === undefined ? undefined : JSON.stringify(rest.get(operation.input.body));
+  if (operation.input.body !== undefined) rest.delete(operation.input.body);
   const pairs = [...rest].map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`);
   return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body };
 }

@@ -19,10 +19,11 @@ async function everything(request: IncomingMessage, found: Found, query: string)
   const { operation, method } = found.route;
   const asked = parseQuery(query);
   const resume = request.headers["last-event-id"];
-  if (typeof resume === "string" && Object.hasOwn(operation.input, "since")) asked.since = resume;
-  const named = parseTexts(operation.input, decoded(found.parameters));
-  const typed = parseTexts(operation.input, asked);
-  if (operation.body !== undefined) return { ...typed, [operation.body]: parseJson(await readText(request)), ...named };
+  if (typeof resume === "string" && Object.hasOwn(operation.input.fields, "since")) asked.since = resume;
+  const named = parseTexts(operation.input.fields, decoded(found.parameters));
+  const typed = parseTexts(operation.input.fields, asked);
+  if (operation.input.body !== undefined)
+    return { ...typed, [operation.input.body]: parseJson(await readText(request)), ...named };
   const body = method === "POST" ? await readObject(request) : {};
   return { ...typed, ...body, ...named };
 }

@@ -26,7 +26,7 @@ export interface Routes {
 export function routesIn(operations: readonly Operation[]): readonly Route[] {
   return operations.flatMap((operation): Route[] => {
     const [method, path] = operation.http?.split(" ") ?? [];
-    const translated = Object.entries(operation.input).filter(
+    const translated = Object.entries(operation.input.fields).filter(
       ([, field]) => field.callerOnly || field.httpMilliseconds,
     );
     return method === undefined || path === undefined ? [] : [{ operation, method, path, translated }];
@@ -42,7 +42,7 @@ export function routesOf(operations: readonly Operation[]): Routes {
 
   const anyones = new Map(
     [...exact.values()]
-      .filter(({ method, operation }) => method === "GET" && operation.access === "anyone")
+      .filter(({ method, operation }) => method === "GET" && operation.access.level === "anyone")
       .map((route): [string, Found] => [route.path, { route, parameters: {} }]),
   );
 

@@ -1,7 +1,14 @@
 import { invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import { parseTexts } from "../../operations/fields.ts";
-import { type FollowUp, followUpOf, type Operation, type Signer } from "../../operations/operation.ts";
+import {
+  type FollowUp,
+  followUpOf,
+  formatAnswer,
+  isWaiting,
+  type Operation,
+  type Signer,
+} from "../../operations/operation.ts";
 import type { Ask } from "../../operations/perform.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
 import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
@@ -73,8 +80,11 @@ async function called(asked: ToolOperation, given: Values, calling: Calling): Pr
     await settle(false);
     return { text: "The call was broken off", isError: true, settle: nothingFollows };
   }
-  const text = answer === null ? operation.failure?.(answer, input) : operation.tell?.(answer, input, createQuote());
-  return { text: text ?? operation.show(answer, input), isError: false, settle };
+  const text =
+    answer === null
+      ? operation.output?.failure?.(answer, input)
+      : operation.output?.model?.(answer, input, createQuote());
+  return { text: text ?? formatAnswer(operation, answer, input), isError: false, settle };
 }
 
 function sessionIn(given: Values): string | undefined {
@@ -98,13 +108,13 @@ async function askedFor(
     if (value !== undefined) input[argument.field] = plain(operation, argument, value);
   }
   const missing = argumentsOf(operation).filter(
-    ({ field }) => !operation.input[field]?.optional && (input[field] === undefined || input[field] === ""),
+    ({ field }) => !operation.input.fields[field]?.optional && (input[field] === undefined || input[field] === ""),
   );
   if (missing.length > 0) {
     if (tool.otherwise !== undefined) return { operation: tool.otherwise, input: {} };
     throw invalid(`${missing.map(({ name }) => name).join(" and ")} required`);
   }
-  if (operation.waits?.(input) && "timeout" in operation.input) {
+  if (isWaiting(operation, input) && "timeout" in operation.input.fields) {
     const { timeout = USUAL_WAIT_SECONDS } = input;
     input.timeout = typeof timeout === "number" ? Math.min(timeout, MAX_WAIT_SECONDS) : timeout;
   }
@@ -114,11 +124,11 @@ async function askedFor(
 
 /** In secure mode what is signed is signed as the agent; a session's id is nobody's name. */
 async function signed(operation: ToolOperation, input: Values, { agent, signer }: Client): Promise<Values> {
-  const { sign, tool } = operation;
+  const { signature, tool } = operation;
   const made = signer?.();
-  if (sign === undefined || made === undefined || agent === undefined || tool.session === undefined) return input;
+  if (signature === undefined || made === undefined || agent === undefined || tool.session === undefined) return input;
   if ((await made.audience()) === "") return input;
-  return sign({ ...input, [tool.session]: agent }, made);
+  return signature.add({ ...input, [tool.session]: agent }, made);
 }
 
 function takenFrom(operation: ToolOperation, given: Values) {
@@ -130,11 +140,15 @@ function takenFrom(operation: ToolOperation, given: Values) {
 }
 
 /** Models write "5" for 5 now and then, and an object as its JSON. Any other text is what it is, though it read as JSON. */
-function plain({ input }: Operation, { field, type }: { field: string; type?: string }, value: unknown): unknown {
+function plain(
+  { input: { fields } }: Operation,
+  { field, type }: { field: string; type?: string },
+  value: unknown,
+): unknown {
   if (typeof value !== "string") return value;
-  const kind = input[field]?.kind;
+  const kind = fields[field]?.kind;
   const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
-  return isWritten ? parseTexts(input, { [field]: value })[field] : value;
+  return isWritten ? parseTexts(fields, { [field]: value })[field] : value;
 }
 
 function isObject(text: string): boolean {
@@ -147,7 +161,7 @@ function isObject(text: string): boolean {
 }
 
 function ownOrAgent({ input, tool }: ToolOperation, own: string | undefined, { agent }: Client): string {
-  const known = own ?? (input[tool.session ?? ""]?.optional ? agent : undefined);
+  const known = own ?? (input.fields[tool.session ?? ""]?.optional ? agent : undefined);
   if (known !== undefined) return known;
   throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
 }

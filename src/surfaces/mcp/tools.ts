@@ -28,9 +28,12 @@ export function isTool(operation: Operation): operation is ToolOperation {
 }
 
 /** A tool's arguments: the name that a model gives each, and its field. */
-export function argumentsOf({ tool, input }: ToolOperation): readonly (Argument & { name: string; field: string })[] {
+export function argumentsOf({
+  tool,
+  input: { fields },
+}: ToolOperation): readonly (Argument & { name: string; field: string })[] {
   return Object.entries(tool.arguments).flatMap(([field, argument]) =>
-    argument === undefined || input[field] === undefined ? [] : [{ ...argument, name: argument.name ?? field, field }],
+    argument === undefined || fields[field] === undefined ? [] : [{ ...argument, name: argument.name ?? field, field }],
   );
 }
 
@@ -40,7 +43,7 @@ export function listed(operation: ToolOperation): ListedTool {
   const properties: Record<string, Property> = {};
   const required: string[] = [];
   for (const { name, field, about, type } of argumentsOf(operation)) {
-    const rule = input[field];
+    const rule = input.fields[field];
     if (rule === undefined) continue;
     properties[name] = { ...(type === undefined ? schemaOf(rule) : { type }), ...described(about ?? rule.about) };
     if (!rule.optional && tool.otherwise === undefined) required.push(name);
@@ -54,9 +57,9 @@ export function listed(operation: ToolOperation): ListedTool {
       ...(required.length === 0 ? {} : { required }),
     },
     annotations:
-      access === "reader"
+      access.level === "reader"
         ? { readOnlyHint: true }
-        : { destructiveHint: access === "keeper", ...(tool.repeatable ? { idempotentHint: true } : {}) },
+        : { destructiveHint: access.level === "keeper", ...(tool.repeatable ? { idempotentHint: true } : {}) },
   };
 }
 

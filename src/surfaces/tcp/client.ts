@@ -40,7 +40,7 @@ export function tcpDoor(server: ServerTarget): Ask & AsyncDisposable {
   const answers = async (request: Request, stream: boolean): Promise<AsyncIterable<Answer>> => {
     const open = await connected();
     const token = await credentialFor(request, server, place);
-    const input = Object.fromEntries(publicInput(request.operation.input, request.input));
+    const input = Object.fromEntries(publicInput(request.operation.input.fields, request.input));
     const line = { ask: request.operation.name, input, ...(token === undefined ? {} : { token }) };
     return open.ask(line, request.signal, stream);
   };

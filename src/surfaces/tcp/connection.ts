@@ -3,7 +3,7 @@ import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { isStream, type Operation } from "../../operations/operation.ts";
+import { isStream, isWaiting, type Operation } from "../../operations/operation.ts";
 import type { BufferBudget } from "../../server/budget.ts";
 import { createSerialQueue, type Deliver } from "../../server/deliver.ts";
 import { type Entrance, endWithTheToken, identifyCaller, isLoopbackAddress } from "../../server/entrance.ts";
@@ -148,7 +148,7 @@ export function converse(socket: Socket, hub: Hub): Connection {
   const handOver = (request: Request, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {
     if (answered === null && stopping) return write(id, faultOf(stopped()));
     const written = write(id, { ok: true, ...request.show(answered) });
-    return request.operation.access === "signed" ? true : written;
+    return request.operation.access.level === "signed" ? true : written;
   };
 
   const stream = async (id: Id | undefined, answers: AsyncIterable<unknown>): Promise<boolean> => {
@@ -252,7 +252,7 @@ function stopped(): IpcError {
 
 /** What is signed has a short answer, and what waits would hold up the others. */
 function mayBeLarge({ operation, input }: Request): boolean {
-  return operation.access !== "signed" && operation.stream !== true && operation.waits?.(input) !== true;
+  return operation.access.level !== "signed" && operation.stream !== true && !isWaiting(operation, input);
 }
 
 function faultOf(error: unknown): object {

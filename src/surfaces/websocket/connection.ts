@@ -2,7 +2,7 @@ import type { WebSocket } from "ws";
 import type { Caller } from "../../core/access.ts";
 import { conflict, invalid, isIpcError } from "../../core/errors.ts";
 import { postMail } from "../../operations/mailboxes.ts";
-import { type Context, isStream, type Operation } from "../../operations/operation.ts";
+import { type Context, isStream, isWaiting, type Operation } from "../../operations/operation.ts";
 import { connections, showPresence } from "../../operations/sessions.ts";
 import type { BufferBudget } from "../../server/budget.ts";
 import { createSerialQueue, type Deliver, findRequest, type Perform } from "../../server/deliver.ts";
@@ -97,12 +97,12 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
         await deliver(operation, asked, context, async (answer) => {
           if (isStream(answer)) return await stream(id, answer);
           line.send({ type: "answer", id, ok: true, answer });
-          const follows = operation.delivered !== undefined || operation.lost !== undefined;
+          const follows = operation.after?.delivered !== undefined || operation.after?.lost !== undefined;
           return follows ? await line.confirm() : true;
         });
-      const lasts = operation.stream === true || operation.waits?.(asked) === true;
+      const lasts = operation.stream === true || isWaiting(operation, asked);
       if (lasts) return await asWait(answerIt);
-      if (operation.access === "signed") return await answerIt();
+      if (operation.access.level === "signed") return await answerIt();
       await afterOtherLarge(operation, async () => {
         await answerIt();
         await line.flowing();
