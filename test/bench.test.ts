@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
+import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { benches } from "../scripts/bench/benches.ts";
 import { figure } from "../scripts/bench/figures.ts";
+import { keptPages, keptReport } from "../scripts/bench/kept.ts";
 import { atMost, ratioOf, share, times, verdict } from "../scripts/bench/lines.ts";
 import { parseOptions } from "../scripts/bench/options.ts";
+import { GROUPS } from "../scripts/bench/pages.ts";
+import { rowOf } from "../scripts/bench/report.ts";
 import { table } from "../scripts/bench/table.ts";
-import { blocksOf, rowsOf, section } from "./support/markdown.ts";
+import { rowsOf, section } from "./support/markdown.ts";
 
 function bench(...words: readonly string[]) {
   const root = fileURLToPath(new URL("..", import.meta.url));
@@ -54,12 +57,16 @@ test("a ratio says how much better ours is, or what it takes of the other", () =
   const many = { work: "work", ours: figure("/s", [300]), beside: { name: "other", figure: figure("/s", [100]) } };
   assert.deepEqual([ratioOf(many), verdict(many)], [3, ""]);
   const stalled = { name: "other", figure: figure("/s", [0, 0, 100]) };
-  assert.equal(ratioOf({ ...many, beside: stalled }), 3, "who stood still in most rounds is taken at its best");
+  assert.equal(
+    ratioOf({ ...many, beside: stalled }),
+    3,
+    "a contender that stood still in most rounds counts with its best round",
+  );
   assert.equal(verdict({ work: "work", ours, target: atMost(9) }), "miss");
   assert.equal(verdict({ ...faster, beside: { name: "other", figure: undefined } }), "not run");
 });
 
-test("the table says what was done once, and the best run behind the median", () => {
+test("the table names each work once, and shows the best round behind the median", () => {
   const ours = figure("ms", [9, 10, 30]);
   const lines = ["one", "two"].map((name) => ({
     work: "work",
@@ -67,32 +74,40 @@ test("the table says what was done once, and the best run behind the median", ()
     beside: { name, figure: ours },
     target: times(2),
   }));
-  const [head, , first, second] = table(lines).split("\n");
+  const [head, , first, second] = table(lines.map((line) => rowOf("work", line))).split("\n");
   assert.match(head ?? "", /^work +ours +beside +ratio +target/);
   assert.match(first ?? "", /^work +10\.0 ms \(9\.00\) +one 10\.0 ms \(9\.00\) +1\.00× +≥ 2× +miss$/);
   assert.match(second ?? "", /^ +two 10\.0 ms/);
 });
 
-test("README's table is a whole run, and each line that misses is explained", () => {
-  const [shown] = blocksOf(section(textOf("README.md"), "Performance")).filter(({ language }) => language === "text");
-  const [command = "", machine = "", ...lines] = (shown?.text ?? "").split("\n");
-  const options = parseOptions(command.replace("npm run bench -- ", "").split(" "), benches);
-  assert.deepEqual([options.extent, options.only, options.original !== undefined], ["usual", [], true]);
-  assert.match(machine, /, \d+ cores, \d+ GB, Node v\d+/);
-  assert.doesNotMatch(lines.join("\n"), /not here|FAILED/);
-  const count = (verdict: string) => lines.filter((line) => line.endsWith(`  ${verdict}`)).length;
-  assert.ok(lines.includes(`${count("pass")} targets reached, ${count("miss")} missed, 0 not run`));
+suite("the run that the documents show", () => {
+  const kept = keptReport();
 
-  const explained = rowsOf(textOf("docs/performance.md")).map(([first = ""]) => first);
-  let work = "";
-  for (const line of lines) {
-    work = /^(?! )(.+?) {2}/.exec(line)?.[1] ?? work;
-    if (!line.endsWith("  miss")) continue;
-    assert.ok(
-      explained.some((known) => work.startsWith(known)),
-      `docs/performance.md explains: ${work}`,
-    );
-  }
+  test("is a whole one, on a named machine, beside everything that it can be compared with", () => {
+    const options = parseOptions(kept.command.replace("npm run bench -- ", "").split(" "), benches);
+    assert.deepEqual([options.extent, options.only, options.original !== undefined], ["usual", [], true]);
+    assert.deepEqual([kept.skipped, kept.failures], [[], []]);
+    assert.deepEqual(new Set(kept.lines.map(({ bench }) => bench)), new Set(benches.map(({ name }) => name)));
+    assert.ok(kept.lines.every(({ verdict }) => verdict !== "not run"));
+  });
+
+  test("is in docs/performance.md in full and in README in six figures: npm run bench -- --pages makes both", () => {
+    for (const { path, is, shouldBe } of keptPages()) assert.equal(is, shouldBe, path);
+    assert.equal(rowsOf(section(textOf("README.md"), "Performance")).length, 6);
+    const shown = [...GROUPS.values()].flat();
+    assert.deepEqual(shown.toSorted(), benches.map(({ name }) => name).toSorted());
+  });
+
+  test("has an explanation in docs/performance.md for each line that misses its target", () => {
+    const explained = rowsOf(section(textOf("docs/performance.md"), "What misses its target, and why"));
+    for (const { work, verdict } of kept.lines) {
+      if (verdict !== "miss") continue;
+      assert.ok(
+        explained.some(([known = "?"]) => work.startsWith(known)),
+        `docs/performance.md explains: ${work}`,
+      );
+    }
+  });
 });
 
 function textOf(path: string): string {

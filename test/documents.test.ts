@@ -15,7 +15,7 @@ import { anchorsOf, blocksOf, codeIn, rowsOf, section, withoutBlocks } from "./s
 import { run, temporaryFolder } from "./support/program.ts";
 
 const documents = [
-  ...["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "TEST_RESULTS.md"],
+  ...["README.md", "SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"],
   ...globSync("docs/**/*.md", { cwd: repository }),
 ];
 
@@ -80,7 +80,7 @@ suite("every command in the documents", () => {
         assert.ok(known !== undefined, `${verb} is a command`);
         for (const option of given) assert.ok(known.has(option), `${verb} has ${option}`);
       }
-      if (document === "README.md") assert.ok(shown.length > 30);
+      if (document === "docs/commands.md") assert.ok(shown.length > 10);
     });
   }
 

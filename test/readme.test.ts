@@ -70,6 +70,11 @@ suite("what the manual shows in its sh blocks runs as it stands, from top to bot
   }
 });
 
+test("README is short enough to read at once, and says how to start and how to test a clone", () => {
+  assert.ok(readme.split("\n").length <= 220);
+  for (const command of ["npm ci && npm start", "npm ci && npm test"]) assert.ok(readme.includes(command), command);
+});
+
 test("README's first screen: one agent waits, another sends, the first wakes up", async () => {
   using folder = temporaryFolder();
   const { env, sh } = shellIn(folder.path);
@@ -88,15 +93,17 @@ test("README's first screen: one agent waits, another sends, the first wakes up"
   assert.match(stdout, /"Hello from Agent A"/);
 });
 
-test("README's sessions at work: one takes a command, one gives it, one waits for its signal", async () => {
+test("the sessions page: one session takes a command, one gives it, one waits for its signal", async () => {
   using folder = temporaryFolder();
   const { sh } = shellIn(folder.path);
   assert.equal((await sh(named?.text ?? "")).code, 0);
-  const shown = blocksOf(section(readme, "Sessions at work")).filter(({ language }) => language === "console");
+  const shown = blocksOf(section(manual.textOf("docs/sessions.md"), "An example")).filter(
+    ({ language }) => language === "console",
+  );
   const commands = shown.flatMap(({ text }) => [...text.matchAll(/^\$ (.*)$/gm)].map(([, command = ""]) => command));
   const ids = new Map<string, string>();
   const start = (words: string) => {
-    const command = commands.find((known) => known.includes(words)) ?? assert.fail(`README shows ${words}`);
+    const command = commands.find((known) => known.includes(words)) ?? assert.fail(`docs/sessions.md shows ${words}`);
     return sh(command.replace(/\b(?:bac|orc|cmd)-[0-9a-f]+\b/g, (id) => ids.get(id) ?? assert.fail(id)));
   };
   const idIn = (text: string) => /\b(?:bac|orc|cmd)-[0-9a-f]+\b/.exec(text)?.[0] ?? assert.fail(text);
@@ -111,7 +118,7 @@ test("README's sessions at work: one takes a command, one gives it, one waits fo
 });
 
 test("E3 README states the runtime, which is all that identity features need", async () => {
-  assert.match(section(readme, "Prerequisites"), /Node\.js 22\.14 or newer.*No package/s);
+  assert.match(section(readme, "Install"), /Node\.js 22\.14 or newer.*No package/s);
   const manifest = jsonOf("package.json");
   assert.ok(typeof manifest === "object" && manifest !== null);
   assert.ok("engines" in manifest && !("dependencies" in manifest));
@@ -139,7 +146,7 @@ test("E3 README states the runtime, which is all that identity features need", a
 });
 
 test("E56 a tunnel is documented, and a signed POST that comes through one is taken", async () => {
-  const text = section(readme, "From another machine");
+  const text = manual.textOf("docs/other-machines.md");
   for (const command of [
     "ngrok http 9876 --subdomain my-ipc-server",
     "ngrok http 9876 --url https://",

@@ -39,7 +39,7 @@ suite("what the documents say of agent-msg", () => {
       "docs/agent-msg.md",
       "docs/recipes/server.md",
       "docs/recipes/other-agents.md",
-      "README.md",
+      "docs/sockets.md",
     ]) {
       const blocks = blocksOf(textOf(document)).map(({ text }) => text.replace(/"[^"\n]*"/g, '""'));
       for (const [, name = "", rest = ""] of blocks.join("\n").matchAll(/\bagent-msg ([a-z]+)((?: [^\s|;&<]+)*)/g)) {
@@ -142,7 +142,7 @@ suite("the recipes for a server", () => {
 
 test("M2 there is a change log and a document of test results, and `npm test` runs the tests", () => {
   assert.ok(existsSync(join(repository, "CHANGELOG.md")));
-  const results = textOf("TEST_RESULTS.md");
+  const results = textOf("docs/TEST_RESULTS.md");
   assert.match(results, /`npm test`/);
   for (const [, path = ""] of results.matchAll(/`(test\/[\w./-]+)`/g))
     assert.ok(existsSync(join(repository, path)), path);

@@ -37,7 +37,7 @@ function rateOf({ median, best }: Figure): number {
   return median === 0 ? best : median;
 }
 
-export function show({ unit, median, best }: Figure): string {
+export function show({ unit, median, best }: Omit<Figure, "samples">): string {
   const digits = unit === "/s" ? `${number(median)}/s` : `${number(median)}${unit === "" ? "" : ` ${unit}`}`;
   return best === median ? digits : `${digits} (${number(best)})`;
 }

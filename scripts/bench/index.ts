@@ -1,16 +1,19 @@
 // `npm run bench`: see `npm run bench -- --help` for what it measures and how to read it.
+import { basename } from "node:path";
 import type { Bench, Setting } from "./bench.ts";
 import { benches } from "./benches.ts";
 import { temporaryFolder } from "./folder.ts";
-import { type Line, ratioOf, verdict } from "./lines.ts";
+import { keep, renderPages } from "./kept.ts";
+import type { Line } from "./lines.ts";
 import { machine, machineText, othersShare } from "./machine.ts";
 import { findNeighbours } from "./neighbours/neighbours.ts";
 import { helpText, type Options, parseOptions } from "./options.ts";
 import { originalAt } from "./original.ts";
 import { stopAll } from "./processes.ts";
+import { aboutMachine, type Report, rowOf, summary } from "./report.ts";
 import { table } from "./table.ts";
 
-/** So long may one row take, at most. */
+/** The longest that one bench may take. */
 const MAX_MS = 20 * 60_000;
 
 interface Outcome {
@@ -24,6 +27,7 @@ interface Outcome {
 try {
   const options = parseOptions(process.argv.slice(2), benches);
   if (options.help) console.log(helpText(benches));
+  else if (options.pages) renderPages();
   else process.exitCode = await measureAll(options);
 } catch (error) {
   console.error(`Error: ${messageOf(error)}`);
@@ -50,25 +54,29 @@ async function measureAll(options: Options): Promise<number> {
     outcomes.push(await measure(bench, setting, `${outcomes.length + 1} of ${chosen.length}: ${bench.name}`));
   }
 
-  const lines = outcomes.flatMap((outcome) => outcome.lines);
-  const failures = outcomes.flatMap(({ bench, failure }) =>
-    failure === undefined ? [] : [`${bench.name}: ${failure}`],
-  );
-  const busiest = Math.max(...outcomes.map(({ others }) => others));
-  const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(" ")}` : ""}`;
-  if (options.json) {
-    const about = { command, machine: { ...here, others: busiest }, skipped, notes: [...notes], failures };
-    console.log(JSON.stringify({ ...about, lines: lines.map(asJson) }));
-  } else {
-    const others = `others kept this machine up to ${Math.round(busiest * 100)} % busy meanwhile`;
-    const remarks = [
-      ...skipped.map((name) => `skipped: ${name}`),
-      ...notes,
-      ...failures.map((text) => `FAILED ${text}`),
-    ];
-    console.log([command, machineText(here), others, "", table(lines), "", summary(lines), ...remarks].join("\n"));
-  }
-  return failures.length === 0 ? 0 : 1;
+  const report: Report = {
+    command: commandText(options),
+    machine: { ...here, others: Math.max(...outcomes.map(({ others }) => others)) },
+    skipped,
+    notes: [...notes],
+    failures: outcomes.flatMap(({ bench, failure }) => (failure === undefined ? [] : [`${bench.name}: ${failure}`])),
+    lines: outcomes.flatMap(({ bench, lines }) => lines.map((line) => rowOf(bench.name, line))),
+  };
+  console.log(options.json ? JSON.stringify(report) : printed(report));
+  if (options.write) keep(report);
+  return report.failures.length === 0 ? 0 : 1;
+}
+
+/** What was typed, but for the folder of the original, which says nothing to others. */
+function commandText({ original }: Options): string {
+  const words = process.argv.slice(2).map((word) => (word === original ? basename(word) : word));
+  return `npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}`;
+}
+
+function printed(report: Report): string {
+  const { command, skipped, notes, failures, lines } = report;
+  const remarks = [...skipped.map((name) => `skipped: ${name}`), ...notes, ...failures.map((text) => `FAILED ${text}`)];
+  return [command, ...aboutMachine(report), "", table(lines), "", summary(report), ...remarks].join("\n");
 }
 
 async function measure(bench: Bench, setting: Setting, name: string): Promise<Outcome> {
@@ -97,17 +105,7 @@ function missingFrom({ original, neighbours }: Setting): string[] {
   ];
 }
 
-function asJson(line: Line) {
-  const { work, ours, beside, target } = line;
-  return { work, ours, beside, ratio: ratioOf(line), target: target?.text, verdict: verdict(line) };
-}
-
-function summary(lines: readonly Line[]): string {
-  const count = (wanted: string) => lines.filter((line) => verdict(line) === wanted).length;
-  return `${count("pass")} targets reached, ${count("miss")} missed, ${count("not run")} not run`;
-}
-
-/** How far it is: beside the result, which alone goes to standard output. */
+/** Reports progress. Standard output holds the result alone. */
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -2,10 +2,17 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { repository } from "../plugin/support.ts";
 
-/** What a user reads, each page by itself: the README first, then those that it leads to. */
+/** The pages of the manual: the README, and the pages that it leads to. */
 const pages = [
   "README.md",
   "docs/commands.md",
+  "docs/sessions.md",
+  "docs/delivery.md",
+  "docs/backup.md",
+  "docs/dashboard.md",
+  "docs/sockets.md",
+  "docs/claude-code.md",
+  "docs/other-machines.md",
   "docs/http.md",
   "docs/mcp.md",
   "docs/secure-mode.md",
