@@ -62,7 +62,7 @@ suite("a command line that is killed", { concurrency: 4 }, () => {
     });
   }
 
-  test("whose reader has gone in the middle of a fetch gives its messages to the next at once", async () => {
+  test("D13 whose reader has gone in the middle of a fetch gives its messages to the next at once", async () => {
     using bus = temporaryBus();
     const long = "x".repeat(1_000_000);
     await bus.start(["post", "me", "-", "--from", "a"], { input: long }).ended;

@@ -33,7 +33,7 @@ for (const shell of shells()) {
     const start = (file: string, env: Record<string, string>, cwd = "/") =>
       run(shell.program, [...shell.words, file], { env: { PATH: path, ...env }, cwd, stdin: '{"source":"startup"}' });
 
-    test("links the event source in the home folder, and says nothing", async (t) => {
+    test("D19 links the event source in the home folder, and says nothing", async (t) => {
       const home = join(scratch(t), "home with spaces");
       const { start: file, source } = installed(home);
       assert.deepEqual(await start(file, { HOME: home }), nothing);

@@ -10,7 +10,7 @@ const isWaiting = async (server: Server, id: string) =>
   (await said(server, `GET /peers/${id}`)).peer.waiting_for === "commands";
 
 suite("commands are delivered", { concurrency: 4 }, () => {
-  test("defect S4: a command that comes after a waiter was aborted is there for the next wait", async () => {
+  test("D16 a command that comes after a waiter was aborted is there for the next wait", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const id = await connect(server, "backend");

@@ -93,7 +93,7 @@ suite("status and reset", { concurrency: 4 }, () => {
     ["another name of this machine", { Host: "evil.example" }],
     ["a proxy", { "X-Forwarded-For": "203.0.113.7" }],
   ];
-  test("defect S4: POST /reset is refused from any web page, and from beyond this machine", async () => {
+  test("D17 POST /reset is refused from any web page, and from beyond this machine", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await furnish(server);

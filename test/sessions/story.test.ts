@@ -173,7 +173,7 @@ suite("four sessions", () => {
     }
   });
 
-  test("all that was answered is there after SIGKILL, in the middle of many changes at once", async () => {
+  test("D18 all that was answered is there after SIGKILL, in the middle of many changes at once", async () => {
     using bus = temporaryBus();
     const server = await bus.serve();
     const { id } = await said(server, "POST /peers/connect", { role: "backend" });

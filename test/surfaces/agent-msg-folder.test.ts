@@ -153,7 +153,7 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     assert.match(await home.prints("inbox", "me"), /survives\n\(Deleted 1 message/);
   });
 
-  test("names can't leave the folder", async () => {
+  test("D15 names can't leave the folder", async () => {
     using home = temporaryHome();
     const refused = async (...words: string[]) => {
       const { code, stdout, stderr } = await home.run(...words);

@@ -48,7 +48,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     await b.printed("\n[agent-a]: And  hello back\n");
   });
 
-  test("M20 M34 the server listens on 127.0.0.1:18790 unless told otherwise, and on nothing else", async () => {
+  test("M20 M34 D15 the server listens on 127.0.0.1:18790 unless told otherwise, and on nothing else", async () => {
     using home = temporaryHome();
     const { stdout } = await home.run("server", "--help");
     assert.match(stdout, /-p, --port <port> .*\(default: "18790"\)/);
@@ -94,7 +94,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     assert.match((await home.bus("fetch", "away")).stdout, /"content":"two words"/);
   });
 
-  test("M16 ping says who is online, and only of who is", async () => {
+  test("M16 D14 ping says who is online, and only of who is", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
     await using b = await connected(home, "b", server.url);
@@ -112,7 +112,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     assert.deepEqual([dead.code, dead.stderr], [1, "✗ Agent b is offline or server not running\n"]);
   });
 
-  test("M21 M26 --url and --header reach a server behind a proxy that asks for one", async () => {
+  test("M21 M26 D15 --url and --header reach a server behind a proxy that asks for one", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home.with({ IPC_API_KEY: "secret" }));
     const proxy = createServer((_, response) => response.writeHead(403).end());
@@ -161,7 +161,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     }
   });
 
-  test("a connected name is not taken over; a message for it goes to who has it", async () => {
+  test("D15 a connected name is not taken over; a message for it goes to who has it", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
     await using first = await connected(home, "a", server.url);

@@ -154,7 +154,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     assert.deepEqual([code, stdout], [0, `a broker is the broker at 127.0.0.1:${original.port} already: it is used\n`]);
   });
 
-  test("T11 a broker that stops tells whoever waits, and what was posted is there when it comes back", async () => {
+  test("T11 D13 a broker that stops tells whoever waits, and what was posted is there when it comes back", async () => {
     using bus = temporaryBus();
     await using server = await broker(bus);
     await post(server.port, "A", "B", "kept");

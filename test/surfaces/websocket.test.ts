@@ -60,7 +60,7 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.deepEqual(await sender.next(), { type: "delivered", id: 1, message_id: 1 });
   });
 
-  test("what is sent to somebody who is away is kept, and delivered when they come", async () => {
+  test("D15 what is sent to somebody who is away is kept, and delivered when they come", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using sender = await connected(server, "sender");

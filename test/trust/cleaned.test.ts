@@ -11,7 +11,7 @@ function clean(bus: Bus): void {
 }
 
 suite("a database that was in secure mode and is gone", { concurrency: 3 }, () => {
-  test("defect S1: secure mode never goes off by itself: a cleaned /tmp is refused, not taken for a new open bus", async () => {
+  test("D5 secure mode never goes off by itself: a cleaned /tmp is refused, not taken for a new open bus", async () => {
     using bus = openBus();
     const { stdout } = await succeeded(bus.run("seed", "ops"));
     bus.write("ops.key", stdout);

@@ -61,7 +61,7 @@ suite("web pages", { concurrency: 4 }, () => {
     assert.equal((await server.ask("GET /health", { headers })).status, 200);
   });
 
-  test("defect S1, S4: a page from elsewhere is refused whatever it asks, and so are its forms", async () => {
+  test("D17 a page from elsewhere is refused whatever it asks, and so are its forms", async () => {
     const { port } = server;
     const origins = [
       "http://evil.example",
@@ -170,7 +170,7 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     proxy.close();
   });
 
-  test("defect S1: who comes over another address of this machine reads nothing in open mode", async (context) => {
+  test("D8 who comes over another address of this machine reads nothing in open mode", async (context) => {
     const address = Object.values(networkInterfaces())
       .flatMap((one) => one ?? [])
       .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
@@ -199,7 +199,7 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     assert.equal((await secure.ask("GET /channels")).status, 200);
   });
 
-  test("defect S1, S4: a server of an open bus listens on this machine alone, unless it has a key or is told to", async () => {
+  test("D12 a server of an open bus listens on this machine alone, unless it has a key or is told to", async () => {
     using other = openBus();
     for (const host of ["0.0.0.0", "::", "192.0.2.1", "bus.example.org", "::ffff:127.0.0.1"]) {
       const { code, stderr } = await other.run("serve", "0", "--host", host);

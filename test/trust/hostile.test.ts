@@ -54,7 +54,7 @@ suite("signatures that aren't quite one", { concurrency: 4 }, () => {
     assert.equal((await server.ask("POST /send", { body: v1 })).status, 200);
   });
 
-  test("defect S1: junk in a signature's base64 is refused, in secure mode and in open mode", async () => {
+  test("D4 junk in a signature's base64 is refused, in secure mode and in open mode", async () => {
     const body = sentV1(herald, said);
     const { signature } = body;
     const raw = Buffer.from(signature, "base64");
@@ -98,7 +98,7 @@ suite("signatures that aren't quite one", { concurrency: 4 }, () => {
 });
 
 suite("one thing's signature used for another", { concurrency: 4 }, () => {
-  test("defect S1: a signed message can't be split anew into another channel, sender and content", async () => {
+  test("D3 a signed message can't be split anew into another channel, sender and content", async () => {
     const { signature } = sentV1(herald, { channel: "builds", content: "scout\nherald\nmain is green" });
     const splits = [
       { channel: "builds\nherald", sender: "scout", content: "herald\nmain is green" },

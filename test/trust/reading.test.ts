@@ -14,7 +14,7 @@ async function quickest(server: Server, what: string, times: number): Promise<nu
 }
 
 suite("what reading promises", { concurrency: 4 }, () => {
-  test("defect S1: three hundred open long-polls keep nobody from being answered, and all hear of a message", async () => {
+  test("D1 three hundred open long-polls keep nobody from being answered, and all hear of a message", async () => {
     using bus = openBus();
     await using server = await bus.serve();
     const waiting = Array.from({ length: 300 }, (_, n) =>
@@ -28,7 +28,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
     for (const { text } of answers) assert.match(text, /"content":"wake"/);
   });
 
-  test("defect S1: who closes the pipe before it has the messages has them still to read", async () => {
+  test("D9 who closes the pipe before it has the messages has them still to read", async () => {
     using bus = openBus();
     await succeeded(bus.run("send", "c", "a", "precious"));
     const reader = bus.start("read", "c", "b");
@@ -38,7 +38,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
     assert.deepEqual(await bus.read("c", "b"), []);
   });
 
-  test("defect S1: a watermark never moves back, whoever is later", async () => {
+  test("D10 a watermark never moves back, whoever is later", async () => {
     using bus = openBus();
     await using server = await bus.serve();
     for (let n = 0; n < 20; n++)
@@ -52,7 +52,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
     assert.equal(objectIn((await server.ask("GET /health?channel=c&agent=b")).text).pending, 0);
   });
 
-  test("defect S1: reading and counting cost what is unread, not what is stored", async () => {
+  test("D11 reading and counting cost what is unread, not what is stored", async () => {
     using bus = openBus();
     await succeeded(bus.run("send", "quiet", "a", "x"));
     bus.sql(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)

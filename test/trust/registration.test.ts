@@ -35,7 +35,7 @@ async function anotherOperator(bus: SecureBus): Promise<Identity> {
 }
 
 suite("registering", { concurrency: 4 }, () => {
-  test("defect S1: an operator's signature registers an agent, and the operator's key goes nowhere", async () => {
+  test("D7 an operator's signature registers an agent, and the operator's key goes nowhere", async () => {
     using bus = await secureBus();
     await using server = await bus.serve({}, "--verbose");
     const runner = createIdentity("runner");
@@ -115,7 +115,7 @@ suite("registering", { concurrency: 4 }, () => {
     await refuses(server, "POST /send", sentV1(runner, said), 403, /a v2 signature is required/);
   });
 
-  test("defect S1: operator_key is taken from this machine alone, where the original's clients send it", async () => {
+  test("D7 operator_key is taken from this machine alone, where the original's clients send it", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
     const { name, publicPem: public_key } = createIdentity("runner");
@@ -136,7 +136,7 @@ suite("registering", { concurrency: 4 }, () => {
     await accepts(server, "POST /register", body);
   });
 
-  test("defect S1: an agent's key is replaced by the operator who registered it, or with --rotate, and by nobody else", async () => {
+  test("D6 an agent's key is replaced by the operator who registered it, or with --rotate, and by nobody else", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
     const other = await anotherOperator(bus);
@@ -173,7 +173,7 @@ suite("registering", { concurrency: 4 }, () => {
     assert.deepEqual(objectsIn((await server.ask("GET /agents")).text), []);
   });
 
-  test("defect S1: an operator is never replaced: not over HTTP, by the command line, or by the original's SQL", async () => {
+  test("D5 an operator is never replaced: not over HTTP, by the command line, or by the original's SQL", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
     const { ops, herald, did } = bus;

@@ -77,7 +77,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     assert.equal(seen.size, 2 * pieces.length ** 3);
   });
 
-  test("defect S1: the same request posted twice is one message, and the second answer has the first one's id", async () => {
+  test("D2 the same request posted twice is one message, and the second answer has the first one's id", async () => {
     const [bus, server] = [shared, sharedServer];
     const body = sentV2(bus.herald, { channel: "twice", content: "main is green" }, stampFor(bus.did));
     const first = await server.ask("POST /send", { body });
