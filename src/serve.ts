@@ -11,6 +11,7 @@ import { productAt } from "./surfaces/http/client.ts";
 import { createLog, errorDetails, type Log, serveHttp } from "./surfaces/http/server.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import type { TcpServer } from "./surfaces/tcp/server.ts";
+import { printable } from "./wire/printable.ts";
 
 const DASHBOARD = "/dashboard";
 const MCP_PATH = "/mcp";
@@ -35,7 +36,7 @@ export async function serve(
 ): Promise<void> {
   const { host, port, insecure, verbose, tcp } = serving;
   const product = `el-ipc/${version}`;
-  const log = createLog(verbose ? "debug" : "info", writeLine);
+  const log = logTo(process.stderr, verbose);
   let listening = port;
   await using bus = await openBus(environment, { port: () => listening, signal });
   const secure = await isSecure(bus);
@@ -105,7 +106,7 @@ export async function serveBroker(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { host, insecure, verbose } = serving;
-  const log = createLog(verbose ? "debug" : "info", writeLine);
+  const log = logTo(process.stderr, verbose);
   await using bus = await openBus(environment, { port: () => environment.port, signal });
   const secure = await isSecure(bus);
   checkListenAddress(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
@@ -153,6 +154,26 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/** Standard error gets JSON lines; a terminal gets a greeting for a person instead of the first and the last of them. */
+function logTo({ isTTY }: { readonly isTTY?: boolean }, verbose: boolean): Log {
+  const log = createLog(verbose ? "debug" : "info", writeLine);
+  if (isTTY !== true) return log;
+  return (level, event, details) => {
+    if (event === "stopping") writeLine("Stopping.\n");
+    else if (event === "listening") writeLine(greeting(details));
+    else log(level, event, details);
+  };
+}
+
+function greeting({ url, dashboard, database }: Readonly<Record<string, unknown>> = {}): string {
+  const lines = [
+    `Serving the bus ${database} at ${url}`,
+    ...(dashboard === undefined ? [] : [`Dashboard: ${dashboard}`]),
+    "Press Ctrl-C to stop.",
+  ];
+  return `${printable(lines.join("\n"))}\n`;
 }
 
 /** Requests are answered whether or not anybody reads the log. */
