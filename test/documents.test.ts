@@ -85,7 +85,7 @@ suite("every command in the documents", () => {
   }
 
   test("the manual's tables of commands have every command and no other", () => {
-    const rows = rowsOf(commands).filter(([first = ""]) => !first.startsWith("`--"));
+    const rows = rowsOf(commands).filter(([first = ""]) => /^`[a-z]/.test(first));
     const listed = rows.map(([first = ""]) => /^`([a-z-]+(?: [a-z-]+)?)/.exec(first)?.[1]);
     assert.deepEqual(listed.toSorted(), [...verbs, "help"].toSorted());
   });
@@ -107,6 +107,16 @@ suite("every command in the documents", () => {
       }
     }
   });
+});
+
+test("the page about HTTP names the commands that can't ask a server with --url", async () => {
+  const options = await optionsByVerb();
+  const without = [...options].filter(([, known]) => !known.has("--url")).map(([verb]) => verb);
+  const sentence = /Only ([^.]*) can't:/.exec(http)?.[1] ?? assert.fail("there is such a sentence");
+  const named = codeIn(sentence).flatMap((name) =>
+    name === "tcp" ? verbs.filter((verb) => /^tcp /.test(verb)) : [name],
+  );
+  assert.deepEqual(named.toSorted(), without.toSorted());
 });
 
 /** The options that are also words, so that nobody types them. */
