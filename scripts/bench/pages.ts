@@ -1,4 +1,5 @@
 import { number, show } from "./figures.ts";
+import { machineText } from "./machine.ts";
 import { aboutMachine, type Report, type Row, summary } from "./report.ts";
 
 /** The benches under each heading of docs/performance.md. */
@@ -114,7 +115,8 @@ export function headlineFigures(report: Report): string {
     if (row?.beside?.figure === undefined) throw new Error(`the run has no figure for ${work} beside ${beside}`);
     return [says, median(row.ours), `${besideSays}: ${median(row.beside.figure)}`];
   });
-  return markdown(["Work", "el-ipc", "Compared with"], rows);
+  const machine = `Measured on ${machineText(report.machine)}.`;
+  return `${markdown(["Work", "el-ipc", "Compared with"], rows)}\n\n${machine}`;
 }
 
 function median(figure: Row["ours"]): string {
