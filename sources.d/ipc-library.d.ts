@@ -49,77 +49,82 @@ interface Message {
     readonly sender: string;
     readonly content: string;
     readonly timestamp: number;
-    /** Present when it came with a signature. Once there is an operator: when the bus has verified it. */
+    /** The bus has verified its signature; in open mode, where it can't, it has one. */
     readonly signed?: true;
-    /** Present when the sender showed a token instead: the server vouches for it. */
+    /** The sender showed a token instead: the server vouches for it. */
     readonly attested?: true;
 }
-/** Who has consumed a message, as the watermarks say. */
+/** Shows who wrote something: a signature that the bus has verified, or the writer's token, for which it vouches. */
+type Proof = "verified" | "attested";
+/** Who has consumed a message, by the watermarks. */
 interface Receipts {
     readonly id: number;
     readonly channel: string;
     readonly sender: string;
     readonly read_by: readonly string[];
-    /** Those who read the channel and haven't come so far. */
+    /** Readers of the channel that haven't come this far. */
     readonly unread_by: readonly string[];
 }
-/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
-type Proof = "verified" | "attested";
 /**
- * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
- * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
- * the right to destroy.
+ * What an operation requires of its caller before it runs. `anyone`: nothing. `signed`: a proof inside the request, which
+ * the operation checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to
+ * destroy.
  */
 type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
-/** What is asked for, as far as it matters who asks. */
+/** The parts of a request that decide whether its caller may make it. */
 interface AccessRequest {
     readonly agent?: unknown;
     readonly channel?: unknown;
 }
-/** Who asks, from where, and with what proof. */
+/** Where a request comes from, and what it proves. */
 interface Caller {
-    /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
+    /** `process`: opened the store itself. `local` and `beyond`: over a network, from this machine or from another. */
     readonly from: "process" | "local" | "beyond";
-    /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
+    /** Showed the server's key, or the server lets everyone in. Says nothing about who it is. */
     readonly admitted: boolean;
-    /** It showed the server's key. */
+    /** Showed the server's key. */
     readonly hasKey: boolean;
-    /** It showed a token. */
+    /** Showed a token. */
     readonly identity: Identity | undefined;
 }
-/** Whom a token speaks for. */
+/** The agent a token speaks for. */
 interface Identity {
     readonly agent: string;
     readonly operator: boolean;
     /** Seconds since 1970. */
     readonly expires: number;
 }
-/** What describes this bus to strangers, in its agent card. */
+/** How the agent card describes this bus to strangers. */
 interface CardSettings {
     readonly name: string;
     readonly description: string;
     readonly url: string;
 }
-/** What its owner decided about it. */
+/** The owner's decisions. */
 interface Policy {
     readonly card: CardSettings;
-    /** In secure mode, whether v1 signatures are still taken. */
+    /** In secure mode: whether v1 signatures are still accepted. */
     readonly signatures: "any" | "v2";
-    /** In secure mode, whether those on this machine need a token to read. */
+    /** In secure mode: whether reading needs a token on this machine, too. */
     readonly readsNeedToken: boolean;
     /** Called when the bus has got an operator. */
     readonly secured: () => void;
 }
-/** All that the rules in this folder work on. */
+/** Everything the rules in this folder work on. */
 interface Bus extends Policy, AsyncDisposable {
     readonly store: Store;
     readonly wakeup: Wakeup;
     readonly link: Link;
     readonly brokers: Brokers;
     readonly alarms: AlarmBudget;
+    readonly verifyMessage: Verifier;
     /** Seconds since 1970, with a fraction. */
     readonly now: () => number;
+    /** Wakes waiters for these topics and watchers of the whole bus. Called after every change, once it is committed. */
+    notify(changed?: Topic | readonly Topic[]): void;
 }
+/** Does what `verifySignature` does, perhaps on a thread. */
+type Verifier = (signature: string, bytes: Uint8Array, publicKeyPem: string) => boolean | Promise<boolean>;
 /** A message passed straight to who listens at an address, with nothing in between that keeps it. */
 interface Link {
     /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
@@ -157,9 +162,9 @@ interface Brokers extends AsyncDisposable {
 }
 type BrokerRequest = Readonly<Record<string, unknown>>;
 type BrokerAnswer = Readonly<Record<string, unknown>>;
-/** Keeps a flood of refused attempts from becoming a flood of messages. One a process. */
+/** Keeps a flood of refused attempts from becoming a flood of messages. One per process. */
 interface AlarmBudget {
-    /** How many of this kind went untold since the last one that was; undefined where this one goes untold too. */
+    /** How many of this kind were held back since the last one that wasn't; undefined if this one is held back, too. */
     spend(kind: string, now: number): number | undefined;
 }
 /** What went wrong, in the bus's own words. Each surface translates these once. */
@@ -548,24 +553,24 @@ interface ResetResult {
     readonly removed: number;
 }
 /**
- * How a waiter learns that it should look again. A wake-up carries no data; it may be lost, or come twice, and
- * nothing breaks: whoever wakes reads the store. test/contracts/wakeup.ts holds what every kind promises.
+ * Tells waiters to look again. A wake-up carries no data; it may be lost or come twice without harm, since a woken waiter
+ * reads the store. test/contracts/wakeup.ts holds what every kind promises.
  */
 interface Wakeup extends AsyncDisposable {
-    /** Called after the commit. Never throws: a bell that can't be rung is heard by the next look at the clock. */
+    /** Called after the commit. Never throws: waiters that miss a ring look again when their clock says so. */
     ring(topic: Topic): void;
-    /** What was rung after this returns is heard by the bell's next `rung`, even if it came before that call. */
+    /** Rings after this returns are heard by the bell's next `rung`, even those that precede that call. */
     arm(topic: Topic): Bell;
 }
-/** A channel's name, for its messages; or, with a control character before it that no name has, something else. */
-type Topic = string;
 interface Bell extends Disposable {
-    /** Ends when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
+    /** Resolves when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
     rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }
-/** What makes a signed request good for one bus, once, for a while. */
+/** A channel's name, for its messages. Other topics begin with a control character, which no name holds. */
+type Topic = string;
+/** Makes a signed request valid for one bus, once, and for a limited time. */
 interface Stamp {
-    /** The DID of the bus that it is meant for; empty in open mode. */
+    /** DID of the bus it is meant for; empty in open mode. */
     readonly aud: string;
     /** 16 random bytes, base64url. */
     readonly nonce: string;
@@ -653,7 +658,7 @@ interface AnswerFile {
  * One thing that the bus can do: a row of the table. Every surface is made from it: the command line its verb, words and
  * flags, HTTP its route, MCP its tool, the help and the documents their text.
  */
-interface OperationDefinition<F extends Fields, A> {
+interface OperationDefinition<F extends Fields, A, B extends StorelessBus = Bus> {
     /** The verb. */
     readonly name: string;
     readonly summary: string;
@@ -667,14 +672,14 @@ interface OperationDefinition<F extends Fields, A> {
     readonly stream?: true;
     /** Repeating the operation changes nothing more. */
     readonly idempotent?: true;
-    /** The operation uses nothing stored, so no store is opened for it. */
+    /** The operation uses nothing stored, so no store is opened for it: `defineStoreless` makes its definition. */
     readonly storeless?: true;
     /** The operation is no verb: another operation settles with it, or only a model asks for it. */
     readonly hidden?: true;
     readonly input: InputPart<F>;
     readonly signature?: SignaturePart<F>;
     /** Carries the operation out. Answers with a promise for one answer, or with an async iterable for a stream. */
-    run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
+    run(bus: B, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
     readonly waits?: WaitPart<F, NoInfer<A>>;
     readonly after?: AfterPart<F, NoInfer<A>>;
     readonly output?: OutputPart<F, NoInfer<A>>;
@@ -746,6 +751,8 @@ interface OutputPart<F extends Fields, A> {
     isLast?(answer: A): boolean;
 }
 type Operation = OperationDefinition<Fields, unknown>;
+/** The part of a bus that works without a store. */
+type StorelessBus = Pick<Bus, "link">;
 declare const types: unique symbol;
 /** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
 interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
@@ -1097,7 +1104,7 @@ declare const table: readonly [Typed<"send", InputOf<{
     ok: boolean;
 }, "mailbox", false, false>, Typed<"mailboxes", InputOf<{}>, {
     ok: boolean;
-    mailboxes: MailboxSummary[];
+    mailboxes: readonly MailboxSummary[];
 }, never, false, false>, Typed<"peers", InputOf<{}>, {
     ok: boolean;
     peers: PublicSession[];
@@ -1454,7 +1461,7 @@ interface PublicMessage {
     readonly proof?: Proof | undefined;
 }
 interface MinuteCount {
-    /** When the minute begins, in seconds since 1970. */
+    /** The beginning of the minute, in seconds since 1970. */
     readonly ts: number;
     readonly count: number;
 }
@@ -1476,14 +1483,14 @@ interface Done {
 interface ChannelPruning {
     readonly channel: string;
     readonly messages: number;
-    /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+    /** Those that some reader of the channel hasn't consumed. */
     readonly unconsumed: number;
 }
-/** How far it is. `done` comes once, at the end. */
 interface PruningProgress {
     readonly removed: number;
     readonly of: number;
     readonly channels: readonly ChannelPruning[];
+    /** True once, at the end. */
     readonly done: boolean;
 }
 /**

@@ -1,5 +1,5 @@
 import manifest from "../package.json" with { type: "json" };
-import { checkListenAddress, isSecure } from "./core/access.ts";
+import { isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { conflict, type IpcError, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
@@ -9,6 +9,7 @@ import { operations } from "./operations/index.ts";
 import { perform } from "./operations/perform.ts";
 import type { Perform } from "./server/deliver.ts";
 import type { Entrance } from "./server/entrance.ts";
+import { checkListenAddress } from "./server/loopback.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";

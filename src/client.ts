@@ -1,14 +1,13 @@
 import type { ServerTarget } from "./client/remote.ts";
 import { askerOf, createSigner, tokenFor } from "./client/signer.ts";
 import { THIS_PROCESS } from "./core/access.ts";
-import { busWithoutStore } from "./core/bus.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { createNotes, type Environment } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
 import { parseInput } from "./operations/fields.ts";
 import type { Operation, Signer } from "./operations/operation.ts";
-import { type Ask, perform } from "./operations/perform.ts";
+import { type Ask, perform, performStoreless } from "./operations/perform.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import { httpDoor } from "./surfaces/http/client.ts";
 
@@ -52,18 +51,18 @@ export async function openClient({
   ...given
 }: Connecting): Promise<Client> {
   const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
-  const bus =
-    url === undefined
-      ? await openBus(environment, { port: () => environment.port, signal })
-      : busWithoutStore(openLink());
+  const bus = url === undefined ? await openBus(environment, { port: () => environment.port, signal }) : undefined;
+  const storelessBus = bus ?? { link: openLink() };
   const pins = createNotes(environment.configFolder);
   const shown = async (operation: Operation, input: Input) =>
     token ?? (await tokenFor(askerOf(operation, input, agent), signerHere()));
   const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
-  const here: Ask = (operation, input, signal) => perform(bus, operation, input, { caller: THIS_PROCESS, signal });
   const reach: Ask = (operation, input, signal) => {
-    const door = operation.storeless ? here : (far ?? here);
-    return door(operation, input, signal);
+    const context = { caller: THIS_PROCESS, signal };
+    if (operation.storeless) return performStoreless(storelessBus, operation, input, context);
+    if (far !== undefined) return far(operation, input, signal);
+    if (bus !== undefined) return perform(bus, operation, input, context);
+    throw new Error("a client has a bus or a server");
   };
 
   let signer: Signer | undefined;
@@ -95,7 +94,7 @@ export async function openClient({
     },
     async [Symbol.asyncDispose]() {
       await far?.[Symbol.asyncDispose]();
-      await bus[Symbol.asyncDispose]();
+      await bus?.[Symbol.asyncDispose]();
     },
   };
 }

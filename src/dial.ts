@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { createSigner } from "./client/signer.ts";
-import { isLoopback } from "./core/access.ts";
 import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
 import { createNotes, type Environment } from "./environment.ts";
+import { isLoopback } from "./server/loopback.ts";
 import { answerTo, type Dial, type Talk } from "./surfaces/agent-msg/conversation.ts";
 
 type Headers = Readonly<Record<string, string>>;

@@ -1,7 +1,6 @@
 import manifest from "../package.json" with { type: "json" };
 import { openServer } from "./client.ts";
 import { THIS_PROCESS } from "./core/access.ts";
-import { busWithoutStore } from "./core/bus.ts";
 import { invalid, isIpcError } from "./core/errors.ts";
 import { createNotes, readEnvironment, withStore } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
@@ -9,7 +8,7 @@ import { seedOperator } from "./operations/agents.ts";
 import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
-import { type Ask, perform } from "./operations/perform.ts";
+import { type Ask, perform, performStoreless } from "./operations/perform.ts";
 import { defineProgramCommand, type ProgramCommand } from "./surfaces/cli/arguments.ts";
 import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
@@ -28,14 +27,18 @@ async function main(typed: readonly string[]): Promise<number> {
     const environment = readEnvironment(process.env);
 
     const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Ask & AsyncDisposable> => {
-      const bus = operation.storeless
-        ? busWithoutStore(openLink())
-        : await openBus(withStore(environment, store, retry), {
-            signal,
-            port: () => environment.port,
-            seeding: operation === seedOperator,
-            warn: printNote,
-          });
+      if (operation.storeless) {
+        const bus = { link: openLink() };
+        const ask: Ask = (asked, input, signal) =>
+          performStoreless(bus, asked, input, { caller: THIS_PROCESS, signal });
+        return Object.assign(ask, { [Symbol.asyncDispose]: async () => {} });
+      }
+      const bus = await openBus(withStore(environment, store, retry), {
+        signal,
+        port: () => environment.port,
+        seeding: operation === seedOperator,
+        warn: printNote,
+      });
       const door: Ask = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
       return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
     };

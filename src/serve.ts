@@ -1,11 +1,12 @@
 import { writeSync } from "node:fs";
 import { served, serveOverTcp } from "./brokers.ts";
-import { admit, type Caller, checkListenAddress, isSecure } from "./core/access.ts";
+import { admit, type Caller, isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { hasCode, IpcError } from "./core/errors.ts";
 import { formatAddress } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
+import { checkListenAddress } from "./server/loopback.ts";
 import { dashboard } from "./surfaces/dashboard/files.ts";
 import { productAt } from "./surfaces/http/client.ts";
 import { createLog, errorDetails, type Log, serveHttp } from "./surfaces/http/server.ts";

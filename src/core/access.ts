@@ -1,25 +1,48 @@
 import type { Bus } from "./bus.ts";
-import { IpcError, invalid, isIpcError, unauthorized } from "./errors.ts";
-import { isMailbox, mailboxOf } from "./limits.ts";
+import { IpcError, isIpcError, unauthorized } from "./errors.ts";
+import { isMailbox, mailboxOf } from "./names.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
+import type { Session } from "./store.ts";
 
 /**
- * What an operation asks of its caller before it runs. `anyone`: nothing. `signed`: a proof that the request itself
- * carries, and that the operation checks. `reader`: the right to look. `actor`: to be known, where anybody is. `keeper`:
- * the right to destroy.
+ * What an operation requires of its caller before it runs. `anyone`: nothing. `signed`: a proof inside the request, which
+ * the operation checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to
+ * destroy.
  */
 export type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 
-/** What is asked for, as far as it matters who asks. */
+/** The parts of a request that decide whether its caller may make it. */
 export interface AccessRequest {
   readonly agent?: unknown;
   readonly channel?: unknown;
 }
 
-/** The access table: refuses who may not ask for this. Who opened the store itself is past it: the file's owner decided that. */
+/** Where a request comes from, and what it proves. */
+export interface Caller {
+  /** `process`: opened the store itself. `local` and `beyond`: over a network, from this machine or from another. */
+  readonly from: "process" | "local" | "beyond";
+  /** Showed the server's key, or the server lets everyone in. Says nothing about who it is. */
+  readonly admitted: boolean;
+  /** Showed the server's key. */
+  readonly hasKey: boolean;
+  /** Showed a token. */
+  readonly identity: Identity | undefined;
+}
+
+/** The agent a token speaks for. */
+export interface Identity {
+  readonly agent: string;
+  readonly operator: boolean;
+  /** Seconds since 1970. */
+  readonly expires: number;
+}
+
+export const THIS_PROCESS: Caller = { from: "process", admitted: false, hasKey: false, identity: undefined };
+
+/** The access table: throws where the caller may not ask. This process opened the store, so file permissions let it in. */
 export async function admit(bus: Bus, access: Access, asked: AccessRequest, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
-  // What carries its own proof is let in from here in either mode, so that each send asks for the mode but once.
+  // Requests with their own proof are let in by both modes, so a send asks for the mode only once.
   if (access === "signed" && (caller.from === "local" || caller.admitted)) return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
   else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted))
@@ -40,13 +63,7 @@ function admitSecure(bus: Bus, access: Access, asked: AccessRequest, { from, ide
   else if (from === "beyond" || bus.readsNeedToken) throw tokenNeededError("a token");
 }
 
-/** Whether who shows a token may see what is said in a channel: not in others' mailboxes, and not the alarms. */
-export function canSee(channel: string, identity: Identity | undefined): boolean {
-  if (identity === undefined || identity.operator) return true;
-  return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
-}
-
-/** An agent reads as itself, and neither others' mailboxes nor the alarms; an operator reads everything. */
+/** Agents read as themselves, and neither others' mailboxes nor the alarms; operators read everything. */
 function admitIdentity({ agent, channel }: AccessRequest, identity: Identity): void {
   if (identity.operator) return;
   if (agent !== undefined && agent !== identity.agent) throw notYoursError(`this token is for ${identity.agent}`);
@@ -54,78 +71,47 @@ function admitIdentity({ agent, channel }: AccessRequest, identity: Identity): v
     throw notYoursError(`${channel} is not for ${identity.agent}`);
 }
 
-function fromBeyondError(): IpcError {
-  return unauthorized(
-    "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",
-    "from_beyond",
-  );
+/** Whether a channel may be shown: a token hides others' mailboxes and the alarms from its agent. */
+export function canSee(channel: string, identity: Identity | undefined): boolean {
+  if (identity === undefined || identity.operator) return true;
+  return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
 }
 
-function tokenNeededError(what: string): IpcError {
-  const how = "make one with `el-ipc token AGENT --key FILE` and send it as Authorization: Bearer";
-  return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
+/** The items of a list that the caller may see. Every list in the core that names channels goes through this. */
+export function visibleTo<T extends { readonly channel: string }>(
+  { identity }: Caller,
+  items: readonly T[],
+): readonly T[] {
+  return identity === undefined || identity.operator ? items : items.filter(({ channel }) => canSee(channel, identity));
 }
 
-export function notYoursError(why: string): IpcError {
-  return unauthorized(`not allowed: ${why}`, "not_yours");
+/** Whether the caller may speak for a session in secure mode. */
+export function ownsSession(session: Session, { from, identity }: Caller): boolean {
+  if (from === "process" || identity?.operator) return true;
+  return session.agent !== null && session.agent === identity?.agent;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
-
-/** Whether a name or an address is this machine's own. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(host);
+/** Secure mode begins with the first operator, and no request ends it. */
+export async function isSecure(bus: Bus): Promise<boolean> {
+  return (await bus.store.agents.firstOperator()) !== undefined;
 }
 
-/** Refuses to listen where strangers could reach an open bus. */
-export function checkListenAddress(
-  host: string,
-  { hasKey, secure, insecure }: { hasKey: boolean; secure: boolean; insecure: boolean },
-): void {
-  if (isLoopback(host) || hasKey || secure || insecure) return;
-  throw invalid(
-    `listening on ${host} would let anyone who reaches this machine read and write: set IPC_API_KEY, seed an operator, or say --insecure`,
-  );
-}
-
-/** Who asks, from where, and with what proof. */
-export interface Caller {
-  /** `process`: it opened the store itself. `local` and `beyond`: over a network, from this machine or from further. */
-  readonly from: "process" | "local" | "beyond";
-  /** It showed the server's key, or the server was told to let everyone in. Says nothing about who it is. */
-  readonly admitted: boolean;
-  /** It showed the server's key. */
-  readonly hasKey: boolean;
-  /** It showed a token. */
-  readonly identity: Identity | undefined;
-}
-
-/** Whom a token speaks for. */
-export interface Identity {
-  readonly agent: string;
-  readonly operator: boolean;
-  /** Seconds since 1970. */
-  readonly expires: number;
-}
-
-export const THIS_PROCESS: Caller = { from: "process", admitted: false, hasKey: false, identity: undefined };
-
-/** For whom the bus takes a caller, and what it would let it do. */
+/** Who the bus takes a caller for, and what it lets that caller do. */
 export interface Rights {
   readonly secure_mode: boolean;
   readonly agent: string | null;
   readonly operator: boolean;
-  /** When its token runs out, in seconds since 1970. */
+  /** When its token expires, in seconds since 1970. */
   readonly expires: number | null;
   readonly may: readonly Access[];
 }
 
-const ASKABLE: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
+const ALL_ACCESS: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
 
 export async function getRights(bus: Bus, caller: Caller): Promise<Rights> {
   const { identity } = caller;
   const may: Access[] = [];
-  for (const access of ASKABLE) if (await isAdmitted(bus, access, caller)) may.push(access);
+  for (const access of ALL_ACCESS) if (await isAdmitted(bus, access, caller)) may.push(access);
   return {
     secure_mode: await isSecure(bus),
     agent: identity?.agent ?? null,
@@ -145,7 +131,18 @@ async function isAdmitted(bus: Bus, access: Access, caller: Caller): Promise<boo
   }
 }
 
-/** Secure mode begins with the first operator and never ends by itself. */
-export async function isSecure(bus: Bus): Promise<boolean> {
-  return (await bus.store.agents.firstOperator()) !== undefined;
+function fromBeyondError(): IpcError {
+  return unauthorized(
+    "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",
+    "from_beyond",
+  );
+}
+
+function tokenNeededError(what: string): IpcError {
+  const how = "make one with `el-ipc token AGENT --key FILE` and send it as Authorization: Bearer";
+  return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
+}
+
+export function notYoursError(why: string): IpcError {
+  return unauthorized(`not allowed: ${why}`, "not_yours");
 }

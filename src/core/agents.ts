@@ -9,6 +9,7 @@ import {
   rawKeyBytes,
   readPrivateKey,
   readPublicKey,
+  verifySignature,
 } from "./keys.ts";
 import {
   checkStamp,
@@ -18,7 +19,6 @@ import {
   requestKeyOf,
   type Stamp,
   type StampFields,
-  verifySignature,
 } from "./signature.ts";
 import type { Agent, Outcome, RequestKey } from "./store.ts";
 
@@ -27,34 +27,38 @@ export interface Registration extends StampFields {
   readonly public_key: string;
   readonly identity: string;
   readonly operator: string;
-  /** Over the registration, v2. */
+  /** Over `registrationBytes`, or the `keyChangeBytes` of a rotation. */
   readonly operator_signature: string | undefined;
-  /** The operator's private key itself, as the original's clients send it. */
+  /** The operator's private key itself, as clients of the Python original send it. */
   readonly operator_key: string | undefined;
-  /** Gives a registered agent another key. */
+  /** Give a registered agent another key. */
   readonly rotate: boolean;
-  /** From now on the bus takes no v1 signature of this agent. */
+  /** Accept no v1 signature of this agent from now on. */
   readonly v2_only: boolean;
 }
 
 export interface Revocation extends StampFields {
   readonly name: string;
-  /** The key that is taken away. */
+  /** The key to revoke. */
   readonly public_key: string;
   readonly operator: string;
   readonly operator_signature: string;
 }
 
-/** What was done, and whether that was before: a request that came twice. */
 export interface RegistrationResult {
   readonly message: string;
+  /** The same request came before, and was performed then. */
   readonly repeated: boolean;
 }
 
-/** A key pair for a new operator. Nothing is stored until `seed`, so that a key which couldn't be written seeds nobody. */
+/** Makes keys for a new operator and stores nothing: `seed` does, once its private key was written somewhere. */
 export async function createOperatorKeys(bus: Bus, name: string): Promise<KeyPair> {
   if ((await bus.store.agents.find(name)) !== undefined) throw nameTakenError(name);
   return createKeyPair();
+}
+
+export function getAgents(bus: Bus): Promise<readonly Agent[]> {
+  return bus.store.agents.list();
 }
 
 export async function seed(bus: Bus, name: string, publicKey: string): Promise<void> {
@@ -101,7 +105,7 @@ export async function register(bus: Bus, registration: Registration, caller: Cal
   return toResult(outcome, `Agent '${name}' ${act} by operator '${operatorName}'`);
 }
 
-/** Takes an agent's key away. What it has sent stays; it sends nothing more until it is registered again. */
+/** Removes an agent's key. Its messages stay; it can send no more until it is registered again. */
 export async function revoke(bus: Bus, revocation: Revocation): Promise<RegistrationResult> {
   const { name, operator: operatorName, operator_signature } = revocation;
   const key = readPublicKey(revocation.public_key);
@@ -136,7 +140,7 @@ async function checkOperatorSignature(
   return requestKeyOf(bus, operator.name, stamp, bytes);
 }
 
-/** The original's way. The key must not travel further than this machine. */
+/** The way of the Python original. The key must not travel beyond this machine. */
 async function checkOperatorKey(operator: Agent, key: string | undefined, { from }: Caller): Promise<undefined> {
   if (key === undefined) throw invalid("name, public_key, operator, and operator_signature required");
   if (from === "beyond") {

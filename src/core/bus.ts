@@ -1,35 +1,39 @@
+import { createVerifier, type Verifier } from "./keys.ts";
 import { type Brokers, type Link, NO_BROKERS, NO_LINK } from "./link.ts";
 import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
-import type { Wakeup } from "./waiting.ts";
+import { ANY_CHANGE, type Topic, type Wakeup } from "./waiting.ts";
 
-/** What describes this bus to strangers, in its agent card. */
+/** How the agent card describes this bus to strangers. */
 export interface CardSettings {
   readonly name: string;
   readonly description: string;
   readonly url: string;
 }
 
-/** What its owner decided about it. */
+/** The owner's decisions. */
 export interface Policy {
   readonly card: CardSettings;
-  /** In secure mode, whether v1 signatures are still taken. */
+  /** In secure mode: whether v1 signatures are still accepted. */
   readonly signatures: "any" | "v2";
-  /** In secure mode, whether those on this machine need a token to read. */
+  /** In secure mode: whether reading needs a token on this machine, too. */
   readonly readsNeedToken: boolean;
   /** Called when the bus has got an operator. */
   readonly secured: () => void;
 }
 
-/** All that the rules in this folder work on. */
+/** Everything the rules in this folder work on. */
 export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
   readonly link: Link;
   readonly brokers: Brokers;
   readonly alarms: AlarmBudget;
+  readonly verifyMessage: Verifier;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
+  /** Wakes waiters for these topics and watchers of the whole bus. Called after every change, once it is committed. */
+  notify(changed?: Topic | readonly Topic[]): void;
 }
 
 export interface BusParts {
@@ -53,6 +57,12 @@ export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now 
     },
     now,
     alarms: createAlarmBudget(),
+    verifyMessage: createVerifier(),
+    notify(changed) {
+      if (typeof changed === "string") wakeup.ring(changed);
+      else if (changed !== undefined) for (const topic of changed) wakeup.ring(topic);
+      wakeup.ring(ANY_CHANGE);
+    },
     async [Symbol.asyncDispose]() {
       await opened?.[Symbol.asyncDispose]();
       await wakeup[Symbol.asyncDispose]();
@@ -63,23 +73,7 @@ export function createBus({ store, wakeup, link = NO_LINK, brokers, policy, now 
   return bus;
 }
 
-/** For an operation that works on nothing stored. */
-export function busWithoutStore(link: Link): Bus {
-  return {
-    get store(): Store {
-      throw new Error("there is no store here");
-    },
-    get wakeup(): Wakeup {
-      throw new Error("there is no wake-up here");
-    },
-    link,
-    brokers: NO_BROKERS,
-    card: { name: "", description: "", url: "" },
-    signatures: "any",
-    readsNeedToken: false,
-    secured: () => {},
-    alarms: createAlarmBudget(),
-    now: () => Date.now() / 1_000,
-    async [Symbol.asyncDispose]() {},
-  };
+/** Milliseconds until just after this time, in seconds since 1970. */
+export function millisecondsUntil(bus: Bus, time: number | undefined): number | undefined {
+  return time === undefined ? undefined : (time - bus.now()) * 1_000 + 1;
 }

@@ -4,7 +4,7 @@ import { rawKeyBytes, registeredKey } from "./keys.ts";
 const ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 const ED25519 = Buffer.from([0xed, 0x01]);
 
-/** The did:key of an Ed25519 public key (W3C did:key; multicodec 0xed01, base58btc). */
+/** Formats an Ed25519 public key as W3C did:key: multicodec 0xed01, base58btc. */
 export function didKey(rawPublicKey: Uint8Array): string {
   return `did:key:z${base58(Buffer.concat([ED25519, rawPublicKey]))}`;
 }
@@ -17,7 +17,7 @@ function base58(bytes: Buffer): string {
   return "1".repeat(zeros === -1 ? bytes.length : zeros) + text;
 }
 
-/** What strangers may know of this bus: an A2A agent card, with the did:key of its first operator once there is one. */
+/** Describes this bus to strangers as an A2A agent card; in secure mode with its DID. */
 export async function createAgentCard(bus: Bus) {
   const did = await getBusDid(bus);
   return {
@@ -39,15 +39,15 @@ export async function createAgentCard(bus: Bus) {
   };
 }
 
-/** Who this bus is, to those who sign for it: the first operator's key as a DID. Undefined in open mode. */
+/** Identifies this bus in signed requests: the first operator's key as a DID. Undefined in open mode. */
 export async function getBusDid(bus: Bus): Promise<string | undefined> {
   const operator = await bus.store.agents.firstOperator();
   return operator && didOf(operator.publicKey);
 }
 
+/** Kept between calls: every v2 message asks for it, and it hardly ever changes. */
 let last: { readonly pem: string; readonly did: string | undefined } | undefined;
 
-/** The last one is kept: every v2 message asks for it, and it is always the same. */
 function didOf(pem: string): string | undefined {
   if (last?.pem !== pem) {
     const key = registeredKey(pem);

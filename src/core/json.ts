@@ -1,4 +1,4 @@
-/** JSON that is the same for values that are, in whatever order their keys came. */
+/** JSON with sorted keys: equal values give equal text. */
 export function canonical(value: unknown): string {
   return JSON.stringify(value ?? null, (_, part) =>
     typeof part === "object" && part !== null && !Array.isArray(part)

@@ -92,6 +92,49 @@ export function rawKeyBytes(key: KeyObject): Buffer {
   return key.export({ type: "spki", format: "der" }).subarray(SPKI_PREFIX.length);
 }
 
+/** Whether `signature` was made over `bytes` with the private half of a registered key. */
+export function verifySignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
+  const parts = signatureParts(signature, publicKeyPem);
+  return parts === undefined ? false : nodeCrypto().verify(null, bytes, parts.key, parts.raw);
+}
+
+/** Does what `verifySignature` does, perhaps on a thread. */
+export type Verifier = (signature: string, bytes: Uint8Array, publicKeyPem: string) => boolean | Promise<boolean>;
+
+/**
+ * Verifies many signatures quickly: the first of each turn of the event loop at once, since a thread costs more than one
+ * verification, and the others on threads meanwhile.
+ */
+export function createVerifier(): Verifier {
+  let isFirst = true;
+  const nextTurn = (): void => {
+    isFirst = true;
+  };
+  return (signature, bytes, publicKeyPem) => {
+    if (isFirst) {
+      isFirst = false;
+      setImmediate(nextTurn);
+      return verifySignature(signature, bytes, publicKeyPem);
+    }
+    const parts = signatureParts(signature, publicKeyPem);
+    if (parts === undefined) return false;
+    const { key, raw } = parts;
+    return new Promise((resolve, reject) => {
+      const verified = (error: Error | null, isGood: boolean) => (error === null ? resolve(isGood) : reject(error));
+      nodeCrypto().verify(null, bytes, key, raw, verified);
+    });
+  };
+}
+
+function signatureParts(
+  signature: string,
+  publicKeyPem: string,
+): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
+  const raw = strictBase64(signature);
+  const key = raw?.length === 64 ? registeredKey(publicKeyPem) : undefined;
+  return raw === undefined || key === undefined ? undefined : { raw, key };
+}
+
 /** The private key's other half. */
 export function publicKeyOf(key: KeyObject): KeyObject {
   return nodeCrypto().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));

@@ -73,9 +73,3 @@ export const NO_BROKERS: Brokers = {
   ask: noLink,
   async [Symbol.asyncDispose]() {},
 };
-
-/** The port that a server got, of what Node says where it listens. */
-export function listeningPort(listening: { readonly port: number } | string | null): number {
-  if (typeof listening === "object" && listening !== null) return listening.port;
-  throw new Error("the server has no port");
-}

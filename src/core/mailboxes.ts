@@ -1,10 +1,12 @@
-import type { Bus } from "./bus.ts";
-import { BATCH_MESSAGES, isMailbox, mailboxOf } from "./limits.ts";
+import { type Caller, visibleTo } from "./access.ts";
+import { type Bus, millisecondsUntil } from "./bus.ts";
+import { BATCH_MESSAGES } from "./limits.ts";
 import { type Message, type ReadRequest, read, toReaderMessages } from "./messages.ts";
+import { isMailbox, mailboxOf } from "./names.ts";
 import { monotonicMs } from "./time.ts";
-import { waiting, watermarkTopic } from "./waiting.ts";
+import { waitFor, watermarkTopic } from "./waiting.ts";
 
-/** How long a message that was handed out may be on its way before somebody else gets it. */
+/** A message handed out and never settled is offered again after this. */
 const LEASE_SECONDS = 10;
 
 export interface TakeRequest {
@@ -12,71 +14,80 @@ export interface TakeRequest {
   readonly limit: number;
 }
 
-/** What waits in a mailbox, handed out: it is consumed once `arrived` says so, and offered again where nothing does. */
+/** Leases unread messages of a mailbox to the caller. `markArrived` consumes them; without it they are offered again. */
 export async function takeMail(bus: Bus, { mailbox, limit }: TakeRequest): Promise<readonly Message[]> {
-  const taking = { limit, now: bus.now(), lease: LEASE_SECONDS };
-  return await toReaderMessages(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, taking));
+  const options = { limit, now: bus.now(), lease: LEASE_SECONDS };
+  return await toReaderMessages(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, options));
 }
 
-/** The same, as soon as there is something; nothing when the time is up. */
+/** Takes mail as soon as there is some; answers with none once the time is up. */
 export async function waitForMail(
   bus: Bus,
-  { seconds, ...emptying }: TakeRequest & { seconds: number | undefined },
+  { seconds, ...request }: TakeRequest & { seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<readonly Message[]> {
-  const topic = mailboxOf(emptying.mailbox);
+  const topic = mailboxOf(request.mailbox);
   const look = async () => {
-    const taken = signal.aborted ? [] : await takeMail(bus, emptying);
-    return taken.length > 0 ? taken : undefined;
+    const mail = signal.aborted ? [] : await takeMail(bus, request);
+    return mail.length > 0 ? mail : undefined;
   };
-  const pause = async () => {
-    const next = await bus.store.mailboxes.nextFree(topic, emptying.mailbox);
-    return next === undefined ? undefined : (next - bus.now()) * 1_000 + 1;
-  };
-  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  for await (const taken of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds, pause }, look)) return taken;
-  return [];
+  const pause = async () => millisecondsUntil(bus, await bus.store.mailboxes.nextFree(topic, request.mailbox));
+  return (await waitFor(bus, { topic, seconds, signal, pause }, look)) ?? [];
 }
 
-/** A mailbox read as the channel that it is, by its owner: what is read is leased until it has arrived. */
-export async function readMail(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
-  const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = reading;
+/** Reads a mailbox as the channel it is, for its owner: messages are leased until they have arrived. */
+export async function readMail(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
+  const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = request;
   const end = seconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + seconds * 1_000;
-  if (wait && burst > 0) await read(bus, { ...reading, peek: true }, signal);
+  if (wait && burst > 0) await read(bus, { ...request, peek: true }, signal);
   for (;;) {
     const left = Math.max(0, end - monotonicMs()) / 1_000;
-    const waitFor = wait ? (left === Number.POSITIVE_INFINITY ? undefined : left) : 0;
-    const taken = await waitForMail(bus, { mailbox, limit, seconds: waitFor }, signal);
-    const own = others ? taken.filter(({ sender }) => sender === mailbox) : [];
-    if (own.length === 0) return taken;
+    const waitSeconds = wait ? (left === Number.POSITIVE_INFINITY ? undefined : left) : 0;
+    const mail = await waitForMail(bus, { mailbox, limit, seconds: waitSeconds }, signal);
+    const own = others ? mail.filter(({ sender }) => sender === mailbox) : [];
+    if (own.length === 0) return mail;
     await markArrived(bus, mailbox, idsOf(own));
-    if (own.length < taken.length) return taken.filter((message) => !own.includes(message));
+    if (own.length < mail.length) return mail.filter((message) => !own.includes(message));
   }
 }
 
+/** Consumes messages that were handed out: they have arrived. */
 export async function markArrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.settle(mailboxOf(mailbox), mailbox, ids);
-  bus.wakeup.ring(watermarkTopic(mailboxOf(mailbox)));
+  bus.notify(watermarkTopic(mailboxOf(mailbox)));
 }
 
-/** Whether a message has arrived with the mailbox's owner, and everything before it; as soon as it has, or when the time is up. */
+/** Offers messages again that were handed out and got lost on their way. */
+export async function releaseMail(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
+  await bus.store.mailboxes.release(mailboxOf(mailbox), ids);
+  bus.notify(mailboxOf(mailbox));
+}
+
+/** Whether a message and all before it have arrived; answers as soon as they have, or once the time is up. */
 export async function waitUntilArrived(
   bus: Bus,
   { mailbox, id, seconds }: { mailbox: string; id: number; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<boolean> {
   const channel = mailboxOf(mailbox);
-  const topic = watermarkTopic(channel);
   const look = async () => ((await bus.store.messages.watermark(channel, mailbox)) >= id ? true : undefined);
-  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  for await (const found of waiting({ wakeup: bus.wakeup, topic, signal, milliseconds }, look)) return found;
-  return false;
+  return (await waitFor(bus, { topic: watermarkTopic(channel), seconds, signal }, look)) ?? false;
 }
 
-/** What was handed out got lost on its way. */
-export async function releaseMail(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
-  await bus.store.mailboxes.release(mailboxOf(mailbox), ids);
-  bus.wakeup.ring(mailboxOf(mailbox));
+export interface MailboxContents {
+  /** All unread messages, more perhaps than one batch holds. */
+  readonly unread: number;
+  readonly messages: readonly Message[];
+}
+
+/** What is unread in a mailbox; takes none of it. */
+export async function peekMail(bus: Bus, mailbox: string): Promise<MailboxContents> {
+  const channel = mailboxOf(mailbox);
+  const unread = await bus.store.messages.unread(channel, mailbox, { limit: BATCH_MESSAGES, others: false });
+  return {
+    unread: await bus.store.messages.pending(channel, mailbox),
+    messages: await toReaderMessages(bus, unread),
+  };
 }
 
 export interface MailboxSummary {
@@ -84,11 +95,11 @@ export interface MailboxSummary {
   readonly unread: number;
 }
 
-/** The mailboxes that anything was ever posted to, with what waits in them. */
-export async function summarizeMailboxes(bus: Bus): Promise<readonly MailboxSummary[]> {
-  const names = (await bus.store.messages.channels()).map(({ channel }) => channel).filter(isMailbox);
+/** The mailboxes that the caller may see and that anything was ever posted to. */
+export async function getMailboxes(bus: Bus, caller: Caller): Promise<readonly MailboxSummary[]> {
+  const channels = visibleTo(caller, await bus.store.messages.channels()).map(({ channel }) => channel);
   return Promise.all(
-    names.map(async (channel) => {
+    channels.filter(isMailbox).map(async (channel) => {
       const mailbox = channel.slice(1);
       return { mailbox, unread: await bus.store.messages.pending(channel, mailbox) };
     }),

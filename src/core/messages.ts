@@ -1,21 +1,13 @@
-import { type Caller, isSecure } from "./access.ts";
+import { admit, type Caller, isSecure, visibleTo } from "./access.ts";
 import type { Bus } from "./bus.ts";
 import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
 import { strictBase64 } from "./keys.ts";
 import { BATCH_MESSAGES } from "./limits.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
-import {
-  checkStamp,
-  messageBytes,
-  messageBytesV1,
-  readStamp,
-  requestKeyOf,
-  type StampFields,
-  verifySignatureInBatch,
-} from "./signature.ts";
-import type { StoredMessage } from "./store.ts";
+import { checkStamp, messageBytes, messageBytesV1, readStamp, requestKeyOf, type StampFields } from "./signature.ts";
+import type { ChannelSummary, StoredMessage } from "./store.ts";
 import { monotonicMs } from "./time.ts";
-import { ANY_CHANGE, waiting, watermarkTopic } from "./waiting.ts";
+import { waitFor, waitForEach, watermarkTopic } from "./waiting.ts";
 
 /** A message as its readers get it. */
 export interface Message {
@@ -23,9 +15,9 @@ export interface Message {
   readonly sender: string;
   readonly content: string;
   readonly timestamp: number;
-  /** Present when it came with a signature. Once there is an operator: when the bus has verified it. */
+  /** The bus has verified its signature; in open mode, where it can't, it has one. */
   readonly signed?: true;
-  /** Present when the sender showed a token instead: the server vouches for it. */
+  /** The sender showed a token instead: the server vouches for it. */
   readonly attested?: true;
 }
 
@@ -38,7 +30,7 @@ export interface OutgoingMessage extends StampFields {
 
 export interface SendResult {
   readonly id: number;
-  /** It had come before; the id is that of the first one. */
+  /** The same request came before; the id is the first message's. */
   readonly duplicate: boolean;
 }
 
@@ -55,16 +47,13 @@ export async function send(bus: Bus, message: OutgoingMessage, caller: Caller): 
   const written = { channel, sender, content, timestamp, signature: signature ?? "", attested: proof === "attested" };
   const { outcome, id } = await bus.store.messages.append(written, once);
   if (outcome === "clash") throw conflict("this nonce was used for another message", "replay");
-  if (outcome === "done") {
-    bus.wakeup.ring(channel);
-    bus.wakeup.ring(ANY_CHANGE);
-  }
+  if (outcome === "done") bus.notify(channel);
   return { id, duplicate: outcome === "repeated" };
 }
 
 /**
- * What shows that the sender is who it says: in secure mode its signature or, where it can't sign, its token. In open
- * mode nobody is registered, so there is no key to check with; but what can't be a signature isn't stored as one.
+ * Checks the sender's proof: in secure mode its signature or, where it can't sign, its token. Open mode has no keys to
+ * verify with, and only refuses what can't be a signature.
  */
 async function checkSender(
   bus: Bus,
@@ -87,7 +76,7 @@ async function checkSender(
   if (v2 === undefined && (bus.signatures === "v2" || agent.v2Only)) {
     throw unauthorized("a v2 signature is required: with aud, nonce and ts", "invalid_signature");
   }
-  const signed = await verifySignatureInBatch(signature, v2 ?? messageBytesV1(message), agent.publicKey);
+  const signed = await bus.verifyMessage(signature, v2 ?? messageBytesV1(message), agent.publicKey);
   if (!signed) throw unauthorized("invalid signature", "invalid_signature");
   return "signed";
 }
@@ -105,54 +94,102 @@ export interface ReadRequest {
   readonly limit: number | undefined;
   /** Leave out the agent's own messages. */
   readonly others: boolean;
-  /** The watermark stays where it is, for this and for what is left out. */
+  /** Move no watermark, not even over the agent's own messages. */
   readonly peek: boolean;
   /** Wait for a message while there is none. */
   readonly wait: boolean;
-  /** How long to wait at most; forever where it doesn't say. */
+  /** The longest wait; unbounded without it. */
   readonly seconds: number | undefined;
-  /** After the first message of a wait: how long to collect more of a burst. */
+  /** Seconds to collect more messages after the first one of a wait. */
   readonly burst: number;
 }
 
-/** The agent's unread messages, oldest first. Moves no watermark: that follows once they were delivered (`acknowledge`). */
-export async function read(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
-  const look = () => lookForUnread(bus, reading);
-  if (!reading.wait) return (await look()) ?? [];
-  const milliseconds = reading.seconds === undefined ? undefined : reading.seconds * 1_000;
-  for await (const first of waiting({ wakeup: bus.wakeup, topic: reading.channel, signal, milliseconds }, look)) {
-    return reading.burst > 0 ? await collectBurst(bus, reading, signal) : first;
-  }
-  return [];
+/** The agent's unread messages, oldest first. Their watermark moves later, by `acknowledge`, once they were delivered. */
+export async function read(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
+  const look = () => findUnread(bus, request);
+  if (!request.wait) return (await look()) ?? [];
+  const first = await waitFor(bus, { topic: request.channel, seconds: request.seconds, signal }, look);
+  if (first === undefined) return [];
+  return request.burst > 0 ? await collectBurst(bus, request, signal) : first;
 }
 
-async function lookForUnread(bus: Bus, reading: ReadRequest): Promise<readonly Message[] | undefined> {
-  const { channel, agent, others, peek } = reading;
-  const limit = Math.min(reading.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
+async function findUnread(bus: Bus, request: ReadRequest): Promise<readonly Message[] | undefined> {
+  const { channel, agent, others, peek } = request;
+  const limit = Math.min(request.limit ?? BATCH_MESSAGES, BATCH_MESSAGES);
   const unread = await bus.store.messages.unread(channel, agent, { limit, others });
   if (unread.length > 0) return await toReaderMessages(bus, unread);
   if (others && !peek) await bus.store.messages.skipOwn(channel, agent);
   return undefined;
 }
 
-async function collectBurst(bus: Bus, reading: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
-  using bell = bus.wakeup.arm(reading.channel);
-  for (let left = reading.burst * 1_000, end = monotonicMs() + left; left > 0 && !signal.aborted; ) {
+async function collectBurst(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
+  using bell = bus.wakeup.arm(request.channel);
+  for (let left = request.burst * 1_000, end = monotonicMs() + left; left > 0 && !signal.aborted; ) {
     await bell.rung(signal, left);
     left = end - monotonicMs();
   }
-  return (await lookForUnread(bus, reading)) ?? [];
+  return (await findUnread(bus, request)) ?? [];
+}
+
+/** Moves the agent's watermark to `id`; answers with where it then stands. */
+export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
+  const watermark = await bus.store.messages.advance(channel, agent, id);
+  bus.notify(watermarkTopic(channel));
+  return watermark;
+}
+
+/** How many messages of a channel an agent hasn't consumed, for a caller that may read them. */
+export async function countUnread(
+  bus: Bus,
+  { channel, agent }: { channel: string; agent: string },
+  caller: Caller,
+): Promise<number> {
+  await admit(bus, "reader", { channel, agent }, caller);
+  return bus.store.messages.pending(channel, agent);
+}
+
+export interface FollowRequest {
+  readonly channel: string;
+  readonly agent: string;
+  /** Leave out the agent's own messages. */
+  readonly others: boolean;
+  /** Begin after this id instead of at the agent's watermark. */
+  readonly since: number | undefined;
+}
+
+/** Yields each message after the watermark, then each new one, until the signal aborts. Moves no watermark. */
+export async function* follow(
+  bus: Bus,
+  { channel, agent, others, since }: FollowRequest,
+  signal: AbortSignal,
+): AsyncGenerator<Message, void, void> {
+  let position = since ?? (await bus.store.messages.watermark(channel, agent));
+  const look = async () => {
+    const next = await bus.store.messages.after(channel, position, 100);
+    return next.length > 0 ? next : undefined;
+  };
+  for await (const batch of waitForEach(bus, { topic: channel, signal }, look)) {
+    for (const message of await toReaderMessages(bus, batch)) {
+      position = message.id;
+      if (!(others && message.sender === agent)) yield message;
+    }
+  }
+}
+
+/** The channels that the caller may see, newest first. */
+export async function getChannels(bus: Bus, caller: Caller): Promise<readonly ChannelSummary[]> {
+  return visibleTo(caller, await bus.store.messages.channels());
 }
 
 export interface HistoryRequest {
   readonly channel: string;
   readonly since: number;
   readonly limit: number;
-  /** How long to wait while there is nothing; not at all where it doesn't say. */
+  /** How long to wait while there is nothing; no wait without it. */
   readonly seconds: number | undefined;
 }
 
-/** The first messages after an id, whoever has read them. Consumes none. */
+/** The first messages after an id, read or not. Consumes none. */
 export async function messagesAfter(
   bus: Bus,
   { channel, since, limit, seconds }: HistoryRequest,
@@ -162,77 +199,93 @@ export async function messagesAfter(
     const found = await bus.store.messages.after(channel, since, limit);
     return found.length > 0 ? found : undefined;
   };
-  if (seconds === undefined) return (await look()) ?? [];
-  const milliseconds = seconds * 1_000;
-  for await (const found of waiting({ wakeup: bus.wakeup, topic: channel, signal, milliseconds }, look)) return found;
-  return [];
+  const found = seconds === undefined ? await look() : await waitFor(bus, { topic: channel, seconds, signal }, look);
+  return found ?? [];
 }
 
-/** The agent has what came up to `id`. */
-export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
-  const watermark = await bus.store.messages.advance(channel, agent, id);
-  bus.wakeup.ring(watermarkTopic(channel));
-  bus.wakeup.ring(ANY_CHANGE);
-  return watermark;
-}
-
-export interface FollowRequest {
-  readonly channel: string;
-  readonly agent: string;
-  readonly others: boolean;
-  /** Begin after this id instead of at the agent's watermark. */
-  readonly since: number | undefined;
-}
-
-/** Each message after the watermark, then each new one as it comes, until the signal aborts. Moves no watermark. */
-export async function* follow(
+/** The last messages before one id and after another, read or not, oldest first. Consumes none. */
+export async function messagesBefore(
   bus: Bus,
-  following: FollowRequest,
-  signal: AbortSignal,
-): AsyncGenerator<Message, void, void> {
-  const { channel, agent, others } = following;
-  let position = following.since ?? (await bus.store.messages.watermark(channel, agent));
-  const look = async () => {
-    const next = await bus.store.messages.after(channel, position, 100);
-    return next.length > 0 ? next : undefined;
-  };
-  for await (const batch of waiting({ wakeup: bus.wakeup, topic: channel, signal }, look)) {
-    for (const message of await toReaderMessages(bus, batch)) {
-      position = message.id;
-      if (!(others && message.sender === agent)) yield message;
-    }
-  }
+  { channel, before, since, limit }: { channel: string; before: number; since: number; limit: number },
+): Promise<readonly StoredMessage[]> {
+  return (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
 }
 
-/** Messages as their readers get them. */
+/** Shows who wrote something: a signature that the bus has verified, or the writer's token, for which it vouches. */
+export type Proof = "verified" | "attested";
+
+/**
+ * The proof of a message's sender, on a bus whose first operator was seeded at `since`. Nothing older is proof, nor anything
+ * in open mode: without keys to verify with, anybody could write a signature.
+ */
+function proofOf({ signature, attested, timestamp }: StoredMessage, since: number | undefined): Proof | undefined {
+  if (since === undefined || timestamp < since) return undefined;
+  if (signature !== "") return "verified";
+  return attested ? "attested" : undefined;
+}
+
+async function provenSince(bus: Bus): Promise<number | undefined> {
+  return (await bus.store.agents.firstOperator())?.createdAt;
+}
+
+export async function createProofLookup(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
+  const since = await provenSince(bus);
+  return (message) => proofOf(message, since);
+}
+
+/** Messages as their readers get them. In open mode, `signed` says no more than that there is a signature. */
 export async function toReaderMessages(bus: Bus, messages: readonly StoredMessage[]): Promise<readonly Message[]> {
-  const since = messages.some(({ signature }) => signature !== "") ? await verifiedSince(bus) : 0;
-  return messages.map(({ id, sender, content, timestamp, signature, attested }) => ({
-    id,
-    sender,
-    content,
-    timestamp,
-    ...(signature === "" || timestamp < since ? {} : { signed: true }),
-    ...(attested ? { attested: true } : {}),
-  }));
+  const claimed = messages.some(({ signature, attested }) => signature !== "" || attested);
+  const since = claimed ? await provenSince(bus) : undefined;
+  return messages.map((message) => {
+    const { id, sender, content, timestamp, signature } = message;
+    const proof = proofOf(message, since);
+    return {
+      id,
+      sender,
+      content,
+      timestamp,
+      ...(proof === "verified" || (since === undefined && signature !== "") ? { signed: true } : {}),
+      ...(proof === "attested" ? { attested: true } : {}),
+    };
+  });
 }
 
-/** From when on every signature was verified: in open mode there was no key to do it with, and anybody could write one. */
-async function verifiedSince(bus: Bus): Promise<number> {
-  return (await bus.store.agents.firstOperator())?.createdAt ?? 0;
-}
-
-/** Who has consumed a message, as the watermarks say. */
+/** Who has consumed a message, by the watermarks. */
 export interface Receipts {
   readonly id: number;
   readonly channel: string;
   readonly sender: string;
   readonly read_by: readonly string[];
-  /** Those who read the channel and haven't come so far. */
+  /** Readers of the channel that haven't come this far. */
   readonly unread_by: readonly string[];
 }
 
-export async function getReceipts(bus: Bus, id: number): Promise<Receipts> {
+/** The receipts of a message, for a caller that may read its channel. */
+export async function getReceipts(bus: Bus, id: number, caller: Caller): Promise<Receipts> {
+  const receipts = await findReceipts(bus, id);
+  // Ids are easy to guess: a caller that may not read a mailbox learns nothing about it by a number either.
+  await admit(bus, "reader", { channel: receipts.channel }, caller);
+  return receipts;
+}
+
+/** The receipts as soon as the agent has consumed the message; as they are when the time is up. */
+export async function waitUntilRead(
+  bus: Bus,
+  { id, agent, seconds }: { id: number; agent: string; seconds: number | undefined },
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<Receipts> {
+  const { channel } = await getReceipts(bus, id, caller);
+  const look = async () => {
+    const receipts = await findReceipts(bus, id);
+    return receipts.read_by.includes(agent) ? receipts : undefined;
+  };
+  const read = await waitFor(bus, { topic: watermarkTopic(channel), seconds, signal }, look);
+  return read ?? findReceipts(bus, id);
+}
+
+async function findReceipts(bus: Bus, id: number): Promise<Receipts> {
   const message = await bus.store.messages.find(id);
   if (message === undefined) throw notFound(`There is no message ${id}`);
   const { channel, sender } = message;
@@ -244,40 +297,4 @@ export async function getReceipts(bus: Bus, id: number): Promise<Receipts> {
     read_by: readers.filter(({ lastId }) => lastId >= id).map(({ agent }) => agent),
     unread_by: readers.filter(({ lastId }) => lastId < id).map(({ agent }) => agent),
   };
-}
-
-/** The receipts as soon as the agent has consumed the message; as they are when the time is up. */
-export async function waitUntilRead(
-  bus: Bus,
-  { id, agent, seconds }: { id: number; agent: string; seconds: number | undefined },
-  signal: AbortSignal,
-): Promise<Receipts> {
-  const { channel } = await getReceipts(bus, id);
-  const look = async () => {
-    const now = await getReceipts(bus, id);
-    return now.read_by.includes(agent) ? now : undefined;
-  };
-  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  for await (const read of waiting({ wakeup: bus.wakeup, topic: watermarkTopic(channel), signal, milliseconds }, look))
-    return read;
-  return getReceipts(bus, id);
-}
-
-/** What shows who wrote something: a signature that the bus has checked, or a token of the writer, for which it vouches. */
-export type Proof = "verified" | "attested";
-
-/** Tells what proves a message's sender. Nothing does in open mode, nor for what was sent before the bus had an operator. */
-export async function createProofLookup(bus: Bus): Promise<(message: StoredMessage) => Proof | undefined> {
-  const operator = await bus.store.agents.firstOperator();
-  return ({ signature, attested, timestamp }) => {
-    if (operator === undefined || timestamp < operator.createdAt) return undefined;
-    if (signature !== "") return "verified";
-    return attested ? "attested" : undefined;
-  };
-}
-
-/** The registered agent behind a session that did something, where its token shows that. */
-export async function agentOfSession(bus: Bus, peer: string | null): Promise<string | undefined> {
-  const found = peer === null ? undefined : await bus.store.sessions.find(peer);
-  return found?.agent ?? undefined;
 }

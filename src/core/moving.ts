@@ -1,6 +1,7 @@
 import { invalid } from "./errors.ts";
 import { nodeCrypto } from "./keys.ts";
-import { CONTENT_BYTES, nameFault } from "./limits.ts";
+import { CONTENT_BYTES } from "./limits.ts";
+import { nameFault } from "./names.ts";
 import type {
   Agent,
   Archive,

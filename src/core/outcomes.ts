@@ -1,10 +1,12 @@
-import type { Bus } from "./bus.ts";
+import { type Caller, isSecure, ownsSession } from "./access.ts";
+import { type Bus, millisecondsUntil } from "./bus.ts";
+import { conflict, notFound, unauthorized } from "./errors.ts";
 import { nodeCrypto } from "./keys.ts";
 import { KEPT_SECONDS } from "./limits.ts";
 import type { Command, CommandEnd, Consequences, Json, NewCommand } from "./store.ts";
-import { ANY_CHANGE, commandEndTopic, commandsTopic, signalTopic } from "./waiting.ts";
+import { commandEndTopic, commandsTopic, signalTopic, waitFor } from "./waiting.ts";
 
-/** An order that was handed out so often and never came to an end is dead: visible, and to be sent again by hand. */
+/** A command handed out this often without coming to an end is dead: still listed, and retried only by hand. */
 export const MAX_ATTEMPTS = 5;
 
 const ACTIVITY_CHANNEL = "activity";
@@ -13,72 +15,125 @@ export function newCommandId(): string {
   return `cmd-${nodeCrypto().randomBytes(6).toString("hex")}`;
 }
 
-/** What becomes of an order's end, in the same step: an order back, a signal, and an entry in the channel of activity. */
-export function consequencesOf(ended: Command, { status, result, at }: CommandEnd): Consequences {
-  // That an answer arrived is no news to anybody.
-  if (ended.kind === "command_response") return {};
-  const by = enderOf(ended);
-  const told = { command_id: ended.id, action: ended.action, status, result, by };
-  return {
-    signal: { name: signalOf(ended.action, status), data: told, sender: by, setAt: at },
-    activity: {
-      channel: ACTIVITY_CHANNEL,
-      sender: by,
-      content: JSON.stringify({ type: `command_${status}`, ...told }),
-    },
-    response: responseTo(ended, { status, result, at }),
+export async function getCommand(bus: Bus, id: string): Promise<Command> {
+  const command = await bus.store.commands.find(id);
+  if (command === undefined) throw commandNotFound(id);
+  return command;
+}
+
+/** Ends a command, and tells its sender: by a response, a signal, and an entry in the activity channel. */
+export async function endCommand(
+  bus: Bus,
+  id: string,
+  { status, result }: Pick<CommandEnd, "status" | "result">,
+  caller: Caller,
+): Promise<Command> {
+  const command = await getCommand(bus, id);
+  await checkEnder(bus, command, caller);
+  const end = { status, result, at: bus.now() };
+  const consequences = consequencesOf(command, end);
+  const by = command.holder ?? command.target;
+  const [outcome] = await Promise.all([
+    bus.store.commands.end(id, end, consequences),
+    by === null ? undefined : bus.store.sessions.renew(by, end.at),
+  ]);
+  if (outcome === "missing") throw commandNotFound(id);
+  if (outcome === "different") throw conflict(`The command ${id} has ended otherwise already`);
+  if (outcome === "done") notifyOfEnd(bus, command, consequences);
+  return getCommand(bus, id);
+}
+
+/** In secure mode a command is ended by its holder or, while it has none, by a session that could take it. */
+async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Command, caller: Caller): Promise<void> {
+  if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
+  const by = holder ?? target;
+  const sessions = await bus.store.sessions.list();
+  const enders = sessions.filter((session) => (by === null ? session.role === targetRole : session.id === by));
+  if (!enders.some((session) => ownsSession(session, caller))) throw notYourCommandError(id);
+}
+
+/** The command once it has ended; as it is when the time is up. */
+export async function waitForCommandEnd(
+  bus: Bus,
+  { id, seconds }: { id: string; seconds: number | undefined },
+  signal: AbortSignal,
+): Promise<Command> {
+  let current = await getCommand(bus, id);
+  const look = async () => {
+    await endLapsed(bus);
+    current = await getCommand(bus, id);
+    return current.endedAt === null ? undefined : current;
   };
+  const pause = async () => millisecondsUntil(bus, lapsesAt(current));
+  const ended = await waitFor(bus, { topic: commandEndTopic(id), seconds, signal, pause }, look);
+  return ended ?? getCommand(bus, id);
 }
 
-/** Wakes whoever waits for what an order's end brought about. */
-export function ringCommandEnd(bus: Bus, { id, fromId }: Command, { signal, activity }: Consequences): void {
-  bus.wakeup.ring(commandEndTopic(id));
-  if (signal !== undefined) bus.wakeup.ring(signalTopic(signal.name));
-  if (activity !== undefined) bus.wakeup.ring(activity.channel);
-  if (fromId !== null) bus.wakeup.ring(commandsTopic(fromId));
-  bus.wakeup.ring(ANY_CHANGE);
-}
-
-/** Ends what nobody may take any more, and tells who sent it. */
+/** Ends commands that nobody may take any more, and tells their senders. */
 export async function endLapsed(bus: Bus): Promise<void> {
   const ended = await bus.store.commands.lapse(bus.now(), MAX_ATTEMPTS);
   if (ended.length > 0) await reportEnds(bus, ended);
 }
 
-/** When `endLapsed` ends the order, if nothing happens until then. */
-export function lapsesAt({ status, attempts, expiresAt, leaseUntil }: Command): number | undefined {
+/** When `endLapsed` will end the command, if nothing happens until then. */
+function lapsesAt({ status, attempts, expiresAt, leaseUntil }: Command): number | undefined {
   if (status !== "leased" || leaseUntil === null) return expiresAt ?? undefined;
   if (attempts >= MAX_ATTEMPTS) return leaseUntil;
   return expiresAt === null ? undefined : Math.max(expiresAt, leaseUntil);
 }
 
-/** Tells who sent these orders that they came to nothing. */
+/** Tells the senders of dead and expired commands. */
 export async function reportEnds(bus: Bus, ended: readonly Command[]): Promise<void> {
-  const responses = ended.flatMap((order) => {
-    const { status, result, endedAt } = order;
-    const response = responseTo(order, { status, result, at: endedAt ?? bus.now() });
-    return response === undefined ? [] : [response];
+  const responses = ended.flatMap((command) => {
+    const { status, result, endedAt } = command;
+    return responseTo(command, { status, result, at: endedAt ?? bus.now() }) ?? [];
   });
   if (responses.length > 0) await bus.store.commands.add(responses);
-  for (const order of ended) ringCommandEnd(bus, order, {});
+  for (const command of ended) notifyOfEnd(bus, command, {});
+}
+
+/** What the store adds in the same step in which a command ends. */
+function consequencesOf(command: Command, { status, result, at }: CommandEnd): Consequences {
+  // A response that arrived is news to nobody.
+  if (command.kind === "command_response") return {};
+  const by = enderOf(command);
+  const report = { command_id: command.id, action: command.action, status, result, by };
+  return {
+    signal: { name: endSignal(command.action, status), data: report, sender: by, setAt: at },
+    activity: {
+      channel: ACTIVITY_CHANNEL,
+      sender: by,
+      content: JSON.stringify({ type: `command_${status}`, ...report }),
+    },
+    response: responseTo(command, { status, result, at }),
+  };
+}
+
+function notifyOfEnd(bus: Bus, { id, fromId }: Command, { signal, activity }: Consequences): void {
+  bus.notify([
+    commandEndTopic(id),
+    ...(signal === undefined ? [] : [signalTopic(signal.name)]),
+    ...(activity === undefined ? [] : [activity.channel]),
+    ...(fromId === null ? [] : [commandsTopic(fromId)]),
+  ]);
 }
 
 function responseTo(
-  ended: Command,
+  command: Command,
   { status, result, at }: { status: Command["status"]; result: Json; at: number },
 ): NewCommand | undefined {
-  if (ended.kind === "command_response" || ended.fromId === null) return undefined;
+  if (command.kind === "command_response" || command.fromId === null) return undefined;
   return {
     id: newCommandId(),
     kind: "command_response",
-    from: ended.targetRole,
-    fromId: ended.holder ?? ended.target,
-    target: ended.fromId,
-    targetRole: ended.from,
+    from: command.targetRole,
+    fromId: command.holder ?? command.target,
+    target: command.fromId,
+    targetRole: command.from,
     action: "command_response",
-    params: { command_id: ended.id, action: ended.action, status, result, by: enderOf(ended) },
+    params: { command_id: command.id, action: command.action, status, result, by: enderOf(command) },
     createdAt: at,
-    leaseSeconds: ended.leaseSeconds,
+    leaseSeconds: command.leaseSeconds,
     expiresAt: at + KEPT_SECONDS,
   };
 }
@@ -87,7 +142,15 @@ function enderOf({ holder, target, targetRole }: Command): string {
   return holder ?? target ?? targetRole;
 }
 
-/** What is done is done: who waits for that must not go on when it failed. */
-function signalOf(action: string, status: CommandEnd["status"]): string {
+/** Two names, so that nobody who waits for the work to be done goes on after it failed. */
+function endSignal(action: string, status: CommandEnd["status"]): string {
   return `${action}_${status === "acked" ? "done" : "failed"}`;
+}
+
+function commandNotFound(id: string): Error {
+  return notFound(`There is no command ${id}`);
+}
+
+export function notYourCommandError(id: string): Error {
+  return unauthorized(`not allowed: the command ${id} is another agent's`, "not_yours");
 }

@@ -1,37 +1,37 @@
 import type { Bus } from "./bus.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
 import type { PruneCriteria, ResetResult } from "./store.ts";
-import { ANY_CHANGE, commandEndTopic, commandsTopic } from "./waiting.ts";
+import { commandEndTopic, commandsTopic } from "./waiting.ts";
 
-/** So many at a time: a sender waits for no more than this. */
+/** Messages removed per step: a sender waits for no more than one step. */
 const BATCH = 500;
 
 export interface ChannelPruning {
   readonly channel: string;
   readonly messages: number;
-  /** Of those, the ones that somebody who reads the channel hasn't consumed. */
+  /** Those that some reader of the channel hasn't consumed. */
   readonly unconsumed: number;
 }
 
-/** How far it is. `done` comes once, at the end. */
 export interface PruningProgress {
   readonly removed: number;
   readonly of: number;
   readonly channels: readonly ChannelPruning[];
+  /** True once, at the end. */
   readonly done: boolean;
 }
 
-/** Removes old messages in small steps, beside those who send and read; or only says what it would remove. */
+/** Removes old messages in small steps, while others send and read. A dry run only says what would be removed. */
 export async function* prune(
   bus: Bus,
-  { channel, dryRun, ...pruning }: PruneCriteria & { channel: string | undefined; dryRun: boolean },
+  { channel, dryRun, ...criteria }: PruneCriteria & { channel: string | undefined; dryRun: boolean },
   signal: AbortSignal,
 ): AsyncGenerator<PruningProgress, void, void> {
-  const names = channel === undefined ? await channelsOf(bus) : [channel];
-  const prunable = await Promise.all(
-    names.map(async (name) => ({ name, ...(await bus.store.messages.prunable(name, pruning)) })),
+  const names = channel === undefined ? await prunableChannels(bus) : [channel];
+  const ranges = await Promise.all(
+    names.map(async (name) => ({ name, ...(await bus.store.messages.prunable(name, criteria)) })),
   );
-  const some = prunable.filter(({ count }) => count > 0);
+  const some = ranges.filter(({ count }) => count > 0);
   const channels = some.map(({ name, count, unconsumed }) => ({ channel: name, messages: count, unconsumed }));
   const of = some.reduce((sum, { count }) => sum + count, 0);
   let removed = 0;
@@ -48,26 +48,26 @@ export async function* prune(
   yield { removed, of, channels, done: true };
 }
 
-/** All but the alarms: who wants those gone names them. */
-async function channelsOf(bus: Bus): Promise<string[]> {
+/** All but the alarms, which are only pruned by name. */
+async function prunableChannels(bus: Bus): Promise<string[]> {
   return (await bus.store.messages.channels())
     .map(({ channel }) => channel)
     .filter((name) => name !== SECURITY_CHANNEL);
 }
 
-const MAX_ORDERS = 1_000;
+const MAX_COMMANDS = 1_000;
 
-/** Clears the bus, and wakes whoever waits for what is gone with that. */
+/** Clears the bus, and wakes everyone who waits for what was removed. */
 export async function reset(bus: Bus): Promise<ResetResult> {
-  const { sessions: peers, commands: orders } = bus.store;
-  const [everybody, pending, leased] = await Promise.all([
-    peers.list(),
-    orders.list({ status: "pending", limit: MAX_ORDERS }),
-    orders.list({ status: "leased", limit: MAX_ORDERS }),
+  const { sessions, commands } = bus.store;
+  const [connected, pending, leased] = await Promise.all([
+    sessions.list(),
+    commands.list({ status: "pending", limit: MAX_COMMANDS }),
+    commands.list({ status: "leased", limit: MAX_COMMANDS }),
   ]);
-  const done = await bus.store.reset(SECURITY_CHANNEL);
-  for (const { id } of everybody) bus.wakeup.ring(commandsTopic(id));
-  for (const { id } of [...pending, ...leased]) bus.wakeup.ring(commandEndTopic(id));
-  bus.wakeup.ring(ANY_CHANGE);
-  return done;
+  const result = await bus.store.reset(SECURITY_CHANNEL);
+  const waiting = connected.map(({ id }) => commandsTopic(id));
+  const asking = [...pending, ...leased].map(({ id }) => commandEndTopic(id));
+  bus.notify([...waiting, ...asking]);
+  return result;
 }

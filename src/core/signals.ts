@@ -1,7 +1,7 @@
 import type { Bus } from "./bus.ts";
 import { notFound } from "./errors.ts";
 import type { Json, Signal } from "./store.ts";
-import { ANY_CHANGE, signalTopic, waiting } from "./waiting.ts";
+import { signalTopic, waitFor } from "./waiting.ts";
 
 export async function setSignal(
   bus: Bus,
@@ -9,31 +9,34 @@ export async function setSignal(
 ): Promise<Signal> {
   const signal = { name, data, sender, setAt: bus.now() };
   await bus.store.signals.set(signal);
-  bus.wakeup.ring(signalTopic(name));
-  bus.wakeup.ring(ANY_CHANGE);
+  bus.notify(signalTopic(name));
   return signal;
 }
 
 export async function getSignal(bus: Bus, name: string): Promise<Signal> {
   const signal = await bus.store.signals.get(name);
-  if (signal === undefined) throw notFound(`The signal ${name} is not set`);
+  if (signal === undefined) throw signalNotSet(name);
   return signal;
 }
 
-/** The signal, at once if it is set already; undefined when the time is up. */
-export async function waitForSignal(
+export function getSignals(bus: Bus): Promise<readonly Signal[]> {
+  return bus.store.signals.list();
+}
+
+/** Waits for a signal; answers at once if it is set already, with undefined if the time is up. */
+export function waitForSignal(
   bus: Bus,
   { name, seconds }: { name: string; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<Signal | undefined> {
-  const milliseconds = seconds === undefined ? undefined : seconds * 1_000;
-  const look = () => bus.store.signals.get(name);
-  for await (const found of waiting({ wakeup: bus.wakeup, topic: signalTopic(name), signal, milliseconds }, look))
-    return found;
-  return undefined;
+  return waitFor(bus, { topic: signalTopic(name), seconds, signal }, () => bus.store.signals.get(name));
 }
 
 export async function clearSignal(bus: Bus, name: string): Promise<void> {
-  if (!(await bus.store.signals.clear(name))) throw notFound(`The signal ${name} is not set`);
-  bus.wakeup.ring(ANY_CHANGE);
+  if (!(await bus.store.signals.clear(name))) throw signalNotSet(name);
+  bus.notify();
+}
+
+function signalNotSet(name: string): Error {
+  return notFound(`The signal ${name} is not set`);
 }

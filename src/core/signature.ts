@@ -2,13 +2,13 @@ import type { KeyObject } from "node:crypto";
 import type { Bus } from "./bus.ts";
 import { getBusDid } from "./card.ts";
 import { invalid, unauthorized } from "./errors.ts";
-import { nodeCrypto, registeredKey, strictBase64 } from "./keys.ts";
+import { nodeCrypto } from "./keys.ts";
 import { STAMP_TOLERANCE_SECONDS } from "./limits.ts";
 import type { RequestKey } from "./store.ts";
 
-/** What makes a signed request good for one bus, once, for a while. */
+/** Makes a signed request valid for one bus, once, and for a limited time. */
 export interface Stamp {
-  /** The DID of the bus that it is meant for; empty in open mode. */
+  /** DID of the bus it is meant for; empty in open mode. */
   readonly aud: string;
   /** 16 random bytes, base64url. */
   readonly nonce: string;
@@ -22,7 +22,7 @@ export interface SignedMessage {
   readonly content: string;
 }
 
-/** What the sender of a v1 message signs, as the original has it. Unambiguous, since names hold no control characters. */
+/** The signed bytes of a v1 message, as the Python original has them. Unambiguous, since names hold no control characters. */
 export function messageBytesV1({ channel, sender, content }: SignedMessage): Buffer {
   return Buffer.from(`${channel}\n${sender}\n${content}`);
 }
@@ -46,7 +46,7 @@ export function registrationBytes(registration: SignedRegistration, { aud, nonce
 
 export interface SignedKeyChange {
   readonly name: string;
-  /** The new key to rotate to, or the key that is revoked. */
+  /** The new key of a rotation, or the key to revoke. */
   readonly rawKey: Uint8Array;
   readonly operator: string;
   readonly v2Only?: boolean;
@@ -57,12 +57,12 @@ export function keyChangeBytes(act: "rotate" | "revoke", change: SignedKeyChange
   return v2Bytes(act, aud, name, rawKey, operator, nonce, String(ts), ...rules(v2Only));
 }
 
-/** A last field, where the operator asks for more than the others say: nobody on the way can take it back. */
+/** Signed as a last field, so that nobody in between can drop what the operator asked for. */
 function rules(v2Only: boolean): readonly string[] {
   return v2Only ? ["v2"] : [];
 }
 
-/** Netstrings behind a prefix of their own: no field can run into the next, and nothing else that is signed looks alike. */
+/** Netstrings behind a prefix of their own: fields can't run into each other, and no other signed bytes look the same. */
 function v2Bytes(...fields: readonly (string | Uint8Array)[]): Buffer {
   const parts = fields.flatMap((field) => {
     const bytes = typeof field === "string" ? Buffer.from(field) : field;
@@ -75,46 +75,7 @@ export function sign(bytes: Uint8Array, key: KeyObject): string {
   return nodeCrypto().sign(null, bytes, key).toString("base64");
 }
 
-/** Whether `signature` was made over `bytes` with the private half of a registered key. */
-export function verifySignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
-  const parts = signatureParts(signature, publicKeyPem);
-  return parts === undefined ? false : nodeCrypto().verify(null, bytes, parts.key, parts.raw);
-}
-
-let isOneOfMany = false;
-
-/** The same. Where more than one is asked in a turn of the event loop, the others are checked on threads meanwhile. */
-export function verifySignatureInBatch(
-  signature: string,
-  bytes: Uint8Array,
-  publicKeyPem: string,
-): boolean | Promise<boolean> {
-  if (!isOneOfMany) {
-    isOneOfMany = true;
-    setImmediate(() => {
-      isOneOfMany = false;
-    });
-    return verifySignature(signature, bytes, publicKeyPem);
-  }
-  const parts = signatureParts(signature, publicKeyPem);
-  if (parts === undefined) return false;
-  const { key, raw } = parts;
-  return new Promise((resolve, reject) => {
-    const checked = (error: Error | null, isGood: boolean) => (error === null ? resolve(isGood) : reject(error));
-    nodeCrypto().verify(null, bytes, key, raw, checked);
-  });
-}
-
-function signatureParts(
-  signature: string,
-  publicKeyPem: string,
-): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
-  const raw = strictBase64(signature);
-  const key = raw?.length === 64 ? registeredKey(publicKeyPem) : undefined;
-  return raw === undefined || key === undefined ? undefined : { raw, key };
-}
-
-/** The fields that make a request v2, as it carries them. */
+/** The stamp of a v2 request, as its fields carry it. */
 export interface StampFields {
   readonly v?: number | undefined;
   readonly aud?: string | undefined;
@@ -122,19 +83,18 @@ export interface StampFields {
   readonly ts?: number | undefined;
 }
 
-/** A v2 request's stamp; undefined for v1, which has none. */
+/** Reads a v2 request's stamp; undefined for v1, which has none. */
 export function readStamp({ v, aud, nonce, ts }: StampFields): Stamp | undefined {
   if (v !== 2) return undefined;
   if (nonce === undefined || ts === undefined) throw invalid("a v2 request needs nonce and ts, and aud in secure mode");
   return { aud: aud ?? "", nonce, ts };
 }
 
-/** A stamp for a request that is about to be signed. */
 export function createStamp(aud: string, milliseconds: number): Stamp {
   return { aud, nonce: nodeCrypto().randomBytes(16).toString("base64url"), ts: milliseconds };
 }
 
-/** Refuses a request that was made for another bus or at another time. */
+/** Refuses a request made for another bus or at another time. */
 export async function checkStamp(bus: Bus, { aud, ts }: Stamp): Promise<void> {
   const did = (await getBusDid(bus)) ?? "";
   if (aud !== did) {
@@ -150,7 +110,7 @@ export async function checkStamp(bus: Bus, { aud, ts }: Stamp): Promise<void> {
   );
 }
 
-/** What lets the store do a signed request once, however often it comes. */
+/** The idempotency key of a signed request: however often it comes, the store performs it once. */
 export function requestKeyOf(bus: Bus, signer: string, { nonce }: Stamp, bytes: Uint8Array): RequestKey {
   return { signer, nonce, digest: nodeCrypto().hash("sha256", bytes), at: bus.now() };
 }

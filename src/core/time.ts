@@ -1,6 +1,6 @@
 /**
- * Milliseconds that only ever go forward, for measuring a wait. Not `elapsed()`: that makes Node load a module
- * which costs a fresh process more than all the rest of a send.
+ * Milliseconds that never go backwards, for measuring waits. Not `performance.now()`: loading it costs a fresh process more
+ * than the rest of a send.
  */
 export function monotonicMs(): number {
   return process.uptime() * 1_000;
@@ -14,18 +14,18 @@ interface Round {
 const rounds = new Map<number, Round>();
 
 /**
- * Does something each so many milliseconds until it is disposed of. What a process does as often, it does together, so that
- * one that only waits wakes once for all of it.
+ * Repeats an act until disposed of. All acts of a process with the same interval share one timer, so that an idle process
+ * wakes up only once for them.
  */
 export function repeatEvery(milliseconds: number, act: () => void, keepsAlive = true): Disposable {
-  const round = rounds.get(milliseconds) ?? begin(milliseconds);
-  const one = { act, keepsAlive };
-  round.acts.add(one);
-  hold(round);
+  const round = rounds.get(milliseconds) ?? startRound(milliseconds);
+  const entry = { act, keepsAlive };
+  round.acts.add(entry);
+  updateRef(round);
   return {
     [Symbol.dispose]() {
-      if (!round.acts.delete(one)) return;
-      hold(round);
+      if (!round.acts.delete(entry)) return;
+      updateRef(round);
       if (round.acts.size > 0) return;
       clearInterval(round.timer);
       rounds.delete(milliseconds);
@@ -33,7 +33,7 @@ export function repeatEvery(milliseconds: number, act: () => void, keepsAlive = 
   };
 }
 
-function begin(milliseconds: number): Round {
+function startRound(milliseconds: number): Round {
   const acts: Round["acts"] = new Set();
   const timer = setInterval(() => {
     for (const { act } of acts) act();
@@ -43,15 +43,13 @@ function begin(milliseconds: number): Round {
   return round;
 }
 
-function hold({ timer, acts }: Round): void {
+/** Lets the timer keep the process alive if one of its acts should. */
+function updateRef({ timer, acts }: Round): void {
   if ([...acts].some(({ keepsAlive }) => keepsAlive)) timer.ref();
   else timer.unref();
 }
 
-const FIRST_MS = 100;
-const MAX_MS = 5_000;
-
-/** Waits so long, or until the signal aborts. */
+/** Resolves after this time, or when the signal aborts. */
 export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
@@ -65,13 +63,16 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
   });
 }
 
+const FIRST_MS = 100;
+const MAX_MS = 5_000;
+
+/** Waits longer and longer, with jitter, so that clients don't overwhelm a server that comes back. */
 export interface Backoff {
-  /** What was waited for is there again. */
+  /** Begin with short waits again. */
   reset(): void;
   wait(): Promise<void>;
 }
 
-/** Longer and longer, so that a server which comes back isn't trampled. */
 export function createBackoff(signal: AbortSignal): Backoff {
   let milliseconds = FIRST_MS;
   return {

@@ -1,31 +1,41 @@
 import { monotonicMs } from "./time.ts";
 
-export interface WaitOptions {
-  readonly wakeup: Wakeup;
+export interface Wait {
   readonly topic: Topic;
   readonly signal: AbortSignal;
-  /** How long to wait in all; forever where it doesn't say. */
-  readonly milliseconds?: number | undefined;
-  /** How long it may sleep at most before it looks again, where something can come about by time alone. */
+  /** The longest wait; unbounded without it. */
+  readonly seconds?: number | undefined;
+  /** Milliseconds until the next look even without a bell, where time alone may bring something about. */
   readonly pause?: () => Promise<number | undefined>;
 }
 
+/** Finds the first thing that `look` answers with; undefined once the time is up or the signal aborts. */
+export async function waitFor<T>(
+  bus: { readonly wakeup: Wakeup },
+  wait: Wait,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for await (const found of waitForEach(bus, wait, look)) return found;
+  return undefined;
+}
+
 /**
- * The one blocking loop of the program: arm the bell, look, sleep, look again. Yields each thing that `look` finds, as
- * soon as it is there; ends when the time is up or the signal aborts.
+ * The one blocking loop of the program: arm the bell, look, sleep, look again. Yields whatever `look` finds, as soon as it
+ * is there; ends once the time is up or the signal aborts.
  */
-export async function* waiting<T>(
-  wait: WaitOptions,
+export async function* waitForEach<T>(
+  { wakeup }: { readonly wakeup: Wakeup },
+  { topic, signal, seconds, pause }: Wait,
   look: () => Promise<T | undefined>,
 ): AsyncGenerator<T, void, void> {
-  // A look before the bell is armed: who finds something at once never pays for a bell.
+  // Looking before the bell is armed: a caller that finds something at once never pays for a bell.
   for (let found = await look(); found !== undefined; found = await look()) {
-    if (wait.signal.aborted) return;
+    if (signal.aborted) return;
     yield found;
   }
-  const end = wait.milliseconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + wait.milliseconds;
-  using bell = wait.wakeup.arm(wait.topic);
-  while (!wait.signal.aborted) {
+  const end = seconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + seconds * 1_000;
+  using bell = wakeup.arm(topic);
+  while (!signal.aborted) {
     const found = await look();
     if (found !== undefined) {
       yield found;
@@ -33,41 +43,46 @@ export async function* waiting<T>(
     }
     const left = end - monotonicMs();
     if (left <= 0) return;
-    const pause = (await wait.pause?.()) ?? left;
-    await bell.rung(wait.signal, Math.min(left, Math.max(0, pause)));
+    const sleep = (await pause?.()) ?? left;
+    await bell.rung(signal, Math.min(left, Math.max(0, sleep)));
   }
 }
 
 /**
- * How a waiter learns that it should look again. A wake-up carries no data; it may be lost, or come twice, and
- * nothing breaks: whoever wakes reads the store. test/contracts/wakeup.ts holds what every kind promises.
+ * Tells waiters to look again. A wake-up carries no data; it may be lost or come twice without harm, since a woken waiter
+ * reads the store. test/contracts/wakeup.ts holds what every kind promises.
  */
 export interface Wakeup extends AsyncDisposable {
-  /** Called after the commit. Never throws: a bell that can't be rung is heard by the next look at the clock. */
+  /** Called after the commit. Never throws: waiters that miss a ring look again when their clock says so. */
   ring(topic: Topic): void;
 
-  /** What was rung after this returns is heard by the bell's next `rung`, even if it came before that call. */
+  /** Rings after this returns are heard by the bell's next `rung`, even those that precede that call. */
   arm(topic: Topic): Bell;
 }
 
-/** A channel's name, for its messages; or, with a control character before it that no name has, something else. */
+export interface Bell extends Disposable {
+  /** Resolves when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
+  rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
+}
+
+/** A channel's name, for its messages. Other topics begin with a control character, which no name holds. */
 export type Topic = string;
 
 const OTHER = "\u0000";
 
-/** Rung when somebody consumed messages of the channel. */
+/** Rung when messages of the channel were consumed. */
 export function watermarkTopic(channel: string): Topic {
   return `${OTHER}reading${OTHER}${channel}`;
 }
 
-/** Rung when there may be an order for the peer to take. */
-export function commandsTopic(peer: string): Topic {
-  return `${OTHER}orders${OTHER}${peer}`;
+/** Rung when there may be a command for the session to take. */
+export function commandsTopic(sessionId: string): Topic {
+  return `${OTHER}orders${OTHER}${sessionId}`;
 }
 
-/** Rung when the order ended. */
-export function commandEndTopic(order: string): Topic {
-  return `${OTHER}order${OTHER}${order}`;
+/** Rung when the command ended. */
+export function commandEndTopic(commandId: string): Topic {
+  return `${OTHER}order${OTHER}${commandId}`;
 }
 
 /** Rung when the signal was set. */
@@ -75,14 +90,9 @@ export function signalTopic(signal: string): Topic {
   return `${OTHER}signal${OTHER}${signal}`;
 }
 
-/** Rung with every change, for those who watch the whole bus. */
+/** Rung by every change, for watchers of the whole bus. */
 export const ANY_CHANGE: Topic = `${OTHER}everything`;
 
 export function isChannel(topic: Topic): boolean {
   return !topic.startsWith(OTHER);
-}
-
-export interface Bell extends Disposable {
-  /** Ends when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
-  rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
-import { canSee, type Identity, isSecure } from "./access.ts";
+import { type Caller, canSee, isSecure, visibleTo } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import { findCommands } from "./commands.ts";
+import { getCommands } from "./commands.ts";
 import { isAlive } from "./sessions.ts";
 import type {
   ChannelSummary,
@@ -13,24 +13,42 @@ import type {
   Watermark,
 } from "./store.ts";
 import { monotonicMs } from "./time.ts";
-import { ANY_CHANGE, waiting } from "./waiting.ts";
+import { ANY_CHANGE, waitForEach } from "./waiting.ts";
+
+const MAX_COMMANDS = 200;
+
+/** The state of the bus, apart from what messages say, as far as the caller may see it. */
+export async function getStatus(bus: Bus, caller: Caller) {
+  const { sessions, signals, messages } = bus.store;
+  const now = bus.now();
+  return {
+    now,
+    isSecure: await isSecure(bus),
+    sessions: await sessions.list(),
+    commands: await getCommands(bus, { limit: MAX_COMMANDS }),
+    signals: await signals.list(),
+    channels: visibleTo(caller, await messages.channels()),
+  };
+}
+
+export type Status = Awaited<ReturnType<typeof getStatus>>;
 
 /** How far an agent has read a channel. */
 export interface ReadProgress extends Watermark {
-  /** How many messages it hasn't consumed; MAX_UNREAD stands for that many or more. */
+  /** Messages it hasn't consumed; MAX_UNREAD stands for that many or more. */
   readonly unread: number;
 }
 
 const MAX_UNREAD = 1_000;
 
-/** Whoever watches the whole bus is told of so many at most, those that are furthest first. */
-const MAX_READINGS = 1_000;
+/** Watermarks shown to a watcher of the whole bus, at most; the furthest come first. */
+const MAX_WATERMARKS = 1_000;
 
-/** Those whose watermark isn't what it was when this was last asked. `upTo`: unread messages are counted up to this one. */
-export function createReadTracker(bus: Bus): (upTo: number) => Promise<readonly ReadProgress[]> {
+/** Answers with the watermarks that moved since the last call. Counts unread messages up to the id `upTo`. */
+function createReadTracker(bus: Bus): (upTo: number) => Promise<readonly ReadProgress[]> {
   let known = new Map<string, number>();
   return async (upTo) => {
-    const watermarks = await bus.store.messages.watermarks(MAX_READINGS);
+    const watermarks = await bus.store.messages.watermarks(MAX_WATERMARKS);
     const moved = watermarks.filter((watermark) => known.get(keyOf(watermark)) !== watermark.lastId);
     known = new Map(watermarks.map((watermark) => [keyOf(watermark), watermark.lastId]));
     return Promise.all(moved.map((watermark) => readProgressOf(bus, watermark, upTo)));
@@ -42,46 +60,48 @@ async function readProgressOf(bus: Bus, watermark: Watermark, upTo: number): Pro
   return { ...watermark, unread: await bus.store.messages.count(channel, lastId, upTo, MAX_UNREAD) };
 }
 
-/** No name holds a line feed. */
+/** Unambiguous, since no name holds a line feed. */
 function keyOf({ channel, agent }: Watermark): string {
   return `${channel}\n${agent}`;
 }
 
-/** What changes too often to be written down each time is looked at now and then. */
+/** Changes too frequent for the journal, which are looked for now and then. */
 export type Sample =
-  | { readonly kind: "peers"; readonly peers: readonly Session[] }
-  /** Those with fewer messages than before; none of all that are left out. */
+  | { readonly kind: "sessions"; readonly sessions: readonly Session[] }
+  /** Channels with fewer messages than before. */
   | { readonly kind: "pruned"; readonly channels: readonly ChannelSummary[] }
   | { readonly kind: "readings"; readonly readings: readonly ReadProgress[] };
 
-export interface Samples {
-  /** What is otherwise than it was told last, as far as it is time to look. `upTo`: the last message that was told. */
+interface Sampler {
+  /** The changes since the last call, as far as looking for them is due. `upTo`: the last message that was yielded. */
   take(upTo: number): Promise<readonly Sample[]>;
-  /** Milliseconds until it is time again. */
+  /** Milliseconds until the next look is due. */
   pause(): number;
 }
 
 const SLOW_MS = 15_000;
 const READINGS_MS = 1_000;
 
-export function createSamples(bus: Bus): Samples {
-  const readings = createReadTracker(bus);
+function createSampler(bus: Bus): Sampler {
+  const takeReadings = createReadTracker(bus);
   let seen = new Map<string, string>();
   let counts = new Map<string, number>();
   let slowDue = 0;
   let readingsDue = 0;
   let early = false;
 
-  const peersSeen = async (): Promise<readonly Session[]> => {
-    const peers = await bus.store.sessions.list();
-    const states = new Map(peers.map((peer) => [peer.id, `${peer.lastSeen} ${isAlive(peer, bus.now())}`]));
-    const changed = peers.filter(({ id }) => seen.get(id) !== states.get(id));
+  const takeSessions = async (): Promise<readonly Session[]> => {
+    const sessions = await bus.store.sessions.list();
+    const states = new Map(
+      sessions.map((session) => [session.id, `${session.lastSeen} ${isAlive(session, bus.now())}`]),
+    );
+    const changed = sessions.filter(({ id }) => seen.get(id) !== states.get(id));
     seen = states;
     return changed;
   };
 
-  /** Undefined where a message has come that wasn't told yet: it is counted already. */
-  const pruned = async (upTo: number): Promise<readonly ChannelSummary[] | undefined> => {
+  /** Undefined if a message came that wasn't yielded yet: the counts include it already. */
+  const takePruned = async (upTo: number): Promise<readonly ChannelSummary[] | undefined> => {
     const channels = await bus.store.messages.channels();
     if ((await bus.store.messages.lastId()) > upTo) return undefined;
     const before = counts;
@@ -94,62 +114,44 @@ export function createSamples(bus: Bus): Samples {
   return {
     async take(upTo) {
       const now = monotonicMs();
-      const taken: Sample[] = [];
+      const samples: Sample[] = [];
       early = now < readingsDue;
       if (!early) {
         readingsDue = now + READINGS_MS;
-        const moved = await readings(upTo);
-        if (moved.length > 0) taken.push({ kind: "readings", readings: moved });
+        const readings = await takeReadings(upTo);
+        if (readings.length > 0) samples.push({ kind: "readings", readings });
       }
       if (now >= slowDue) {
         slowDue = now + SLOW_MS;
-        const peers = await peersSeen();
-        if (peers.length > 0) taken.push({ kind: "peers", peers });
-        const channels = await pruned(upTo);
+        const sessions = await takeSessions();
+        if (sessions.length > 0) samples.push({ kind: "sessions", sessions });
+        const channels = await takePruned(upTo);
         if (channels === undefined) slowDue = now + READINGS_MS;
-        else if (channels.length > 0) taken.push({ kind: "pruned", channels });
+        else if (channels.length > 0) samples.push({ kind: "pruned", channels });
       }
-      return taken;
+      return samples;
     },
     pause: () => Math.max(1, (early ? Math.min(readingsDue, slowDue) : slowDue) - monotonicMs()),
   };
 }
 
-const MAX_ORDERS = 200;
-
-/** All that is on the bus, but for what messages say. */
-export async function getStatus(bus: Bus) {
-  const { sessions: peers, signals, messages } = bus.store;
-  const now = bus.now();
-  return {
-    now,
-    secure_mode: await isSecure(bus),
-    peers: await peers.list(),
-    commands: await findCommands(bus, { limit: MAX_ORDERS }),
-    signals: await signals.list(),
-    channels: await messages.channels(),
-  };
-}
-
-export type Status = Awaited<ReturnType<typeof getStatus>>;
-
-/** How far a watcher is: in the messages, and in the journal of everything else. As text: `<message id>.<journal number>`. */
+/** A watcher's position: in the messages, and in the journal of all other changes. As text: `<message id>.<journal number>`. */
 export interface Cursor {
   readonly message: number;
   readonly entry: number;
 }
 
-/** What happened; `subject` is as it is now, and undefined where it is gone. */
+/** What happened. A subject is as it is now; undefined if it is gone. */
 export type EventBody =
   | Sample
   | { readonly kind: "snapshot"; readonly status: Status; readonly readings: readonly ReadProgress[] }
   | { readonly kind: "message"; readonly message: StoredMessage }
-  | { readonly kind: "peer"; readonly what: string; readonly key: string; readonly subject: Session | undefined }
-  | { readonly kind: "order"; readonly what: string; readonly key: string; readonly subject: Command | undefined }
+  | { readonly kind: "session"; readonly what: string; readonly key: string; readonly subject: Session | undefined }
+  | { readonly kind: "command"; readonly what: string; readonly key: string; readonly subject: Command | undefined }
   | { readonly kind: "signal"; readonly what: string; readonly key: string; readonly subject: Signal | undefined };
 
 export interface BusEvent {
-  /** Where a watcher that lost its connection goes on from. */
+  /** The cursor at which a watcher that lost its connection goes on. */
   readonly id: string;
   readonly at: number;
   readonly body: EventBody;
@@ -158,77 +160,96 @@ export interface BusEvent {
 const BATCH = 200;
 
 /**
- * First all that is, then each change, without a gap in between. From a cursor on only what came after it, where that is
- * still known; where it isn't, now or later, all that is once more.
+ * Yields a snapshot, then each change, without a gap in between, as far as the caller may see them. From a cursor on it
+ * yields only what came after it; where that is no longer known, a snapshot again.
  */
 export async function* streamEvents(
   bus: Bus,
   since: Cursor | undefined,
+  caller: Caller,
   signal: AbortSignal,
 ): AsyncGenerator<BusEvent, void, void> {
-  let samples = createSamples(bus);
-  let at = since;
+  let sampler = createSampler(bus);
+  let position = since;
 
   const begin = async (): Promise<readonly Change[]> => {
     const cursor = await currentCursor(bus);
-    const status = await getStatus(bus);
-    samples = createSamples(bus);
-    let readings: readonly ReadProgress[] = [];
-    for (const sample of await samples.take(cursor.message)) if (sample.kind === "readings") readings = sample.readings;
+    const status = await getStatus(bus, caller);
+    sampler = createSampler(bus);
+    const samples = await sampler.take(cursor.message);
+    const readings = samples.flatMap((sample) => (sample.kind === "readings" ? sample.readings : []));
     return [{ cursor, at: bus.now(), body: { kind: "snapshot", status, readings } }];
   };
 
   const look = async (): Promise<readonly Change[] | undefined> => {
-    const changes = at && (await changesAfter(bus, at));
-    if (at === undefined || changes === undefined) return begin();
-    const cursor = changes.at(-1)?.cursor ?? at;
-    const sampled = await samples.take(cursor.message);
-    const found = [...changes, ...sampled.map((body) => ({ cursor, at: bus.now(), body }))];
+    const changes = position && (await changesAfter(bus, position));
+    if (position === undefined || changes === undefined) return begin();
+    const cursor = changes.at(-1)?.cursor ?? position;
+    const samples = await sampler.take(cursor.message);
+    const found = [...changes, ...samples.map((body) => ({ cursor, at: bus.now(), body }))];
     return found.length > 0 ? found : undefined;
   };
 
-  const pause = async () => samples.pause();
-  for await (const changes of waiting({ wakeup: bus.wakeup, topic: ANY_CHANGE, signal, pause }, look)) {
-    for (const { cursor, ...event } of changes) {
-      at = cursor;
-      yield { id: formatCursor(cursor), ...event };
+  const pause = async () => sampler.pause();
+  for await (const changes of waitForEach(bus, { topic: ANY_CHANGE, signal, pause }, look)) {
+    for (const { cursor, at, body } of changes) {
+      position = cursor;
+      const visible = visibleBody(body, caller);
+      if (visible !== undefined) yield { id: formatCursor(cursor), at, body: visible };
     }
   }
 }
 
-interface Change extends Omit<BusEvent, "id"> {
+interface Change {
   readonly cursor: Cursor;
+  readonly at: number;
+  readonly body: EventBody;
+}
+
+/** What the caller may see of an event; undefined for a message that is hidden from it. */
+function visibleBody(body: EventBody, caller: Caller): EventBody | undefined {
+  switch (body.kind) {
+    case "message":
+      return canSee(body.message.channel, caller.identity) ? body : undefined;
+    case "pruned":
+      return { ...body, channels: visibleTo(caller, body.channels) };
+    case "readings":
+    case "snapshot":
+      return { ...body, readings: visibleTo(caller, body.readings) };
+    default:
+      return body;
+  }
 }
 
 /**
- * Messages first: an order's end is told after the entry in the channel of activity that it made. Undefined where some of
- * what changed is not known any more.
+ * Undefined if some of the changes are no longer known. Messages come first, so that a command's end follows its entry in
+ * the activity channel.
  */
 async function changesAfter(bus: Bus, from: Cursor): Promise<readonly Change[] | undefined> {
   const messages = await bus.store.messages.allAfter(from.message, BATCH);
   const entries = await bus.store.journal.after(from.entry, BATCH);
   if (entries === undefined) return undefined;
   let cursor = from;
-  const told: Change[] = [];
+  const changes: Change[] = [];
   for (const message of messages) {
     cursor = { ...cursor, message: message.id };
-    told.push({ cursor, at: message.timestamp, body: { kind: "message", message } });
+    changes.push({ cursor, at: message.timestamp, body: { kind: "message", message } });
   }
   for (const entry of entries) {
     cursor = { ...cursor, entry: entry.seq };
-    told.push({ cursor, at: entry.at, body: await happeningOf(bus, entry) });
+    changes.push({ cursor, at: entry.at, body: await bodyOf(bus, entry) });
   }
-  return told;
+  return changes;
 }
 
 async function currentCursor(bus: Bus): Promise<Cursor> {
   return { entry: await bus.store.journal.last(), message: await bus.store.messages.lastId() };
 }
 
-async function happeningOf(bus: Bus, { kind, key, what }: JournalEntry): Promise<EventBody> {
-  const { sessions: peers, commands: orders, signals } = bus.store;
-  if (kind === "peer") return { kind, what, key, subject: await peers.find(key) };
-  if (kind === "order") return { kind, what, key, subject: await orders.find(key) };
+async function bodyOf(bus: Bus, { kind, key, what }: JournalEntry): Promise<EventBody> {
+  const { sessions, commands, signals } = bus.store;
+  if (kind === "peer") return { kind: "session", what, key, subject: await sessions.find(key) };
+  if (kind === "order") return { kind: "command", what, key, subject: await commands.find(key) };
   return { kind, what, key, subject: await signals.get(key) };
 }
 
@@ -243,7 +264,7 @@ export function parseCursor(text: string): Cursor | undefined {
 }
 
 export interface MinuteCount {
-  /** When the minute begins, in seconds since 1970. */
+  /** The beginning of the minute, in seconds since 1970. */
   readonly ts: number;
   readonly count: number;
 }
@@ -256,7 +277,7 @@ export interface Flow {
 
 /** How much was sent in the last minutes, and by whom to where. */
 export interface Traffic {
-  /** The newest message that is counted. */
+  /** The newest message counted. */
   readonly up_to: number;
   /** Only minutes with messages, oldest first. */
   readonly minutes: readonly MinuteCount[];
@@ -264,15 +285,15 @@ export interface Traffic {
   readonly flows: readonly Flow[];
 }
 
-/** More than these would say no more in a picture. */
+/** Enough for a picture. */
 const MAX_MESSAGES = 20_000;
 const MAX_FLOWS = 500;
 
-/** Of the channels that whoever asks may see. */
-export async function getTraffic(bus: Bus, minutes: number, asker: Identity | undefined): Promise<Traffic> {
+/** The traffic of the last minutes in the channels that the caller may see. */
+export async function getTraffic(bus: Bus, minutes: number, caller: Caller): Promise<Traffic> {
   const upTo = await bus.store.messages.lastId();
   const envelopes = await bus.store.messages.recent(bus.now() - minutes * 60, MAX_MESSAGES);
-  const counted = envelopes.filter(({ id, channel }) => id <= upTo && canSee(channel, asker));
+  const counted = visibleTo(caller, envelopes).filter(({ id }) => id <= upTo);
   return { up_to: upTo, minutes: byMinute(counted), flows: byFlow(counted) };
 }
 

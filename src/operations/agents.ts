@@ -1,11 +1,11 @@
-import { createOperatorKeys, register, revoke, seed } from "../core/agents.ts";
+import { createOperatorKeys, getAgents, register, revoke, seed } from "../core/agents.ts";
 import { createAgentCard } from "../core/card.ts";
 import { invalid, notFound } from "../core/errors.ts";
 import { createKeyPair, rawKeyBytes, readPublicKey } from "../core/keys.ts";
 import { TOKEN_SECONDS } from "../core/limits.ts";
 import { keyChangeBytes, registrationBytes, sign } from "../core/signature.ts";
 import { flag, identity, name, optional, stampFields, text, whole } from "./fields.ts";
-import { defineOperation, indented, type Signer } from "./operation.ts";
+import { defineOperation, defineStoreless, indented, type Signer } from "./operation.ts";
 
 const storeOperator = defineOperation({
   name: "store-operator",
@@ -40,7 +40,7 @@ export const seedOperator = defineOperation({
   },
 });
 
-export const makeKeys = defineOperation({
+export const makeKeys = defineStoreless({
   name: "keygen",
   summary: "Make an agent's key pair",
   details: "With --out it writes PREFIX.key (private, readable by you alone) and PREFIX.pub; else it prints both.",
@@ -181,7 +181,7 @@ export const listAgents = defineOperation({
   http: "GET /agents",
   input: { fields: { keys: flag("With their public keys") } },
   run: async (bus, { keys = false }) =>
-    (await bus.store.agents.list()).map(({ name, identity, role, registeredBy, createdAt, publicKey }) => ({
+    (await getAgents(bus)).map(({ name, identity, role, registeredBy, createdAt, publicKey }) => ({
       name,
       identity,
       role,
@@ -216,7 +216,7 @@ export const showCard = defineOperation({
   output: { text: indented },
 });
 
-export const makeToken = defineOperation({
+export const makeToken = defineStoreless({
   name: "token",
   summary: "Make a token that says who an agent is, for a server in secure mode",
   details: [

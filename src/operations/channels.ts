@@ -1,10 +1,9 @@
-import { canSee, type Identity } from "../core/access.ts";
-import { createProofLookup, messagesAfter, type Proof, send } from "../core/messages.ts";
+import { createProofLookup, getChannels, messagesAfter, messagesBefore, type Proof, send } from "../core/messages.ts";
+import { resolveAsker } from "../core/sessions.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import type { ChannelSummary, Json, StoredMessage } from "../core/store.ts";
 import { json, name, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { defineOperation, indented } from "./operation.ts";
-import { resolveAsker } from "./sessions.ts";
 
 export const listChannels = defineOperation({
   name: "channels",
@@ -13,7 +12,7 @@ export const listChannels = defineOperation({
   access: { level: "reader" },
   http: "GET /channels",
   input: { fields: {} },
-  run: async (bus, _, { caller }) => toPublicChannels(await bus.store.messages.channels(), caller.identity),
+  run: async (bus, _, { caller }) => toPublicChannels(await getChannels(bus, caller)),
   output: {
     text: (channels) => indented(channels),
     model: (channels, _, quote) => {
@@ -122,7 +121,7 @@ export const channelMessages = defineOperation({
     const found =
       before === undefined
         ? await messagesAfter(bus, { channel, since, limit, seconds: wait }, signal)
-        : (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
+        : await messagesBefore(bus, { channel, before, since, limit });
     return { ok: true, messages: found.map((message) => toPublicMessage(message, proofOf(message))) };
   },
   waits: { isWaiting: ({ timeout }) => timeout !== undefined },
@@ -148,8 +147,6 @@ export const channelMessages = defineOperation({
   },
 });
 
-export function toPublicChannels(channels: readonly ChannelSummary[], watcher: Identity | undefined) {
-  return channels
-    .filter(({ channel }) => canSee(channel, watcher))
-    .map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
+export function toPublicChannels(channels: readonly ChannelSummary[]) {
+  return channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }

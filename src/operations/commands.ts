@@ -1,17 +1,9 @@
-import {
-  endCommand,
-  findCommands,
-  issueCommands,
-  offerCommandAgain,
-  releaseCommand,
-  waitForCommand,
-  waitForCommandEnd,
-} from "../core/commands.ts";
-import { agentOfSession } from "../core/messages.ts";
+import { getCommands, issueCommands, offerCommandAgain, releaseCommand, waitForCommand } from "../core/commands.ts";
+import { endCommand, waitForCommandEnd } from "../core/outcomes.ts";
+import { agentOfSession, resolveAsker } from "../core/sessions.ts";
 import type { Command, CommandStatus, Json, NewCommand } from "../core/store.ts";
 import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
 import { defineOperation, type Quote } from "./operation.ts";
-import { resolveAsker } from "./sessions.ts";
 
 /** An order as the world sees it, where it is a command. */
 export interface PublicCommand {
@@ -195,7 +187,7 @@ export const listCommands = defineOperation({
   },
   run: async (bus, { peer, status, limit = 200 }) => ({
     ok: true,
-    commands: (await findCommands(bus, { peer, status, limit })).map(toPublicCommand),
+    commands: (await getCommands(bus, { peer, status, limit })).map(toPublicCommand),
   }),
   output: { text: ({ commands }) => commands.map(formatCommand).join("\n") },
 });
@@ -208,7 +200,7 @@ export const pendingCommands = defineOperation({
   http: "GET /commands/:peer",
   input: { fields: { peer: name("The session's id") }, positionals: ["peer"] },
   run: async (bus, { peer }) => {
-    const pending = await findCommands(bus, { peer, status: "pending", limit: 1_000 });
+    const pending = await getCommands(bus, { peer, status: "pending", limit: 1_000 });
     return { ok: true, commands: pending.map(toPublicCommand) };
   },
   output: { text: ({ commands }) => commands.map(formatCommand).join("\n") },

@@ -4,14 +4,12 @@ import {
   BATCH_MESSAGES,
   CONTENT_BYTES,
   IDENTITY_LENGTH,
-  identityFault,
   MAX_WAIT_SECONDS,
   NAME_LENGTH,
-  nameFault,
   WAIT_SECONDS,
   WORD_LENGTH,
-  wordFault,
 } from "../core/limits.ts";
+import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
 /** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };

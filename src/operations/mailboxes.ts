@@ -1,7 +1,7 @@
-import { canSee } from "../core/access.ts";
-import { BATCH_MESSAGES, mailboxOf } from "../core/limits.ts";
-import { markArrived, releaseMail, summarizeMailboxes, takeMail, waitForMail } from "../core/mailboxes.ts";
-import { type Message, send, toReaderMessages } from "../core/messages.ts";
+import { BATCH_MESSAGES } from "../core/limits.ts";
+import { getMailboxes, markArrived, peekMail, releaseMail, takeMail, waitForMail } from "../core/mailboxes.ts";
+import { type Message, send } from "../core/messages.ts";
+import { mailboxOf } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { defineOperation } from "./operation.ts";
@@ -141,14 +141,8 @@ export const showInbox = defineOperation({
   http: "GET /mailboxes/:mailbox",
   input: { fields: { mailbox }, positionals: ["mailbox"], self: "mailbox" },
   run: async (bus, { mailbox }) => {
-    const { messages } = bus.store;
-    const options = { limit: BATCH_MESSAGES, others: false };
-    const unread = await messages.unread(mailboxOf(mailbox), mailbox, options);
-    return {
-      ok: true,
-      unread: await messages.pending(mailboxOf(mailbox), mailbox),
-      messages: await toReaderMessages(bus, unread),
-    };
+    const { unread, messages } = await peekMail(bus, mailbox);
+    return { ok: true, unread, messages };
   },
   output: {
     text: ({ messages }) => messages.map(mailLine).join("\n"),
@@ -163,10 +157,7 @@ export const listMailboxes = defineOperation({
   access: { level: "reader" },
   http: "GET /mailboxes",
   input: { fields: {} },
-  run: async (bus, _, { caller }) => ({
-    ok: true,
-    mailboxes: (await summarizeMailboxes(bus)).filter(({ mailbox }) => canSee(mailboxOf(mailbox), caller.identity)),
-  }),
+  run: async (bus, _, { caller }) => ({ ok: true, mailboxes: await getMailboxes(bus, caller) }),
   output: {
     text: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
   },

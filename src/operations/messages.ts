@@ -1,5 +1,4 @@
-import { admit } from "../core/access.ts";
-import { BATCH_MESSAGES, isOwnMailbox, WAIT_SECONDS } from "../core/limits.ts";
+import { BATCH_MESSAGES, WAIT_SECONDS } from "../core/limits.ts";
 import { readMail } from "../core/mailboxes.ts";
 import {
   acknowledge,
@@ -11,6 +10,7 @@ import {
   send,
   waitUntilRead,
 } from "../core/messages.ts";
+import { isOwnMailbox } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { markArrivedFollowUp, releaseFollowUp } from "./mailboxes.ts";
@@ -31,13 +31,10 @@ export const showReceipts = defineOperation({
     },
     positionals: ["id"],
   },
-  run: async (bus, { id, wait_for, timeout }, { caller, signal }) => {
-    const now = await getReceipts(bus, id);
-    // Who may not read a mailbox learns nothing of it by a number either.
-    await admit(bus, "reader", { channel: now.channel }, caller);
-    if (wait_for === undefined) return now;
-    return waitUntilRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, signal);
-  },
+  run: (bus, { id, wait_for, timeout }, { caller, signal }) =>
+    wait_for === undefined
+      ? getReceipts(bus, id, caller)
+      : waitUntilRead(bus, { id, agent: wait_for, seconds: waitSeconds(timeout, caller) }, caller, signal),
   waits: {
     isWaiting: ({ wait_for }) => wait_for !== undefined,
     isTimeout: ({ read_by }, { wait_for }) => wait_for !== undefined && !read_by.includes(wait_for),

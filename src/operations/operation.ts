@@ -36,7 +36,7 @@ export interface AnswerFile {
  * One thing that the bus can do: a row of the table. Every surface is made from it: the command line its verb, words and
  * flags, HTTP its route, MCP its tool, the help and the documents their text.
  */
-export interface OperationDefinition<F extends Fields, A> {
+export interface OperationDefinition<F extends Fields, A, B extends StorelessBus = Bus> {
   /** The verb. */
   readonly name: string;
   readonly summary: string;
@@ -50,7 +50,7 @@ export interface OperationDefinition<F extends Fields, A> {
   readonly stream?: true;
   /** Repeating the operation changes nothing more. */
   readonly idempotent?: true;
-  /** The operation uses nothing stored, so no store is opened for it. */
+  /** The operation uses nothing stored, so no store is opened for it: `defineStoreless` makes its definition. */
   readonly storeless?: true;
   /** The operation is no verb: another operation settles with it, or only a model asks for it. */
   readonly hidden?: true;
@@ -58,7 +58,7 @@ export interface OperationDefinition<F extends Fields, A> {
   readonly signature?: SignaturePart<F>;
 
   /** Carries the operation out. Answers with a promise for one answer, or with an async iterable for a stream. */
-  run(bus: Bus, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
+  run(bus: B, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
 
   readonly waits?: WaitPart<F, NoInfer<A>>;
   readonly after?: AfterPart<F, NoInfer<A>>;
@@ -136,6 +136,16 @@ export interface OutputPart<F extends Fields, A> {
 
 export type Operation = OperationDefinition<Fields, unknown>;
 
+/** The part of a bus that works without a store. */
+export type StorelessBus = Pick<Bus, "link">;
+
+/** An operation that needs no store. */
+export type StorelessOperation = OperationDefinition<Fields, unknown, StorelessBus> & { readonly storeless: true };
+
+export function isStoreless(operation: Operation): operation is StorelessOperation {
+  return operation.storeless === true;
+}
+
 /** What follows from an answer that arrived, or didn't. */
 export function followUpOf(
   operation: Operation,
@@ -190,9 +200,29 @@ export function defineOperation<
     readonly input: { readonly self?: Self };
     readonly stream?: Stream;
     readonly hidden?: Hidden;
+    readonly storeless?: never;
   },
 ): Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden> {
   return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden>;
+}
+
+/** Defines an operation that needs no store. */
+export function defineStoreless<
+  const Name extends string,
+  F extends Fields,
+  A,
+  Self extends keyof F & string = never,
+  Hidden extends boolean = false,
+>(
+  definition: OperationDefinition<F, A, StorelessBus> & {
+    readonly name: Name;
+    readonly input: { readonly self?: Self };
+    readonly stream?: never;
+    readonly hidden?: Hidden;
+    readonly storeless: true;
+  },
+): Operation & Typed<Name, InputOf<F>, A, Self, false, Hidden> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, false, Hidden>;
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {

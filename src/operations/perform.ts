@@ -3,7 +3,7 @@ import type { Bus } from "../core/bus.ts";
 import { isIpcError } from "../core/errors.ts";
 import { raiseAlarm } from "../core/security.ts";
 import { parseInput } from "./fields.ts";
-import type { Answering, Context, Operation } from "./operation.ts";
+import { type Answering, type Context, isStoreless, type Operation, type StorelessBus } from "./operation.ts";
 
 /**
  * The one door to the bus: what was asked is checked, who may not ask it is refused, then it is done. Answers with the
@@ -21,6 +21,17 @@ export async function perform(bus: Bus, operation: Operation, input: unknown, co
     if (isIpcError(error)) await raiseAlarm(bus, error, attempt);
     throw error;
   }
+}
+
+/** Performs an operation that needs no store. Nobody is refused: only this process asks without a bus. */
+export async function performStoreless(
+  bus: StorelessBus,
+  operation: Operation,
+  input: unknown,
+  context: Context,
+): Promise<unknown> {
+  if (!isStoreless(operation)) throw new Error(`${operation.name} needs a store`);
+  return await operation.run(bus, parseInput(operation.input.fields, input), context);
 }
 
 /** The same door, near or far, for who doesn't care which. */

@@ -1,10 +1,10 @@
-import type { Caller } from "../core/access.ts";
-import type { Bus } from "../core/bus.ts";
 import { waitUntilArrived } from "../core/mailboxes.ts";
+import { countUnread } from "../core/messages.ts";
+import { mailboxOf } from "../core/names.ts";
 import {
-  actAsSession,
   getPresence,
   getSession,
+  getSessions,
   heartbeat,
   isAlive,
   keepListening,
@@ -55,7 +55,7 @@ export const listSessions = defineOperation({
   input: { fields: {} },
   run: async (bus) => ({
     ok: true,
-    peers: (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now())),
+    peers: (await getSessions(bus)).map((peer) => toPublicSession(peer, bus.now())),
   }),
   output: {
     text: ({ peers }) => peerLines(peers),
@@ -72,7 +72,7 @@ export const discoverSessions = defineOperation({
   http: "GET /peers/discover",
   input: { fields: {} },
   run: async (bus) => {
-    const peers = (await bus.store.sessions.list()).map((peer) => toPublicSession(peer, bus.now()));
+    const peers = (await getSessions(bus)).map((peer) => toPublicSession(peer, bus.now()));
     const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
     return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
   },
@@ -228,7 +228,7 @@ export const connections = {
     input: { fields: { agent: name("Who") } },
     run: async (bus, { agent }, { caller }) => {
       const { id } = await startListening(bus, agent, caller);
-      return { id, unread: await bus.store.messages.pending(`@${agent}`, agent) };
+      return { id, unread: await countUnread(bus, { channel: mailboxOf(agent), agent }, caller) };
     },
     output: { text: () => "" },
   }),
@@ -271,10 +271,3 @@ export const connections = {
     output: { text: () => "" },
   }),
 };
-
-/** Who does something: a peer by its id, if the caller may speak for it; the agent of a token; or whoever it says it is. */
-export async function resolveAsker(bus: Bus, from: string | undefined, caller: Caller): Promise<string> {
-  if (from !== undefined && (await bus.store.sessions.find(from)) !== undefined)
-    return (await actAsSession(bus, from, caller)).id;
-  return caller.identity?.agent ?? from ?? "human";
-}

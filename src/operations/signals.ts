@@ -1,9 +1,8 @@
-import { agentOfSession } from "../core/messages.ts";
-import { clearSignal, getSignal, setSignal, waitForSignal } from "../core/signals.ts";
+import { agentOfSession, resolveAsker } from "../core/sessions.ts";
+import { clearSignal, getSignal, getSignals, setSignal, waitForSignal } from "../core/signals.ts";
 import type { Json, Signal } from "../core/store.ts";
 import { json, name, optional, waitSeconds, waitTime } from "./fields.ts";
 import { defineOperation } from "./operation.ts";
-import { resolveAsker } from "./sessions.ts";
 
 const signalName = name("The signal's name");
 
@@ -104,7 +103,7 @@ export const listSignals = defineOperation({
   access: { level: "reader" },
   http: "GET /signals",
   input: { fields: {} },
-  run: async (bus) => ({ ok: true, signals: (await bus.store.signals.list()).map(toPublicSignal) }),
+  run: async (bus) => ({ ok: true, signals: (await getSignals(bus)).map(toPublicSignal) }),
   output: { text: ({ signals }) => signals.map((signal) => JSON.stringify(signal)).join("\n") },
 });
 

@@ -1,7 +1,7 @@
 import { MAX_WAIT_SECONDS } from "../core/limits.ts";
 import { formatAddress, parseAddress } from "../core/link.ts";
 import { content, flag, optional, seconds, text, whole } from "./fields.ts";
-import { defineOperation } from "./operation.ts";
+import { defineStoreless } from "./operation.ts";
 
 /** Where a receiver listens, unless it says otherwise. */
 export const RECEIVE_PORT = 19_900;
@@ -17,7 +17,7 @@ function within(timeout: number | undefined, usual: number, signal: AbortSignal)
   return { milliseconds: Math.min(timeout || usual, MAX_WAIT_SECONDS) * 1_000, signal };
 }
 
-export const sendTcp = defineOperation({
+export const sendTcp = defineStoreless({
   name: "tcp send",
   summary: "Send a text straight to whoever listens at an address, with no bus between",
   details: [
@@ -39,7 +39,7 @@ export const sendTcp = defineOperation({
   output: { text: (address) => `Delivered to ${formatAddress(address)}` },
 });
 
-export const pingTcp = defineOperation({
+export const pingTcp = defineStoreless({
   name: "tcp ping",
   summary: "Say how long whoever listens at an address takes to answer",
   examples: ["el-ipc tcp ping localhost:19900"],
@@ -54,18 +54,19 @@ export const pingTcp = defineOperation({
   output: { text: ({ ms, ...address }) => `Pong from ${formatAddress(address)} in ${ms} ms` },
 });
 
-const settleTcp = defineOperation({
+const settleTcp = defineStoreless({
   name: "tcp settle",
   summary: "Tell the sender of a received text whether it arrived",
   examples: [],
   access: { level: "anyone" },
+  storeless: true,
   hidden: true,
   input: { fields: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") } },
   run: (bus, { receipt, arrived = false }) => bus.link.settle(receipt, arrived),
   output: { text: () => "" },
 });
 
-export const receiveTcp = defineOperation({
+export const receiveTcp = defineStoreless({
   name: "tcp receive",
   summary: "Listen at a port for a text, print it, and end",
   details: "Answers pings meanwhile. On this machine only, unless --bind names another of its addresses.",

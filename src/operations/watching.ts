@@ -1,8 +1,8 @@
-import { type Access, admit, canSee, getRights, type Identity, isSecure, type Rights } from "../core/access.ts";
+import { type Access, getRights, isSecure, type Rights } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import { getBusDid } from "../core/card.ts";
 import { invalid } from "../core/errors.ts";
-import { createProofLookup } from "../core/messages.ts";
+import { countUnread, createProofLookup } from "../core/messages.ts";
 import {
   type BusEvent,
   type EventBody,
@@ -27,7 +27,7 @@ export const showStatus = defineOperation({
   access: { level: "reader" },
   http: "GET /status",
   input: { fields: {} },
-  run: async (bus, _, { caller }) => toPublicStatus(await getStatus(bus), caller.identity),
+  run: async (bus, _, { caller }) => toPublicStatus(await getStatus(bus, caller)),
   output: { text: (status) => indented(status), model: (status, _, quote) => statusText(status, quote) },
   tool: {
     name: "broker_status",
@@ -36,19 +36,15 @@ export const showStatus = defineOperation({
   },
 });
 
-/** What stands where the watcher may not look is left out. */
-export function toPublicStatus(
-  { now, secure_mode, peers, commands, signals, channels }: Status,
-  watcher: Identity | undefined,
-) {
+export function toPublicStatus({ now, isSecure, sessions, commands, signals, channels }: Status) {
   return {
     ok: true,
-    secure_mode,
+    secure_mode: isSecure,
     now,
-    peers: peers.map((peer) => toPublicSession(peer, now)),
+    peers: sessions.map((session) => toPublicSession(session, now)),
     commands: commands.map(toPublicCommand),
     signals: signals.map(toPublicSignal),
-    channels: toPublicChannels(channels, watcher),
+    channels: toPublicChannels(channels),
   };
 }
 
@@ -86,62 +82,52 @@ export const watchEvents = defineOperation({
   run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : parseCursor(since);
     if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
-    return publicEvents(bus, streamEvents(bus, cursor, signal), caller.identity);
+    return publicEvents(bus, streamEvents(bus, cursor, caller, signal));
   },
 });
 
-/** What is said where the watcher may not look is left out. */
-async function* publicEvents(bus: Bus, told: AsyncIterable<BusEvent>, watcher: Identity | undefined) {
-  for await (const { id, at, body: happening } of told) {
-    if (happening.kind !== "message") yield { id, ts: at, ...publicHappening(happening, at, watcher) };
-    else if (canSee(happening.message.channel, watcher)) {
-      const { message } = happening;
+async function* publicEvents(bus: Bus, events: AsyncIterable<BusEvent>) {
+  for await (const { id, at, body } of events) {
+    if (body.kind !== "message") yield { id, ts: at, ...toPublicEvent(body, at) };
+    else {
+      const { message } = body;
       yield { id, ts: at, type: "message", data: toPublicMessage(message, (await createProofLookup(bus))(message)) };
     }
   }
 }
 
-function publicHappening(
-  happening: Exclude<EventBody, { kind: "message" }>,
-  now: number,
-  watcher: Identity | undefined,
-) {
-  switch (happening.kind) {
+function toPublicEvent(body: Exclude<EventBody, { kind: "message" }>, now: number) {
+  switch (body.kind) {
     case "snapshot": {
-      const { status, readings } = happening;
-      return {
-        type: "snapshot",
-        data: { ...toPublicStatus(status, watcher), readings: publicReadings(readings, watcher) },
-      };
+      const { status, readings } = body;
+      return { type: "snapshot", data: { ...toPublicStatus(status), readings: toPublicReadings(readings) } };
     }
-    case "peers":
-      return { type: "peers_seen", data: happening.peers.map((peer) => toPublicSession(peer, now)) };
+    case "sessions":
+      return { type: "peers_seen", data: body.sessions.map((session) => toPublicSession(session, now)) };
     case "pruned":
-      return { type: "channels_pruned", data: toPublicChannels(happening.channels, watcher) };
+      return { type: "channels_pruned", data: toPublicChannels(body.channels) };
     case "readings":
-      return { type: "readings", data: publicReadings(happening.readings, watcher) };
-    case "peer":
+      return { type: "readings", data: toPublicReadings(body.readings) };
+    case "session":
       return {
-        type: `peer_${happening.what}`,
-        data: happening.subject ? toPublicSession(happening.subject, now) : { id: happening.key },
+        type: `peer_${body.what}`,
+        data: body.subject ? toPublicSession(body.subject, now) : { id: body.key },
       };
-    case "order":
+    case "command":
       return {
-        type: `command_${happening.what}`,
-        data: happening.subject ? toPublicCommand(happening.subject) : { id: happening.key },
+        type: `command_${body.what}`,
+        data: body.subject ? toPublicCommand(body.subject) : { id: body.key },
       };
     case "signal":
       return {
-        type: `signal_${happening.what}`,
-        data: happening.subject ? toPublicSignal(happening.subject) : { name: happening.key },
+        type: `signal_${body.what}`,
+        data: body.subject ? toPublicSignal(body.subject) : { name: body.key },
       };
   }
 }
 
-function publicReadings(readings: readonly ReadProgress[], watcher: Identity | undefined) {
-  return readings
-    .filter(({ channel }) => canSee(channel, watcher))
-    .map(({ channel, agent, lastId, unread }) => ({ channel, agent, last_id: lastId, unread }));
+function toPublicReadings(readings: readonly ReadProgress[]) {
+  return readings.map(({ channel, agent, lastId, unread }) => ({ channel, agent, last_id: lastId, unread }));
 }
 
 export const showTraffic = defineOperation({
@@ -153,7 +139,7 @@ export const showTraffic = defineOperation({
   input: { fields: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) } },
   run: async (bus, { minutes = 60 }, { caller }) => ({
     ok: true,
-    ...(await getTraffic(bus, minutes, caller.identity)),
+    ...(await getTraffic(bus, minutes, caller)),
   }),
   output: {
     text: ({ minutes, flows }) =>
@@ -205,12 +191,11 @@ export const showHealth = defineOperation({
   },
   run: async (bus, { channel, agent }, { caller }) => {
     const counts = channel !== undefined && agent !== undefined;
-    // Anyone may ask how the bus is; how much somebody has to read is for who may read it.
-    if (counts) await admit(bus, "reader", { channel, agent }, caller);
+    const pending = counts ? await countUnread(bus, { channel, agent }, caller) : 0;
     const did = await getBusDid(bus);
     return {
       status: "ok",
-      pending: counts ? await bus.store.messages.pending(channel, agent) : 0,
+      pending,
       secure_mode: await isSecure(bus),
       ...(did === undefined ? {} : { did }),
     };

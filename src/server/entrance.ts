@@ -14,12 +14,6 @@ export interface Entrance {
 
 const RECHECK_MS = 30_000;
 
-const LOOPBACK_ADDRESS = /^(::ffff:)?127\.|^::1$/;
-
-export function isLoopbackAddress(address: string | undefined): boolean {
-  return LOOPBACK_ADDRESS.test(address ?? "");
-}
-
 /** Who somebody is that shows this, an API key or a token, or nothing. Throws where that isn't enough to be let in. */
 export async function identifyCaller(shown: string, from: "local" | "beyond", door: Entrance): Promise<Caller> {
   const hasKey = door.apiKey !== undefined && isSame(shown, door.apiKey);

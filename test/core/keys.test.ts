@@ -12,8 +12,9 @@ import {
   readPrivateKey,
   readPublicKey,
   registeredKey,
+  verifySignature,
 } from "../../src/core/keys.ts";
-import { messageBytesV1, registrationBytes, sign, verifySignature } from "../../src/core/signature.ts";
+import { messageBytesV1, registrationBytes, sign } from "../../src/core/signature.ts";
 
 const pair = createKeyPair();
 const seed = Buffer.from("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "hex");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { identityFault, nameFault } from "../../src/core/limits.ts";
+import { identityFault, nameFault } from "../../src/core/names.ts";
 import { hostileNames } from "../contracts/place.ts";
 
 test("any name is good that has no control characters", () => {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { THIS_PROCESS } from "../../src/core/access.ts";
 import { type Bus, createBus } from "../../src/core/bus.ts";
 import { acknowledge, follow, read, send } from "../../src/core/messages.ts";
-import { type Topic, waiting } from "../../src/core/waiting.ts";
+import { type Topic, waitForEach } from "../../src/core/waiting.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertSoon } from "../contracts/wakeup.ts";
@@ -54,7 +54,7 @@ test("what is there already is had at once, and no bell is made for it", async (
       return bus.wakeup.arm(topic);
     },
   };
-  for await (const found of waiting({ wakeup, topic: "a", signal: never }, async () => "there")) {
+  for await (const found of waitForEach({ wakeup }, { topic: "a", signal: never }, async () => "there")) {
     assert.equal(found, "there");
     break;
   }
@@ -99,9 +99,7 @@ test("a wait without time looks once more, and finds what came meanwhile", async
   await using bus = await busAt(folder.file("bus.db"));
   let looks = 0;
   const look = async () => (++looks === 2 ? "came meanwhile" : undefined);
-  const found = await Array.fromAsync(
-    waiting({ wakeup: bus.wakeup, topic: "a", signal: never, milliseconds: 0 }, look),
-  );
+  const found = await Array.fromAsync(waitForEach(bus, { topic: "a", signal: never, seconds: 0 }, look));
   assert.deepEqual([found, looks], [["came meanwhile"], 3]);
 });
 
@@ -133,9 +131,7 @@ test("a wait that is given up ends at once, whether it sleeps or hasn't begun", 
   assert.deepEqual(await waited, []);
   await assertSoon("it ends", read(bus, reading("a"), aborting.signal));
   await say(bus, "a", "x");
-  const left = await Array.fromAsync(
-    waiting({ wakeup: bus.wakeup, topic: "a", signal: AbortSignal.abort() }, async () => 1),
-  );
+  const left = await Array.fromAsync(waitForEach(bus, { topic: "a", signal: AbortSignal.abort() }, async () => 1));
   assert.deepEqual(left, []);
 });
 
@@ -147,7 +143,7 @@ test("a fault that a look meets is told to who waits", async () => {
     if (++looks > 2) throw new Error("the disk is gone");
     return undefined;
   };
-  const waited = Array.fromAsync(waiting({ wakeup: bus.wakeup, topic: "a", signal: never }, look));
+  const waited = Array.fromAsync(waitForEach(bus, { topic: "a", signal: never }, look));
   await sleep(20);
   bus.wakeup.ring("a");
   await assert.rejects(waited, /the disk is gone/);

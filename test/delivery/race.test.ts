@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { waiting } from "../../src/core/waiting.ts";
+import { waitForEach } from "../../src/core/waiting.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { startModule } from "../support/module.ts";
@@ -39,8 +39,8 @@ suite("a send that races the arming of a wait", () => {
           looks++;
           return (await store.messages.after(`c${channel}`, places[channel] ?? 0, 1))[0];
         };
-        const wait = { wakeup, topic: `c${channel}`, signal, milliseconds: LOST_MS };
-        for await (const { id } of waiting(wait, look)) {
+        const wait = { topic: `c${channel}`, signal, seconds: LOST_MS / 1_000 };
+        for await (const { id } of waitForEach({ wakeup }, wait, look)) {
           places[channel] = id;
           found[looks === 1 ? "before the bell" : looks === 2 ? "while arming" : "by the bell"]++;
           return;
@@ -77,7 +77,7 @@ suite("a send that races the arming of a wait", () => {
         looks[n] = (looks[n] ?? 0) + 1;
         return (await store.messages.after(topic, place, 1))[0];
       };
-      for await (const { id } of waiting({ wakeup, topic, signal: aborting.signal }, look)) {
+      for await (const { id } of waitForEach({ wakeup }, { topic, signal: aborting.signal }, look)) {
         place = id;
         got[n] = (got[n] ?? 0) + 1;
       }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { createKeyPair } from "../../src/core/keys.ts";
-import { waiting } from "../../src/core/waiting.ts";
+import { waitFor } from "../../src/core/waiting.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
@@ -165,11 +165,7 @@ for (const driver of drivers) {
         const [found] = await store.messages.unread("quiet", "reader", all);
         return found?.content;
       };
-      const found = (async () => {
-        const wait = { wakeup, topic: "quiet", signal: new AbortController().signal };
-        for await (const content of waiting(wait, look)) return content;
-        return undefined;
-      })();
+      const found = waitFor({ wakeup }, { topic: "quiet", signal: new AbortController().signal }, look);
       await new Promise((resolve) => setTimeout(resolve, 700));
       await python.send("quiet", "herald", "psst", 5);
       assert.ok((await halfSecondsUntil(found)) <= 2);

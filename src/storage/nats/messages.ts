@@ -1,5 +1,6 @@
 import { nuid } from "@nats-io/transport-node";
-import { BATCH_BYTES, isOwnMailbox } from "../../core/limits.ts";
+import { BATCH_BYTES } from "../../core/limits.ts";
+import { isOwnMailbox } from "../../core/names.ts";
 import type { ChannelSummary, Envelope, MessageStore, StoredMessage } from "../../core/store.ts";
 import { createNonces } from "./agents.ts";
 import { fieldsOf, numberIn, textIn } from "./fields.ts";

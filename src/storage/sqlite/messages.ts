@@ -1,4 +1,5 @@
-import { BATCH_BYTES, isOwnMailbox } from "../../core/limits.ts";
+import { BATCH_BYTES } from "../../core/limits.ts";
+import { isOwnMailbox } from "../../core/names.ts";
 import type {
   AppendResult,
   ChannelSummary,

@@ -1,5 +1,5 @@
 import { conflict, IpcError, isIpcError } from "../../core/errors.ts";
-import { mailboxOf } from "../../core/limits.ts";
+import { mailboxOf } from "../../core/names.ts";
 import { createStamp, type SignedMessage, type Stamp } from "../../core/signature.ts";
 import { monotonicMs } from "../../core/time.ts";
 

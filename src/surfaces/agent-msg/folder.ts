@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
-import { nameFault } from "../../core/limits.ts";
+import { nameFault } from "../../core/names.ts";
 
 /** Puts a file in place at once and whole: who looks sees all of it, or what was there before. */
 export function writeWhole(file: string, text: string): void {

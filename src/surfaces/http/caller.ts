@@ -1,9 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { unauthorized } from "../../core/errors.ts";
-import { type Entrance, endWithTheToken, identifyCaller, isLoopbackAddress } from "../../server/entrance.ts";
-
-const LOOPBACK_HOST = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
+import { type Entrance, endWithTheToken, identifyCaller } from "../../server/entrance.ts";
+import { isLoopbackAddress, isLoopbackAuthority } from "../../server/loopback.ts";
 
 /** What whoever passes a request on may say of whose it is. */
 const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-|fly-)?client-ip|cf-connecting-ip)$/;
@@ -37,7 +36,7 @@ export function strangerOf(request: IncomingMessage): Caller {
 function isLocal({ socket, headers, httpVersion }: IncomingMessage): boolean {
   return (
     isLoopbackAddress(socket.remoteAddress) &&
-    LOOPBACK_HOST.test(headers.host ?? "") &&
+    isLoopbackAuthority(headers.host) &&
     httpVersion !== "1.0" &&
     !Object.keys(headers).some((name) => PASSED_ON.test(name))
   );

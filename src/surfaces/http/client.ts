@@ -7,11 +7,11 @@ import {
   type ServerTarget,
   type Transport,
 } from "../../client/remote.ts";
-import { isLoopback } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, remoteError } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { publicInput } from "../../operations/fields.ts";
 import type { Ask } from "../../operations/perform.ts";
+import { isLoopback } from "../../server/loopback.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
 /** Requests to one server over HTTP. */

@@ -6,11 +6,11 @@ import {
   type ServerTarget,
   type Transport,
 } from "../../client/remote.ts";
-import { isLoopback } from "../../core/access.ts";
 import { IpcError, remoteError } from "../../core/errors.ts";
 import { formatAddress, parseAddress } from "../../core/link.ts";
 import { publicInput } from "../../operations/fields.ts";
 import type { Ask } from "../../operations/perform.ts";
+import { isLoopback } from "../../server/loopback.ts";
 import { type Answer, type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;

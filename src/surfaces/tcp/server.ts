@@ -1,10 +1,10 @@
 import { createServer, type Socket } from "node:net";
 import type { IpcError } from "../../core/errors.ts";
-import { listeningPort } from "../../core/link.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { createBufferBudget } from "../../server/budget.ts";
 import { createDelivery, type Perform } from "../../server/deliver.ts";
 import type { Entrance } from "../../server/entrance.ts";
+import { listeningPort } from "../../server/loopback.ts";
 import { encodeLine } from "../../wire/json-lines.ts";
 import { type Connection, converse } from "./connection.ts";
 
