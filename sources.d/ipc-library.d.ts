@@ -56,7 +56,7 @@ interface Message {
 }
 /** Shows who wrote something: a signature that the bus has verified, or the writer's token, for which it vouches. */
 type Proof = "verified" | "attested";
-/** Who has consumed a message, by the watermarks. */
+/** The readers that have consumed a message, by their watermarks. */
 interface Receipts {
     readonly id: number;
     readonly channel: string;
@@ -66,9 +66,8 @@ interface Receipts {
     readonly unread_by: readonly string[];
 }
 /**
- * What an operation requires of its caller before it runs. `anyone`: nothing. `signed`: a proof inside the request, which
- * the operation checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to
- * destroy.
+ * An operation's requirement of its caller. `anyone`: nothing. `signed`: a proof inside the request, which the operation
+ * checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to destroy.
  */
 type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 /** The parts of a request that decide whether its caller may make it. */
@@ -76,7 +75,7 @@ interface AccessRequest {
     readonly agent?: unknown;
     readonly channel?: unknown;
 }
-/** Where a request comes from, and what it proves. */
+/** The origin of a request, and its proof. */
 interface Caller {
     /** `process`: opened the store itself. `local` and `beyond`: over a network, from this machine or from another. */
     readonly from: "process" | "local" | "beyond";
@@ -94,7 +93,7 @@ interface Identity {
     /** Seconds since 1970. */
     readonly expires: number;
 }
-/** How the agent card describes this bus to strangers. */
+/** Describes this bus to strangers, in the agent card. */
 interface CardSettings {
     readonly name: string;
     readonly description: string;
@@ -125,15 +124,15 @@ interface Bus extends Policy, AsyncDisposable {
 }
 /** Does what `verifySignature` does, perhaps on a thread. */
 type Verifier = (signature: string, bytes: Uint8Array, publicKeyPem: string) => boolean | Promise<boolean>;
-/** A message passed straight to who listens at an address, with nothing in between that keeps it. */
+/** Passes a text straight to a listener at an address. Nothing in between stores it. */
 interface Link {
-    /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
-    send(address: Address, text: string, within: Deadline): Promise<void>;
-    /** How long the other end took to answer, in milliseconds. */
-    ping(address: Address, within: Deadline): Promise<number>;
-    /** Waits at an address for one text, answering pings meanwhile; undefined when the time is up. */
-    receive(address: Address, within: Deadline): Promise<ReceivedText | undefined>;
-    /** Tells whoever sent this text whether it arrived; until then they wait for it. */
+    /** Resolves once the other end has taken the text. Where nobody listens yet, it waits for that. */
+    send(address: Address, text: string, deadline: Deadline): Promise<void>;
+    /** Milliseconds until the other end answered. */
+    ping(address: Address, deadline: Deadline): Promise<number>;
+    /** Waits at an address for one text, answering pings meanwhile; undefined once the time is up. */
+    receive(address: Address, deadline: Deadline): Promise<ReceivedText | undefined>;
+    /** Tells the sender of a text, which waits for it, whether the text arrived. */
     settle(receipt: number, arrived: boolean): Promise<void>;
 }
 interface Address {
@@ -146,18 +145,18 @@ interface Deadline {
 }
 interface ReceivedText {
     readonly text: string;
-    /** The address that it came from. */
+    /** The sender's address. */
     readonly from: string;
     readonly receipt: number;
 }
-/** Brokers on ports of this machine: those that this process opens for its bus, and those that are there already. */
+/** The TCP brokers on ports of this machine: those that this process runs for its bus, and other processes' brokers. */
 interface Brokers extends AsyncDisposable {
-    /** `own`: this process serves there already. `found`: somebody else's broker does, and is used. */
+    /** `own`: this process serves there already. `found`: another process's broker does, and is used. */
     start(address: Address): Promise<"started" | "own" | "found">;
-    /** False where this process serves nothing there. */
+    /** False if this process serves nothing there. */
     stop(port: number): Promise<boolean>;
     owns(port: number): boolean;
-    /** Asks a broker of another process; undefined where nobody listens. */
+    /** Asks another process's broker; undefined if nobody listens there. */
     ask(port: number, request: BrokerRequest, signal: AbortSignal): Promise<BrokerAnswer | undefined>;
 }
 type BrokerRequest = Readonly<Record<string, unknown>>;
@@ -559,12 +558,12 @@ interface ResetResult {
 interface Wakeup extends AsyncDisposable {
     /** Called after the commit. Never throws: waiters that miss a ring look again when their clock says so. */
     ring(topic: Topic): void;
-    /** Rings after this returns are heard by the bell's next `rung`, even those that precede that call. */
+    /** Rings after this returns are heard by the bell's next `wait`, even if they come before that call. */
     arm(topic: Topic): Bell;
 }
 interface Bell extends Disposable {
     /** Resolves when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
-    rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
+    wait(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }
 /** A channel's name, for its messages. Other topics begin with a control character, which no name holds. */
 type Topic = string;

@@ -154,7 +154,7 @@ suite("the library", { concurrency: 4 }, () => {
     await using connected = await connect(target);
     const failure = await connected.whoami({ id: "nobody" }).catch((error: unknown) => error);
     assert.ok(isIpcError(failure));
-    assert.deepEqual([failure.code, failure.message], ["not_found", "There is no peer nobody: connect first"]);
+    assert.deepEqual([failure.code, failure.message], ["not_found", "There is no session nobody: connect first"]);
     // As somebody without types would.
     const loose: { send(input: object): Promise<unknown> } = Object(connected);
     await assert.rejects(loose.send({ channel: "c" }), /channel, sender, and content required/);

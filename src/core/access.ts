@@ -5,9 +5,8 @@ import { SECURITY_CHANNEL } from "./security.ts";
 import type { Session } from "./store.ts";
 
 /**
- * What an operation requires of its caller before it runs. `anyone`: nothing. `signed`: a proof inside the request, which
- * the operation checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to
- * destroy.
+ * An operation's requirement of its caller. `anyone`: nothing. `signed`: a proof inside the request, which the operation
+ * checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to destroy.
  */
 export type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 
@@ -17,7 +16,7 @@ export interface AccessRequest {
   readonly channel?: unknown;
 }
 
-/** Where a request comes from, and what it proves. */
+/** The origin of a request, and its proof. */
 export interface Caller {
   /** `process`: opened the store itself. `local` and `beyond`: over a network, from this machine or from another. */
   readonly from: "process" | "local" | "beyond";
@@ -56,7 +55,7 @@ function admitSecure(bus: Bus, access: Access, asked: AccessRequest, { from, ide
     throw identity ? notYoursError(`${identity.agent} is not an operator`) : tokenNeededError("an operator's token");
   }
   if (access === "actor") {
-    if (identity === undefined) throw tokenNeededError("a token, where it can't be signed");
+    if (identity === undefined) throw tokenNeededError("a token, since it can't be signed");
     return;
   }
   if (identity !== undefined) admitIdentity(asked, identity);
@@ -71,7 +70,7 @@ function admitIdentity({ agent, channel }: AccessRequest, identity: Identity): v
     throw notYoursError(`${channel} is not for ${identity.agent}`);
 }
 
-/** Whether a channel may be shown: a token hides others' mailboxes and the alarms from its agent. */
+/** An agent's token shows it every channel but others' mailboxes and the alarms. */
 export function canSee(channel: string, identity: Identity | undefined): boolean {
   if (identity === undefined || identity.operator) return true;
   return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
@@ -85,7 +84,7 @@ export function visibleTo<T extends { readonly channel: string }>(
   return identity === undefined || identity.operator ? items : items.filter(({ channel }) => canSee(channel, identity));
 }
 
-/** Whether the caller may speak for a session in secure mode. */
+/** The rule of secure mode about speaking for a session. */
 export function ownsSession(session: Session, { from, identity }: Caller): boolean {
   if (from === "process" || identity?.operator) return true;
   return session.agent !== null && session.agent === identity?.agent;
@@ -96,7 +95,6 @@ export async function isSecure(bus: Bus): Promise<boolean> {
   return (await bus.store.agents.firstOperator()) !== undefined;
 }
 
-/** Who the bus takes a caller for, and what it lets that caller do. */
 export interface Rights {
   readonly secure_mode: boolean;
   readonly agent: string | null;

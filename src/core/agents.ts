@@ -51,14 +51,14 @@ export interface RegistrationResult {
   readonly repeated: boolean;
 }
 
+export function getAgents(bus: Bus): Promise<readonly Agent[]> {
+  return bus.store.agents.list();
+}
+
 /** Makes keys for a new operator and stores nothing: `seed` does, once its private key was written somewhere. */
 export async function createOperatorKeys(bus: Bus, name: string): Promise<KeyPair> {
   if ((await bus.store.agents.find(name)) !== undefined) throw nameTakenError(name);
   return createKeyPair();
-}
-
-export function getAgents(bus: Bus): Promise<readonly Agent[]> {
-  return bus.store.agents.list();
 }
 
 export async function seed(bus: Bus, name: string, publicKey: string): Promise<void> {
@@ -75,7 +75,7 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
   bus.secured();
 }
 
-/** Registers an agent, or gives it another key, under an operator's signature. */
+/** Registers an agent, or rotates its key, under an operator's signature. */
 export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<RegistrationResult> {
   const { name, identity, operator: operatorName, rotate, v2_only } = registration;
   const key = readPublicKey(registration.public_key);

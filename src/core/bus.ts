@@ -4,7 +4,7 @@ import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import { ANY_CHANGE, type Topic, type Wakeup } from "./waiting.ts";
 
-/** How the agent card describes this bus to strangers. */
+/** Describes this bus to strangers, in the agent card. */
 export interface CardSettings {
   readonly name: string;
   readonly description: string;

@@ -55,7 +55,7 @@ function targetsOf(
   now: number,
 ): readonly Session[] {
   const one = sessions.find(({ id }) => id === target);
-  if (one !== undefined && any) throw invalid("any is for a role: a peer is one already");
+  if (one !== undefined && any) throw invalid("any is for a role: a session is one already");
   if (one !== undefined) return [one];
   const everybody = BROADCAST_TARGETS.includes(target);
   if (everybody && any) throw invalid("any is for a role: say which");
@@ -64,9 +64,7 @@ function targetsOf(
   if (alive.length > 0 || (any && named.length > 0)) return alive;
   const gone = named.map(({ id }) => id).join(", ");
   if (everybody) throw notFound(gone === "" ? "Nobody else is connected" : `Everybody else is gone: ${gone}`);
-  throw notFound(
-    gone === "" ? `There is no peer and no role ${target}` : `Everybody who is ${target} is gone: ${gone}`,
-  );
+  throw notFound(gone === "" ? `There is no session and no role ${target}` : `Every ${target} is gone: ${gone}`);
 }
 
 /** Wakes the sessions that may take these commands, also those that connected after they were sent. */
@@ -85,7 +83,7 @@ async function wakeTakers(bus: Bus, commands: readonly NewCommand[]): Promise<vo
  */
 export async function waitForCommand(
   bus: Bus,
-  { peer: sessionId, seconds }: { peer: string; seconds: number | undefined },
+  { sessionId, seconds }: { sessionId: string; seconds: number | undefined },
   caller: Caller,
   signal: AbortSignal,
 ): Promise<Command | undefined> {

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { IpcError, invalid } from "./errors.ts";
 
-/** The bytes of canonical, padded base64; undefined for anything else, where Buffer would skip what it can't read. */
+/** Decodes canonical, padded base64; undefined for anything else, of which Buffer would skip what it can't read. */
 export function strictBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64");
   return bytes.toString("base64") === text ? bytes : undefined;
@@ -14,13 +14,13 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
-/** Longer than any key's file. What is longer isn't searched: finding PEM in it takes time that grows with its square. */
+/** Longer than any key file. Longer input isn't searched for PEM: that takes time proportional to its length squared. */
 const FILE_BYTES = 8 * 1024;
 
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 
-/** Loaded when needed: it costs a fresh process milliseconds that an unsigned send shouldn't pay. */
+/** Loaded on demand: it costs a fresh process milliseconds that an unsigned send shouldn't pay. */
 export function nodeCrypto(): typeof import("node:crypto") {
   return process.getBuiltinModule("node:crypto");
 }
@@ -34,8 +34,8 @@ export function createKeyPair(): KeyPair {
 }
 
 /**
- * Reads an Ed25519 private key: PEM PKCS8 as openssl, Python's `cryptography` and we write it (line ends and white space
- * don't matter), or tweetnacl's secret key or seed, raw or in base64.
+ * Reads an Ed25519 private key: PEM PKCS8 as openssl, Python's `cryptography` and we write it, with any white space; or
+ * tweetnacl's secret key or seed, raw or in base64.
  */
 export function readPrivateKey(file: Uint8Array): KeyObject {
   const bytes = Buffer.from(file);
@@ -54,10 +54,7 @@ export function readPrivateKey(file: Uint8Array): KeyObject {
   return key;
 }
 
-/**
- * Reads an Ed25519 public key: PEM SPKI, or its 32 bytes in base64 or hex; a file may hold them as they are, a text may
- * not. Refuses points that prove nothing.
- */
+/** Reads an Ed25519 public key: PEM SPKI, or its 32 bytes, raw, in base64 or in hex. Refuses points that prove nothing. */
 export function readPublicKey(key: Uint8Array | string): KeyObject {
   const raw = typeof key !== "string" && key.length === 32 ? Buffer.from(key) : rawPublicKey(Buffer.from(key));
   refuseWeakPoint(raw);
@@ -70,7 +67,7 @@ export function publicPem(key: KeyObject): string {
 
 const known = new Map<string, KeyObject | undefined>();
 
-/** A stored key, read once and not at each message. Undefined where another program stored what we wouldn't take. */
+/** Reads a stored key once, not for each message. Undefined if another program stored a key that we would refuse. */
 export function registeredKey(pem: string): KeyObject | undefined {
   if (known.has(pem)) return known.get(pem);
   if (known.size >= 10_000) known.clear();
@@ -87,7 +84,6 @@ function tryReadPublicKey(pem: string): KeyObject | undefined {
   }
 }
 
-/** The 32 bytes of an Ed25519 public key. */
 export function rawKeyBytes(key: KeyObject): Buffer {
   return key.export({ type: "spki", format: "der" }).subarray(SPKI_PREFIX.length);
 }
@@ -135,7 +131,6 @@ function signatureParts(
   return raw === undefined || key === undefined ? undefined : { raw, key };
 }
 
-/** The private key's other half. */
 export function publicKeyOf(key: KeyObject): KeyObject {
   return nodeCrypto().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
 }
@@ -205,7 +200,7 @@ function notEd25519Error(what: string): Error {
 
 const P = 2n ** 255n - 19n;
 
-/** y of the points whose order divides 8: whoever registers one can be impersonated without a key. */
+/** y of the points whose order divides 8: anybody can sign for an agent that registers one. */
 const SMALL_ORDER = new Set([
   0n,
   1n,

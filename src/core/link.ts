@@ -1,14 +1,14 @@
 import { invalid } from "./errors.ts";
 
-/** A message passed straight to who listens at an address, with nothing in between that keeps it. */
+/** Passes a text straight to a listener at an address. Nothing in between stores it. */
 export interface Link {
-  /** Hands over a text; answers once the other end has said that it took it. Where nobody listens yet, it waits for that. */
-  send(address: Address, text: string, within: Deadline): Promise<void>;
-  /** How long the other end took to answer, in milliseconds. */
-  ping(address: Address, within: Deadline): Promise<number>;
-  /** Waits at an address for one text, answering pings meanwhile; undefined when the time is up. */
-  receive(address: Address, within: Deadline): Promise<ReceivedText | undefined>;
-  /** Tells whoever sent this text whether it arrived; until then they wait for it. */
+  /** Resolves once the other end has taken the text. Where nobody listens yet, it waits for that. */
+  send(address: Address, text: string, deadline: Deadline): Promise<void>;
+  /** Milliseconds until the other end answered. */
+  ping(address: Address, deadline: Deadline): Promise<number>;
+  /** Waits at an address for one text, answering pings meanwhile; undefined once the time is up. */
+  receive(address: Address, deadline: Deadline): Promise<ReceivedText | undefined>;
+  /** Tells the sender of a text, which waits for it, whether the text arrived. */
   settle(receipt: number, arrived: boolean): Promise<void>;
 }
 
@@ -24,42 +24,41 @@ export interface Deadline {
 
 export interface ReceivedText {
   readonly text: string;
-  /** The address that it came from. */
+  /** The sender's address. */
   readonly from: string;
   readonly receipt: number;
 }
 
 const ADDRESS = /^(?:\[([\da-f:.%\w]+)\]|([^\s:/[\]]+)|([\da-f]*:[\da-f:]*:[\da-f:.]*))(?::(\d{1,5}))?$/i;
 
-/** The address that `host`, `host:port` or `[::1]:port` names. */
-export function parseAddress(text: string, usualPort: number): Address {
+/** Reads `host`, `host:port` or `[::1]:port`. */
+export function parseAddress(text: string, defaultPort: number): Address {
   const [, bracketed, plain, colons, digits] = ADDRESS.exec(text) ?? [];
   const host = bracketed ?? plain ?? colons;
-  const port = digits === undefined ? usualPort : Number(digits);
+  const port = digits === undefined ? defaultPort : Number(digits);
   if (host !== undefined && port > 0 && port <= 65_535) return { host, port };
-  throw invalid(`${JSON.stringify(text)} is no address: give host:port, as localhost:${usualPort}`);
+  throw invalid(`${JSON.stringify(text)} is no address: give host:port, such as localhost:${defaultPort}`);
 }
 
-/** An address as people write it. */
 export function formatAddress({ host, port }: Address): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 const noLink = (): never => {
-  throw new Error("there is no link here");
+  throw new Error("this bus has no link");
 };
 
-/** For a bus that passes nothing on by itself. */
+/** For a bus that reaches no other process. */
 export const NO_LINK: Link = { send: noLink, ping: noLink, receive: noLink, settle: noLink };
 
-/** Brokers on ports of this machine: those that this process opens for its bus, and those that are there already. */
+/** The TCP brokers on ports of this machine: those that this process runs for its bus, and other processes' brokers. */
 export interface Brokers extends AsyncDisposable {
-  /** `own`: this process serves there already. `found`: somebody else's broker does, and is used. */
+  /** `own`: this process serves there already. `found`: another process's broker does, and is used. */
   start(address: Address): Promise<"started" | "own" | "found">;
-  /** False where this process serves nothing there. */
+  /** False if this process serves nothing there. */
   stop(port: number): Promise<boolean>;
   owns(port: number): boolean;
-  /** Asks a broker of another process; undefined where nobody listens. */
+  /** Asks another process's broker; undefined if nobody listens there. */
   ask(port: number, request: BrokerRequest, signal: AbortSignal): Promise<BrokerAnswer | undefined>;
 }
 

@@ -63,7 +63,7 @@ export async function releaseMail(bus: Bus, mailbox: string, ids: readonly numbe
   bus.notify(mailboxOf(mailbox));
 }
 
-/** Whether a message and all before it have arrived; answers as soon as they have, or once the time is up. */
+/** True as soon as a message and all before it have arrived; false once the time is up. */
 export async function waitUntilArrived(
   bus: Bus,
   { mailbox, id, seconds }: { mailbox: string; id: number; seconds: number | undefined },
@@ -80,7 +80,7 @@ export interface MailboxContents {
   readonly messages: readonly Message[];
 }
 
-/** What is unread in a mailbox; takes none of it. */
+/** Lists unread mail without taking it. */
 export async function peekMail(bus: Bus, mailbox: string): Promise<MailboxContents> {
   const channel = mailboxOf(mailbox);
   const unread = await bus.store.messages.unread(channel, mailbox, { limit: BATCH_MESSAGES, others: false });

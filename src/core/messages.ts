@@ -125,7 +125,7 @@ async function findUnread(bus: Bus, request: ReadRequest): Promise<readonly Mess
 async function collectBurst(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   using bell = bus.wakeup.arm(request.channel);
   for (let left = request.burst * 1_000, end = monotonicMs() + left; left > 0 && !signal.aborted; ) {
-    await bell.rung(signal, left);
+    await bell.wait(signal, left);
     left = end - monotonicMs();
   }
   return (await findUnread(bus, request)) ?? [];
@@ -138,7 +138,7 @@ export async function acknowledge(bus: Bus, channel: string, agent: string, id: 
   return watermark;
 }
 
-/** How many messages of a channel an agent hasn't consumed, for a caller that may read them. */
+/** Counts an agent's unread messages in a channel. Refuses callers that may not read them. */
 export async function countUnread(
   bus: Bus,
   { channel, agent }: { channel: string; agent: string },
@@ -185,7 +185,7 @@ export interface HistoryRequest {
   readonly channel: string;
   readonly since: number;
   readonly limit: number;
-  /** How long to wait while there is nothing; no wait without it. */
+  /** The longest wait while there is nothing; no wait without it. */
   readonly seconds: number | undefined;
 }
 
@@ -251,7 +251,7 @@ export async function toReaderMessages(bus: Bus, messages: readonly StoredMessag
   });
 }
 
-/** Who has consumed a message, by the watermarks. */
+/** The readers that have consumed a message, by their watermarks. */
 export interface Receipts {
   readonly id: number;
   readonly channel: string;
@@ -261,7 +261,7 @@ export interface Receipts {
   readonly unread_by: readonly string[];
 }
 
-/** The receipts of a message, for a caller that may read its channel. */
+/** Finds the receipts of a message. Refuses callers that may not read its channel. */
 export async function getReceipts(bus: Bus, id: number, caller: Caller): Promise<Receipts> {
   const receipts = await findReceipts(bus, id);
   // Ids are easy to guess: a caller that may not read a mailbox learns nothing about it by a number either.

@@ -38,7 +38,7 @@ export async function endCommand(
     by === null ? undefined : bus.store.sessions.renew(by, end.at),
   ]);
   if (outcome === "missing") throw commandNotFound(id);
-  if (outcome === "different") throw conflict(`The command ${id} has ended otherwise already`);
+  if (outcome === "different") throw conflict(`The command ${id} has already ended differently`);
   if (outcome === "done") notifyOfEnd(bus, command, consequences);
   return getCommand(bus, id);
 }
@@ -75,7 +75,7 @@ export async function endLapsed(bus: Bus): Promise<void> {
   if (ended.length > 0) await reportEnds(bus, ended);
 }
 
-/** When `endLapsed` will end the command, if nothing happens until then. */
+/** The time at which `endLapsed` ends the command, if nothing happens before. */
 function lapsesAt({ status, attempts, expiresAt, leaseUntil }: Command): number | undefined {
   if (status !== "leased" || leaseUntil === null) return expiresAt ?? undefined;
   if (attempts >= MAX_ATTEMPTS) return leaseUntil;
@@ -92,7 +92,7 @@ export async function reportEnds(bus: Bus, ended: readonly Command[]): Promise<v
   for (const command of ended) notifyOfEnd(bus, command, {});
 }
 
-/** What the store adds in the same step in which a command ends. */
+/** Stored in the same step as the end itself. */
 function consequencesOf(command: Command, { status, result, at }: CommandEnd): Consequences {
   // A response that arrived is news to nobody.
   if (command.kind === "command_response") return {};

@@ -86,7 +86,7 @@ export async function requireOwnSession(bus: Bus, id: string, caller: Caller): P
   const session = await getSession(bus, id);
   if (ownsSession(session, caller) || !(await isSecure(bus))) return session;
   const whose = session.agent === null ? "was connected without a token: connect again" : "is another agent's";
-  throw unauthorized(`not allowed: the peer ${id} ${whose}`, "not_yours");
+  throw unauthorized(`not allowed: the session ${id} ${whose}`, "not_yours");
 }
 
 /** The name someone acts under: a session's id, if the caller may speak for it; its token's agent; or the name it gives. */
@@ -131,7 +131,7 @@ export async function leave(bus: Bus, id: string, caller: Caller): Promise<void>
   if (!(await removeSession(bus, id))) throw sessionNotFound(id);
 }
 
-/** Wakes all sessions, since commands that it held for its role are theirs to take, and whoever still waits as this one. */
+/** Wakes the others, which may take what it held for its role, and a process that still waits as this session. */
 async function removeSession(bus: Bus, id: string): Promise<boolean> {
   const dead = await bus.store.sessions.leave(id, bus.now());
   if (dead === undefined) return false;
@@ -151,13 +151,13 @@ function exclusiveRole(role: string, now: number): ExclusiveRole | undefined {
 
 async function roleTakenError(bus: Bus, role: string): Promise<Error> {
   const holder = (await bus.store.sessions.list()).find((session) => session.role === role);
-  if (holder === undefined) return conflict(`There is an ${role} already`);
+  if (holder === undefined) return conflict(`There is already an ${role}`);
   const seconds = Math.max(0, Math.round(bus.now() - holder.lastSeen));
-  return conflict(`There is an ${role} already: ${holder.id}, seen ${seconds} s ago`);
+  return conflict(`There is already an ${role}: ${holder.id}, seen ${seconds} s ago`);
 }
 
 function sessionNotFound(id: string): Error {
-  return notFound(`There is no peer ${id}: connect first`);
+  return notFound(`There is no session ${id}: connect first`);
 }
 
 /** Random bytes of a listener's id: thousands may connect at once, and nobody types it. */
@@ -201,7 +201,7 @@ export async function stopListening(bus: Bus, id: string): Promise<void> {
 
 export interface Presence {
   readonly online: boolean;
-  /** When any of the agent's sessions was last seen; undefined if none is known. */
+  /** The last time any of the agent's sessions was seen; undefined if none is known. */
   readonly lastSeen: number | undefined;
 }
 

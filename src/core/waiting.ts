@@ -44,7 +44,7 @@ export async function* waitForEach<T>(
     const left = end - monotonicMs();
     if (left <= 0) return;
     const sleep = (await pause?.()) ?? left;
-    await bell.rung(signal, Math.min(left, Math.max(0, sleep)));
+    await bell.wait(signal, Math.min(left, Math.max(0, sleep)));
   }
 }
 
@@ -56,13 +56,13 @@ export interface Wakeup extends AsyncDisposable {
   /** Called after the commit. Never throws: waiters that miss a ring look again when their clock says so. */
   ring(topic: Topic): void;
 
-  /** Rings after this returns are heard by the bell's next `rung`, even those that precede that call. */
+  /** Rings after this returns are heard by the bell's next `wait`, even if they come before that call. */
   arm(topic: Topic): Bell;
 }
 
 export interface Bell extends Disposable {
   /** Resolves when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
-  rung(signal: AbortSignal, milliseconds?: number): Promise<void>;
+  wait(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }
 
 /** A channel's name, for its messages. Other topics begin with a control character, which no name holds. */

@@ -33,7 +33,7 @@ export async function getStatus(bus: Bus, caller: Caller) {
 
 export type Status = Awaited<ReturnType<typeof getStatus>>;
 
-/** How far an agent has read a channel. */
+/** An agent's progress in a channel. */
 export interface ReadProgress extends Watermark {
   /** Messages it hasn't consumed; MAX_UNREAD stands for that many or more. */
   readonly unread: number;
@@ -141,7 +141,7 @@ export interface Cursor {
   readonly entry: number;
 }
 
-/** What happened. A subject is as it is now; undefined if it is gone. */
+/** A subject is as it is now; undefined if it is gone. */
 export type EventBody =
   | Sample
   | { readonly kind: "snapshot"; readonly status: Status; readonly readings: readonly ReadProgress[] }
@@ -206,7 +206,7 @@ interface Change {
   readonly body: EventBody;
 }
 
-/** What the caller may see of an event; undefined for a message that is hidden from it. */
+/** Removes what the caller may not see; undefined for a hidden message. */
 function visibleBody(body: EventBody, caller: Caller): EventBody | undefined {
   switch (body.kind) {
     case "message":
@@ -275,7 +275,7 @@ export interface Flow {
   readonly count: number;
 }
 
-/** How much was sent in the last minutes, and by whom to where. */
+/** Counts of the messages sent in the last minutes, by time and by direction. */
 export interface Traffic {
   /** The newest message counted. */
   readonly up_to: number;

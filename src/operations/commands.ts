@@ -235,7 +235,7 @@ export const waitCommand = defineOperation({
     positionals: ["peer"],
   },
   run: async (bus, { peer, timeout }, { caller, signal }) => {
-    const taken = await waitForCommand(bus, { peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
+    const taken = await waitForCommand(bus, { sessionId: peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
     if (taken === undefined) return null;
     const agent = await agentOfSession(bus, taken.fromId);
     return { ok: true, command: toPublicCommand(taken), ...(agent === undefined ? {} : { agent }) };

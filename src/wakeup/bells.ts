@@ -1,14 +1,15 @@
 import type { Store } from "../core/store.ts";
 import { type Bell, isChannel, type Topic } from "../core/waiting.ts";
 
-/** Node can't count further; a wait that is longer looks again and goes on. */
-const MAX_TIMER = 2 ** 31 - 1;
+/** Node's timers can't count further; a longer wait wakes early, looks again and goes on. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** So many are woken at once: what they then do must not keep others from being answered. */
-const AT_ONCE = 50;
+/** Waiters woken per turn of the event loop, so that what they then do doesn't keep others from being answered. */
+const WOKEN_AT_ONCE = 50;
 
 /** The bells of this process, by topic. */
 export interface Bells {
+  /** `disarmed` is called when the bell is disposed of. */
   arm(topic: Topic, disarmed: () => void): Bell;
   ring(topic: Topic): void;
   ringAll(): void;
@@ -16,22 +17,22 @@ export interface Bells {
   readonly topics: Iterable<string>;
 }
 
-/** Asks the store whether somebody wrote without ringing, and rings for it; once at a time. */
-export function createAsker(bells: Bells, changes: Store["changes"]): () => Promise<void> {
-  let asking = false;
+/** Returns a function that asks the store for changes nobody rang for, and rings for them; one question at a time. */
+export function createPoll(bells: Bells, changes: Store["changes"]): () => Promise<void> {
+  let isAsking = false;
   return async () => {
-    if (asking) return;
-    asking = true;
+    if (isAsking) return;
+    isAsking = true;
     try {
       const changed = await changes([...bells.topics].every(isChannel) ? "messages" : undefined);
       if (changed === undefined) return bells.ringAll();
       for (const channel of changed.channels) bells.ring(channel);
       if (changed.others) for (const topic of [...bells.topics]) if (!isChannel(topic)) bells.ring(topic);
     } catch {
-      // The waiters meet the same fault when they look, and say it.
+      // The waiters meet the same fault when they look, and report it.
       bells.ringAll();
     } finally {
-      asking = false;
+      isAsking = false;
     }
   };
 }
@@ -40,34 +41,34 @@ export function createBells(): Bells {
   const armed = new Map<string, Set<() => void>>();
   const ringing = new Map<string, { again: boolean }>();
 
-  /** The first few hear it now, the others in later turns of the event loop; rung meanwhile, all hear it once more. */
+  /** Wakes a crowd in slices. A ring meanwhile wakes all of it once more. */
   const ring = (topic: Topic): void => {
     const bells = armed.get(topic);
     if (bells === undefined) return;
-    const before = ringing.get(topic);
-    if (before !== undefined) before.again = true;
-    else if (bells.size <= AT_ONCE) for (const hear of bells) hear();
+    const current = ringing.get(topic);
+    if (current !== undefined) current.again = true;
+    else if (bells.size <= WOKEN_AT_ONCE) for (const hear of bells) hear();
     else ringInSlices(topic, [...bells]);
   };
 
   const ringInSlices = (topic: Topic, bells: readonly (() => void)[]): void => {
     const state = { again: false };
     ringing.set(topic, state);
-    const slice = (from: number): void => {
-      for (const hear of bells.slice(from, from + AT_ONCE)) hear();
-      if (from + AT_ONCE < bells.length) return void setImmediate(slice, from + AT_ONCE);
+    const ringSlice = (from: number): void => {
+      for (const hear of bells.slice(from, from + WOKEN_AT_ONCE)) hear();
+      if (from + WOKEN_AT_ONCE < bells.length) return void setImmediate(ringSlice, from + WOKEN_AT_ONCE);
       ringing.delete(topic);
       if (state.again) ring(topic);
     };
-    slice(0);
+    ringSlice(0);
   };
 
   return {
     arm(topic, disarmed) {
-      let heard = false;
+      let isRung = false;
       let wake: (() => void) | undefined;
       const hear = () => {
-        heard = true;
+        isRung = true;
         wake?.();
       };
       const others = armed.get(topic);
@@ -75,19 +76,19 @@ export function createBells(): Bells {
       else others.add(hear);
 
       return {
-        rung: (signal, milliseconds = Number.POSITIVE_INFINITY) =>
+        wait: (signal, milliseconds = Number.POSITIVE_INFINITY) =>
           new Promise((resolve) => {
             const done = () => {
               clearTimeout(timer);
               signal.removeEventListener("abort", done);
               wake = undefined;
-              heard = false;
+              isRung = false;
               resolve();
             };
             const timer = Number.isFinite(milliseconds)
-              ? setTimeout(done, Math.min(milliseconds, MAX_TIMER))
+              ? setTimeout(done, Math.min(milliseconds, MAX_TIMER_MS))
               : undefined;
-            if (heard || signal.aborted) return done();
+            if (isRung || signal.aborted) return done();
             signal.addEventListener("abort", done, { once: true });
             wake = done;
           }),

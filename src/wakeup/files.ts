@@ -16,88 +16,89 @@ import { join } from "node:path";
 import type { Store } from "../core/store.ts";
 import { monotonicMs, repeatEvery } from "../core/time.ts";
 import type { Topic, Wakeup } from "../core/waiting.ts";
-import { createAsker, createBells } from "./bells.ts";
+import { createBells, createPoll } from "./bells.ts";
 
 export interface FileBells {
-  /** Holds a file per topic that is waited for; made, for its owner alone, when it is first needed. */
+  /** Holds a file per topic that is waited for. Made when it is first needed, for its owner alone. */
   readonly folder: string;
-  /** What was changed since it was last asked, for writers that ring no bell; undefined: anything. */
+  /** Finds the changes of writers that ring no bell, such as the Python original. */
   readonly changes: Store["changes"];
 }
 
-/** How often the store is asked whether somebody wrote without ringing, and how often where files can't be watched. */
-const CLOCK_MS = 500;
-const QUICK_CLOCK_MS = 50;
+/** Interval at which the store is asked for changes that nobody rang for; the short one where files can't be watched. */
+const POLL_MS = 500;
+const QUICK_POLL_MS = 50;
 
+/** Bells unused for this long are removed. */
 const STALE_MS = 24 * 3600 * 1_000;
 
-/** Looking at each bell of ten thousand with each new one would take longer than all the rest. */
+/** Least time between two cleanings: looking at ten thousand bells for each new one would take longer than all else. */
 const CLEANING_MS = 3600 * 1_000;
 
-/** Neither following a link nor waiting at a pipe that somebody put in a bell's place. */
+/** Follows no link and blocks on no pipe that another user put in a bell's place. */
 const OPEN_BELL = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
  * Bells between processes: a small file per topic. A waiter makes it and watches it; a sender writes to it after its
- * commit, and only if it is there. Never the write-ahead log: its event comes before the commit can be seen.
+ * commit, if it exists. The write-ahead log can't serve as a bell: its event comes before the commit is visible.
  */
 export function createFileBells({ folder, changes }: FileBells): Wakeup {
   const bells = createBells();
-  const ask = createAsker(bells, changes);
+  const poll = createPoll(bells, changes);
   const watchers = new Map<string, FSWatcher>();
-  let clock: Disposable | undefined;
-  let clockMs = CLOCK_MS;
+  let polling: Disposable | undefined;
+  let pollMs = POLL_MS;
   let rung = new Set<Topic>();
-  let cleaned = Number.NEGATIVE_INFINITY;
+  let cleanedAt = Number.NEGATIVE_INFINITY;
 
-  const listen = (topic: Topic): void => {
+  const startWatching = (topic: Topic): void => {
     try {
       const file = bellFile(folder, topic);
       const isNew = makeBell(folder, file);
-      if (isNew && monotonicMs() - cleaned > CLEANING_MS) {
-        cleaned = monotonicMs();
+      if (isNew && monotonicMs() - cleanedAt > CLEANING_MS) {
+        cleanedAt = monotonicMs();
         removeStale(folder);
       }
       const watcher = watch(file, (event) => {
-        if (event === "rename") rearm(topic);
+        if (event === "rename") watchAgain(topic);
         bells.ring(topic);
       });
-      watcher.on("error", () => deafen(topic));
+      watcher.on("error", () => pollQuickly(topic));
       watchers.set(topic, watcher);
     } catch {
-      deafen(topic);
+      pollQuickly(topic);
     }
   };
 
-  /** Somebody cleaned up the file. */
-  const rearm = (topic: Topic): void => {
-    hush(topic);
-    if (bells.has(topic)) listen(topic);
+  /** The file was removed. */
+  const watchAgain = (topic: Topic): void => {
+    stopWatching(topic);
+    if (bells.has(topic)) startWatching(topic);
   };
 
-  const hush = (topic: Topic): void => {
+  const stopWatching = (topic: Topic): void => {
     watchers.get(topic)?.close();
     watchers.delete(topic);
   };
 
-  /** This topic's file can't be watched (too many watches, a network file system): from now on the clock is quick. */
-  const deafen = (topic: Topic): void => {
-    hush(topic);
-    if (clockMs === QUICK_CLOCK_MS) return;
-    clockMs = QUICK_CLOCK_MS;
-    clock?.[Symbol.dispose]();
-    clock = repeatEvery(clockMs, ask);
+  /** The topic's file can't be watched: there are too many watches, or it is on a network file system. */
+  const pollQuickly = (topic: Topic): void => {
+    stopWatching(topic);
+    if (pollMs === QUICK_POLL_MS) return;
+    pollMs = QUICK_POLL_MS;
+    polling?.[Symbol.dispose]();
+    polling = repeatEvery(pollMs, poll);
   };
 
-  const disarmed = (topic: Topic): void => {
-    if (!bells.has(topic)) hush(topic);
+  const disarm = (topic: Topic): void => {
+    if (!bells.has(topic)) stopWatching(topic);
     if (watchers.size > 0 || !isEmpty(bells.topics)) return;
-    clock?.[Symbol.dispose]();
-    clock = undefined;
-    clockMs = CLOCK_MS;
+    polling?.[Symbol.dispose]();
+    polling = undefined;
+    pollMs = POLL_MS;
   };
 
-  /** Sends that shared a commit ring together, and so each bell once; still before any of them is answered. */
+  /** Runs as a microtask, before any send is answered: sends that shared a commit ring each bell once. */
   const touchRung = (): void => {
     const topics = rung;
     rung = new Set();
@@ -105,7 +106,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
       try {
         if (isOurs(folder)) touch(bellFile(folder, topic));
       } catch {
-        // Nobody waits there any more, or the clock will tell them.
+        // Nobody waits there any more, or their poll will find the change.
       }
     }
   };
@@ -118,44 +119,41 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     },
 
     arm(topic) {
-      const first = !bells.has(topic);
-      const bell = bells.arm(topic, () => disarmed(topic));
-      clock ??= repeatEvery(clockMs, ask);
-      if (first) listen(topic);
+      const isFirst = !bells.has(topic);
+      const bell = bells.arm(topic, () => disarm(topic));
+      polling ??= repeatEvery(pollMs, poll);
+      if (isFirst) startWatching(topic);
       return bell;
     },
 
     async [Symbol.asyncDispose]() {
       touchRung();
-      clock?.[Symbol.dispose]();
-      for (const topic of [...watchers.keys()]) hush(topic);
+      polling?.[Symbol.dispose]();
+      for (const topic of [...watchers.keys()]) stopWatching(topic);
     },
   };
 }
 
 function touch(file: string): void {
-  // To find out by an exception that nobody waits there costs more than the rest of a ring.
+  // Usually nobody waits there, and the exception of `openSync` would cost more than the rest of a ring.
   if (!existsSync(file)) return;
   const bell = openSync(file, OPEN_BELL);
   try {
-    // A byte, not a time stamp: macOS tells a watcher of writes only.
+    // A byte, not a time stamp: macOS reports only writes to a watcher.
     writeSync(bell, "\n", 0);
   } finally {
     closeSync(bell);
   }
 }
 
-/**
- * A topic's bell by name. Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send
- * load node:crypto for it.
- */
+/** Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send load node:crypto for it. */
 function bellFile(folder: string, topic: Topic): string {
   const name = Buffer.from(topic);
   if (name.length <= 100) return join(folder, name.toString("hex"));
   return join(folder, `sha256-${process.getBuiltinModule("node:crypto").hash("sha256", name)}`);
 }
 
-/** Answers whether there was none yet. */
+/** True if there was none yet. */
 function makeBell(folder: string, file: string): boolean {
   mkdirSync(folder, { mode: 0o700, recursive: true });
   if (!isOurs(folder)) throw new Error("not a folder of ours");
@@ -164,13 +162,13 @@ function makeBell(folder: string, file: string): boolean {
   return isNew;
 }
 
-/** In a folder that others can write to they may have put another in its place. */
+/** False if another user put a folder or link in its place. */
 function isOurs(folder: string): boolean {
   const found = lstatSync(folder, { throwIfNoEntry: false });
   return found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid);
 }
 
-/** Bells that nobody rang or made for a day. One that somebody still watches is made again: they see it go. */
+/** Removes bells that nobody rang or made for a day. Whoever still watches one sees it go, and makes it again. */
 function removeStale(folder: string): void {
   for (const name of readdirSync(folder)) {
     const file = join(folder, name);

@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Store } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/waiting.ts";
-import { createAsker, createBells } from "./bells.ts";
+import { createBells, createPoll } from "./bells.ts";
 
 export interface NatsBells {
   readonly nats: NatsConnection;
@@ -19,7 +19,7 @@ const CLOCK_MS = 2_000;
 /** Bells between machines: a subject per topic, on which nothing is said but that it rings. */
 export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup {
   const bells = createBells();
-  const ask = createAsker(bells, changes);
+  const ask = createPoll(bells, changes);
   const subscriptions = new Map<Topic, ReturnType<NatsConnection["subscribe"]>>();
   let clock: NodeJS.Timeout | undefined;
   let closed = false;

@@ -1,11 +1,11 @@
-/** One JSON value a line, in UTF-8. */
+/** One JSON value per line, in UTF-8. */
 export function encodeLine(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
 }
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The value on a line; undefined, which JSON has no word for, where it is none. */
+/** The value on a line; undefined, which JSON can't express, if the line is no JSON. */
 export function decodeLine(line: Uint8Array): unknown {
   try {
     return JSON.parse(strictUtf8.decode(line));
@@ -15,18 +15,18 @@ export function decodeLine(line: Uint8Array): unknown {
 }
 
 export interface LineSplitter {
-  /** Hands over each line that these bytes complete. False where a line is longer than it may be: nothing more is taken. */
+  /** Calls `each` for every line that these bytes complete. False if a line is too long; the splitter is unusable then. */
   push(bytes: Buffer, each: (line: Buffer) => void): boolean;
-  /** How much of a line has come that isn't whole yet, in bytes. */
+  /** Bytes of an unfinished line. */
   readonly held: number;
-  /** What came behind the last line end. */
+  /** Removes and returns the unfinished line. */
   rest(): Buffer;
 }
 
 const LINE_END = 0x0a;
 
-/** Cuts bytes that come in pieces into lines of so many bytes at most. */
-export function createLineSplitter(most: number): LineSplitter {
+/** Cuts chunks of bytes into lines of at most `maxBytes`. */
+export function createLineSplitter(maxBytes: number): LineSplitter {
   let pieces: Buffer[] = [];
   let held = 0;
 
@@ -42,14 +42,14 @@ export function createLineSplitter(most: number): LineSplitter {
       let from = 0;
       for (let end = bytes.indexOf(LINE_END); end !== -1; end = bytes.indexOf(LINE_END, from)) {
         const last = bytes.subarray(from, end);
-        if (held + last.length > most) return false;
+        if (held + last.length > maxBytes) return false;
         each(held === 0 ? last : rest(last));
         from = end + 1;
       }
       if (from === bytes.length) return true;
       const left = from === 0 ? bytes : bytes.subarray(from);
       held += left.length;
-      if (held > most) return false;
+      if (held > maxBytes) return false;
       pieces.push(left);
       return true;
     },

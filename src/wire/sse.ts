@@ -1,4 +1,4 @@
-/** Server-sent events: text/event-stream, as browsers and `curl -N` read it. */
+/** A server-sent event: text/event-stream, as browsers and `curl -N` read it. */
 export interface ServerEvent {
   readonly id?: string;
   readonly event?: string;
@@ -10,7 +10,7 @@ export function encodeEvent({ id, event, data }: ServerEvent): string {
   return `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${lines.join("")}\n`;
 }
 
-/** A comment: no event, but bytes, so that both ends and all between see that the connection lives. */
+/** A comment: readers skip it, and both ends and every proxy between see that the connection is alive. */
 export const KEEP_ALIVE = ": \n\n";
 
 export async function* decodeEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent, void, void> {

@@ -52,7 +52,7 @@ export async function assertSoon(what: string, ended: Promise<unknown>): Promise
 
 /** That this bell, which was rung, is heard. */
 export function assertHeard(bell: Bell): Promise<void> {
-  return assertSoon("the bell is heard", bell.rung(never, 60_000));
+  return assertSoon("the bell is heard", bell.wait(never, 60_000));
 }
 
 /** What every way of waking does: the promises of src/core/wakeup.ts, beyond its signatures. */
@@ -134,11 +134,11 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
         const elsewhere = [...others.map(([, other]) => other).filter((other) => other !== topic), ...names];
         const bells = elsewhere.map((other) => ({ other, bell: near.arm(other) }));
         // The files were only just made: what that itself tells a watcher comes first.
-        await Promise.all(bells.map(({ bell }) => bell.rung(never, 50)));
+        await Promise.all(bells.map(({ bell }) => bell.wait(never, 50)));
         far.ring(topic);
         near.ring(topic);
         const started = performance.now();
-        await Promise.race(bells.map(({ bell }) => bell.rung(never, 250)));
+        await Promise.race(bells.map(({ bell }) => bell.wait(never, 250)));
         assert.ok(performance.now() - started > 240, "somebody was woken");
         for (const { bell } of bells) bell[Symbol.dispose]();
       });
@@ -174,7 +174,7 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
       using bell = near.arm("a");
       for (const milliseconds of [0, 1, 60]) {
         const started = performance.now();
-        await bell.rung(never, milliseconds);
+        await bell.wait(never, milliseconds);
         assert.ok(performance.now() - started >= milliseconds - 2);
       }
     });
@@ -182,10 +182,10 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
     check("a wait of more milliseconds than a timer can count is one", async (near) => {
       using bell = near.arm("a");
       // What arming itself tells comes first.
-      await bell.rung(never, 50);
+      await bell.wait(never, 50);
       let ended = false;
       const aborting = new AbortController();
-      const waited = bell.rung(aborting.signal, 2 ** 40).then(() => {
+      const waited = bell.wait(aborting.signal, 2 ** 40).then(() => {
         ended = true;
       });
       await sleep(50);
@@ -197,15 +197,15 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
     check("a wait ends when it is given up, at once", async (near) => {
       using bell = near.arm("a");
       const aborting = new AbortController();
-      const waited = bell.rung(aborting.signal);
+      const waited = bell.wait(aborting.signal);
       setTimeout(() => aborting.abort(), 20);
       await assertSoon("the wait ends", waited);
-      await assertSoon("a wait that was given up before ends", bell.rung(aborting.signal));
+      await assertSoon("a wait that was given up before ends", bell.wait(aborting.signal));
     });
 
     check("a wait that was given up leaves the bell in order", async (near, far) => {
       using bell = near.arm("a");
-      await bell.rung(AbortSignal.abort());
+      await bell.wait(AbortSignal.abort());
       far.ring("a");
       await assertHeard(bell);
     });

@@ -67,7 +67,7 @@ suite("a human at the dashboard", { skip, concurrency: 2 }, () => {
     await commands.getByLabel("Target").fill("nobody");
     await commands.getByLabel("Action").fill("stop");
     await commands.getByRole("button", { name: "Send command" }).click();
-    await commands.getByRole("alert").getByText("There is no peer and no role nobody").waitFor();
+    await commands.getByRole("alert").getByText("There is no session and no role nobody").waitFor();
   });
 
   test("B47 B46 watches four sessions at work, and orders two of them, without a refresh and without polling", async () => {

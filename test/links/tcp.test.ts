@@ -80,7 +80,7 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
       stderr: hint,
     });
     assert.match((await tcp("ping", "no.such.host.invalid:1")).stderr, /^Error: There is no host of that name/);
-    assert.match((await tcp("ping", "a b")).stderr, /is no address: give host:port, as localhost:19900/);
+    assert.match((await tcp("ping", "a b")).stderr, /is no address: give host:port, such as localhost:19900/);
   });
 
   test("T19 a text has 1 MiB at most, on both sides", async () => {

@@ -59,7 +59,7 @@ for (const way of everyWay) {
         capabilities: ["planning", "review"],
         status: "online",
       });
-      assert.match(await model.refusal("connect", { role: "orchestrator" }), /There is an orchestrator already/);
+      assert.match(await model.refusal("connect", { role: "orchestrator" }), /There is already an orchestrator/);
     });
 
     test("B15 my_info() answers with id and role", async () => {
@@ -100,7 +100,7 @@ for (const way of everyWay) {
         await backend.call("ack_command", { id, result: { url: "http://localhost:7400" } }),
         /is acknowledged/,
       );
-      assert.match(await backend.refusal("ack_command", { id, result: { other: 1 } }), /ended otherwise/);
+      assert.match(await backend.refusal("ack_command", { id, result: { other: 1 } }), /ended differently/);
 
       const heard = await model.call("wait_for_command", { timeout: 30 });
       const [, , , told = ""] = /^(How .*ended): <data from="([^"]*)" trust="\w+">(.*)<\/data>$/.exec(heard) ?? [];
@@ -186,11 +186,11 @@ for (const way of everyWay) {
       assert.match(await model.refusal("my_info", { id: "x" }), /^unknown argument "id"; my_info takes peer_id/);
       assert.match(
         await model.refusal("send_command", { target: "nobody", action: "x" }),
-        /There is no peer and no role nobody/,
+        /There is no session and no role nobody/,
       );
       assert.match(
         await model.refusal("my_info", { peer_id: "bac-000000" }),
-        /There is no peer bac-000000: connect first/,
+        /There is no session bac-000000: connect first/,
       );
       await assert.rejects(model.call("no_such_tool"), /There is no tool no_such_tool/);
     });

@@ -65,7 +65,7 @@ for (const [where, arrive] of places) {
         ["role", id, "x"],
         ["command", "wait", id],
       ]) {
-        await refuses(bus, words, new RegExp(`^Error: There is no peer ${id}: connect first\n$`));
+        await refuses(bus, words, new RegExp(`^Error: There is no session ${id}: connect first\n$`));
       }
     });
 
@@ -77,7 +77,7 @@ for (const [where, arrive] of places) {
       await refuses(
         bus,
         ["connect", "orchestrator"],
-        /^Error: There is an orchestrator already: orc-[0-9a-f]{6}, seen \d+ s ago\n$/,
+        /^Error: There is already an orchestrator: orc-[0-9a-f]{6}, seen \d+ s ago\n$/,
       );
     });
 
@@ -85,11 +85,7 @@ for (const [where, arrive] of places) {
       const id = await connected(bus, "backend");
       await secondsPass(near, 95);
       assert.equal((await bus.run("peers")).stdout, `${id}  backend  gone\n`);
-      await refuses(
-        bus,
-        ["command", "send", "backend", "x"],
-        new RegExp(`^Error: Everybody who is backend is gone: ${id}\n$`),
-      );
+      await refuses(bus, ["command", "send", "backend", "x"], new RegExp(`^Error: Every backend is gone: ${id}\n$`));
     });
 
     check("B2 B29 B31 B32 command send, wait and ack, and the sender waits for the answer", async (bus) => {
@@ -106,7 +102,11 @@ for (const [where, arrive] of places) {
       );
       assert.equal((await bus.run("command", "ack", id, '{"pid":4711}')).stdout, `${id} is acknowledged\n`);
       assert.equal((await bus.run("command", "ack", id, '{"pid":4711}')).code, 0);
-      await refuses(bus, ["command", "ack", id, '{"pid":1}'], /^Error: The command \S+ has ended otherwise already\n$/);
+      await refuses(
+        bus,
+        ["command", "ack", id, '{"pid":1}'],
+        /^Error: The command \S+ has already ended differently\n$/,
+      );
       const answer = JSON.parse((await bus.run("command", "wait", boss, "--timeout", "10")).stdout);
       assert.deepEqual(
         [answer.kind, answer.params.command_id, answer.params.result],
@@ -147,7 +147,7 @@ for (const [where, arrive] of places) {
       assert.equal((await bus.run("command", "fail", second.id, "by", "zero")).stdout, `${second.id} has failed\n`);
       const error = `Error: The command ${second.id} failed: by zero\n`;
       assert.deepEqual(await failing.ended, { code: 1, stdout: "", stderr: error });
-      await refuses(bus, ["ask", "nobody", "x"], /^Error: There is no peer and no role nobody\n$/);
+      await refuses(bus, ["ask", "nobody", "x"], /^Error: There is no session and no role nobody\n$/);
     });
 
     check("ask of a role prints how each of its sessions ended, and fails where one failed", async (bus) => {

@@ -61,12 +61,12 @@ suite("commands over HTTP", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const refused = async (target: string, from = "human") =>
       (await said(server, "POST /commands/send", { from, target, action: "x" }, 404)).error;
-    assert.equal(await refused("backend"), "There is no peer and no role backend");
+    assert.equal(await refused("backend"), "There is no session and no role backend");
     assert.equal(await refused("*"), "Nobody else is connected");
     const id = await connect(server, "backend");
     assert.equal(await refused("*", id), "Nobody else is connected");
     await secondsPass(bus, 100);
-    assert.equal(await refused("backend"), `Everybody who is backend is gone: ${id}`);
+    assert.equal(await refused("backend"), `Every backend is gone: ${id}`);
     assert.equal(await refused("*"), `Everybody else is gone: ${id}`);
     assert.deepEqual((await said(server, "GET /commands")).commands, []);
   });
@@ -204,7 +204,7 @@ suite("commands over HTTP", { concurrency: 4 }, () => {
     }
     assert.match(
       (await said(server, "GET /commands/nobody/wait", undefined, 404)).error,
-      /There is no peer nobody: connect first/,
+      /There is no session nobody: connect first/,
     );
   });
 
@@ -239,7 +239,7 @@ suite("commands over HTTP", { concurrency: 4 }, () => {
     for (const other of [{ result: { pid: 4712 } }, {}, { result: null }]) {
       const { ok: fine, error, code } = await said(server, `POST /commands/${sent}/ack`, other, 409);
       assert.deepEqual([fine, code], [false, "conflict"]);
-      assert.equal(error, `The command ${sent} has ended otherwise already`);
+      assert.equal(error, `The command ${sent} has already ended differently`);
     }
     await said(server, `POST /commands/${sent}/fail`, { error: "x" }, 409);
     assert.deepEqual(await command(server, sent), acked);

@@ -114,7 +114,7 @@ suite("peers", { concurrency: 4 }, () => {
     const first = await connect(server, "orchestrator");
     const { ok, error, code } = await said(server, "POST /peers/connect", { role: "orchestrator" }, 409);
     assert.deepEqual([ok, code], [false, "conflict"]);
-    assert.match(error, new RegExp(`^There is an orchestrator already: ${first}, seen \\d+ s ago$`));
+    assert.match(error, new RegExp(`^There is already an orchestrator: ${first}, seen \\d+ s ago$`));
     const other = await connect(server, "backend");
     await said(server, `POST /peers/${other}/role`, { role: "orchestrator" }, 409);
     assert.equal((await said(server, `GET /peers/${other}`)).peer.role, "backend");
@@ -249,7 +249,7 @@ suite("peers", { concurrency: 4 }, () => {
     assert.deepEqual(await said(server, `DELETE /peers/${id}`), { ok: true });
     const answer = await waiting;
     assert.equal(answer.status, 404);
-    assert.match(saidIn(answer).error, new RegExp(`^There is no peer ${id}: connect first$`));
+    assert.match(saidIn(answer).error, new RegExp(`^There is no session ${id}: connect first$`));
     for (const what of [`DELETE /peers/${id}`, `GET /peers/${id}`, `POST /peers/${id}/heartbeat`]) {
       assert.equal((await said(server, what, undefined, 404)).code, "not_found");
     }

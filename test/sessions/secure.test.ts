@@ -56,7 +56,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
       assert.deepEqual([ok, code], [false, "unauthorized"], what);
       assert.match(
         error,
-        /^this needs a token, where it can't be signed \(secure mode active\): make one with `el-ipc token/,
+        /^this needs a token, since it can't be signed \(secure mode active\): make one with `el-ipc token/,
       );
       const { status } = await ask(server.url, what, {
         headers: { Authorization: "Bearer a.b.c" },
@@ -111,7 +111,11 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     ];
     for (const what of foreign) {
       const { error } = await mallory(what, what.startsWith("POST") ? body : undefined, 403);
-      assert.match(error, new RegExp(`^not allowed: the (peer ${id}|command ${command.id}) is another agent's$`), what);
+      assert.match(
+        error,
+        new RegExp(`^not allowed: the (session ${id}|command ${command.id}) is another agent's$`),
+        what,
+      );
     }
     assert.equal((await herald(`GET /commands/${id}/wait`)).command.id, command.id);
     await mallory(`POST /commands/${command.id}/ack`, { result: "forged" }, 403);
@@ -128,7 +132,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     const herald = await as(bus, server, "herald");
     const { id } = Object(await bus.answer("connect", "backend", "--json"));
     const { error } = await herald(`GET /commands/${id}/wait?timeout=0`, undefined, 403);
-    assert.equal(error, `not allowed: the peer ${id} was connected without a token: connect again`);
+    assert.equal(error, `not allowed: the session ${id} was connected without a token: connect again`);
     // Who opens the database itself is past it: the file's owner decided that.
     await succeeded(bus.run("command", "send", id, "x"));
     assert.equal((await bus.run("command", "wait", id)).code, 0);
@@ -256,7 +260,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     );
     assert.match(
       byFlag.stderr,
-      /^Error: There is no peer and no role tester\n$/,
+      /^Error: There is no session and no role tester\n$/,
       "who it is is known: it got that far",
     );
   });

@@ -64,7 +64,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     for (let upTo = 0; upTo < last() && Date.now() < end; upTo = seen.at(-1)?.id ?? 0) {
       const found = await store.messages.after("load", upTo, 100).catch(() => []);
       seen.push(...found);
-      if (found.length === 0) await bell.rung(AbortSignal.timeout(5_000));
+      if (found.length === 0) await bell.wait(AbortSignal.timeout(5_000));
     }
     await bells[Symbol.asyncDispose]();
     return seen;

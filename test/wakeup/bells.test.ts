@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { watermarkTopic } from "../../src/core/waiting.ts";
-import { createAsker, createBells } from "../../src/wakeup/bells.ts";
+import { createBells, createPoll } from "../../src/wakeup/bells.ts";
 
 test("while somebody waits for messages alone, the store is asked for them alone", async () => {
   const bells = createBells();
   const asked: (string | undefined)[] = [];
-  const ask = createAsker(bells, async (of) => {
+  const ask = createPoll(bells, async (of) => {
     asked.push(of);
     return undefined;
   });

@@ -55,7 +55,7 @@ function bellsBesideSilentWriter(folder: string) {
 
 async function millisecondsUntilRung(bell: Bell, most = 5_000): Promise<number> {
   const started = performance.now();
-  await bell.rung(never, most);
+  await bell.wait(never, most);
   return performance.now() - started;
 }
 
@@ -73,7 +73,7 @@ test("a ring of a real other process is heard", async () => {
   using bell = bells.arm("a");
   const ended = startModule(ringer, [parent.file("bells"), "a"]).ended;
   const started = performance.now();
-  await bell.rung(never, 10_000);
+  await bell.wait(never, 10_000);
   assert.ok(performance.now() - started < 9_000);
   assert.deepEqual(await ended, { code: 0, stdout: "", stderr: "" });
 });
@@ -122,7 +122,7 @@ test("another channel's ring wakes nobody", async () => {
   using bell = near.arm("builds");
   using _other = near.arm("Builds");
   // The file was only just made: what that itself tells the watcher comes first.
-  await bell.rung(never, 50);
+  await bell.wait(never, 50);
   far.ring("Builds");
   far.ring("build");
   far.ring("builds ");
@@ -158,7 +158,7 @@ for (const [what, clean] of cleanings) {
       clean(folder);
       await heard;
       // What else the cleaning tells the watcher.
-      await bell.rung(never, 30);
+      await bell.wait(never, 30);
       far.ring("a");
       await assertHeard(bell);
     }
@@ -176,11 +176,11 @@ test("bells that nobody rang for a day are cleaned up, and who still waits at on
   const nameOf = (channel: string) => Buffer.from(channel).toString("hex");
   const longAgo = Date.now() / 1_000 - 25 * 3_600;
   for (const channel of ["old", "abandoned"]) utimesSync(join(folder, nameOf(channel)), longAgo, longAgo);
-  await old.rung(never, 30);
+  await old.wait(never, 30);
   const looks = assertHeard(old);
   using _fresh = far.arm("fresh");
   await looks;
-  await old.rung(never, 30);
+  await old.wait(never, 30);
   assert.deepEqual(readdirSync(folder).toSorted(), ["old", "recent", "fresh"].map(nameOf).toSorted());
   far.ring("old");
   await assertHeard(old);
@@ -229,7 +229,7 @@ for (const [why, spoil, options = {}] of unusable) {
     bells.ring("a");
     using bell = bells.arm("a");
     bells.ring("a");
-    await bell.rung(never, 0);
+    await bell.wait(never, 0);
     const [first, second, third] = [
       await millisecondsUntilRung(bell),
       await millisecondsUntilRung(bell),
@@ -259,10 +259,10 @@ test("a writer that rings no bell is heard by the clock, and nobody asks the sto
   await using bells = bellsBesideSilentWriter(parent.file("bells"));
   {
     using bell = bells.arm("a");
-    await bell.rung(never, 50);
+    await bell.wait(never, 50);
     assert.equal(bells.asked.length, 0);
     const started = performance.now();
-    assert.ok((await halfSecondsUntil(bell.rung(never))) <= 1);
+    assert.ok((await halfSecondsUntil(bell.wait(never))) <= 1);
     assert.ok(performance.now() - started > 300);
     assert.ok((await millisecondsUntilRung(bell)) > 300);
     assert.equal(bells.asked.length, 2);
@@ -285,8 +285,8 @@ for (const [answer, changes] of [
     await using bells = createFileBells({ folder: parent.file("bells"), changes });
     using one = bells.arm("a");
     using two = bells.arm("b");
-    await Promise.all([one.rung(never, 30), two.rung(never, 30)]);
-    const counted = await Promise.all([one, two].map((bell) => halfSecondsUntil(bell.rung(never))));
+    await Promise.all([one.wait(never, 30), two.wait(never, 30)]);
+    const counted = await Promise.all([one, two].map((bell) => halfSecondsUntil(bell.wait(never))));
     for (const halfSeconds of counted) assert.ok(halfSeconds <= 1);
   });
 }

@@ -6,6 +6,6 @@ const [folder = "", rounds = "1"] = process.argv.slice(2);
 await using bells = createFileBells({ folder, changes: nothingChanges });
 for (let round = 0; round < Number(rounds); round++) {
   using bell = bells.arm(`a ${round % 3}`);
-  await bell.rung(new AbortController().signal, 1);
+  await bell.wait(new AbortController().signal, 1);
 }
 console.error("done");
