@@ -1493,8 +1493,8 @@ interface PruningProgress {
     readonly done: boolean;
 }
 /**
- * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
- * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.
+ * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` return without a promise, as in
+ * the original, so they block on a worker where they need the bus.
  */
 declare class AgentMessenger {
     #private;
@@ -1503,26 +1503,29 @@ declare class AgentMessenger {
     readonly outboxDir: string;
     constructor(agentName: string);
     /**
-     * Sends a message, and answers with its id: by file to who has an inbox in the folder, on the bus to who is known there.
-     * For anybody else an inbox is made, and the message waits there.
+     * Sends a message and returns its id: by file to a name registered in the folder, on the bus to a name known there. For
+     * any other name the message is put into a new inbox.
      */
     send(to: string, message: string): string;
-    /** What has come, oldest first; it is removed from where it was unless it is to stay. */
+    /** Returns the messages in the folder and then those on the bus, oldest first, and removes them unless told not to. */
     checkInbox(deleteAfterRead?: boolean): Letter[];
-    /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
+    /** Connects to a server under this agent's name. Messages go to `handleMessage` from then on. */
     connectWebSocket(url: string): Promise<void>;
-    /** Prints a message that came over WebSocket; to be replaced. The message is consumed once this has returned. */
+    /** Prints a message from the WebSocket; replace it. The message is consumed once this has returned. */
     handleMessage(message: Letter): unknown;
     sendWebSocket(to: string, message: string): void;
     closeWebSocket(): Promise<void>;
 }
-/** A message as its file has it. What others wrote may lack anything but the text. */
-interface Letter {
-    readonly id: string;
+/** A message that has no id yet. */
+interface NewLetter {
     readonly from: string;
     readonly to: string;
     readonly message: string;
-    readonly timestamp: string;
     readonly status?: string;
+}
+/** A message with its id and time, as its file has it. A field that another program left out is an empty text. */
+interface Letter extends NewLetter {
+    readonly id: string;
+    readonly timestamp: string;
 }
 export { AgentMessenger, CallOptions, ConnectOptions, ConnectedBus, IpcError, Letter, Message, Methods, connect, isIpcError };

@@ -6,17 +6,17 @@ import { type Client, openClient } from "./client.ts";
 import { isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { messageBytes, sign } from "./core/signature.ts";
-import { dialer } from "./dial.ts";
+import { createDialer } from "./dial.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
-import { pipedChat, terminalChat } from "./surfaces/agent-msg/chat.ts";
-import type { Desk } from "./surfaces/agent-msg/context.ts";
+import { createPipedChat, createTerminalChat } from "./surfaces/agent-msg/chat.ts";
+import type { Context } from "./surfaces/agent-msg/context.ts";
 import { openFolder } from "./surfaces/agent-msg/folder.ts";
-import { createPost } from "./surfaces/agent-msg/post.ts";
+import { createMailboxes } from "./surfaces/agent-msg/mailboxes.ts";
 import { run } from "./surfaces/agent-msg/run.ts";
 import { createLifetime, type Lifetime } from "./surfaces/cli/lifetime.ts";
 import { ClosedOutput, print, printNote, readFile } from "./surfaces/cli/terminal.ts";
 
-/** As a program that SIGPIPE ended. */
+/** The exit code of a program that SIGPIPE ended. */
 const CLOSED_OUTPUT = 141;
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));
@@ -25,9 +25,9 @@ async function main(typed: readonly string[]): Promise<number> {
   using lifetime = createLifetime();
   lifetime.begin();
   try {
-    await using desk = setUp(readEnvironment(process.env), lifetime);
-    await run(desk, manifest.version, typed);
-    return desk.isServer ? 0 : (lifetime.code ?? 0);
+    await using context = createContext(readEnvironment(process.env), lifetime);
+    await run(context, manifest.version, typed);
+    return context.isServer ? 0 : (lifetime.code ?? 0);
   } catch (error) {
     if (error instanceof ClosedOutput) return CLOSED_OUTPUT;
     if (lifetime.code !== undefined) return lifetime.code;
@@ -38,34 +38,39 @@ async function main(typed: readonly string[]): Promise<number> {
   }
 }
 
-function setUp(environment: Environment, lifetime: Lifetime): Desk & AsyncDisposable & { readonly isServer: boolean } {
+interface ProgramContext extends Context, AsyncDisposable {
+  /** A server that a signal stops ends as planned. */
+  readonly isServer: boolean;
+}
+
+function createContext(environment: Environment, lifetime: Lifetime): ProgramContext {
   const { url, store, keyFile, token, agentMsgFolder, databasePath } = environment;
-  const isThere = () => url !== undefined || store !== undefined || existsSync(databasePath);
   const { signal } = lifetime;
-  const key = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
+  const readKey = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
   let client: Client | undefined;
   let isServer = false;
   return {
-    folder: openFolder(agentMsgFolder),
     self: environment.agent ?? hostname(),
-    async openPost(agent, how) {
-      if (how === "if there is one" && !isThere()) return undefined;
+    folder: openFolder(agentMsgFolder),
+    async openMailboxes(agent, { create } = { create: false }) {
+      const isThere = url !== undefined || store !== undefined || existsSync(databasePath);
+      if (!isThere && !create) return undefined;
       client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote, signal });
-      return createPost(client.door, signal);
+      return createMailboxes(client.door, signal);
     },
-    dialing: dialer(environment, key, printNote, signal),
-    sign: key && ((message, stamp) => sign(messageBytes(message, stamp), key())),
+    dialer: createDialer(environment, readKey, printNote, signal),
+    sign: readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey())),
     openChat() {
       const { stdin: input, stdout: output } = process;
-      const chatting = { input, output, print, note: printNote, historyFile: join(agentMsgFolder, "history") };
-      return input.isTTY && output.isTTY ? terminalChat(chatting) : pipedChat(chatting);
+      const settings = { input, output, print, note: printNote, historyFile: join(agentMsgFolder, "history") };
+      return input.isTTY && output.isTTY ? createTerminalChat(settings) : createPipedChat(settings);
     },
-    async serve(serving) {
+    async serve(settings) {
       isServer = true;
       lifetime.outlive();
       const { serve } = await import("./serve.ts");
       const listening = (port: number) => print(`WebSocket server running on port ${port}`);
-      await serve(environment, manifest.version, { ...serving, verbose: false, listening }, signal);
+      await serve(environment, manifest.version, { ...settings, verbose: false, listening }, signal);
     },
     print,
     note: printNote,

@@ -4,26 +4,30 @@ import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
 import { createNotes, type Environment } from "./environment.ts";
 import { isLoopback } from "./server/loopback.ts";
-import { answerTo, type Dial, type Talk } from "./surfaces/agent-msg/conversation.ts";
+import { askServer, type Dial } from "./surfaces/agent-msg/websocket.ts";
+import type { FrameConnection } from "./wire/frames.ts";
 
 type Headers = Readonly<Record<string, string>>;
 
-/** Connects to WebSocket servers and shows each who this is: by what is set for that, or by a token of the agent's key. */
-export function dialer(
+/**
+ * Creates a dialer for WebSocket servers. It proves the agent's identity by an Authorization header, by IPC_TOKEN, or by a
+ * token signed with the agent's key; without any of them it shows IPC_API_KEY.
+ */
+export function createDialer(
   { token, apiKey, configFolder }: Environment,
-  key: (() => KeyObject) | undefined,
+  readKey: (() => KeyObject) | undefined,
   warn: (sentence: string) => void,
   signal: AbortSignal,
 ) {
   const pins = createNotes(configFolder);
 
-  /** Asked of the server itself, on a connection that shows nothing yet. */
-  const tokenFor = async (agent: string, url: string, headers: Headers, signingKey: KeyObject) => {
-    await using talk = await open(url, headers);
-    const frames = talk.frames[Symbol.asyncIterator]();
+  /** A token names the server's bus, which a first connection without a token asks for. */
+  const createToken = async (agent: string, url: string, headers: Headers, key: KeyObject) => {
+    await using connection = await openConnection(url, headers);
+    const frames = connection.frames[Symbol.asyncIterator]();
     const signer = createSigner({
-      key: signingKey,
-      door: (operation) => answerTo(talk, frames, operation.name),
+      key,
+      door: (operation) => askServer(connection, frames, operation.name),
       url: url.replace(/^ws/, "http"),
       pins,
       warn,
@@ -34,19 +38,18 @@ export function dialer(
 
   return (agent: string, url: string, headers: Headers): Dial =>
     async () => {
-      const named = Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
-      const shown = apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` };
-      const made =
-        named || token !== undefined || key === undefined
-          ? token
-          : await tokenFor(agent, url, { ...shown, ...headers }, key());
-      if (made !== undefined && !named) refuseOverheard(url);
-      const proof = made === undefined ? shown : { Authorization: `Bearer ${made}` };
-      return await open(url, { ...proof, ...headers });
+      if (Object.keys(headers).some((name) => name.toLowerCase() === "authorization")) {
+        return await openConnection(url, headers);
+      }
+      const withApiKey = apiKey === undefined ? headers : { Authorization: `Bearer ${apiKey}`, ...headers };
+      const shown = token ?? (readKey && (await createToken(agent, url, withApiKey, readKey())));
+      if (shown === undefined) return await openConnection(url, withApiKey);
+      refuseOverheard(url);
+      return await openConnection(url, { Authorization: `Bearer ${shown}`, ...headers });
     };
 }
 
-async function open(url: string, headers: Headers): Promise<Talk> {
+async function openConnection(url: string, headers: Headers): Promise<FrameConnection> {
   const { talkTo } = await import("./surfaces/websocket/client.ts");
   return await talkTo({ url, headers });
 }

@@ -3,21 +3,21 @@ import { openClient } from "./client.ts";
 import { publicError } from "./core/errors.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Letter } from "./surfaces/agent-msg/folder.ts";
-import { createPost, type Post } from "./surfaces/agent-msg/post.ts";
+import { createMailboxes, type Mailboxes } from "./surfaces/agent-msg/mailboxes.ts";
 
-/** What a messenger asks of the bus from a thread that waits for the answer. */
+/** A messenger's request to the thread that asks the bus for it. */
 export type BusRequest =
-  | { readonly what: "send"; readonly agent: string; readonly to: string; readonly message: string }
-  | { readonly what: "read" | "take"; readonly agent: string };
+  | { readonly verb: "send"; readonly agent: string; readonly to: string; readonly message: string }
+  | { readonly verb: "read" | "take"; readonly agent: string };
 
-/** The id of what was sent, nothing where nobody is known by that name; or what waits. */
 export interface BusAnswer {
+  /** The id of a sent message, undefined where the bus doesn't know the recipient; or the messages of a mailbox. */
   readonly answer?: string | readonly Letter[] | undefined;
   readonly error?: ReturnType<typeof publicError>;
 }
 
 const { port, answered }: { port: MessagePort; answered: Int32Array } = workerData;
-const posts = new Map<string, Post>();
+const mailboxesOf = new Map<string, Mailboxes>();
 
 port.on("message", async (request: BusRequest) => {
   port.postMessage(await answer(request));
@@ -27,36 +27,27 @@ port.on("message", async (request: BusRequest) => {
 
 async function answer(request: BusRequest): Promise<BusAnswer> {
   try {
-    const post = posts.get(request.agent) ?? (await open(request.agent));
-    posts.set(request.agent, post);
-    return { answer: await act(post, request) };
+    const mailboxes = mailboxesOf.get(request.agent) ?? (await openMailboxes(request.agent));
+    mailboxesOf.set(request.agent, mailboxes);
+    return { answer: await act(mailboxes, request) };
   } catch (error) {
     return { error: publicError(error) };
   }
 }
 
-async function act(post: Post, request: BusRequest): Promise<BusAnswer["answer"]> {
-  const { agent } = request;
-  if (request.what === "send") {
-    const { to, message } = request;
-    return (await post.knows(to)) ? await post.send(agent, to, message) : undefined;
-  }
-  if (request.what === "read") return await post.read(agent);
-  const letters = await post.take(agent);
-  for (const letter of letters) await post.arrived(agent, letter);
+async function act(mailboxes: Mailboxes, request: BusRequest): Promise<BusAnswer["answer"]> {
+  const { agent, verb } = request;
+  if (verb === "send") return await mailboxes.send(agent, request.to, request.message);
+  if (verb === "read") return await mailboxes.read(agent);
+  const letters = await mailboxes.take(agent);
+  for (const letter of letters) await mailboxes.acknowledge(agent, letter);
   return letters;
 }
 
-async function open(agent: string): Promise<Post> {
+async function openMailboxes(agent: string): Promise<Mailboxes> {
   const environment = readEnvironment(process.env);
   const { keyFile, token, url } = environment;
-  const client = await openClient({
-    environment,
-    url,
-    agent,
-    key: keyFile,
-    token,
-    warn: (sentence) => process.emitWarning(sentence),
-  });
-  return createPost(client.door, new AbortController().signal);
+  const warn = (sentence: string) => process.emitWarning(sentence);
+  const client = await openClient({ environment, url, agent, key: keyFile, token, warn });
+  return createMailboxes(client.door, new AbortController().signal);
 }

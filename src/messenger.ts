@@ -4,23 +4,23 @@ import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_thread
 import { IpcError, invalid } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { messageBytes, sign } from "./core/signature.ts";
-import { dialer } from "./dial.ts";
+import { createDialer } from "./dial.ts";
 import { readEnvironment } from "./environment.ts";
 import type { BusAnswer, BusRequest } from "./messenger-worker.ts";
-import { type Folder, type Letter, openFolder, unique } from "./surfaces/agent-msg/folder.ts";
-import { type Listening, listen } from "./surfaces/agent-msg/inbox.ts";
+import { type Folder, type Letter, openFolder, sendLetter } from "./surfaces/agent-msg/folder.ts";
+import { type Listener, openListener } from "./surfaces/agent-msg/websocket.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 
 /**
- * agent-msg's messenger: the same calls with the same answers, by files in `~/.agent-msg`, and on the bus where the
- * folder doesn't know who is meant. They answer at once, as they always have: for the bus a worker is asked, and waited for.
+ * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` return without a promise, as in
+ * the original, so they block on a worker where they need the bus.
  */
 export class AgentMessenger {
   readonly agentName: string;
   readonly inboxDir: string;
   readonly outboxDir: string;
   readonly #folder: Folder;
-  #listening: Listening | undefined;
+  #listener: Listener | undefined;
 
   constructor(agentName: string) {
     const { agentMsgFolder } = readEnvironment(process.env);
@@ -31,92 +31,90 @@ export class AgentMessenger {
   }
 
   /**
-   * Sends a message, and answers with its id: by file to who has an inbox in the folder, on the bus to who is known there.
-   * For anybody else an inbox is made, and the message waits there.
+   * Sends a message and returns its id: by file to a name registered in the folder, on the bus to a name known there. For
+   * any other name the message is put into a new inbox.
    */
   send(to: string, message: string): string {
-    if (!this.#folder.hasInbox(to) && busIsThere()) {
-      const id = askBus({ what: "send", agent: this.agentName, to, message });
-      if (typeof id === "string") return id;
-    }
-    const id = unique();
-    this.#folder.put({ id, from: this.agentName, to, message, timestamp: new Date().toISOString() });
-    return id;
+    const letter = { from: this.agentName, to, message };
+    const id = sendLetter(this.#folder, letter, () => {
+      const sent = hasBus() ? askBus({ verb: "send", agent: this.agentName, to, message }) : undefined;
+      return typeof sent === "string" ? sent : undefined;
+    });
+    return id ?? this.#folder.put(letter);
   }
 
-  /** What has come, oldest first; it is removed from where it was unless it is to stay. */
+  /** Returns the messages in the folder and then those on the bus, oldest first, and removes them unless told not to. */
   checkInbox(deleteAfterRead = true): Letter[] {
     this.#folder.makeInbox(this.agentName);
     const letters = deleteAfterRead ? this.#folder.take(this.agentName) : this.#folder.read(this.agentName);
-    if (deleteAfterRead) for (const letter of letters) this.#folder.arrived(this.agentName, letter);
-    return [...letters, ...this.#onBus(deleteAfterRead)];
+    if (deleteAfterRead) for (const letter of letters) this.#folder.acknowledge(this.agentName, letter);
+    return [...letters, ...this.#checkBus(deleteAfterRead)];
   }
 
-  /** Connects to a server under this agent's name. From then on `handleMessage` is given what comes, as it comes. */
+  /** Connects to a server under this agent's name. Messages go to `handleMessage` from then on. */
   async connectWebSocket(url: string): Promise<void> {
     const warn = (sentence: string) => process.emitWarning(sentence);
     const environment = readEnvironment(process.env);
     const { keyFile } = environment;
-    const key = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
-    await this.#listening?.close();
-    this.#listening = await listen({
+    const readKey = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
+    await this.closeWebSocket();
+    this.#listener = await openListener({
       agent: this.agentName,
-      dial: dialer(environment, key, warn, new AbortController().signal)(this.agentName, url, {}),
-      sign: key && ((message, stamp) => sign(messageBytes(message, stamp), key())),
-      hear: (letter) => this.handleMessage(letter),
-      failed: warn,
+      dial: createDialer(environment, readKey, warn, new AbortController().signal)(this.agentName, url, {}),
+      sign: readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey())),
+      onMessage: (letter) => this.handleMessage(letter),
+      onError: warn,
     });
   }
 
-  /** Prints a message that came over WebSocket; to be replaced. The message is consumed once this has returned. */
+  /** Prints a message from the WebSocket; replace it. The message is consumed once this has returned. */
   handleMessage(message: Letter): unknown {
     return console.log(`[${message.from}]: ${message.message}`);
   }
 
   sendWebSocket(to: string, message: string): void {
-    if (!this.#listening?.isOpen) throw invalid("Not connected to WebSocket");
-    this.#listening.send(to, message);
+    if (!this.#listener?.isOpen) throw invalid("Not connected to WebSocket");
+    this.#listener.send(to, message);
   }
 
   async closeWebSocket(): Promise<void> {
-    await this.#listening?.close();
-    this.#listening = undefined;
+    await this.#listener?.[Symbol.asyncDispose]();
+    this.#listener = undefined;
   }
 
-  #onBus(take: boolean): readonly Letter[] {
-    if (!busIsThere()) return [];
+  #checkBus(take: boolean): readonly Letter[] {
+    if (!hasBus()) return [];
     try {
-      const answer = askBus({ what: take ? "take" : "read", agent: this.agentName });
+      const answer = askBus({ verb: take ? "take" : "read", agent: this.agentName });
       return Array.isArray(answer) ? answer : [];
     } catch (error) {
-      // What came by file is there all the same.
-      process.emitWarning(
-        `el-ipc: what waits on the bus can't be read: ${error instanceof Error ? error.message : error}`,
-      );
+      // The messages from the folder are returned all the same.
+      const reason = error instanceof Error ? error.message : error;
+      process.emitWarning(`el-ipc: the messages on the bus can't be read: ${reason}`);
       return [];
     }
   }
 }
 
-/** Who only ever used files has no bus, and none is made for looking. */
-function busIsThere(): boolean {
+/** A program that only ever used files gets no bus for looking. */
+function hasBus(): boolean {
   const { url, store, databasePath } = readEnvironment(process.env);
   return url !== undefined || store !== undefined || existsSync(databasePath);
 }
 
-const PATIENCE_MS = 60_000;
+const ANSWER_MS = 60_000;
 
-let asker: ((request: BusRequest) => BusAnswer) | undefined;
+let askWorker: ((request: BusRequest) => BusAnswer) | undefined;
 
 function askBus(request: BusRequest): BusAnswer["answer"] {
-  asker ??= createAsker();
-  const { answer, error } = asker(request);
+  askWorker ??= startWorker();
+  const { answer, error } = askWorker(request);
   if (error !== undefined) throw new IpcError(error.code, error.message, error.reason);
   return answer;
 }
 
-/** A worker that has the bus open, and ends with this process. */
-function createAsker(): (request: BusRequest) => BusAnswer {
+/** Starts a worker that holds the bus open until this process ends. */
+function startWorker(): (request: BusRequest) => BusAnswer {
   const { port1: here, port2: there } = new MessageChannel();
   const answered = new Int32Array(new SharedArrayBuffer(4));
   const file = join(import.meta.dirname, "..", "sources.d", "ipc-messenger.js");
@@ -126,10 +124,10 @@ function createAsker(): (request: BusRequest) => BusAnswer {
   return (request) => {
     Atomics.store(answered, 0, 0);
     here.postMessage(request);
-    Atomics.wait(answered, 0, 0, PATIENCE_MS);
+    Atomics.wait(answered, 0, 0, ANSWER_MS);
     const received: { message: BusAnswer } | undefined = receiveMessageOnPort(here);
     if (received !== undefined) return received.message;
-    asker = undefined;
+    askWorker = undefined;
     void worker.terminate();
     return { error: { code: "internal", message: "the bus did not answer in a minute", reason: undefined } };
   };

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { suite, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { type Home, temporaryHome } from "../support/agent-msg.ts";
 import { contentsOf } from "../support/bus.ts";
-import { startServer, until } from "../support/program.ts";
+import { start, startServer, until } from "../support/program.ts";
+
+const library = fileURLToPath(new URL("../../sources.d/ipc-library.js", import.meta.url));
 
 /** A bus in secure mode in somebody's home, with a key for each of these agents in NAME.key. */
 async function secure(home: Home, ...agents: string[]): Promise<void> {
@@ -31,6 +34,34 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     const { sender, content } = JSON.parse((await home.bus("fetch", "remote")).stdout);
     assert.deepEqual([sender, content], ["me", "by the bus"]);
     assert.match((await home.run("send", "nobody", "x")).stderr, /^Error: Agent "nobody" not found\./);
+  });
+
+  test("agent-msg send and AgentMessenger choose alike: by file to registered names, else by the bus", async () => {
+    using home = temporaryHome();
+    for (const name of ["registered", "with-inbox", "unregistered"]) {
+      await home.bus("post", name, "so that the bus knows it", "--from", "x");
+      await home.bus("fetch", name);
+    }
+    await home.prints("register", "registered");
+    mkdirSync(home.file(".agent-msg", "inbox", "with-inbox"));
+    const messenger = home.file("messenger.cjs");
+    writeFileSync(
+      messenger,
+      `const { AgentMessenger } = require(${JSON.stringify(library)});
+      new AgentMessenger("me").send(process.argv[2], "by the messenger");`,
+    );
+    const sent = async (name: string) => {
+      await home.prints("send", name, "by the verb", "-s", "me");
+      const { code, stderr } = await start([name], home.environment, { entry: messenger }).ended;
+      assert.deepEqual([code, stderr], [0, ""]);
+      return { byFile: home.inbox(name).length, byBus: (await home.bus("fetch", name)).stdout };
+    };
+    assert.deepEqual(await sent("registered"), { byFile: 2, byBus: "" });
+    for (const name of ["with-inbox", "unregistered"]) {
+      const { byFile, byBus } = await sent(name);
+      assert.equal(byFile, 0, name);
+      assert.match(byBus, /by the verb[\s\S]*by the messenger/, name);
+    }
   });
 
   test("the bus knows who is registered, connected, or has a mailbox; list says so", async () => {

@@ -1,85 +1,71 @@
+import { type Option, splitArguments, type TypedOption } from "../../client/arguments.ts";
 import { invalid } from "../../core/errors.ts";
 
-export interface Option {
-  readonly short?: string;
-  readonly about: string;
-  /** What stands for its value; without it the option is a switch. */
-  readonly value?: string;
+export interface VerbOption extends Option {
   readonly byDefault?: string;
 }
 
 export interface Verb {
   readonly name: string;
   readonly summary: string;
-  /** In order; those in brackets may be left out. */
+  /** What each word means, in order. A name in brackets is optional. */
   readonly words: Readonly<Record<string, string>>;
-  readonly options: Readonly<Record<string, Option>>;
-  /** It goes on when whoever started it is gone. */
-  readonly outlives?: true;
+  readonly options: readonly VerbOption[];
 }
 
-export interface Given {
+export interface Arguments {
   readonly words: readonly string[];
-  text(option: string): string | undefined;
-  has(option: string): boolean;
+  /** The last value of an option, or its default. */
+  text(flag: string): string | undefined;
+  has(flag: string): boolean;
   /** Each value of an option that may be given more than once. */
-  all(option: string): readonly string[];
+  all(flag: string): readonly string[];
 }
 
-const HELP: Readonly<Record<string, Option>> = { help: { short: "h", about: "display help for command" } };
+const HELP: VerbOption = { flag: "help", short: "h", about: "display help for command" };
 
-/** Reads what was typed behind a verb, the way the original does. */
-export function parseArguments(verb: Verb, typed: readonly string[]): Given {
-  const options = { ...verb.options, ...HELP };
-  const { parseArgs } = process.getBuiltinModule("node:util");
-  const { values, positionals } = parsed(() =>
-    parseArgs({
-      args: [...typed],
-      allowPositionals: true,
-      options: Object.fromEntries(
-        Object.entries(options).map(([name, { short, value }]) => [
-          name,
-          { type: value === undefined ? "boolean" : "string", multiple: true, ...(short ? { short } : {}) },
-        ]),
-      ),
-    }),
-  );
-  const all = (option: string) => (values[option] ?? []).filter((value) => typeof value === "string");
-  const given: Given = {
-    words: positionals,
-    has: (option) => values[option] !== undefined,
+/** Reads the arguments of a verb. As in the original, the last of several values counts. */
+export function parseArguments(verb: Verb, typed: readonly string[]): Arguments {
+  const known = [...verb.options, HELP];
+  const { words, options } = splitArguments(typed, known);
+  for (const option of options) refuseWrong(option);
+  const all = (flag: string) =>
+    options.flatMap(({ option, value }) => (option?.flag === flag && value !== undefined ? [value] : []));
+  const parsed: Arguments = {
+    words,
+    has: (flag) => options.some(({ option }) => option?.flag === flag),
     all,
-    text: (option) => all(option).at(-1) ?? options[option]?.byDefault,
+    text: (flag) => all(flag).at(-1) ?? known.find((option) => option.flag === flag)?.byDefault,
   };
-  const [missing] = Object.keys(verb.words)
-    .slice(positionals.length)
-    .filter((word) => !word.startsWith("["));
-  if (missing !== undefined && !given.has("help")) throw invalid(`missing required argument '${missing}'`);
-  return given;
+  const missing = Object.keys(verb.words)
+    .slice(words.length)
+    .find((word) => !isOptional(word));
+  if (missing !== undefined && !parsed.has("help")) throw invalid(`missing required argument '${missing}'`);
+  return parsed;
 }
 
-function parsed<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    const [sentence = ""] = (error instanceof Error ? error.message : String(error)).split(/\. |\n/);
-    throw invalid(sentence.replace(/^U/, "u"));
+function refuseWrong({ typed, option, value }: TypedOption<VerbOption>): void {
+  if (option === undefined) throw invalid(`unknown option '${typed}'`);
+  if (option.value === undefined && value !== undefined) {
+    throw invalid(`Option '${flagsOf(option)}' does not take an argument`);
+  }
+  if (option.value !== undefined && value === undefined) {
+    throw invalid(`Option '${flagsOf({ ...option, value: "value" })}' argument missing`);
   }
 }
 
-export function helpOf({ name, summary, words, options }: Verb): string {
-  const usage = Object.keys(words).map((word) => (word.startsWith("[") ? word : `<${word}>`));
+export function helpOf(verb: Verb): string {
   return [
-    `Usage: agent-msg ${[name, "[options]", ...usage].join(" ")}`,
+    `Usage: agent-msg ${usageOf(verb)}`,
     "",
-    summary,
+    verb.summary,
     ...section(
       "Arguments",
-      Object.entries(words).map(([word, about]) => [word.replace(/[[\]]/g, ""), about]),
+      Object.entries(verb.words).map(([word, about]) => [word.replace(/[[\]]/g, ""), about]),
     ),
     ...section(
       "Options",
-      Object.entries({ ...options, ...HELP }).map(([long, option]) => [flagsOf(long, option), aboutOf(option)]),
+      [...verb.options, HELP].map((option) => [flagsOf(option), aboutOf(option)]),
     ),
   ].join("\n");
 }
@@ -94,20 +80,25 @@ export function overview(verbs: readonly Verb[]): string {
       ["-h, --help", "display help for command"],
     ]),
     ...section("Commands", [
-      ...verbs.map(({ name, words, summary }): [string, string] => [
-        [name, "[options]", ...Object.keys(words).map((word) => (word.startsWith("[") ? word : `<${word}>`))].join(" "),
-        summary,
-      ]),
+      ...verbs.map((verb): [string, string] => [usageOf(verb), verb.summary]),
       ["help [command]", "display help for command"],
     ]),
   ].join("\n");
 }
 
-function flagsOf(long: string, { short, value }: Option): string {
-  return `${short === undefined ? "" : `-${short}, `}--${long}${value === undefined ? "" : ` <${value}>`}`;
+function usageOf({ name, words }: Verb): string {
+  return [name, "[options]", ...Object.keys(words).map((word) => (isOptional(word) ? word : `<${word}>`))].join(" ");
 }
 
-function aboutOf({ about, byDefault }: Option): string {
+function isOptional(word: string): boolean {
+  return word.startsWith("[");
+}
+
+function flagsOf({ flag, short, value }: Option): string {
+  return `${short === undefined ? "" : `-${short}, `}--${flag}${value === undefined ? "" : ` <${value}>`}`;
+}
+
+function aboutOf({ about, byDefault }: VerbOption): string {
   return byDefault === undefined ? about : `${about} (default: ${JSON.stringify(byDefault)})`;
 }
 

@@ -1,19 +1,19 @@
 import { createBackoff } from "../../core/time.ts";
-import { type Chat, said } from "./context.ts";
+import type { Frame, FrameConnection } from "../../wire/frames.ts";
+import type { Chat } from "./chat.ts";
+import { formatText } from "./context.ts";
+import { textOf } from "./folder.ts";
 import {
-  audienceOf,
+  askAudience,
+  createOutgoing,
   type Dial,
-  type Frame,
-  isPassing,
-  type Outgoing,
-  outgoing,
+  isTemporary,
+  type OutgoingMessage,
   refusal,
   type SignMessage,
-  type Talk,
-} from "./conversation.ts";
-import { textOf } from "./folder.ts";
+} from "./websocket.ts";
 
-export interface Connecting {
+export interface ConnectSettings {
   readonly agent: string;
   readonly url: string;
   readonly dial: Dial;
@@ -22,174 +22,241 @@ export interface Connecting {
   readonly signal: AbortSignal;
 }
 
-/** What is asked of a server to learn who there is. */
-const DIRECTORIES = ["peers", "agents", "mailboxes"] as const;
+/**
+ * connecting: until the server has registered the agent for the first time. An error ends the chat.
+ * connected: messages come and go.
+ * reconnecting: the connection was lost and is opened again, at growing intervals. Typed messages wait for it.
+ * The chat is over at /quit, at the end of the input, or when the signal aborts.
+ */
+type State = "connecting" | "connected" | "reconnecting";
 
-/** Prints what comes for an agent, and sends what is typed: `NAME what to tell it`. Connects again when it has to. */
-export async function connect({ agent, url, dial, sign, chat, signal }: Connecting): Promise<void> {
-  const { print, note } = chat;
-  const done = new AbortController();
-  const ended = AbortSignal.any([done.signal, signal]);
-  const waiting = new Map<string, Outgoing>();
-  const kept = new Set<string>();
-  const unsent: [string, string][] = [];
-  const people = new Map<string, boolean>();
-  let current: { readonly talk: Talk; readonly audience: string } | undefined;
-  let reached = false;
-  let asksWho = false;
-  let lost = false;
-  const pause = createBackoff(ended);
+interface Session {
+  readonly agent: string;
+  readonly chat: Chat;
+  readonly outbox: Outbox;
+  readonly directory: Directory;
+  connection: FrameConnection | undefined;
+  onRegistered(): void;
+  leave(): void;
+}
 
-  const sendUnsent = () => {
-    if (current === undefined) return;
-    for (const [to, message] of unsent.splice(0)) {
-      const sent = outgoing({ from: agent, to, message }, current.audience, sign);
-      waiting.set(sent.id, sent);
-      current.talk.send(sent.frame);
-    }
-  };
-
-  const meet = (name: string, online: boolean) => {
-    if (name !== agent) people.set(name, online);
-    chat.know([...people.keys()]);
-  };
-
-  const askWho = () => {
-    for (const ask of DIRECTORIES) current?.talk.send({ type: "ask", id: ask, ask });
-  };
-
-  const commands: Readonly<Record<string, () => void>> = {
-    "/who": () => {
-      asksWho = true;
-      askWho();
-    },
-    "/help": () => print(HELP),
-    "/quit": () => done.abort(),
-  };
-
-  const obey = (line: string): void => {
-    const typed = line.trim();
-    const command = Object.hasOwn(commands, typed) ? commands[typed] : undefined;
-    const [, to, message] = /^(\S+)\s+(.*)$/s.exec(typed) ?? [];
-    if (command !== undefined) command();
-    else if (typed.startsWith("/")) note(`There is no ${typed.split(" ")[0]}. ${HELP}`);
-    else if (to !== undefined && message !== undefined) {
-      unsent.push([to, message]);
-      sendUnsent();
-    } else if (typed !== "") note("Type a name and a message: agent-b Hello");
-  };
-
-  const forget = (id: string): void => {
-    waiting.delete(id);
-    kept.delete(id);
-  };
-
-  const heard: Readonly<Record<string, (frame: Frame, sent: Outgoing | undefined) => void>> = {
-    registered() {
-      print(`✓ Connected as ${agent}`);
-      print("Listening for messages...");
+/** Prints an agent's messages as they come, and sends what is typed: `NAME message`. */
+export async function connect({ agent, url, dial, sign, chat, signal }: ConnectSettings): Promise<void> {
+  const leaving = new AbortController();
+  const over = AbortSignal.any([leaving.signal, signal]);
+  const pause = createBackoff(over);
+  let state: State = "connecting";
+  const session: Session = {
+    agent,
+    chat,
+    outbox: createOutbox(agent, sign),
+    directory: createDirectory(agent, chat),
+    connection: undefined,
+    onRegistered() {
+      state = "connected";
       pause.reset();
-      lost = false;
-      askWho();
     },
-    message(frame) {
-      print(`\n[${textOf(frame, "from")}]: ${said(textOf(frame, "message"))}`);
-      meet(textOf(frame, "from"), true);
-      // Only now: what couldn't be printed comes again.
-      current?.talk.send({ type: "received", id: frame.id });
-    },
-    stored(frame, sent) {
-      if (sent === undefined || frame.connected === true || kept.has(sent.id)) return;
-      kept.add(sent.id);
-      print(`… kept for ${sent.to}, who is away`);
-    },
-    delivered(_, sent) {
-      if (sent === undefined) return;
-      print("✓ Message delivered");
-      meet(sent.to, true);
-      forget(sent.id);
-    },
-    answer: (frame) => learn(frame),
-    error(frame, sent) {
-      if (frame.id === undefined) throw refusal(frame);
-      if (sent === undefined) return;
-      print(`✗ Error: ${refusal(frame).message}`);
-      forget(sent.id);
-    },
+    leave: () => leaving.abort(),
   };
-
-  const hear = (frame: Frame): void => {
-    const type = textOf(frame, "type");
-    if (Object.hasOwn(heard, type)) heard[type]?.(frame, waiting.get(textOf(frame, "id")));
-  };
-
-  const learn = ({ id, answer }: Frame): void => {
-    for (const name of namesIn(answer, "agents", "name")) meet(name, people.get(name) ?? false);
-    for (const name of namesIn(answer, "mailboxes", "mailbox")) meet(name, people.get(name) ?? false);
-    for (const peer of listIn(answer, "peers")) {
-      const name = textOf(peer, "agent");
-      if (name !== "") meet(name, textOf(peer, "status") === "online");
-    }
-    if (!asksWho || id !== DIRECTORIES.at(-1)) return;
-    asksWho = false;
-    const names = [...people].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    print(
-      names.length === 0
-        ? "Nobody else is here."
-        : names.map(([name, on]) => `  ${name}${on ? " (online)" : ""}`).join("\n"),
-    );
-  };
-
-  const converse = async (): Promise<void> => {
-    await using talk = await dial();
-    const hangUp = () => void talk[Symbol.asyncDispose]();
-    ended.addEventListener("abort", hangUp, { once: true });
+  chat.print(`Connecting to ${url} as ${agent}...`);
+  void obeyLines(session);
+  while (!over.aborted) {
     try {
-      if (ended.aborted) return;
-      const frames = talk.frames[Symbol.asyncIterator]();
-      const audience = await audienceOf(talk, frames);
-      reached = true;
-      current = { talk, audience };
-      talk.send({ type: "register", agent, ack: "manual" });
-      for (const { frame } of waiting.values()) talk.send(frame);
-      sendUnsent();
-      for (let next = await frames.next(); !next.done; next = await frames.next()) hear(next.value);
-    } finally {
-      current = undefined;
-      ended.removeEventListener("abort", hangUp);
-    }
-  };
-
-  print(`Connecting to ${url} as ${agent}...`);
-  void (async () => {
-    for await (const line of chat.lines) obey(line);
-    done.abort();
-  })();
-  while (!ended.aborted) {
-    try {
-      await converse();
+      await converse(session, dial, over);
     } catch (error) {
-      if (ended.aborted) break;
-      if (!reached || !isPassing(error)) throw error;
+      if (over.aborted) break;
+      if (state === "connecting" || !isTemporary(error)) throw error;
     }
-    if (ended.aborted) break;
-    if (!lost) note("The connection is lost; trying again");
-    lost = true;
+    if (over.aborted) break;
+    if (state !== "reconnecting") chat.note("The connection is lost; trying again");
+    state = "reconnecting";
     await pause.wait();
   }
-  print("Disconnected from server");
+  chat.print("Disconnected from server");
+}
+
+/** Opens one connection, and handles its frames until it ends. */
+async function converse(session: Session, dial: Dial, over: AbortSignal): Promise<void> {
+  const { agent, outbox } = session;
+  await using connection = await dial();
+  const close = () => void connection[Symbol.asyncDispose]();
+  over.addEventListener("abort", close, { once: true });
+  try {
+    if (over.aborted) return;
+    const frames = connection.frames[Symbol.asyncIterator]();
+    const audience = await askAudience(connection, frames);
+    connection.send({ type: "register", agent, ack: "manual" });
+    session.connection = connection;
+    outbox.attach(connection, audience);
+    for (let next = await frames.next(); !next.done; next = await frames.next()) handleFrame(session, next.value);
+  } finally {
+    session.connection = undefined;
+    outbox.detach();
+    over.removeEventListener("abort", close);
+  }
+}
+
+async function obeyLines(session: Session): Promise<void> {
+  for await (const line of session.chat.lines) obey(session, line.trim());
+  session.leave();
 }
 
 const HELP = "Type a name and a message to send it, /who to see who is there, /quit to leave.";
 
+function obey(session: Session, line: string): void {
+  const { chat, directory, outbox, connection } = session;
+  const [, to, message] = /^(\S+)\s+(.*)$/s.exec(line) ?? [];
+  if (line === "/quit") session.leave();
+  else if (line === "/help") chat.print(HELP);
+  else if (line === "/who") directory.show(connection);
+  else if (line.startsWith("/")) chat.note(`There is no ${line.split(" ")[0]}. ${HELP}`);
+  else if (to !== undefined && message !== undefined) outbox.write(to, message);
+  else if (line !== "") chat.note("Type a name and a message: agent-b Hello");
+}
+
+function handleFrame(session: Session, frame: Frame): void {
+  const { agent, chat, connection, directory, outbox } = session;
+  const sent = outbox.find(textOf(frame, "id"));
+  switch (frame.type) {
+    case "registered":
+      chat.print(`✓ Connected as ${agent}`);
+      chat.print("Listening for messages...");
+      session.onRegistered();
+      directory.refresh(connection);
+      break;
+    case "message":
+      chat.print(`\n[${textOf(frame, "from")}]: ${formatText(textOf(frame, "message"))}`);
+      directory.add(textOf(frame, "from"), true);
+      // Only a printed message is acknowledged; the server sends any other again.
+      connection?.send({ type: "received", id: frame.id });
+      break;
+    case "stored":
+      if (sent === undefined || frame.connected === true || sent.isKept) break;
+      sent.isKept = true;
+      chat.print(`… kept for ${sent.to}, who is away`);
+      break;
+    case "delivered":
+      if (sent === undefined) break;
+      chat.print("✓ Message delivered");
+      directory.add(sent.to, true);
+      outbox.remove(sent.id);
+      break;
+    case "answer":
+      directory.handleAnswer(frame);
+      break;
+    case "error":
+      if (frame.id === undefined) throw refusal(frame);
+      if (sent === undefined) break;
+      chat.print(`✗ Error: ${refusal(frame).message}`);
+      outbox.remove(sent.id);
+      break;
+  }
+}
+
+interface UndeliveredMessage extends OutgoingMessage {
+  /** Whether the server said that the recipient is away. */
+  isKept: boolean;
+}
+
+/** The messages that were typed, until they are delivered or refused. */
+interface Outbox {
+  /** Sends a message now, or once there is a connection. */
+  write(to: string, message: string): void;
+  /** Sends what was typed meanwhile, and once more what isn't delivered yet. */
+  attach(connection: FrameConnection, audience: string): void;
+  detach(): void;
+  find(id: string): UndeliveredMessage | undefined;
+  remove(id: string): void;
+}
+
+function createOutbox(from: string, sign: SignMessage | undefined): Outbox {
+  const unsent: { readonly to: string; readonly message: string }[] = [];
+  const undelivered = new Map<string, UndeliveredMessage>();
+  let attached: { readonly connection: FrameConnection; readonly audience: string } | undefined;
+
+  const sendUnsent = () => {
+    if (attached === undefined) return;
+    for (const { to, message } of unsent.splice(0)) {
+      const outgoing = createOutgoing({ from, to, message }, attached.audience, sign);
+      undelivered.set(outgoing.id, { ...outgoing, isKept: false });
+      attached.connection.send(outgoing.frame);
+    }
+  };
+
+  return {
+    write(to, message) {
+      unsent.push({ to, message });
+      sendUnsent();
+    },
+    attach(connection, audience) {
+      attached = { connection, audience };
+      for (const { frame } of undelivered.values()) connection.send(frame);
+      sendUnsent();
+    },
+    detach() {
+      attached = undefined;
+    },
+    find: (id) => undelivered.get(id),
+    remove: (id) => undelivered.delete(id),
+  };
+}
+
+/** The names that a message can be sent to, learned from the server and from messages. */
+interface Directory {
+  add(name: string, isOnline: boolean): void;
+  /** Asks the server for all names. */
+  refresh(connection: FrameConnection | undefined): void;
+  /** Asks again, and prints the names when the answers are there. */
+  show(connection: FrameConnection | undefined): void;
+  handleAnswer(frame: Frame): void;
+}
+
+/** The questions that a server answers with names, in order. */
+const QUESTIONS = ["peers", "agents", "mailboxes"] as const;
+
+function createDirectory(self: string, { print, know }: Chat): Directory {
+  const names = new Map<string, boolean>();
+  let isShown = true;
+
+  const add = (name: string, isOnline: boolean) => {
+    if (name !== self && name !== "") names.set(name, isOnline);
+    know([...names.keys()]);
+  };
+  const refresh = (connection: FrameConnection | undefined) => {
+    for (const question of QUESTIONS) connection?.send({ type: "ask", id: question, ask: question });
+  };
+
+  return {
+    add,
+    refresh,
+    show(connection) {
+      isShown = false;
+      refresh(connection);
+    },
+    handleAnswer({ id, answer }) {
+      const named = [
+        ...listIn(answer, "agents").map((entry) => textOf(entry, "name")),
+        ...listIn(answer, "mailboxes").map((entry) => textOf(entry, "mailbox")),
+      ];
+      for (const name of named) add(name, names.get(name) ?? false);
+      for (const peer of listIn(answer, "peers")) add(textOf(peer, "agent"), textOf(peer, "status") === "online");
+      if (isShown || id !== QUESTIONS.at(-1)) return;
+      isShown = true;
+      print(names.size === 0 ? "Nobody else is here." : formatNames(names));
+    },
+  };
+}
+
+function formatNames(names: ReadonlyMap<string, boolean>): string {
+  return [...names]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, isOnline]) => `  ${name}${isOnline ? " (online)" : ""}`)
+    .join("\n");
+}
+
+/** A list in a server's answer. Agents are answered as the list itself. */
 function listIn(answer: unknown, field: string): readonly unknown[] {
   if (Array.isArray(answer)) return field === "agents" ? answer : [];
   const found: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, field) : undefined;
   return Array.isArray(found) ? found : [];
-}
-
-function namesIn(answer: unknown, field: string, name: string): readonly string[] {
-  return listIn(answer, field)
-    .map((entry) => textOf(entry, name))
-    .filter((text) => text !== "");
 }

@@ -17,11 +17,11 @@ import { basename, dirname, join } from "node:path";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
 import { nameFault } from "../../core/names.ts";
 
-/** Puts a file in place at once and whole: who looks sees all of it, or what was there before. */
-export function writeWhole(file: string, text: string): void {
+/** Replaces a file atomically: readers see all of the new text or all of the old. */
+export function replaceFile(file: string, text: string): void {
   const folder = dirname(file);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const draft = join(folder, `.${basename(file)}.${unique()}`);
+  const draft = join(folder, `.${basename(file)}.${createId()}`);
   try {
     const opened = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
     try {
@@ -39,12 +39,12 @@ export function writeWhole(file: string, text: string): void {
 }
 
 const LOCK_MS = 5_000;
-export const sleepCell = new Int32Array(new SharedArrayBuffer(4));
+const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Does something that two must not do at once. A lock that is older than all such work was left by someone who died. */
-export function underLock(file: string, act: () => void): void {
+/** Runs `act` while holding a lock file. A lock older than LOCK_MS was left by a process that died. */
+function withLock(file: string, act: () => void): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  for (const end = Date.now() + 2 * LOCK_MS; !made(file); Atomics.wait(sleepCell, 0, 0, 2 + Math.random() * 10)) {
+  for (const end = Date.now() + 2 * LOCK_MS; !createFile(file); Atomics.wait(sleepCell, 0, 0, 2 + Math.random() * 10)) {
     const since = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
     if (since !== undefined && Date.now() - since > LOCK_MS) remove(file);
     if (Date.now() >= end) throw conflict(`somebody else is changing the list of agents: remove ${file} if nobody is`);
@@ -56,7 +56,8 @@ export function underLock(file: string, act: () => void): void {
   }
 }
 
-function made(file: string): boolean {
+/** Returns false where the file exists. */
+function createFile(file: string): boolean {
   try {
     closeSync(openSync(file, "wx", 0o600));
     return true;
@@ -66,8 +67,8 @@ function made(file: string): boolean {
   }
 }
 
-/** Removes a file, if nobody else did. */
-export function remove(file: string): void {
+/** Removes a file that may be gone already. */
+function remove(file: string): void {
   try {
     unlinkSync(file);
   } catch (error) {
@@ -75,68 +76,82 @@ export function remove(file: string): void {
   }
 }
 
-/** Sorts by when it was made. */
-export function unique(): string {
+/** Creates a unique id. Ids sort by when they were created. */
+function createId(): string {
   return Date.now().toString(36) + Math.random().toString(36).slice(2, 14).padEnd(12, "0");
 }
 
-/** An agent as agents.json has it. */
+/** An agent in agents.json. */
 export interface FolderAgent {
   readonly name: string;
   readonly type: string;
   readonly registered: string;
 }
 
-/** A message as its file has it. What others wrote may lack anything but the text. */
-export interface Letter {
-  readonly id: string;
+/** A message that has no id yet. */
+export interface NewLetter {
   readonly from: string;
   readonly to: string;
   readonly message: string;
-  readonly timestamp: string;
   readonly status?: string;
 }
 
-/** The folder that agent-msg's original works on, and may work on at the same time. */
+/** A message with its id and time, as its file has it. A field that another program left out is an empty text. */
+export interface Letter extends NewLetter {
+  readonly id: string;
+  readonly timestamp: string;
+}
+
+/** The folder of the original agent-msg, which may be working on it at the same time. */
 export interface Folder {
-  /** Where a name's inbox is, or would be. */
+  /** The path of a name's inbox, which may not exist. */
   inboxOf(name: string): string;
   register(name: string, type: string): void;
   agents(): readonly FolderAgent[];
-  has(name: string): boolean;
-  /** Whether there is an inbox of that name, registered or not. */
+  isRegistered(name: string): boolean;
+  /** Whether a name has an inbox. It may have one without being registered. */
   hasInbox(name: string): boolean;
   makeInbox(name: string): string;
-  put(letter: Letter): void;
-  /** What lies in an inbox, oldest first. */
+  /** Stores a message in its recipient's inbox, which is made where there is none. Returns the message's id. */
+  put(letter: NewLetter): string;
+  /** The messages in an inbox, oldest first. */
   read(name: string): readonly Letter[];
-  /** The same, for nobody else from now on: `arrived` removes one; what isn't said to have arrived lies there again after a while. */
+  /** Leases the messages in an inbox. Each comes back after a while unless it is acknowledged. */
   take(name: string): readonly Letter[];
-  arrived(name: string, letter: Letter): void;
+  acknowledge(name: string, letter: Letter): void;
 }
 
-/** How long what was taken may be on its way before it is there again for others. */
+/**
+ * Sends to a name registered in the folder by file, and leaves any other name to the bus. Nothing is sent both ways. An
+ * inbox alone doesn't decide: whoever polls or reads has one, and gets messages from the bus as well.
+ */
+export function sendLetter<Sent>(folder: Folder, letter: NewLetter, sendOnBus: () => Sent): string | Sent {
+  return folder.isRegistered(letter.to) ? folder.put(letter) : sendOnBus();
+}
+
 const LEASE_MS = 10_000;
 
-/** Not the ending that the original looks for. */
+/** The suffix of a leased file, which the original doesn't look for. */
 const TAKEN = ".taken";
 
 export function openFolder(path: string): Folder {
   const agentsFile = join(path, "agents.json");
-  const inboxOf = (name: string) => join(path, "inbox", checked(name));
+  const inboxOf = (name: string) => join(path, "inbox", checkName(name));
   const make = (folder: string) => {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     return folder;
   };
 
-  const letters = (name: string, take: boolean): Letter[] => {
+  const readLetters = (name: string, take: boolean): Letter[] => {
     const inbox = inboxOf(name);
-    putBackOverdue(inbox);
-    return listed(inbox)
+    endOldLeases(inbox);
+    return listFiles(inbox)
       .filter((file) => file.endsWith(".json"))
       .flatMap((file) => {
         const letter = readLetter(join(inbox, file), file.slice(0, -".json".length));
-        return letter !== undefined && (!take || moved(join(inbox, file), join(inbox, file + TAKEN))) ? [letter] : [];
+        return letter !== undefined && (!take || tryRename(join(inbox, file), join(inbox, file + TAKEN)))
+          ? [letter]
+          : [];
       })
       .sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
   };
@@ -144,13 +159,13 @@ export function openFolder(path: string): Folder {
   return {
     inboxOf,
     register(name, type) {
-      for (const kind of ["inbox", "outbox"]) make(join(path, kind, checked(name)));
-      underLock(`${agentsFile}.lock`, () => {
+      for (const kind of ["inbox", "outbox"]) make(join(path, kind, checkName(name)));
+      withLock(`${agentsFile}.lock`, () => {
         const registered = new Date().toISOString();
         const entry = { name, type, registered, inbox: inboxOf(name), outbox: join(path, "outbox", name) };
         const others = Object.entries(readAgents(agentsFile)).filter(([known]) => known !== name);
         const agents = Object.fromEntries([...others, [name, entry]]);
-        writeWhole(agentsFile, JSON.stringify(agents, null, 2));
+        replaceFile(agentsFile, JSON.stringify(agents, null, 2));
       });
     },
     agents: () =>
@@ -159,20 +174,24 @@ export function openFolder(path: string): Folder {
         type: textOf(entry, "type"),
         registered: textOf(entry, "registered"),
       })),
-    has: (name) => Object.hasOwn(readAgents(agentsFile), checked(name)),
+    isRegistered: (name) => Object.hasOwn(readAgents(agentsFile), checkName(name)),
     hasInbox: (name) => statSync(inboxOf(name), { throwIfNoEntry: false })?.isDirectory() ?? false,
     makeInbox: (name) => make(inboxOf(name)),
-    put: (letter) => writeWhole(join(make(inboxOf(letter.to)), `${letter.id}.json`), JSON.stringify(letter, null, 2)),
-    read: (name) => letters(name, false),
-    take: (name) => letters(name, true),
-    arrived: (name, { id }) => remove(join(inboxOf(name), `${id}.json${TAKEN}`)),
+    put({ from, to, message, ...more }) {
+      const letter: Letter = { id: createId(), from, to, message, timestamp: new Date().toISOString(), ...more };
+      replaceFile(join(make(inboxOf(to)), `${letter.id}.json`), JSON.stringify(letter, null, 2));
+      return letter.id;
+    },
+    read: (name) => readLetters(name, false),
+    take: (name) => readLetters(name, true),
+    acknowledge: (name, { id }) => remove(join(inboxOf(name), `${id}.json${TAKEN}`)),
   };
 }
 
 const NAME_BYTES = 200;
 
-/** A name that stays in its folder. */
-function checked(name: string): string {
+/** Refuses a name that would leave its folder. */
+function checkName(name: string): string {
   const fault =
     nameFault(name) ??
     (/[/\\]/.test(name) || name === "." || name === ".." || name === ""
@@ -191,11 +210,11 @@ function readAgents(file: string): Readonly<Record<string, unknown>> {
   throw invalid(`${file} is damaged: it is not a list of agents. Mend it, or remove it and register the agents again`);
 }
 
-const PATIENCE_MS = 200;
+const RETRY_MS = 200;
 
-/** A file of JSON; undefined where there is none. The original writes in place, so that one may be half written for a moment. */
+/** Reads a JSON file; undefined where there is none. The original writes in place, so a file may be half written for a moment. */
 function readJson(file: string): unknown {
-  for (const end = Date.now() + PATIENCE_MS; ; Atomics.wait(sleepCell, 0, 0, 5)) {
+  for (const end = Date.now() + RETRY_MS; ; Atomics.wait(sleepCell, 0, 0, 5)) {
     try {
       return JSON.parse(readFileSync(file, "utf8"));
     } catch (error) {
@@ -206,7 +225,7 @@ function readJson(file: string): unknown {
   }
 }
 
-/** A letter that is whole. Another is looked at again later: the original may just be writing it. */
+/** Reads a message file; undefined where it isn't whole, since the original may still be writing it. */
 function readLetter(file: string, id: string): Letter | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, "utf8"));
@@ -226,22 +245,22 @@ function readLetter(file: string, id: string): Letter | undefined {
   }
 }
 
-/** A field of a value that somebody else made, as text. */
+/** A field of a foreign value, as text. */
 export function textOf(value: unknown, field: string): string {
   const found: unknown = typeof value === "object" && value !== null ? Reflect.get(value, field) : undefined;
   return typeof found === "string" ? found : found === undefined ? "" : JSON.stringify(found);
 }
 
-/** Whoever took them has died on the way. A file's change time says when it was renamed. */
-function putBackOverdue(inbox: string): void {
-  for (const file of listed(inbox).filter((name) => name.endsWith(TAKEN))) {
+/** Puts back files whose reader must have died. A file's change time is when it was renamed. */
+function endOldLeases(inbox: string): void {
+  for (const file of listFiles(inbox).filter((name) => name.endsWith(TAKEN))) {
     const taken = join(inbox, file);
     const since = statSync(taken, { throwIfNoEntry: false })?.ctimeMs;
-    if (since !== undefined && Date.now() - since > LEASE_MS) moved(taken, taken.slice(0, -TAKEN.length));
+    if (since !== undefined && Date.now() - since > LEASE_MS) tryRename(taken, taken.slice(0, -TAKEN.length));
   }
 }
 
-function listed(folder: string): readonly string[] {
+function listFiles(folder: string): readonly string[] {
   try {
     return readdirSync(folder);
   } catch {
@@ -249,8 +268,8 @@ function listed(folder: string): readonly string[] {
   }
 }
 
-/** Answers whether it was there to be moved: of several who try, one succeeds. */
-function moved(from: string, to: string): boolean {
+/** Returns whether the file was there: of several readers, one succeeds. */
+function tryRename(from: string, to: string): boolean {
   try {
     renameSync(from, to);
     return true;
@@ -259,31 +278,31 @@ function moved(from: string, to: string): boolean {
   }
 }
 
-export interface FolderBell extends Disposable {
-  /** Ends when something in the folder has changed since it was last heard, after so long at the latest. */
-  rung(milliseconds: number, signal: AbortSignal): Promise<void>;
+export interface FolderWatcher extends Disposable {
+  /** Waits until something has changed since the last wait, or for this long. */
+  wait(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Hears what others put into a folder. Where nothing can be watched, whoever waits looks by the clock. */
-export function createFolderBell(folder: string): FolderBell {
-  let heard = false;
+/** Watches a folder. Where that is impossible, each wait lasts its full time. */
+export function watchFolder(folder: string): FolderWatcher {
+  let hasChanged = false;
   let wake = () => {};
-  const watcher = watching(folder, () => {
-    heard = true;
+  const watcher = openWatcher(folder, () => {
+    hasChanged = true;
     wake();
   });
   return {
-    rung: (milliseconds, signal) =>
+    wait: (milliseconds, signal) =>
       new Promise((resolve) => {
         const done = () => {
           clearTimeout(timer);
           signal.removeEventListener("abort", done);
           wake = () => {};
-          heard = false;
+          hasChanged = false;
           resolve();
         };
         const timer = setTimeout(done, milliseconds);
-        if (heard || signal.aborted) return done();
+        if (hasChanged || signal.aborted) return done();
         signal.addEventListener("abort", done, { once: true });
         wake = done;
       }),
@@ -291,9 +310,9 @@ export function createFolderBell(folder: string): FolderBell {
   };
 }
 
-function watching(folder: string, hear: () => void): FSWatcher | undefined {
+function openWatcher(folder: string, onChange: () => void): FSWatcher | undefined {
   try {
-    return watch(folder, { persistent: false }, hear).on("error", () => {});
+    return watch(folder, { persistent: false }, onChange).on("error", () => {});
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import mri from "mri";
+import { type Option, splitArguments, type TypedOption } from "../../client/arguments.ts";
 import { invalid } from "../../core/errors.ts";
 import { type Field, type Fields, type InputOf, parseTexts } from "../../operations/fields.ts";
 import type { InputPart, Operation } from "../../operations/operation.ts";
@@ -49,42 +49,18 @@ export interface Arguments {
   readonly file: string | undefined;
 }
 
-export interface Option {
-  readonly flag: string;
-  readonly about: string;
-  readonly value: string | undefined;
-}
-
-/** What an option looks like; `- a list`, `-1` and `-> there` are words. */
-const OPTION = /^(--?)([A-Za-z_][\w-]*)(=|$)/;
-
-/** Marks a word, so that the parser neither takes it for an option or a switch's value nor makes a number of it. */
-const WORD = "\u0000";
-
 /** Reads what was typed behind a verb. */
 export function parseArguments(verb: Verb, typed: readonly string[], self: string | undefined): Arguments {
-  const options = optionsOf(verb);
-  const flags = options.filter(({ value }) => value === undefined).map(({ flag }) => flag);
-  const texts = options.filter(({ value }) => value !== undefined).map(({ flag }) => flag);
-  const end = typed.indexOf("--");
-  const before = end === -1 ? typed : typed.slice(0, end);
-  for (const word of before) refuseUnknown(verb, options, word);
-  const marked = before.map((word) => (OPTION.test(word) ? word : WORD + word));
-  const parsed = mri([...marked, ...typed.slice(before.length)], {
-    boolean: flags,
-    string: texts,
-    alias: { help: ["h"] },
-  });
-  if (parsed.help === true) return HELP_ASKED;
+  const { words, options } = splitArguments(typed, optionsOf(verb));
+  for (const option of options) refuseWrong(verb, option);
+  if (options.some(({ option }) => option === HELP)) return HELP_ASKED;
 
   const given: Record<string, string> = {};
-  for (const { flag } of options) {
-    const value: unknown = parsed[flag];
-    if (value === undefined || value === false) continue;
-    if (Array.isArray(value)) throw invalid(`--${flag} is given twice`);
-    const text = unmarked(String(value));
-    if (text === "") throw invalid(`--${flag} needs a value`);
-    given[flag] = text;
+  for (const { option, value = option?.value === undefined ? "true" : "" } of options) {
+    if (option === undefined) continue;
+    if (given[option.flag] !== undefined) throw invalid(`--${option.flag} is given twice`);
+    if (value === "") throw invalid(`--${option.flag} needs a value`);
+    given[option.flag] = value;
   }
 
   const fields = Object.entries(verb.input.fields);
@@ -94,14 +70,14 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
       return value === undefined ? [] : [[name, value]];
     }),
   );
-  const placed = placeWords(verb, parsed._.map(unmarked), named, self, given.file !== undefined);
+  const placed = placeWords(verb, words, named, self, given.file !== undefined);
   return {
     input: parseTexts(verb.input.fields, { ...named, ...placed }),
     help: false,
-    json: parsed.json === true,
+    json: given.json !== undefined,
     url: given.url,
     store: given.store,
-    retry: parsed.retry === true,
+    retry: given.retry !== undefined,
     key: given.key,
     file: given.file,
   };
@@ -110,21 +86,14 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
 const NOTHING = { url: undefined, store: undefined, key: undefined, file: undefined };
 const HELP_ASKED: Arguments = { input: {}, help: true, json: false, retry: false, ...NOTHING };
 
-function unmarked(word: string): string {
-  return word.startsWith(WORD) ? word.slice(WORD.length) : word;
-}
-
-function refuseUnknown(verb: Verb, options: readonly Option[], word: string): void {
-  const [, dashes = "", name = "", value] = OPTION.exec(word) ?? [];
-  if (name === "") return;
-  const option = dashes === "-" ? (name === "h" ? HELP : undefined) : options.find(({ flag }) => flag === name);
+function refuseWrong(verb: Verb, { typed, option, value }: TypedOption<Option>): void {
   if (option === undefined) {
     const hint = positionalsOf(verb).some((place) => isText(verb, place))
       ? ", or put -- before words that are no options"
       : "";
-    throw invalid(`unknown option ${dashes}${name}; see el-ipc ${verb.name} --help${hint}`);
+    throw invalid(`unknown option ${typed}; see el-ipc ${verb.name} --help${hint}`);
   }
-  if (option.value === undefined && value === "=") throw invalid(`${dashes}${name} takes no value`);
+  if (option.value === undefined && value !== undefined) throw invalid(`${typed} takes no value`);
 }
 
 /** Every option of a verb, its own before those that all have. */
@@ -179,7 +148,7 @@ const RETRY: Option = {
   value: undefined,
 };
 
-const HELP: Option = { flag: "help", about: "Print this", value: undefined };
+const HELP: Option = { flag: "help", short: "h", about: "Print this", value: undefined };
 
 export function flagOf(name: string, field: Field): string {
   return field.flag ?? name.replaceAll("_", "-");

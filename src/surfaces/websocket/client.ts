@@ -2,18 +2,12 @@ import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { errorCodes, IpcError, invalid, reasons } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
+import type { FrameConnection } from "../../wire/frames.ts";
 import { type Frame, frameIn } from "./frames.ts";
 
 export interface Reaching {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-}
-
-/** A connection to a server: frames there, frames back. */
-export interface Talk extends AsyncDisposable {
-  send(frame: Frame): void;
-  /** Each frame that comes, until the connection ends. */
-  readonly frames: AsyncIterable<Frame>;
 }
 
 const HANDSHAKE_MS = 10_000;
@@ -24,7 +18,7 @@ const REFUSAL_CHARACTERS = 64 * 1024;
 /** The server says something, a ping at least, more often than this. */
 const SILENT_MS = 60_000;
 
-export async function talkTo({ url, headers }: Reaching): Promise<Talk> {
+export async function talkTo({ url, headers }: Reaching): Promise<FrameConnection> {
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url))
     throw invalid(`${JSON.stringify(url)} is no address: ws://host:port`);
   const socket = new WebSocket(url, {

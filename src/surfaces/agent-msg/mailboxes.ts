@@ -1,0 +1,83 @@
+import type { Message } from "../../core/messages.ts";
+import { listAgents } from "../../operations/agents.ts";
+import {
+  arrivedMessages,
+  fetchMail,
+  listMailboxes,
+  postMail,
+  showInbox,
+  waitMail,
+} from "../../operations/mailboxes.ts";
+import { type Ask, askOne } from "../../operations/perform.ts";
+import { listSessions } from "../../operations/sessions.ts";
+import type { Letter } from "./folder.ts";
+
+/** The mailboxes of the bus, with messages in the form of agent-msg's files. */
+export interface Mailboxes {
+  /** The names that messages can be sent to. */
+  recipients(): Promise<readonly Recipient[]>;
+  /** Sends to a name that the bus knows. Returns the message's id, or undefined where the name is unknown. */
+  send(from: string, to: string, message: string): Promise<string | undefined>;
+  /** The unread messages of a name, which stay in its mailbox. */
+  read(name: string): Promise<readonly Letter[]>;
+  /** Leases the unread messages. Each comes back unless it is acknowledged. */
+  take(name: string): Promise<readonly Letter[]>;
+  /** Waits for the next message and leases it. Undefined once the signal aborts. */
+  wait(name: string): Promise<Letter | undefined>;
+  acknowledge(name: string, letter: Letter): Promise<void>;
+}
+
+export interface Recipient {
+  readonly name: string;
+  /** agent, operator, connected or mailbox */
+  readonly kind: string;
+}
+
+export function createMailboxes(ask: Ask, signal: AbortSignal): Mailboxes {
+  const recipients = async (): Promise<readonly Recipient[]> => {
+    const [{ mailboxes }, registered, { peers }] = await Promise.all([
+      askOne(ask, listMailboxes, {}, signal),
+      askOne(ask, listAgents, {}, signal),
+      askOne(ask, listSessions, {}, signal),
+    ]);
+    const sessions = peers.flatMap(({ id, agent }) => (agent === null ? [id] : [id, agent]));
+    return [
+      ...registered.map(({ name, role }) => ({ name, kind: role })),
+      ...sessions.map((name) => ({ name, kind: "connected" })),
+      ...mailboxes.map(({ mailbox }) => ({ name: mailbox, kind: "mailbox" })),
+    ].filter(({ name }, index, all) => all.findIndex((other) => other.name === name) === index);
+  };
+
+  return {
+    recipients,
+    async send(from, to, message) {
+      if (!(await recipients()).some(({ name }) => name === to)) return undefined;
+      return String((await askOne(ask, postMail, { to, from, message }, signal)).id);
+    },
+    async read(name) {
+      const { messages } = await askOne(ask, showInbox, { mailbox: name }, signal);
+      return messages.map((message) => toLetter(name, message));
+    },
+    async take(name) {
+      const { messages } = await askOne(ask, fetchMail, { mailbox: name, ack: "manual" }, signal);
+      return messages.map((message) => toLetter(name, message));
+    },
+    async wait(name) {
+      const answer = await askOne(ask, waitMail, { mailbox: name, ack: "manual" }, signal);
+      return answer === null ? undefined : toLetter(name, answer.message);
+    },
+    async acknowledge(name, { id }) {
+      await askOne(ask, arrivedMessages, { mailbox: name, ids: [Number(id)] }, signal);
+    },
+  };
+}
+
+function toLetter(to: string, { id, sender, content, timestamp }: Message): Letter {
+  return {
+    id: String(id),
+    from: sender,
+    to,
+    message: content,
+    timestamp: new Date(timestamp * 1_000).toISOString(),
+  };
+}
