@@ -7,7 +7,7 @@ import { formatAddress } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { checkListenAddress } from "./server/loopback.ts";
-import { dashboard } from "./surfaces/dashboard/files.ts";
+import { createDashboard } from "./surfaces/dashboard/files.ts";
 import { productAt } from "./surfaces/http/client.ts";
 import { createLog, errorDetails, type Log, serveHttp } from "./surfaces/http/server.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
@@ -61,7 +61,7 @@ export async function serve(
     product,
     mounts: [
       { prefix: MCP_PATH, handle: async (...request) => (await mcp.loaded()).handle(...request) },
-      { prefix: DASHBOARD, open: true, handle: dashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
+      { prefix: DASHBOARD, open: true, handle: createDashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
     ],
     upgrade: async (...request) => (await webSockets.loaded()).upgrade(...request),
   }).catch(async (error: unknown) => {

@@ -56,7 +56,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     await panel(page, "Channels").getByRole("article").getByText("before").waitFor();
     await post("/reset", {});
     await panel(page, "Peers").getByText("Nobody is connected").waitFor();
-    await panel(page, "Commands").getByText("Nothing was ordered yet").waitFor();
+    await panel(page, "Commands").getByText("No commands yet").waitFor();
     await panel(page, "Channels").getByRole("option").waitFor({ state: "detached" });
     await say("builds", "herald", "again");
     await panel(page, "Channels").getByRole("option").filter({ hasText: "builds" }).waitFor();

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** What the page may do: load its own script and style, ask its own server, and nothing else. */
+/** Lets the page load its own script and style and ask its own server, and nothing else. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -21,11 +21,11 @@ const HEADERS: Readonly<Record<string, string>> = {
   "Referrer-Policy": "no-referrer",
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
-  // Asked for each time, answered with 304: a server that was updated is never shown with an older page.
+  // Revalidated each time, so that an updated server never shows an older page.
   "Cache-Control": "no-cache",
 };
 
-/** The page's files, as scripts/build.ts writes them, by what follows the prefix. */
+/** The files that scripts/build.ts writes, by their path behind the prefix. */
 const FILES: Readonly<Record<string, { readonly name: string; readonly type: string }>> = {
   "": { name: "dashboard.html", type: "text/html; charset=utf-8" },
   "/dashboard.js": { name: "dashboard.js", type: "text/javascript; charset=utf-8" },
@@ -38,15 +38,15 @@ interface Loaded {
   readonly etag: string;
 }
 
-export interface Place {
-  /** Where the built files are. */
+export interface DashboardSettings {
+  /** The folder of the built files. */
   readonly folder: string;
   /** The path of the page. */
   readonly prefix: string;
 }
 
-/** Hands out the page. It holds nothing of the bus: what it shows it asks for like anybody else. */
-export function dashboard({ folder, prefix }: Place) {
+/** Creates a handler that serves the page's files. They hold no data: the page asks for it like any client. */
+export function createDashboard({ folder, prefix }: DashboardSettings) {
   const loaded = new Map<string, Promise<Loaded>>();
 
   const load = (name: string): Promise<Loaded> => {

@@ -6,9 +6,9 @@ import { Channels } from "./panels/channels.tsx";
 import { Pictures } from "./panels/charts.tsx";
 import { Commands, type Draft } from "./panels/commands.tsx";
 import { Peers } from "./panels/peers.tsx";
-import { Banner, Door, SignIn } from "./panels/session.tsx";
+import { Banner, SignIn, SignInPrompt } from "./panels/session.tsx";
 import { Signals } from "./panels/signals.tsx";
-import { LINK_WORDS, Top } from "./panels/top.tsx";
+import { LINK_LABELS, Top } from "./panels/top.tsx";
 
 const LABELS: Readonly<Record<View, string>> = {
   channels: "Channels",
@@ -25,19 +25,19 @@ export function App() {
   const [draft, setDraft] = useState<Draft>({ target: "", action: "", params: "", version: 0 });
 
   useEffect(() => {
-    document.title = link.state.kind === "live" ? "el-ipc" : `(${LINK_WORDS[link.state.kind]}) el-ipc`;
+    document.title = link.state.kind === "live" ? "el-ipc" : `(${LINK_LABELS[link.state.kind]}) el-ipc`;
   }, [link.state.kind]);
 
-  const barred = link.state.kind === "refused" && !state.known;
+  const isRefused = link.state.kind === "refused" && !state.isLoaded;
 
-  const takeDraft = (given: Omit<Draft, "version">): void => {
+  const openDraft = (given: Omit<Draft, "version">): void => {
     setDraft(({ version }) => ({ ...given, version: version + 1 }));
     place.go("commands");
   };
 
   return (
     <div class="app" data-view={place.view}>
-      {barred ? null : (
+      {isRefused ? null : (
         <nav class="skips" aria-label="Skip">
           {VIEWS.map((view) => (
             <a key={view} href={addressOf(view)} onClick={() => document.getElementById(view)?.focus()}>
@@ -48,8 +48,8 @@ export function App() {
       )}
       <Top onSignIn={() => setSigningIn(true)} />
       <Banner onSignIn={() => setSigningIn(true)} />
-      {barred ? (
-        <Door onSignIn={() => setSigningIn(true)} />
+      {isRefused ? (
+        <SignInPrompt onSignIn={() => setSigningIn(true)} />
       ) : (
         <>
           <nav class="views" aria-label="Panels">
@@ -60,11 +60,11 @@ export function App() {
             ))}
           </nav>
           <main>
-            <Peers onOrder={(target) => takeDraft({ target, action: "", params: "" })} />
+            <Peers onCommand={(target) => openDraft({ target, action: "", params: "" })} />
             <Signals />
             <Channels />
             <Pictures />
-            <Commands draft={draft} onDraft={takeDraft} />
+            <Commands draft={draft} onDraft={openDraft} />
             <LiveActivity />
           </main>
         </>

@@ -1,31 +1,31 @@
 import type { Changes } from "./changes.ts";
 import { type Command, commandOf, messageOf, type Peer, peerOf, preview, signalOf } from "./records.ts";
-import type { Told } from "./state.ts";
+import type { BusEvent } from "./state.ts";
 
 export const KINDS = ["message", "command", "signal", "peer"] as const;
 
 export type Kind = (typeof KINDS)[number];
 
-/** One thing that happened, as a line. */
+/** One line of the activity list. */
 export interface Entry {
   readonly key: number;
   readonly ts: number;
   readonly kind: Kind;
-  /** Whose doing it was. */
+  /** The agent or session that did it. */
   readonly who: string;
   readonly what: string;
-  /** What was said with it. */
+  /** The beginning of its payload. */
   readonly detail: string;
 }
 
-/** What has happened lately, the newest last. */
+/** The latest events, newest last. */
 export interface Activity {
   readonly entries: readonly Entry[];
-  /** How many there have been in all. */
+  /** The number of entries ever added. */
   readonly total: number;
-  add(told: Told): void;
-  /** Puts what was before in front. */
-  recall(told: readonly Told[]): void;
+  add(event: BusEvent): void;
+  /** Puts earlier events in front. */
+  prepend(events: readonly BusEvent[]): void;
 }
 
 const MAX_ENTRIES = 2_000;
@@ -40,19 +40,19 @@ export function createActivity(changes: Changes): Activity {
     get total() {
       return total;
     },
-    add(told) {
-      const line = lineOf(told);
+    add(event) {
+      const line = lineOf(event);
       if (line === undefined) return;
       total++;
-      // A list of its own each time it is cut: whoever shows a paused one keeps what it has.
+      // Cutting makes a new list, so a paused view keeps its own.
       if (entries.length >= MAX_ENTRIES * 1.5) entries = entries.slice(-MAX_ENTRIES);
-      entries.push({ key: total, ts: told.ts, ...line });
+      entries.push({ key: total, ts: event.ts, ...line });
       changes.touch("activity");
     },
-    recall(told) {
-      const lines = told.flatMap((before, index) => {
-        const line = lineOf(before);
-        return line === undefined ? [] : [{ key: index - told.length, ts: before.ts, ...line }];
+    prepend(events) {
+      const lines = events.flatMap((event, index) => {
+        const line = lineOf(event);
+        return line === undefined ? [] : [{ key: index - events.length, ts: event.ts, ...line }];
       });
       entries = [...lines, ...entries];
       changes.touch("activity");
@@ -62,7 +62,7 @@ export function createActivity(changes: Changes): Activity {
 
 type Line = Omit<Entry, "key" | "ts">;
 
-function lineOf({ type, data }: Told): Line | undefined {
+function lineOf({ type, data }: BusEvent): Line | undefined {
   const [kind = "", ...rest] = type.split("_");
   const what = rest.join("_");
   if (kind === "message") {
@@ -94,7 +94,7 @@ function commandLine(status: string, { from, target, action, holder, params, res
   return { kind: "command", who: from, what, detail };
 }
 
-/** What it did, and how the rest of the sentence begins where that is known. */
+/** The verb of each event, and the words before its object. */
 const PEER_ACTS: Readonly<Record<string, readonly [string, string]>> = {
   connected: ["connected", " as "],
   changed_role: ["changed its role", " to "],

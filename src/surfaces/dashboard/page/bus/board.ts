@@ -2,17 +2,17 @@ import { createContext } from "preact";
 import { useContext, useLayoutEffect, useState } from "preact/hooks";
 import { type Activity, createActivity } from "./activity.ts";
 import { type Changes, createChanges, type Topic } from "./changes.ts";
-import { type Asker, createAsker, createLink, type Link, recall } from "./connection.ts";
+import { type Client, createClient, createLink, type Link, loadHistory } from "./connection.ts";
 import { createPlace, type Place } from "./place.ts";
 import { commandOf, fieldsOf, listOf, messageOf, signalOf, textOf } from "./records.ts";
 import { createSession, type Session, storedCredential } from "./session.ts";
-import { createState, type State, type Told, toldOf } from "./state.ts";
+import { type BusEvent, createState, eventOf, type State } from "./state.ts";
 import { createThread, type Thread } from "./thread.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
-/** Everything that the page shows, and whom it asks. */
+/** All state of the page, and its client. */
 export interface Board {
-  readonly asker: Asker;
+  readonly client: Client;
   readonly changes: Changes;
   readonly session: Session;
   readonly link: Link;
@@ -28,69 +28,69 @@ const CLOCK_MS = 5_000;
 
 export function createBoard(): Board {
   const changes = createChanges();
-  const asker = createAsker(storedCredential);
-  const session = createSession(asker, changes);
+  const client = createClient(storedCredential);
+  const session = createSession(client, changes);
   const place = createPlace(changes);
   const state = createState(changes);
   const activity = createActivity(changes);
-  const traffic = createTraffic(asker, changes);
-  const thread = createThread(asker, changes);
+  const traffic = createTraffic(client, changes);
+  const thread = createThread(client, changes);
 
-  const begin = ({ id, data }: Told): void => {
+  const applySnapshot = ({ id, data }: BusEvent): void => {
     const snapshot = fieldsOf(data);
     state.begin(snapshot);
     traffic.clear();
     for (const command of state.commands.values()) traffic.addCommand(command, command.ts);
     thread.reload();
     void traffic.load();
-    if (activity.total === 0) void recall(asker, id).then(activity.recall);
+    if (activity.total === 0) void loadHistory(client, id).then(activity.prepend);
   };
 
-  const apply = (value: unknown): void => {
-    const told = toldOf(value);
-    const { type, data } = told;
-    if (type !== "snapshot") activity.add(told);
-    if (type === "snapshot") begin(told);
-    else if (type === "message") addMessage(told);
+  const onEvent = (value: unknown): void => {
+    const event = eventOf(value);
+    const { type, data } = event;
+    if (type !== "snapshot") activity.add(event);
+    if (type === "snapshot") applySnapshot(event);
+    else if (type === "message") addMessage(event);
     else if (type === "readings") state.setReadings(listOf(data));
     else if (type === "channels_pruned") state.setChannels(listOf(data));
     else if (type === "peers_seen") state.setPeers(listOf(data));
     else if (type === "peer_left") state.removePeer(textOf(fieldsOf(data).id));
     else if (type === "signal_cleared") state.removeSignal(textOf(fieldsOf(data).name));
-    else if (type.startsWith("peer_")) setPeer(told);
-    else if (type.startsWith("signal_")) setSignal(told);
-    else if (type.startsWith("command_")) setCommand(told);
+    else if (type.startsWith("peer_")) setPeer(event);
+    else if (type.startsWith("signal_")) setSignal(event);
+    else if (type.startsWith("command_")) setCommand(event);
   };
 
-  /** A subject that is gone already comes without what it was. */
-  const setPeer = ({ data }: Told): void => {
+  /** An event about a removed session, command or signal may lack its fields. */
+  const setPeer = ({ data }: BusEvent): void => {
     if (textOf(fieldsOf(data).role) !== "") state.setPeers([data]);
   };
 
-  const setSignal = ({ data }: Told): void => {
+  const setSignal = ({ data }: BusEvent): void => {
     if (fieldsOf(data).ts !== undefined) state.setSignal(signalOf(data));
   };
 
-  const setCommand = ({ data, ts }: Told): void => {
+  const setCommand = ({ data, ts }: BusEvent): void => {
     if (fieldsOf(data).action === undefined) return;
     const command = commandOf(data);
     state.setCommand(command);
     traffic.addCommand(command, ts);
   };
 
-  const addMessage = ({ data }: Told): void => {
+  const addMessage = ({ data }: BusEvent): void => {
     const message = messageOf(data);
     state.addMessage(message);
     traffic.addMessage(message);
     thread.receive(message);
   };
 
-  // A refusal is told by the link too.
-  const arrive = () => void session.refresh().catch(() => {});
-  const link = createLink(asker, changes, { arrive, refused: session.refused, apply });
+  // The link reports a refusal too.
+  const refreshRights = () => void session.refresh().catch(() => {});
+  const link = createLink(client, changes, { onConnect: refreshRights, onRefused: session.removeRights, onEvent });
 
   return {
-    asker,
+    client,
     changes,
     session,
     link,
@@ -108,11 +108,11 @@ export function createBoard(): Board {
 
 export const BoardContext = createContext<Board | undefined>(undefined);
 
-/** The board; and whoever asks is drawn anew when one of these changes. */
+/** Returns the board, and draws the component again when one of these topics changes. */
 export function useBoard(...topics: readonly Topic[]): Board {
   const board = useContext(BoardContext);
   if (board === undefined) throw new Error("there is no board around this");
   const [, draw] = useState(0);
-  useLayoutEffect(() => board.changes.on(topics, () => draw((times) => times + 1)), [board, topics.join()]);
+  useLayoutEffect(() => board.changes.subscribe(topics, () => draw((times) => times + 1)), [board, topics.join()]);
   return board;
 }

@@ -1,4 +1,4 @@
-/** What parts of the page are about. */
+/** What a part of the page depends on. */
 export type Topic =
   | "peers"
   | "commands"
@@ -13,14 +13,14 @@ export type Topic =
   | "place"
   | "clock";
 
-/** Tells the parts of the page that what they show has changed: however often it does, once a frame. */
+/** Notifies the parts of the page about changes, at most once a frame. */
 export interface Changes {
   touch(...topics: readonly Topic[]): void;
-  /** Answers with how to stop. */
-  on(topics: readonly Topic[], changed: () => void): () => void;
+  /** Returns a function that unsubscribes. */
+  subscribe(topics: readonly Topic[], changed: () => void): () => void;
 }
 
-/** A page that nobody sees gets no frames; it is told now and then all the same. */
+/** A hidden page gets no frames, so it is updated at this interval. */
 const HIDDEN_MS = 1_000;
 
 export function createChanges(): Changes {
@@ -28,13 +28,13 @@ export function createChanges(): Changes {
   const touched = new Set<Topic>();
   let due = false;
 
-  const tell = (): void => {
+  const notify = (): void => {
     if (!due) return;
     due = false;
-    const told = new Set<() => void>();
-    for (const topic of touched) for (const changed of listeners.get(topic) ?? []) told.add(changed);
+    const callbacks = new Set<() => void>();
+    for (const topic of touched) for (const changed of listeners.get(topic) ?? []) callbacks.add(changed);
     touched.clear();
-    for (const changed of told) changed();
+    for (const callback of callbacks) callback();
   };
 
   return {
@@ -42,10 +42,10 @@ export function createChanges(): Changes {
       for (const topic of topics) touched.add(topic);
       if (due) return;
       due = true;
-      if (document.hidden) setTimeout(tell, HIDDEN_MS);
-      else requestAnimationFrame(tell);
+      if (document.hidden) setTimeout(notify, HIDDEN_MS);
+      else requestAnimationFrame(notify);
     },
-    on(topics, changed) {
+    subscribe(topics, changed) {
       for (const topic of topics) {
         const known = listeners.get(topic);
         if (known === undefined) listeners.set(topic, new Set([changed]));

@@ -1,13 +1,13 @@
 import { decodeEvents } from "../../../../wire/sse.ts";
 import type { Changes } from "./changes.ts";
 import { fieldsOf, textOf } from "./records.ts";
-import { type Told, toldOf } from "./state.ts";
+import { type BusEvent, eventOf } from "./state.ts";
 
-/** An operation of the bus as HTTP offers it. The build takes these from the table of operations. */
+/** An operation's HTTP route. The build takes the routes from the table of operations. */
 interface Route {
   readonly http: string;
   readonly access: string;
-  /** The field that is the whole body. */
+  /** The field that is sent as the whole body. */
   readonly body?: string;
 }
 
@@ -15,18 +15,18 @@ declare const ROUTES: Readonly<Record<string, Route>>;
 
 export type Input = Readonly<Record<string, unknown>>;
 
-export interface Asking {
+export interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Asks the server for operations, by their names. */
-export interface Asker {
-  open(operation: string, input: Input, asking?: Asking): Promise<Response>;
-  ask(operation: string, input: Input, asking?: Asking): Promise<unknown>;
+/** An HTTP client that calls operations by name. */
+export interface Client {
+  open(operation: string, input: Input, options?: RequestOptions): Promise<Response>;
+  ask(operation: string, input: Input, options?: RequestOptions): Promise<unknown>;
 }
 
-/** The server said no, and why. */
+/** A refusal by the server, in its own words. */
 export class Refusal extends Error {
   readonly status: number;
   constructor(status: number, sentence: string) {
@@ -35,15 +35,15 @@ export class Refusal extends Error {
   }
 }
 
-/** What an operation asks of its caller. */
+/** The access level that an operation requires. */
 export function accessOf(operation: string): string {
   return routeOf(operation).access;
 }
 
-export function createAsker(credential: () => string | undefined): Asker {
-  const open: Asker["open"] = async (operation, input, { signal, headers } = {}) => {
+export function createClient(credential: () => string | undefined): Client {
+  const open: Client["open"] = async (operation, input, { signal, headers } = {}) => {
     const { method, path, body } = requestOf(routeOf(operation), input);
-    const shown = credential();
+    const secret = credential();
     const response = await fetch(new URL(path, new URL("./", document.baseURI)), {
       method,
       cache: "no-store",
@@ -51,7 +51,7 @@ export function createAsker(credential: () => string | undefined): Asker {
       headers: {
         ...headers,
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-        ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
+        ...(secret === undefined ? {} : { Authorization: `Bearer ${secret}` }),
       },
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
@@ -95,7 +95,7 @@ async function reasonOf(response: Response): Promise<string> {
     const sentence = textOf(fieldsOf(await response.json()).error);
     if (sentence !== "") return sentence;
   } catch {
-    // As below: whoever answered has nothing to say that could be shown.
+    // The answer has no message of its own.
   }
   return `The server answered with status ${response.status}`;
 }
@@ -103,41 +103,41 @@ async function reasonOf(response: Response): Promise<string> {
 export type LinkState =
   | { readonly kind: "connecting" }
   | { readonly kind: "live" }
-  /** `until`: when it is tried again; both in milliseconds, as Date.now() counts. */
+  /** The next attempt is made at `until`. Both are in milliseconds since 1970. */
   | { readonly kind: "lost"; readonly since: number; readonly until: number }
-  /** The server is there and lets nobody in who shows no more. */
+  /** The server answers, and wants a credential. */
   | { readonly kind: "refused"; readonly status: number; readonly why: string };
 
-/** The stream of everything that happens on the bus, for as long as the page is open. */
+/** The stream of the bus's events, opened again whenever it breaks. */
 export interface Link {
   readonly state: LinkState;
-  /** The server is another version than the one that this page came with. */
+  /** Whether the server is no longer the version that this page came from. */
   readonly outdated: boolean;
   start(): void;
-  /** Tries again at once. */
+  /** Connects again now. */
   retry(): void;
-  /** Forgets where it was, and begins with all that is. */
+  /** Connects again from the beginning, with a new snapshot. */
   restart(): void;
 }
 
 const FIRST_PAUSE_MS = 300;
 const MAX_PAUSE_MS = 10_000;
 
-/** The server says something each 15 s; a connection that is silent for longer is none. */
+/** The server writes every 15 s, so a connection silent for this long is dead. */
 const SILENCE_MS = 40_000;
 
-/** However much comes at once, the page goes on living in between. */
+/** The longest time spent on events before the page gets a turn. */
 const SLICE_MS = 12;
 
-export interface Receiver {
-  /** There is a connection, anew. */
-  arrive(): void;
-  /** There is none, and won't be before whoever sits here shows more. */
-  refused(): void;
-  apply(data: unknown): void;
+export interface LinkHandlers {
+  /** Called each time a connection opens. */
+  onConnect(): void;
+  /** Called when the server wants a credential. */
+  onRefused(): void;
+  onEvent(data: unknown): void;
 }
 
-export function createLink({ open }: Asker, changes: Changes, { arrive, refused, apply }: Receiver): Link {
+export function createLink({ open }: Client, changes: Changes, { onConnect, onRefused, onEvent }: LinkHandlers): Link {
   let state: LinkState = { kind: "connecting" };
   let lastId: string | undefined;
   let product: string | null = null;
@@ -160,12 +160,12 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, refused,
     outdated = product !== null && server !== product;
     product ??= server;
     enter({ kind: "live" });
-    arrive();
+    onConnect();
     pause = FIRST_PAUSE_MS;
     if (response.body === null) return;
-    for await (const { id, event, data } of decodeEvents(livingChunks(response.body, controller))) {
+    for await (const { id, event, data } of decodeEvents(readInSlices(response.body, controller))) {
       if (event === "error") return;
-      apply(JSON.parse(data));
+      onEvent(JSON.parse(data));
       lastId = id ?? lastId;
     }
   };
@@ -183,8 +183,8 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, refused,
       if (error instanceof Refusal && error.status < 500) {
         if (error.status === 400) lastId = undefined;
         enter({ kind: "refused", status: error.status, why: sentenceOf(error) });
-        refused();
-        // Asking again by itself would be one more refusal for the operators to hear of.
+        onRefused();
+        // No automatic retry: each refusal is reported to the operators.
         await waitFor(undefined);
         continue;
       }
@@ -235,7 +235,7 @@ export function createLink({ open }: Asker, changes: Changes, { arrive, refused,
   };
 }
 
-async function* livingChunks(
+async function* readInSlices(
   body: ReadableStream<Uint8Array>,
   controller: AbortController,
 ): AsyncGenerator<Uint8Array, void, void> {
@@ -252,42 +252,42 @@ async function* livingChunks(
   }
 }
 
-const MOST = 60;
+const HISTORY_EVENTS = 60;
 
-const MAX_MS = 3_000;
+const HISTORY_MS = 3_000;
 
 /**
  * What happened last before an event, oldest first, so that a page which was just opened isn't empty: the stream of
  * events, begun a little earlier. Whatever goes wrong, nothing more is missing than that.
  */
-export async function recall({ open }: Asker, until: string): Promise<readonly Told[]> {
+export async function loadHistory({ open }: Client, until: string): Promise<readonly BusEvent[]> {
   const end = positionOf(until);
-  const since = `${Math.max(0, end.message - MOST)}.${Math.max(0, end.entry - MOST)}`;
+  const since = `${Math.max(0, end.message - HISTORY_EVENTS)}.${Math.max(0, end.entry - HISTORY_EVENTS)}`;
   if (since === until) return [];
   const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), MAX_MS);
-  const told: Told[] = [];
+  const timer = setTimeout(() => controller.abort(), HISTORY_MS);
+  const events: BusEvent[] = [];
   try {
     const response = await open("events", { since }, { signal: controller.signal });
     if (response.body === null) return [];
-    for await (const { data } of decodeEvents(chunksOf(response.body))) {
-      const next = toldOf(JSON.parse(data));
+    for await (const { data } of decodeEvents(readChunks(response.body))) {
+      const next = eventOf(JSON.parse(data));
       const at = positionOf(next.id);
-      // A snapshot says that so far back nothing is known any more.
+      // A snapshot here means that earlier events are no longer stored.
       if (next.type === "snapshot" || at.message > end.message || at.entry > end.entry) break;
-      told.push(next);
+      events.push(next);
       if (at.message === end.message && at.entry === end.entry) break;
     }
   } catch {
-    // As said above.
+    // An incomplete history is fine.
   } finally {
     clearTimeout(timer);
     controller.abort();
   }
-  return told.toSorted((a, b) => a.ts - b.ts).slice(-MOST);
+  return events.toSorted((a, b) => a.ts - b.ts).slice(-HISTORY_EVENTS);
 }
 
-async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+async function* readChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
   const reader = body.getReader();
   for (;;) {
     const { done, value } = await reader.read();

@@ -4,9 +4,9 @@ export const VIEWS = ["channels", "peers", "commands", "signals", "activity", "p
 
 export type View = (typeof VIEWS)[number];
 
-/** Where somebody is on the page, as its address says: so that back and forward, and a link, lead there. */
+/** The open view and channel, kept in the page's address, so that links and the back button work. */
 export interface Place {
-  /** What a narrow window shows. A wide one shows everything. */
+  /** The panel that a narrow window shows. A wide window shows all of them. */
   readonly view: View;
   readonly channel: string | undefined;
   go(view: View, channel?: string): void;
@@ -38,10 +38,10 @@ export function addressOf(view: View, channel?: string): string {
 function placeOf(hash: string): { view: View; channel: string | undefined } {
   const [, name = "", channel] = hash.split("/");
   const view = VIEWS.find((known) => known === name) ?? "channels";
-  return { view, channel: channel === undefined ? undefined : decoded(channel) };
+  return { view, channel: channel === undefined ? undefined : decode(channel) };
 }
 
-function decoded(text: string): string | undefined {
+function decode(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch {

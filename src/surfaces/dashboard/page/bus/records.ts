@@ -1,27 +1,27 @@
-/** What somebody said, as text to be shown. No more of it is kept than anybody reads at once. */
-export interface Said {
+/** The payload of a message, command or signal as text. Only its beginning is kept. */
+export interface Payload {
   readonly text: string;
-  /** It was JSON that isn't just a text. */
+  /** Whether it is JSON other than a string. */
   readonly json: boolean;
-  /** How long all of it is, in characters. */
+  /** The length of the whole payload, in characters. */
   readonly length: number;
 }
 
 const MAX_KEPT = 20_000;
 
-/** JSON this short reads best without a line for each of its values. */
+/** JSON up to this length is written on one line. */
 const SHORT = 400;
 
-export function said(value: unknown, most = MAX_KEPT): Said {
+export function payloadOf(value: unknown, limit = MAX_KEPT): Payload {
   const json = typeof value !== "string";
-  const text = typeof value === "string" ? value : laidOut(value);
-  return { text: text.length > most ? wellFormed(text.slice(0, most)) : text, json, length: text.length };
+  const text = typeof value === "string" ? value : formatJson(value);
+  return { text: text.length > limit ? wellFormed(text.slice(0, limit)) : text, json, length: text.length };
 }
 
-function laidOut(value: unknown): string {
+function formatJson(value: unknown): string {
   const lines = JSON.stringify(value, null, 2) ?? "";
   if (lines.length > 2 * SHORT) return lines;
-  // A line feed inside a text of it is written \n there, so these are all between its values.
+  // JSON escapes line feeds in strings, so these are all between values.
   const line = lines
     .replace(/([[{])\n +/g, "$1")
     .replace(/\n *([\]}])/g, "$1")
@@ -29,8 +29,8 @@ function laidOut(value: unknown): string {
   return line.length <= SHORT ? line : lines;
 }
 
-/** The beginning, on one line. */
-export function preview({ text }: Said, most = 160): string {
+/** The beginning of a payload, on one line. */
+export function preview({ text }: Payload, most = 160): string {
   const start = text
     .slice(0, most * 2)
     .replace(/\s+/g, " ")
@@ -38,12 +38,12 @@ export function preview({ text }: Said, most = 160): string {
   return start.length > most || text.length > most * 2 ? `${wellFormed(start.slice(0, most))}…` : start;
 }
 
-/** A cut between the two halves of a character leaves neither. */
+/** Removes half a surrogate pair left at the end by a cut. */
 export function wellFormed(text: string): string {
   return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
 }
 
-/** What came from a server, read with care: whatever isn't there as it should be is empty. */
+/** An object from a server. The functions below read a missing or wrong field as empty. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function fieldsOf(value: unknown): Fields {
@@ -99,14 +99,14 @@ const STATUSES: readonly CommandStatus[] = ["pending", "leased", "acked", "faile
 
 export interface Command {
   readonly id: string;
-  /** It tells its target how another one ended. */
+  /** Whether it reports the end of another command. */
   readonly response: boolean;
   readonly from: string;
   readonly target: string;
   readonly role: string;
   readonly action: string;
-  readonly params: Said;
-  readonly result: Said | undefined;
+  readonly params: Payload;
+  readonly result: Payload | undefined;
   readonly status: CommandStatus;
   readonly attempts: number;
   readonly holder: string | null;
@@ -124,8 +124,8 @@ export function commandOf(value: unknown): Command {
     target: textOf(command.target),
     role: textOf(command.targetRole),
     action: textOf(command.action),
-    params: said(command.params ?? null),
-    result: result === null ? undefined : said(result),
+    params: payloadOf(command.params ?? null),
+    result: result === null ? undefined : payloadOf(result),
     status: STATUSES.find((status) => status === command.status) ?? "pending",
     attempts: numberOf(command.attempts),
     holder: nullableTextOf(command.holder),
@@ -138,7 +138,7 @@ export interface Signal {
   readonly name: string;
   readonly from: string;
   readonly ts: number;
-  readonly data: Said;
+  readonly data: Payload;
 }
 
 export function signalOf(value: unknown): Signal {
@@ -147,7 +147,7 @@ export function signalOf(value: unknown): Signal {
     name: textOf(signal.name),
     from: textOf(signal.from),
     ts: numberOf(signal.ts),
-    data: said(signal.data ?? null),
+    data: payloadOf(signal.data ?? null),
   };
 }
 
@@ -160,8 +160,8 @@ export interface Message {
   readonly channel: string;
   readonly from: string;
   readonly ts: number;
-  readonly data: Said;
-  /** What shows that it is its sender's: a signature that the bus has checked, or a token that it was shown. */
+  readonly data: Payload;
+  /** How the sender proved its identity: by a signature, or by a token. */
   readonly proof: Proof | undefined;
 }
 
@@ -172,7 +172,7 @@ export function messageOf(value: unknown): Message {
     channel: textOf(message.channel),
     from: textOf(message.from),
     ts: numberOf(message.ts),
-    data: said(message.data),
+    data: payloadOf(message.data),
     proof: PROOFS.find((proof) => proof === message.proof),
   };
 }

@@ -1,8 +1,8 @@
 import type { Changes } from "./changes.ts";
-import { type Asker, accessOf } from "./connection.ts";
+import { accessOf, type Client } from "./connection.ts";
 import { fieldsOf, listOf, nullableNumberOf, nullableTextOf, textOf } from "./records.ts";
 
-/** For whom the server takes whoever sits here, and what it would let them do. */
+/** The user's identity and rights, as the server sees them. */
 export interface Rights {
   readonly secure: boolean;
   readonly agent: string | null;
@@ -13,23 +13,23 @@ export interface Rights {
 
 export interface Session {
   readonly rights: Rights | undefined;
-  /** A token or an API key was given. */
-  readonly signedIn: boolean;
-  /** What is sent from here is sent by this name, where no token says another. */
+  /** Whether there is a token or an API key. */
+  readonly isSignedIn: boolean;
+  /** The sender of what is sent from this page: the token's agent, or a name the user chose. */
   readonly name: string;
   rename(name: string): void;
-  /** Whether the server would let them do this. What it wouldn't isn't offered. */
+  /** Whether the server allows an operation. The page offers no other. */
   may(operation: string): boolean;
-  /** Asks the server anew what one may do. */
+  /** Asks the server for the rights again. */
   refresh(): Promise<void>;
-  /** Takes a token or an API key, if the server does. */
+  /** Signs in with a token or an API key. Rejects where the server refuses it. */
   signIn(credential: string): Promise<void>;
   signOut(): void;
-  /** The server has just let nobody in: as long as that is so, there is nothing that one may do. */
-  refused(): void;
+  /** Removes all rights, after the server refused the connection. */
+  removeRights(): void;
 }
 
-/** A credential is kept as long as this tab, and nowhere but here. */
+/** The credential is stored for this tab only. */
 const CREDENTIAL = "el-ipc.credential";
 const NAME = "el-ipc.name";
 
@@ -37,7 +37,7 @@ export function storedCredential(): string | undefined {
   return sessionStorage.getItem(CREDENTIAL) ?? undefined;
 }
 
-export function createSession({ ask }: Asker, changes: Changes): Session {
+export function createSession({ ask }: Client, changes: Changes): Session {
   let rights: Rights | undefined;
   let name = localStorage.getItem(NAME) || "human";
 
@@ -56,7 +56,7 @@ export function createSession({ ask }: Asker, changes: Changes): Session {
     get rights() {
       return rights;
     },
-    get signedIn() {
+    get isSignedIn() {
       return storedCredential() !== undefined;
     },
     get name() {
@@ -80,7 +80,7 @@ export function createSession({ ask }: Asker, changes: Changes): Session {
         throw error;
       }
     },
-    refused() {
+    removeRights() {
       if (rights !== undefined) rights = { ...rights, may: [] };
       changes.touch("session");
     },

@@ -18,7 +18,7 @@ import {
   textOf,
 } from "./records.ts";
 
-/** All that is on the bus, but for what messages say: as the server told it, and kept so by each change. */
+/** The state of the bus without message contents: the server's snapshot, updated by each event. */
 export interface State {
   readonly peers: ReadonlyMap<string, Peer>;
   readonly commands: ReadonlyMap<string, Command>;
@@ -26,10 +26,10 @@ export interface State {
   readonly channels: ReadonlyMap<string, Channel>;
   /** By channel, then by agent. */
   readonly readings: ReadonlyMap<string, ReadonlyMap<string, Reading>>;
-  /** How far the server's clock is before this one, in seconds. */
-  readonly ahead: number;
-  /** Whether a snapshot has come. */
-  readonly known: boolean;
+  /** Seconds by which the server's clock is ahead of this one. */
+  readonly clockOffset: number;
+  /** Whether a snapshot was received. */
+  readonly isLoaded: boolean;
   begin(snapshot: Fields): void;
   addMessage(message: Message): void;
   setChannels(channels: readonly unknown[]): void;
@@ -41,7 +41,7 @@ export interface State {
   setReadings(readings: readonly unknown[]): void;
 }
 
-/** Those that ended are forgotten first. */
+/** Beyond this, commands that have ended are dropped. */
 const MAX_COMMANDS = 1_000;
 
 export function createState(changes: Changes): State {
@@ -50,8 +50,8 @@ export function createState(changes: Changes): State {
   const signals = new Map<string, Signal>();
   const channels = new Map<string, Channel>();
   const readings = new Map<string, Map<string, Reading>>();
-  let ahead = 0;
-  let known = false;
+  let clockOffset = 0;
+  let isLoaded = false;
 
   const setPeers = (given: readonly unknown[]): void => {
     for (const peer of given.map(peerOf)) peers.set(peer.id, peer);
@@ -79,16 +79,16 @@ export function createState(changes: Changes): State {
     signals,
     channels,
     readings,
-    get ahead() {
-      return ahead;
+    get clockOffset() {
+      return clockOffset;
     },
-    get known() {
-      return known;
+    get isLoaded() {
+      return isLoaded;
     },
     begin(snapshot) {
       for (const map of [peers, commands, signals, channels, readings]) map.clear();
-      ahead = numberOf(snapshot.now) - Date.now() / 1_000;
-      known = true;
+      clockOffset = numberOf(snapshot.now) - Date.now() / 1_000;
+      isLoaded = true;
       setPeers(listOf(snapshot.peers));
       setReadings(listOf(snapshot.readings));
       for (const command of listOf(snapshot.commands).map(commandOf)) commands.set(command.id, command);
@@ -135,15 +135,15 @@ export function createState(changes: Changes): State {
   };
 }
 
-/** What an event says happened. */
-export interface Told {
+/** An event of the bus. */
+export interface BusEvent {
   readonly id: string;
   readonly ts: number;
   readonly type: string;
   readonly data: unknown;
 }
 
-export function toldOf(value: unknown): Told {
+export function eventOf(value: unknown): BusEvent {
   const { id, ts, type, data } = fieldsOf(value);
   return { id: textOf(id), ts: numberOf(ts), type: textOf(type), data };
 }

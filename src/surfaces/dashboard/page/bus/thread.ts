@@ -1,27 +1,27 @@
 import type { Changes } from "./changes.ts";
-import { type Asker, sentenceOf } from "./connection.ts";
+import { type Client, sentenceOf } from "./connection.ts";
 import { fieldsOf, listOf, type Message, messageOf } from "./records.ts";
 
-/** The messages of one channel, as far as they were asked for. */
+/** The loaded messages of the open channel. */
 export interface Thread {
   readonly channel: string | undefined;
   /** Oldest first. */
   readonly messages: readonly Message[];
-  /** Another number whenever there are others. */
+  /** Changes whenever `messages` does. */
   readonly version: number;
   readonly loading: boolean;
-  /** There is nothing before the first of them. */
-  readonly whole: boolean;
-  /** As many as a page can hold. */
-  readonly full: boolean;
+  /** Whether no older message exists. */
+  readonly isComplete: boolean;
+  /** Whether the page holds as many as it can. */
+  readonly isFull: boolean;
   readonly error: string | undefined;
-  /** How many came since it was opened. */
+  /** The number of messages received since the channel was opened. */
   readonly arrived: number;
   open(channel: string): void;
-  /** Asks for what was before. */
-  older(): Promise<void>;
+  /** Asks the server for older messages. */
+  loadOlder(): Promise<void>;
   receive(message: Message): void;
-  /** Asks for all of it anew: what came meanwhile is not known. */
+  /** Loads the newest messages again, since some may have been missed. */
   reload(): void;
 }
 
@@ -31,14 +31,14 @@ const MAX_MESSAGES = 10_000;
 const MAX_CHARACTERS = 32_000_000;
 const LARGE_ANSWER = 2_000_000;
 
-export function createThread({ ask }: Asker, changes: Changes): Thread {
+export function createThread({ ask }: Client, changes: Changes): Thread {
   let channel: string | undefined;
   let messages: Message[] = [];
   let characters = 0;
   let version = 0;
   let loading = false;
-  let whole = false;
-  let full = false;
+  let isComplete = false;
+  let isFull = false;
   let error: string | undefined;
   let arrived = 0;
   let controller = new AbortController();
@@ -52,12 +52,12 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
       const answer = fieldsOf(await ask("channel messages", { channel, before, limit }, { signal }));
       const found = listOf(answer.messages).map(messageOf);
       if (signal.aborted) return;
-      // A few large messages fill an answer before it holds as many as were asked for.
-      whole = found.length === 0 || (found.length < limit && charactersOf(found) < LARGE_ANSWER);
-      // What came by itself while this was asked for is in both.
+      // Large messages fill an answer before it reaches the limit.
+      isComplete = found.length === 0 || (found.length < limit && charactersOf(found) < LARGE_ANSWER);
+      // A message received during the request is in both lists.
       const first = messages[0]?.id ?? Number.POSITIVE_INFINITY;
       keep([...found.filter(({ id }) => id < first), ...messages]);
-      full = messages.length >= MAX_MESSAGES || characters > MAX_CHARACTERS;
+      isFull = messages.length >= MAX_MESSAGES || characters > MAX_CHARACTERS;
     } catch (reason) {
       if (!signal.aborted) error = sentenceOf(reason);
     }
@@ -76,8 +76,8 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
     controller.abort();
     controller = new AbortController();
     keep([]);
-    whole = false;
-    full = false;
+    isComplete = false;
+    isFull = false;
     arrived = 0;
     void load(Number.MAX_SAFE_INTEGER, FIRST);
   };
@@ -95,11 +95,11 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
     get loading() {
       return loading;
     },
-    get whole() {
-      return whole;
+    get isComplete() {
+      return isComplete;
     },
-    get full() {
-      return full;
+    get isFull() {
+      return isFull;
     },
     get error() {
       return error;
@@ -112,8 +112,8 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
       channel = name;
       begin();
     },
-    async older() {
-      if (loading || whole || full || channel === undefined) return;
+    async loadOlder() {
+      if (loading || isComplete || isFull || channel === undefined) return;
       await load(messages[0]?.id ?? Number.MAX_SAFE_INTEGER, MORE);
     },
     receive(message) {
@@ -126,8 +126,8 @@ export function createThread({ ask }: Asker, changes: Changes): Thread {
       characters += message.data.length;
       if (messages.length > MAX_MESSAGES * 1.1 || characters > MAX_CHARACTERS * 1.1) {
         keep(messages.slice(Math.floor(messages.length / 2)));
-        whole = false;
-        full = false;
+        isComplete = false;
+        isFull = false;
       }
       changes.touch("thread");
     },

@@ -1,5 +1,5 @@
 import type { Changes } from "./changes.ts";
-import type { Asker } from "./connection.ts";
+import type { Client } from "./connection.ts";
 import { type Command, fieldsOf, listOf, type Message, numberOf, textOf } from "./records.ts";
 
 export interface Flow {
@@ -8,23 +8,23 @@ export interface Flow {
   readonly count: number;
 }
 
-/** How long a command took, once it has ended. */
-export interface Wait {
+/** The times of a command that has ended. */
+export interface CommandTime {
   readonly id: string;
   readonly action: string;
   readonly endedAt: number;
-  /** Seconds from when it was sent until somebody took it, where that was seen, and until it ended. */
+  /** Seconds from sending to taking, where that was seen. */
   readonly untilTaken: number | undefined;
   readonly untilEnded: number;
 }
 
-/** What the pictures show: the last hour's messages in numbers, and how long commands took. */
+/** Counts of the last hour's messages, and the times of commands, for the charts. */
 export interface Traffic {
-  /** By the minute's beginning, in seconds since 1970. */
+  /** Messages by the start of their minute, in seconds since 1970. */
   readonly minutes: ReadonlyMap<number, number>;
   readonly flows: ReadonlyMap<string, Flow>;
-  readonly waits: readonly Wait[];
-  /** Asks the server for what was before. */
+  readonly waits: readonly CommandTime[];
+  /** Asks the server for the counts up to now. */
   load(): Promise<void>;
   addMessage(message: Message): void;
   addCommand(command: Command, at: number): void;
@@ -36,14 +36,14 @@ export const MINUTES = 60;
 const MAX_WAITS = 2_000;
 const MAX_FLOWS = 2_000;
 
-export function createTraffic({ ask }: Asker, changes: Changes): Traffic {
+export function createTraffic({ ask }: Client, changes: Changes): Traffic {
   const minutes = new Map<number, number>();
   const flows = new Map<string, Flow>();
   const taken = new Map<string, number>();
   const ended = new Set<string>();
-  let waits: Wait[] = [];
+  let waits: CommandTime[] = [];
   let counted = Number.POSITIVE_INFINITY;
-  /** Messages that came while the server was asked for those before. */
+  /** Messages received while `load` waits for the server. */
   let meanwhile: Message[] = [];
 
   const count = ({ ts, from, channel }: Message): void => {

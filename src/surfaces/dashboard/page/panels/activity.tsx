@@ -1,11 +1,11 @@
 import { useMemo, useState } from "preact/hooks";
 import { type Entry, KINDS, type Kind } from "../bus/activity.ts";
 import { useBoard } from "../bus/board.ts";
-import { Name, shown } from "../parts/content.tsx";
+import { makeVisible, Name } from "../parts/content.tsx";
 import { Search, Toggle } from "../parts/fields.tsx";
-import { Nothing, Panel } from "../parts/panel.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
 import { At } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 
 const LABELS: Readonly<Record<Kind, string>> = {
   message: "Messages",
@@ -14,7 +14,7 @@ const LABELS: Readonly<Record<Kind, string>> = {
   peer: "Peers",
 };
 
-/** What a paused list shows, and how much there had been by then. */
+/** The entries at the time of pausing, and their total. */
 interface Pause {
   readonly entries: readonly Entry[];
   readonly total: number;
@@ -66,9 +66,9 @@ export function LiveActivity() {
         <Search label="Filter activity" value={search} onInput={setSearch} />
       </div>
       {listed.length === 0 ? (
-        <Nothing>{entries.length === 0 ? "Nothing has happened yet." : "Nothing that happened is like that."}</Nothing>
+        <EmptyNote>{entries.length === 0 ? "Nothing has happened yet." : "No activity matches."}</EmptyNote>
       ) : (
-        <Windowed
+        <VirtualList
           items={listed}
           keyOf={({ key }) => key}
           estimate={26}
@@ -88,8 +88,8 @@ function EntryRow({ entry: { ts, kind, who, what, detail } }: { entry: Entry }) 
       </span>
       <span class="kind">{kind}</span>
       <span class="text">
-        <Name of={who} strong /> <bdi>{shown(what)}</bdi>
-        {detail === "" ? null : <span class="muted"> {shown(detail)}</span>}
+        <Name of={who} strong /> <bdi>{makeVisible(what)}</bdi>
+        {detail === "" ? null : <span class="muted"> {makeVisible(detail)}</span>}
       </span>
     </div>
   );

@@ -2,18 +2,18 @@ import { useRef, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import type { Channel, Reading } from "../bus/records.ts";
 import type { State } from "../bus/state.ts";
-import { Name, shown } from "../parts/content.tsx";
+import { makeVisible, Name } from "../parts/content.tsx";
 import { Search } from "../parts/fields.tsx";
-import { Nothing } from "../parts/panel.tsx";
+import { EmptyNote } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 
 interface ChannelListProps {
   readonly open: string | undefined;
   readonly onOpen: (name: string) => void;
 }
 
-/** The channels to choose from. Their order rests while somebody is about to choose. */
+/** The list of channels. Their order stays fixed while the pointer or the focus is in it. */
 export function ChannelList({ open, onOpen }: ChannelListProps) {
   const { state, session } = useBoard("channels", "readings", "session");
   const [search, setSearch] = useState("");
@@ -23,7 +23,7 @@ export function ChannelList({ open, onOpen }: ChannelListProps) {
   const sends = session.may("channel send");
   const fresh = search.trim() !== "" && !state.channels.has(search.trim()) && sends;
   const begin = sends ? " A name above begins a channel." : "";
-  const nothing = search.trim() === "" ? `Nothing was sent yet.${begin}` : "No channel is called that.";
+  const nothing = search.trim() === "" ? `Nothing was sent yet.${begin}` : "No channel matches.";
   const current = active ?? open;
 
   const rest = (): void => {
@@ -54,14 +54,14 @@ export function ChannelList({ open, onOpen }: ChannelListProps) {
   return (
     <div class="channel-list">
       <Search label="Find a channel" value={search} onInput={setSearch} onKeyDown={enter} />
-      {listed.length === 0 && !fresh ? <Nothing>{nothing}</Nothing> : null}
+      {listed.length === 0 && !fresh ? <EmptyNote>{nothing}</EmptyNote> : null}
       {fresh ? (
         <button type="button" class="link" onClick={() => onOpen(search.trim())}>
-          Write to a new channel “{shown(search.trim())}”
+          Write to a new channel “{makeVisible(search.trim())}”
         </button>
       ) : null}
       {listed.length === 0 ? null : (
-        <Windowed
+        <VirtualList
           items={listed}
           keyOf={({ name }) => name}
           estimate={48}
@@ -131,7 +131,7 @@ function ChannelRow({ channel: { name, count, lastAt }, readings }: ChannelRowPr
             unread{" "}
             {behind.slice(0, MAX_AGENTS).map(({ agent, unread }) => (
               <span key={agent} class="unread">
-                <bdi>{shown(agent)}</bdi> {unreadText(unread)}
+                <bdi>{makeVisible(agent)}</bdi> {unreadText(unread)}
               </span>
             ))}
             {behind.length > MAX_AGENTS ? ` and ${behind.length - MAX_AGENTS} more` : ""}
@@ -142,7 +142,7 @@ function ChannelRow({ channel: { name, count, lastAt }, readings }: ChannelRowPr
   );
 }
 
-/** The server counts no further than a thousand. */
+/** The server counts up to a thousand. */
 export function unreadText(unread: number): string {
   return unread >= 1_000 ? "999+" : String(unread);
 }

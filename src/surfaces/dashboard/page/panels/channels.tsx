@@ -1,13 +1,13 @@
 import { useEffect } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
-import { Nothing, Panel } from "../parts/panel.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
 import { ChannelList, newestFirst } from "./channel-list.tsx";
 import { ALARMS, ThreadView } from "./thread.tsx";
 
-/** Where the bus itself writes how commands ended. */
+/** The channel in which the bus reports how commands ended. */
 const ACTIVITY = "activity";
 
-/** The channels, and beside them the one that is open. A narrow window shows one of the two. */
+/** The list of channels beside the open one. A narrow window shows only one of the two. */
 export function Channels() {
   const { state, place, thread } = useBoard("channels", "place", "thread");
   const { channel } = place;
@@ -16,7 +16,7 @@ export function Channels() {
     if (channel !== undefined) thread.open(channel);
   }, [channel]);
 
-  // Somebody who has just come sees something happen, where there is room for it.
+  // A page without a chosen channel opens the newest one.
   const names = newestFirst(state).map(({ name }) => name);
   const newest = names.find((name) => name !== ALARMS && name !== ACTIVITY) ?? names.find((name) => name !== ALARMS);
   const first = thread.channel === undefined && channel === undefined ? newest : undefined;
@@ -34,9 +34,9 @@ export function Channels() {
       <div class={channel === undefined ? "split" : "split chosen"}>
         <ChannelList open={thread.channel} onOpen={(name) => place.go("channels", name)} />
         {thread.channel === undefined ? (
-          <Nothing>
+          <EmptyNote>
             What is sent is read here. <code>el-ipc send CHANNEL SENDER TEXT</code> sends something.
-          </Nothing>
+          </EmptyNote>
         ) : (
           <ThreadView key={thread.channel} channel={thread.channel} onBack={leave} />
         )}

@@ -1,12 +1,12 @@
 import { useMemo, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import type { State } from "../bus/state.ts";
-import { type Flow, MINUTES, type Wait } from "../bus/traffic.ts";
+import { type CommandTime, type Flow, MINUTES } from "../bus/traffic.ts";
 import { Chart } from "../parts/chart.tsx";
-import { shown } from "../parts/content.tsx";
+import { makeVisible } from "../parts/content.tsx";
 import { Segments } from "../parts/fields.tsx";
-import { Nothing, Panel } from "../parts/panel.tsx";
-import { span } from "../parts/time.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
+import { formatDuration } from "../parts/time.tsx";
 
 const WHOM = [
   { value: "readers", label: "to readers" },
@@ -16,14 +16,14 @@ const WHOM = [
 
 type Whom = (typeof WHOM)[number]["value"];
 
-/** From whom to whom, and how often. */
+/** Counts by sender, then by recipient. */
 type Counts = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
-/** A larger one is no picture any more. The rest is added up. */
-const MOST = 24;
+/** The most rows and columns of the matrix. */
+const MAX_NAMES = 24;
 
-/** Who talks to whom: a table whose cells are the darker the more was said. */
-export function Talk() {
+/** A table of who talks to whom, with darker cells for higher counts. */
+export function TalkMatrix() {
   const { state, traffic } = useBoard("traffic", "readings", "commands");
   const [whom, setWhom] = useState<Whom>("readers");
   const counts = countsOf(whom, state, [...traffic.flows.values()]);
@@ -35,7 +35,7 @@ export function Talk() {
         {whom === "commands" ? "Commands, by sender and whom they were for" : EXPLAINED[whom]}
       </figcaption>
       {rows.length === 0 ? (
-        <Nothing>{whom === "readers" ? "Nobody has read what was sent in the last hour." : "Nothing yet."}</Nothing>
+        <EmptyNote>{whom === "readers" ? "Nobody has read what was sent in the last hour." : "Nothing yet."}</EmptyNote>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be within a keyboard's reach
         <section class="matrix" tabIndex={0} aria-label="Who talks to whom">
@@ -46,8 +46,8 @@ export function Talk() {
                   from ↓ to →
                 </th>
                 {columns.map((name) => (
-                  <th key={name} scope="col" title={shown(name)}>
-                    <bdi>{shown(name)}</bdi>
+                  <th key={name} scope="col" title={makeVisible(name)}>
+                    <bdi>{makeVisible(name)}</bdi>
                   </th>
                 ))}
               </tr>
@@ -55,8 +55,8 @@ export function Talk() {
             <tbody>
               {rows.map((from) => (
                 <tr key={from}>
-                  <th scope="row" title={shown(from)}>
-                    <bdi>{shown(from)}</bdi>
+                  <th scope="row" title={makeVisible(from)}>
+                    <bdi>{makeVisible(from)}</bdi>
                   </th>
                   {columns.map((to) => {
                     const count = counts.get(from)?.get(to) ?? 0;
@@ -116,11 +116,11 @@ function matrixOf(counts: Counts) {
 function largest(sums: ReadonlyMap<string, number>): readonly string[] {
   return [...sums]
     .sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0], undefined, { numeric: true }))
-    .slice(0, MOST)
+    .slice(0, MAX_NAMES)
     .map(([name]) => name);
 }
 
-/** By the logarithm, so that a little is seen beside a lot. */
+/** Logarithmic, so that small counts are visible beside large ones. */
 function heatOf(count: number, most: number): string {
   return count === 0 ? "0%" : `${Math.round(8 + (32 * Math.log1p(count)) / Math.log1p(most))}%`;
 }
@@ -145,14 +145,14 @@ export function Pictures() {
       title="Pictures"
       actions={<Segments legend="Which picture" options={PICTURES} value={picture} onChange={setPicture} />}
     >
-      {picture === "minutes" ? <MessagesPerMinute /> : picture === "talk" ? <Talk /> : <WaitingTimes />}
+      {picture === "minutes" ? <MessagesPerMinute /> : picture === "talk" ? <TalkMatrix /> : <WaitingTimes />}
     </Panel>
   );
 }
 
 function MessagesPerMinute() {
   const { traffic, state } = useBoard("traffic", "clock");
-  const now = Math.floor((Date.now() / 1_000 + state.ahead) / 60) * 60;
+  const now = Math.floor((Date.now() / 1_000 + state.clockOffset) / 60) * 60;
   const times = Array.from({ length: MINUTES }, (_, index) => now - (MINUTES - 1 - index) * 60);
   const counts = times.map((time) => traffic.minutes.get(time) ?? 0);
   const sum = counts.reduce((total, count) => total + count, 0);
@@ -176,8 +176,8 @@ function MessagesPerMinute() {
   );
 }
 
-/** A picture on a logarithmic scale has no nought. */
-const SHORTEST = 0.001;
+/** A logarithmic scale has no zero. */
+const MIN_SECONDS = 0.001;
 
 function WaitingTimes() {
   const { traffic } = useBoard("traffic");
@@ -186,12 +186,12 @@ function WaitingTimes() {
     const sorted = waits.toSorted((a, b) => a.endedAt - b.endedAt);
     return [
       sorted.map(({ endedAt }) => endedAt),
-      sorted.map(({ untilEnded }) => Math.max(SHORTEST, untilEnded)),
-      sorted.map(({ untilTaken }) => (untilTaken === undefined ? null : Math.max(SHORTEST, untilTaken))),
+      sorted.map(({ untilEnded }) => Math.max(MIN_SECONDS, untilEnded)),
+      sorted.map(({ untilTaken }) => (untilTaken === undefined ? null : Math.max(MIN_SECONDS, untilTaken))),
     ];
   }, [waits, waits.length]);
-  if (waits.length === 0) return <Nothing>No command has come to its end yet.</Nothing>;
-  const sentence = inWords(waits);
+  if (waits.length === 0) return <EmptyNote>No command has come to its end yet.</EmptyNote>;
+  const sentence = summaryOf(waits);
   return (
     <figure class="picture">
       <figcaption class="muted">
@@ -206,15 +206,15 @@ function WaitingTimes() {
           { label: "until done", tone: "--accent" },
           { label: "until taken", tone: "--warm" },
         ]}
-        value={span}
+        value={formatDuration}
         logarithmic
       />
     </figure>
   );
 }
 
-function inWords(waits: readonly Wait[]): string {
+function summaryOf(waits: readonly CommandTime[]): string {
   const sorted = waits.map(({ untilEnded }) => untilEnded).toSorted((a, b) => a - b);
   const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
-  return `${waits.length} done: half within ${span(at(0.5))}, 95\u00a0% within ${span(at(0.95))}, the longest ${span(at(1))}`;
+  return `${waits.length} done: half within ${formatDuration(at(0.5))}, 95\u00a0% within ${formatDuration(at(0.95))}, the longest ${formatDuration(at(1))}`;
 }

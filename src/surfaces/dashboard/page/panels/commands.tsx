@@ -3,13 +3,13 @@ import { useBoard } from "../bus/board.ts";
 import { sentenceOf } from "../bus/connection.ts";
 import { type Command, type CommandStatus, fieldsOf, listOf, preview } from "../bus/records.ts";
 import type { State } from "../bus/state.ts";
-import { Content, Name, shown } from "../parts/content.tsx";
+import { Content, makeVisible, Name } from "../parts/content.tsx";
 import { jsonFault, Segments, Toggle } from "../parts/fields.tsx";
-import { Nothing, Panel } from "../parts/panel.tsx";
-import { Ago, span } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
+import { Ago, formatDuration } from "../parts/time.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 
-/** What a command is to be, before it is sent. `version` is another whenever somebody chose it elsewhere on the page. */
+/** A command for the form to start from. A new `version` puts it into the form. */
 export interface Draft {
   readonly target: string;
   readonly action: string;
@@ -17,9 +17,9 @@ export interface Draft {
   readonly version: number;
 }
 
-/** Sends a command to a peer, to a role, or to everybody. */
-export function OrderForm({ draft }: { draft: Draft }) {
-  const { asker, session, state } = useBoard("peers", "commands", "session");
+/** A form that sends a command to a peer, a role, or everybody. */
+export function CommandForm({ draft }: { draft: Draft }) {
+  const { client, session, state } = useBoard("peers", "commands", "session");
   const [target, setTarget] = useState("");
   const [action, setAction] = useState("");
   const [params, setParams] = useState("");
@@ -45,7 +45,7 @@ export function OrderForm({ draft }: { draft: Draft }) {
     const missing = target.trim() === "" ? "target" : action.trim() === "" ? "action" : undefined;
     const first = form.current?.elements.namedItem(missing ?? "params");
     if (missing !== undefined || fault !== undefined) {
-      setError(missing === undefined ? fault : `Say ${missing === "target" ? "for whom it is" : "what is to be done"}`);
+      setError(missing === undefined ? fault : `Say ${missing === "target" ? "who it is for" : "what to do"}`);
       if (first instanceof HTMLElement) first.focus();
       return;
     }
@@ -53,10 +53,12 @@ export function OrderForm({ draft }: { draft: Draft }) {
     setError(undefined);
     try {
       const given = params.trim() === "" ? undefined : JSON.parse(params);
-      const order = { target: target.trim(), action: action.trim(), params: given, from: session.name, any };
-      const { commands } = fieldsOf(await asker.ask("command send", order));
+      const command = { target: target.trim(), action: action.trim(), params: given, from: session.name, any };
+      const { commands } = fieldsOf(await client.ask("command send", command));
       const count = listOf(commands).length;
-      setSent(`Sent ${shown(order.action)} to ${shown(order.target)}${count > 1 ? `, ${count} peers` : ""}`);
+      setSent(
+        `Sent ${makeVisible(command.action)} to ${makeVisible(command.target)}${count > 1 ? `, ${count} peers` : ""}`,
+      );
       setAction("");
       setParams("");
     } catch (reason) {
@@ -130,7 +132,7 @@ export function OrderForm({ draft }: { draft: Draft }) {
         </p>
       )}
       <div class="wide line">
-        <Toggle label="Only whoever of the role is first" checked={any} onChange={setAny} />
+        <Toggle label="First available peer only" checked={any} onChange={setAny} />
         <button type="submit" class="primary end" disabled={sending}>
           Send command
         </button>
@@ -169,7 +171,7 @@ type Filter = (typeof FILTERS)[number]["value"];
 
 const FAILED: readonly CommandStatus[] = ["failed", "dead", "expired"];
 
-const WORDS: Readonly<Record<CommandStatus, string>> = {
+const STATUS_LABELS: Readonly<Record<CommandStatus, string>> = {
   pending: "pending",
   leased: "leased",
   acked: "acknowledged",
@@ -196,7 +198,7 @@ export function Commands({ draft, onDraft }: CommandsProps) {
       count={waiting === 0 ? `${commands.length}` : `${commands.length}, ${waiting} under way`}
     >
       {session.may("command send") ? (
-        <OrderForm draft={draft} />
+        <CommandForm draft={draft} />
       ) : session.rights === undefined ? null : (
         <p class="muted note">Sign in with a token to send commands.</p>
       )}
@@ -204,9 +206,9 @@ export function Commands({ draft, onDraft }: CommandsProps) {
         <Segments legend="Which commands" options={FILTERS} value={filter} onChange={setFilter} />
       </div>
       {listed.length === 0 ? (
-        <Nothing>{commands.length === 0 ? "Nothing was ordered yet." : "No command is in that state."}</Nothing>
+        <EmptyNote>{commands.length === 0 ? "No commands yet." : "No command is in that state."}</EmptyNote>
       ) : (
-        <Windowed
+        <VirtualList
           items={listed}
           keyOf={({ id }) => id}
           estimate={64}
@@ -228,10 +230,10 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
   return (
     <div class="command">
       <div class="line">
-        <span class={`badge ${status}`}>{WORDS[status]}</span>
+        <span class={`badge ${status}`}>{STATUS_LABELS[status]}</span>
         <Name of={action} strong />
         <span class="muted end">
-          {endedAt === null || attempts === 0 ? "" : `took ${span(Math.max(0, endedAt - ts))} · `}
+          {endedAt === null || attempts === 0 ? "" : `took ${formatDuration(Math.max(0, endedAt - ts))} · `}
           <Ago ts={ts} />
         </span>
       </div>
@@ -257,17 +259,17 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
       <details>
         <summary>
           <span class="preview mono">
-            {params.text === "{}" ? "no params" : shown(preview(params, 70))}
-            {result === undefined ? "" : ` ⇒ ${shown(preview(result, 90))}`}
+            {params.text === "{}" ? "no params" : makeVisible(preview(params, 70))}
+            {result === undefined ? "" : ` ⇒ ${makeVisible(preview(result, 90))}`}
           </span>
           <span class="id">{id}</span>
         </summary>
         <p class="muted small">params</p>
-        <Content said={params} />
+        <Content payload={params} />
         {result === undefined ? null : (
           <>
             <p class="muted small">result</p>
-            <Content said={result} />
+            <Content payload={result} />
           </>
         )}
       </details>
@@ -275,9 +277,9 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
   );
 }
 
-/** What came to nothing is offered once more; what was done can be ordered anew. */
+/** Retries a failed command, or puts a done one back into the form. */
 function SendAgain({ command, onDraft }: CommandRowProps) {
-  const { asker, session } = useBoard("session");
+  const { client, session } = useBoard("session");
   const [error, setError] = useState<string | undefined>(undefined);
   const { id, target, action, params, status } = command;
   if (error !== undefined) {
@@ -288,9 +290,9 @@ function SendAgain({ command, onDraft }: CommandRowProps) {
     );
   }
   if (isIn(status, "failed") && session.may("command retry")) {
-    const retry = () => asker.ask("command retry", { id }).catch((reason) => setError(sentenceOf(reason)));
+    const retry = () => client.ask("command retry", { id }).catch((reason) => setError(sentenceOf(reason)));
     return (
-      <button type="button" class="link" onClick={() => void retry()} aria-label={`Send again: ${shown(action)}`}>
+      <button type="button" class="link" onClick={() => void retry()} aria-label={`Send again: ${makeVisible(action)}`}>
         Send again
       </button>
     );
@@ -302,7 +304,7 @@ function SendAgain({ command, onDraft }: CommandRowProps) {
         type="button"
         class="link"
         onClick={() => onDraft({ target, action, params: given === "{}" ? "" : given })}
-        aria-label={`Use again: ${shown(action)}`}
+        aria-label={`Use again: ${makeVisible(action)}`}
       >
         Use again
       </button>

@@ -1,22 +1,22 @@
 import { useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import type { Peer } from "../bus/records.ts";
-import { Name, shown } from "../parts/content.tsx";
+import { makeVisible, Name } from "../parts/content.tsx";
 import { Search } from "../parts/fields.tsx";
-import { Nothing, Panel } from "../parts/panel.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 
-/** With fewer, searching takes longer than looking. */
+/** A list longer than this has a search field. */
 const SEARCHABLE = 8;
 
-export function Peers({ onOrder }: { onOrder: (target: string) => void }) {
+export function Peers({ onCommand }: { onCommand: (target: string) => void }) {
   const { state, session } = useBoard("peers", "session");
   const [search, setSearch] = useState("");
   const peers = [...state.peers.values()];
   const online = peers.filter(({ gone }) => !gone);
   const listed = [...online, ...peers.filter(({ gone }) => gone)].filter((peer) => matches(peer, search));
-  const orders = session.may("command send");
+  const canCommand = session.may("command send");
   return (
     <Panel
       view="peers"
@@ -25,29 +25,29 @@ export function Peers({ onOrder }: { onOrder: (target: string) => void }) {
       actions={peers.length > SEARCHABLE ? <Search label="Find a peer" value={search} onInput={setSearch} /> : null}
     >
       {listed.length === 0 ? (
-        <Nothing>
+        <EmptyNote>
           {search === "" ? (
             <>
               Nobody is connected. A session connects with <code>el-ipc connect ROLE</code>, or by MCP.
             </>
           ) : (
-            "No peer is like that."
+            "No peer matches."
           )}
-        </Nothing>
+        </EmptyNote>
       ) : (
-        <Windowed
+        <VirtualList
           items={listed}
           keyOf={({ id }) => id}
           estimate={58}
           label="Peers"
-          row={(peer) => <PeerRow peer={peer} onOrder={orders ? onOrder : undefined} />}
+          row={(peer) => <PeerRow peer={peer} onCommand={canCommand ? onCommand : undefined} />}
         />
       )}
     </Panel>
   );
 }
 
-function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => void) | undefined }) {
+function PeerRow({ peer, onCommand }: { peer: Peer; onCommand: ((target: string) => void) | undefined }) {
   const { id, role, capabilities, gone, waitsFor, agent, lastSeen } = peer;
   return (
     <div class={gone ? "peer gone" : "peer"}>
@@ -55,7 +55,7 @@ function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => 
         <span class={gone ? "dot" : "dot on"} />
         <Name of={role} strong />
         <Name of={id} />
-        <span class="badge">{gone ? "gone" : waitsFor === null ? "online" : `waits for ${shown(waitsFor)}`}</span>
+        <span class="badge">{gone ? "gone" : waitsFor === null ? "online" : `waits for ${makeVisible(waitsFor)}`}</span>
       </div>
       <div class="line muted">
         <span class="grow">
@@ -67,15 +67,15 @@ function PeerRow({ peer, onOrder }: { peer: Peer; onOrder: ((target: string) => 
             </>
           )}
         </span>
-        {onOrder === undefined || gone ? null : (
-          <button type="button" class="link" onClick={() => onOrder(id)} aria-label={`Command ${shown(id)}`}>
+        {onCommand === undefined || gone ? null : (
+          <button type="button" class="link" onClick={() => onCommand(id)} aria-label={`Command ${makeVisible(id)}`}>
             Command
           </button>
         )}
       </div>
       {capabilities.length === 0 ? null : (
-        <p class="capabilities muted" title={shown(capabilities.join(", "))}>
-          can <bdi>{shown(capabilities.join(", "))}</bdi>
+        <p class="capabilities muted" title={makeVisible(capabilities.join(", "))}>
+          can <bdi>{makeVisible(capabilities.join(", "))}</bdi>
         </p>
       )}
     </div>

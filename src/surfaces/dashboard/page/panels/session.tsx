@@ -8,7 +8,7 @@ interface SignInProps {
   readonly onClose: () => void;
 }
 
-/** Takes a token or an API key. It stays in this tab and goes nowhere but to this server. */
+/** A dialog for a token or an API key, which stays in this tab and is sent only to this server. */
 export function SignIn({ open, onClose }: SignInProps) {
   const { session, link, state } = useBoard("link");
   const [credential, setCredential] = useState("");
@@ -37,8 +37,8 @@ export function SignIn({ open, onClose }: SignInProps) {
     setCredential("");
     setError(undefined);
     onClose();
-    // What somebody else was shown goes; who only comes with another token loses nothing.
-    if (state.known && session.rights?.agent !== before) location.reload();
+    // Another agent starts with an empty page; the same agent with a new token keeps everything.
+    if (state.isLoaded && session.rights?.agent !== before) location.reload();
     else link.restart();
   };
 
@@ -95,8 +95,8 @@ function isToken(credential: string): boolean {
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential);
 }
 
-/** What stands where the panels would, for who isn't let in. */
-export function Door({ onSignIn }: { onSignIn: () => void }) {
+/** Replaces the panels for a user whom the server refuses. */
+export function SignInPrompt({ onSignIn }: { onSignIn: () => void }) {
   const { link } = useBoard("link");
   if (link.state.kind !== "refused") return null;
   const { status, why } = link.state;
@@ -110,7 +110,7 @@ export function Door({ onSignIn }: { onSignIn: () => void }) {
   );
 }
 
-/** Says what stands between this page and the bus, if anything does. */
+/** Shows a lost connection, a refusal, or an outdated page. */
 export function Banner({ onSignIn }: { onSignIn: () => void }) {
   const { link, state, session } = useBoard("link", "session");
   const { state: at, outdated } = link;
@@ -119,7 +119,7 @@ export function Banner({ onSignIn }: { onSignIn: () => void }) {
       {at.kind === "lost" ? (
         <p class="banner bad">
           <span>
-            Disconnected since <At ts={at.since / 1_000} />.{state.known ? " What you see is from then." : ""}{" "}
+            Disconnected since <At ts={at.since / 1_000} />.{state.isLoaded ? " What you see is from then." : ""}{" "}
             <Countdown until={at.until} />
           </span>
           <button type="button" onClick={link.retry}>
@@ -127,9 +127,11 @@ export function Banner({ onSignIn }: { onSignIn: () => void }) {
           </button>
         </p>
       ) : null}
-      {at.kind === "refused" && state.known ? (
+      {at.kind === "refused" && state.isLoaded ? (
         <p class="banner warm">
-          <span>{session.signedIn ? `You are signed out: ${at.why}.` : `You aren't let in any more: ${at.why}.`}</span>
+          <span>
+            {session.isSignedIn ? `You are signed out: ${at.why}.` : `You aren't let in any more: ${at.why}.`}
+          </span>
           <button type="button" onClick={onSignIn}>
             Sign in
           </button>

@@ -1,9 +1,9 @@
 import { useBoard } from "../bus/board.ts";
 import type { Signal } from "../bus/records.ts";
 import { Content, Name } from "../parts/content.tsx";
-import { Nothing, Panel } from "../parts/panel.tsx";
+import { EmptyNote, Panel } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 
 export function Signals() {
   const { state } = useBoard("signals");
@@ -11,11 +11,11 @@ export function Signals() {
   return (
     <Panel view="signals" title="Signals" count={`${signals.length}`}>
       {signals.length === 0 ? (
-        <Nothing>
+        <EmptyNote>
           No signal is set. <code>el-ipc signal set NAME</code> sets one, and it stays until it is cleared.
-        </Nothing>
+        </EmptyNote>
       ) : (
-        <Windowed
+        <VirtualList
           items={signals}
           keyOf={({ name }) => name}
           estimate={56}
@@ -36,7 +36,7 @@ function SignalRow({ signal: { name, from, ts, data } }: { signal: Signal }) {
           <Name of={from} /> · <Ago ts={ts} />
         </span>
       </div>
-      {data.text === "null" ? null : <Content said={data} brief />}
+      {data.text === "null" ? null : <Content payload={data} brief />}
     </div>
   );
 }

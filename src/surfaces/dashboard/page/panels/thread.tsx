@@ -1,20 +1,20 @@
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import { sentenceOf } from "../bus/connection.ts";
-import { fieldsOf, listOf, type Message, type Reading, said } from "../bus/records.ts";
-import { Content, Marked, Name, shown } from "../parts/content.tsx";
+import { fieldsOf, listOf, type Message, payloadOf, type Reading } from "../bus/records.ts";
+import { Content, Marked, makeVisible, Name } from "../parts/content.tsx";
 import { jsonFault, Search, Toggle } from "../parts/fields.tsx";
-import { Nothing } from "../parts/panel.tsx";
+import { EmptyNote } from "../parts/panel.tsx";
 import { At } from "../parts/time.tsx";
-import { Windowed } from "../parts/windowed.tsx";
+import { VirtualList } from "../parts/virtual-list.tsx";
 import { unreadText } from "./channel-list.tsx";
 
-/** Only the bus itself writes there. */
+/** The channel of security alarms, in which only the bus writes. */
 export const ALARMS = "security";
 
-/** A message written by a human. */
+/** A form for a message. */
 export function Composer({ channel }: { channel: string }) {
-  const { asker, session } = useBoard("session");
+  const { client, session } = useBoard("session");
   const [text, setText] = useState("");
   const [asJson, setAsJson] = useState(false);
   const [sending, setSending] = useState(false);
@@ -34,7 +34,7 @@ export function Composer({ channel }: { channel: string }) {
     setSending(true);
     try {
       const data: unknown = asJson ? JSON.parse(text) : text;
-      await asker.ask("channel send", { channel, data, from: session.name });
+      await client.ask("channel send", { channel, data, from: session.name });
       setText("");
     } catch (reason) {
       setError(sentenceOf(reason));
@@ -53,8 +53,8 @@ export function Composer({ channel }: { channel: string }) {
       <textarea
         rows={Math.min(6, text.split("\n").length)}
         value={text}
-        aria-label={`Message to ${shown(channel)}`}
-        placeholder={`Message as ${shown(session.name)}`}
+        aria-label={`Message to ${makeVisible(channel)}`}
+        placeholder={`Message as ${makeVisible(session.name)}`}
         aria-invalid={error !== undefined}
         aria-describedby={error === undefined ? undefined : errorId}
         dir="auto"
@@ -81,7 +81,7 @@ export function Composer({ channel }: { channel: string }) {
   );
 }
 
-/** Who reads a channel, how far, and how much they haven't read. */
+/** The readers of a channel, with their positions and unread counts. */
 export function Readers({ readings }: { readings: readonly Reading[] }) {
   if (readings.length === 0) return <span class="muted readers-none">nobody reads it</span>;
   const behind = readings.filter(({ unread }) => unread > 0).length;
@@ -133,7 +133,7 @@ export function Readers({ readings }: { readings: readonly Reading[] }) {
   );
 }
 
-/** By message: who has read up to it and no further. */
+/** The agents whose last read message is this one, by message. */
 export function marksOf(
   messages: readonly Message[],
   readings: readonly Reading[],
@@ -155,8 +155,8 @@ export function ReadMark({ agents }: { agents: readonly string[] }) {
   if (agents.length === 0) return null;
   const others = agents.length - MAX_NAMED;
   return (
-    <span class="read-mark" title={agents.map(shown).join(", ")}>
-      read by {agents.slice(0, MAX_NAMED).map(shown).join(", ")}
+    <span class="read-mark" title={agents.map(makeVisible).join(", ")}>
+      read by {agents.slice(0, MAX_NAMED).map(makeVisible).join(", ")}
       {others > 0 ? ` and ${others} more` : ""}
     </span>
   );
@@ -177,7 +177,7 @@ interface ThreadViewProps {
   readonly onBack: () => void;
 }
 
-/** The messages of one channel. It follows what comes, unless somebody reads further back. */
+/** The messages of one channel. It follows new messages unless the user has scrolled back. */
 export function ThreadView({ channel, onBack }: ThreadViewProps) {
   const { state, thread } = useBoard("thread", "readings");
   const [search, setSearch] = useState("");
@@ -185,7 +185,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
   const [left, setLeft] = useState(0);
   const [toEnd, setToEnd] = useState(0);
   const wanted = search.trim().toLowerCase();
-  const { messages, version, whole, full, loading } = thread;
+  const { messages, version, isComplete, isFull, loading } = thread;
   const found = useMemo(
     () => (wanted === "" ? messages : messages.filter((message) => isAbout(message, wanted))),
     [version, wanted],
@@ -193,21 +193,21 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
   const readings = [...(state.readings.get(channel)?.values() ?? [])];
   const marks = marksOf(found, readings);
 
-  /** Who has found it goes on with the newest. */
+  /** Clearing the search leads back to the newest message. */
   const find = (value: string): void => {
     setSearch(value);
     if (value === "") setToEnd((times) => times + 1);
   };
 
-  // A narrow window has just hidden what had the focus.
+  // In a narrow window the focused list has just been hidden.
   const back = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     if (back.current?.offsetParent != null) back.current.focus();
   }, []);
 
-  // Who searches, searches everything that the page can hold.
+  // A search loads as many messages as the page can hold.
   useEffect(() => {
-    if (wanted !== "") void thread.older();
+    if (wanted !== "") void thread.loadOlder();
   }, [wanted, version]);
 
   return (
@@ -217,7 +217,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
           ←
         </button>
         <h3 id="thread-title">
-          <bdi>{shown(channel)}</bdi>
+          <bdi>{makeVisible(channel)}</bdi>
         </h3>
         <Readers readings={readings} />
         <Search label="Search messages" value={search} onInput={find} />
@@ -225,7 +225,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
       {wanted === "" ? null : (
         <p class="muted note" role="status">
           {found.length.toLocaleString()} of {messages.length.toLocaleString()} messages
-          {whole ? "" : full ? ", the newest ones" : loading ? ", searching on…" : ""}
+          {isComplete ? "" : isFull ? ", the newest ones" : loading ? ", searching on…" : ""}
         </p>
       )}
       {thread.error === undefined ? null : (
@@ -236,19 +236,19 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
       {found.length === 0 && thread.error !== undefined ? (
         <div class="grow" />
       ) : found.length === 0 ? (
-        <Nothing>
-          {loading ? "Loading…" : wanted === "" ? "Nothing was sent here yet." : "No message says that."}
-        </Nothing>
+        <EmptyNote>
+          {loading ? "Loading…" : wanted === "" ? "Nothing was sent here yet." : "No message matches."}
+        </EmptyNote>
       ) : (
-        <Windowed
+        <VirtualList
           class="messages"
           items={found}
           keyOf={({ id }) => id}
           estimate={30}
-          label={`Messages in ${shown(channel)}`}
+          label={`Messages in ${makeVisible(channel)}`}
           follows
           toEnd={toEnd}
-          onStart={() => void thread.older()}
+          onStart={() => void thread.loadOlder()}
           onFollow={(now) => {
             setFollows(now);
             setLeft(thread.arrived);
@@ -271,23 +271,23 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
 
 const QUIET_MS = 5_000;
 
-/** Tells who reads here by ear that something has come; not more often than they could listen. */
+/** Announces new messages to a screen reader, at most every QUIET_MS. */
 function Arrivals() {
   const { thread } = useBoard("thread");
   const [words, setWords] = useState("");
-  const told = useRef(0);
+  const announced = useRef(0);
   const box = useRef<HTMLParagraphElement>(null);
-  const fresh = thread.arrived > told.current;
+  const fresh = thread.arrived > announced.current;
   useEffect(() => {
     if (!fresh) return;
     const timer = setTimeout(() => {
       const here = box.current?.parentElement?.contains(document.activeElement) === true;
-      const count = thread.arrived - told.current;
+      const count = thread.arrived - announced.current;
       if (here) setWords(count === 1 ? "1 new message" : `${count} new messages`);
-      told.current = thread.arrived;
+      announced.current = thread.arrived;
     }, QUIET_MS);
     return () => clearTimeout(timer);
-  }, [fresh, told.current]);
+  }, [fresh, announced.current]);
   return (
     <p ref={box} class="hidden" role="status">
       {words}
@@ -298,24 +298,24 @@ function Arrivals() {
 interface MessageRowProps {
   readonly message: Message;
   readonly search: string;
-  /** Who has read so far and no further. */
+  /** The agents whose last read message is this one. */
   readonly readBy: readonly string[];
 }
 
 function MessageRow({ message: { id, channel, from, ts, data, proof }, search, readBy }: MessageRowProps) {
-  const { asker } = useBoard();
+  const { client } = useBoard();
   const whole = async () => {
-    const answer = fieldsOf(await asker.ask("channel messages", { channel, since: id - 1, limit: 1 }));
-    return said(fieldsOf(listOf(answer.messages)[0]).data, Number.POSITIVE_INFINITY);
+    const answer = fieldsOf(await client.ask("channel messages", { channel, since: id - 1, limit: 1 }));
+    return payloadOf(fieldsOf(listOf(answer.messages)[0]).data, Number.POSITIVE_INFINITY);
   };
   return (
-    <article class="message" aria-label={`Message ${id} from ${shown(from)}`}>
+    <article class="message" aria-label={`Message ${id} from ${makeVisible(from)}`}>
       <span class="muted time" title={`message ${id}`}>
         <At ts={ts} />
       </span>
       <span class="sender">
-        <bdi title={shown(from)}>
-          <Marked text={shown(from)} search={search} />
+        <bdi title={makeVisible(from)}>
+          <Marked text={makeVisible(from)} search={search} />
         </bdi>
         {proof === undefined ? null : (
           <span class="proof" title={PROOFS[proof]}>
@@ -323,7 +323,7 @@ function MessageRow({ message: { id, channel, from, ts, data, proof }, search, r
           </span>
         )}
       </span>
-      <Content said={data} search={search} whole={data.text.length < data.length ? whole : undefined} />
+      <Content payload={data} search={search} whole={data.text.length < data.length ? whole : undefined} />
       <ReadMark agents={readBy} />
     </article>
   );

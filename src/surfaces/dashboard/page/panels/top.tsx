@@ -4,13 +4,13 @@ import { Name } from "../parts/content.tsx";
 import { ThemeChoice } from "../parts/theme.tsx";
 import { clockTime } from "../parts/time.tsx";
 
-/** What this is, whether it is live, and who sits here. */
+/** The page's header: its name, the connection, and the user. */
 export function Top({ onSignIn }: { onSignIn: () => void }) {
   const { link } = useBoard("link");
   return (
     <header class="top">
       <h1>el-ipc</h1>
-      <span class={`pill ${link.state.kind}`}>{LINK_WORDS[link.state.kind]}</span>
+      <span class={`pill ${link.state.kind}`}>{LINK_LABELS[link.state.kind]}</span>
       <span class="end" />
       <Who onSignIn={onSignIn} />
       <ThemeChoice />
@@ -18,7 +18,7 @@ export function Top({ onSignIn }: { onSignIn: () => void }) {
   );
 }
 
-export const LINK_WORDS: Readonly<Record<LinkState["kind"], string>> = {
+export const LINK_LABELS: Readonly<Record<LinkState["kind"], string>> = {
   connecting: "connecting",
   live: "live",
   lost: "disconnected",
@@ -27,13 +27,13 @@ export const LINK_WORDS: Readonly<Record<LinkState["kind"], string>> = {
 
 function Who({ onSignIn }: { onSignIn: () => void }) {
   const { session, link } = useBoard("session", "link");
-  const { rights, signedIn } = session;
-  // Nothing of what one was shown stays.
+  const { rights, isSignedIn } = session;
+  // Reloading removes everything the user saw.
   const leave = () => {
     session.signOut();
     location.reload();
   };
-  if (signedIn) {
+  if (isSignedIn) {
     return (
       <span class="who">
         {rights?.agent == null ? (

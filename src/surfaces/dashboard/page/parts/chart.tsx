@@ -1,13 +1,13 @@
 import { useEffect, useRef } from "preact/hooks";
 import uPlot from "uplot";
-import { onTheme } from "./theme.tsx";
+import { onThemeChange } from "./theme.tsx";
 
 interface ChartProps {
-  /** What it shows, in a sentence, for who can't see it. */
+  /** A sentence that says what the chart shows, for screen readers. */
   readonly label: string;
   readonly data: uPlot.AlignedData;
   readonly series: readonly SeriesLook[];
-  /** As it is written at the left. */
+  /** Formats a value for the left axis. */
   readonly value: (value: number) => string;
   readonly bars?: boolean;
   readonly logarithmic?: boolean;
@@ -15,11 +15,11 @@ interface ChartProps {
 
 export interface SeriesLook {
   readonly label: string;
-  /** A colour of the page. */
+  /** A colour defined in the page's styles. */
   readonly tone: "--accent" | "--warm";
 }
 
-/** A picture of figures over time. It is drawn in the page's own colours, whichever those are. */
+/** A chart over time, in the colours of the current theme. */
 export function Chart(props: ChartProps) {
   const { label, data } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -40,7 +40,7 @@ export function Chart(props: ChartProps) {
       if (width > 0 && height > 0) plot.current?.setSize({ width, height });
     });
     observer.observe(element);
-    const stop = onTheme(draw);
+    const stop = onThemeChange(draw);
     return () => {
       observer.disconnect();
       stop();
@@ -95,7 +95,7 @@ function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLEl
   };
 }
 
-/** Seconds from one time at the bottom to the next. */
+/** The possible steps of the time axis, in seconds. */
 const STEPS = [1, 5, 10, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400];
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });

@@ -1,15 +1,15 @@
 import { useState } from "preact/hooks";
 import { printable } from "../../../../wire/printable.ts";
-import { type Said, wellFormed } from "../bus/records.ts";
+import { type Payload, wellFormed } from "../bus/records.ts";
 
-/** Text that somebody else made up, with whatever could move, hide or reorder other text made visible. */
-export function shown(text: string): string {
+/** Makes the characters of a foreign text visible that could move, hide or reorder other text. */
+export function makeVisible(text: string): string {
   return text.split("\t").map(printable).join("\t");
 }
 
-/** A name that somebody else made up: on one line, and in a direction of its own. */
+/** A foreign name: on one line, with its own text direction. */
 export function Name({ of, strong = false }: { of: string; strong?: boolean }) {
-  const text = shown(of);
+  const text = makeVisible(of);
   return (
     <bdi class={strong ? "name strong" : "name"} title={text.length > 16 ? text : undefined}>
       {text}
@@ -18,36 +18,36 @@ export function Name({ of, strong = false }: { of: string; strong?: boolean }) {
 }
 
 interface ContentProps {
-  readonly said: Said;
-  /** There is little room: only a few lines, unless somebody asks for more. */
+  readonly payload: Payload;
+  /** Shows only a few lines at first. */
   readonly brief?: boolean;
-  /** What somebody searches for, to be marked. */
+  /** The text to mark. */
   readonly search?: string | undefined;
-  /** Gets all of it, where no more than its beginning is here. */
-  readonly whole?: (() => Promise<Said>) | undefined;
+  /** Fetches the whole payload where only its beginning is loaded. */
+  readonly whole?: (() => Promise<Payload>) | undefined;
 }
 
-/** So much is shown before somebody asks for more, and so much with each time. */
+/** The amounts shown at first, and the characters added by each "Show more". */
 const FIRST = { characters: 1_200, lines: 16 };
 const BRIEF = { characters: 240, lines: 6 };
 const MORE = 50_000;
 
-/** What somebody said: as text, always, whatever it holds. */
-export function Content({ said, brief = false, search = "", whole }: ContentProps) {
-  const [all, setAll] = useState<Said | undefined>(undefined);
-  const [most, setMost] = useState(0);
-  const { text, json, length } = all ?? said;
-  const part = most === 0 ? beginning(text, brief ? BRIEF : FIRST) : wellFormed(text.slice(0, most));
+/** A payload, always as text and never as markup. */
+export function Content({ payload, brief = false, search = "", whole }: ContentProps) {
+  const [all, setAll] = useState<Payload | undefined>(undefined);
+  const [limit, setLimit] = useState(0);
+  const { text, json, length } = all ?? payload;
+  const part = limit === 0 ? beginning(text, brief ? BRIEF : FIRST) : wellFormed(text.slice(0, limit));
 
   const more = async (): Promise<void> => {
-    if (most + MORE > text.length && text.length < length && whole !== undefined) setAll(await whole());
-    setMost(most + MORE);
+    if (limit + MORE > text.length && text.length < length && whole !== undefined) setAll(await whole());
+    setLimit(limit + MORE);
   };
 
   return (
     <div class="content">
       <pre dir="auto" class={json ? "json" : ""}>
-        {length === 0 ? <span class="muted">empty</span> : <Marked text={shown(part)} search={search} />}
+        {length === 0 ? <span class="muted">empty</span> : <Marked text={makeVisible(part)} search={search} />}
       </pre>
       {part.length < length ? (
         <p class="more">
@@ -61,9 +61,9 @@ export function Content({ said, brief = false, search = "", whole }: ContentProp
           <span class="muted"> {amount(length)} in all</span>
         </p>
       ) : null}
-      {most > 0 ? (
+      {limit > 0 ? (
         <p class="more">
-          <button type="button" class="link" onClick={() => setMost(0)}>
+          <button type="button" class="link" onClick={() => setLimit(0)}>
             Show less
           </button>
         </p>
@@ -82,7 +82,7 @@ function amount(characters: number): string {
     : `${Math.round(characters / 1_000).toLocaleString()} k characters`;
 }
 
-/** Text with what is searched for marked in it. */
+/** A text with each match of a search marked. */
 export function Marked({ text, search }: { text: string; search: string }) {
   if (search === "") return <>{text}</>;
   const parts = [];

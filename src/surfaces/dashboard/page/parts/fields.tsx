@@ -7,7 +7,7 @@ interface SearchProps {
   readonly onKeyDown?: (event: KeyboardEvent) => void;
 }
 
-/** Finds as one types. Escape empties it. */
+/** A search field. Escape clears it. */
 export function Search({ label, value, onInput, onKeyDown }: SearchProps) {
   return (
     <input
@@ -34,7 +34,7 @@ interface SegmentsProps<T extends string> {
   readonly onChange: (value: T) => void;
 }
 
-/** One of a few. */
+/** A choice of one among a few. */
 export function Segments<T extends string>({ legend, options, value, onChange }: SegmentsProps<T>) {
   const name = useId();
   return (
@@ -65,7 +65,7 @@ export function Toggle({ label, checked, onChange }: ToggleProps) {
   );
 }
 
-/** What is wrong with a text that should be JSON, as a sentence; undefined where nothing is. */
+/** A sentence about what is wrong with a JSON text; undefined where it is right. */
 export function jsonFault(text: string): string | undefined {
   try {
     JSON.parse(text);

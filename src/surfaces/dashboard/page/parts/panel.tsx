@@ -4,13 +4,13 @@ import type { View } from "../bus/place.ts";
 interface PanelProps {
   readonly view: View;
   readonly title: string;
-  /** How many there are. */
+  /** The number of items, shown beside the title. */
   readonly count?: string | undefined;
   readonly actions?: ComponentChildren;
   readonly children: ComponentChildren;
 }
 
-/** One subject of the page, under its heading. */
+/** A section of the page with a heading. */
 export function Panel({ view, title, count, actions, children }: PanelProps) {
   return (
     <section class={`panel ${view}`} id={view} aria-labelledby={`${view}-title`} tabIndex={-1}>
@@ -26,6 +26,6 @@ export function Panel({ view, title, count, actions, children }: PanelProps) {
   );
 }
 
-export function Nothing({ children }: { children: ComponentChildren }) {
+export function EmptyNote({ children }: { children: ComponentChildren }) {
   return <p class="nothing">{children}</p>;
 }

@@ -4,12 +4,12 @@ const THEMES = ["system", "light", "dark"] as const;
 
 type Theme = (typeof THEMES)[number];
 
-const STORED = "el-ipc.theme";
+const THEME_KEY = "el-ipc.theme";
 
 const chosen = new EventTarget();
 
-/** Hears of other colours, from here or from the system. Answers with how to stop. */
-export function onTheme(changed: () => void): () => void {
+/** Calls back when the colours change, on the page or in the system. Returns a function that unsubscribes. */
+export function onThemeChange(changed: () => void): () => void {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   dark.addEventListener("change", changed);
   chosen.addEventListener("change", changed);
@@ -33,7 +33,7 @@ export function ThemeChoice() {
       value={theme}
       onChange={({ currentTarget }) => {
         const next = THEMES.find((known) => known === currentTarget.value) ?? "system";
-        localStorage.setItem(STORED, next);
+        localStorage.setItem(THEME_KEY, next);
         setTheme(next);
         applyTheme(next);
       }}
@@ -46,5 +46,5 @@ export function ThemeChoice() {
 }
 
 function storedTheme(): Theme {
-  return THEMES.find((known) => known === localStorage.getItem(STORED)) ?? "system";
+  return THEMES.find((known) => known === localStorage.getItem(THEME_KEY)) ?? "system";
 }

@@ -9,12 +9,12 @@ const clock = new Intl.DateTimeFormat(undefined, {
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
-/** The hour and the minute. */
+/** The time in hours and minutes. */
 export function clockTime(ts: number): string {
   return clock.format(new Date(ts * 1_000)).replace(/:\d\d$/, "");
 }
 
-/** When it was, by the clock; another day's with its date. */
+/** The time of day, with the date unless it is today. */
 export function At({ ts }: { ts: number }) {
   const date = new Date(ts * 1_000);
   const today = date.toDateString() === new Date().toDateString();
@@ -25,20 +25,20 @@ export function At({ ts }: { ts: number }) {
   );
 }
 
-/** How long ago it was, by the server's clock. */
+/** The time that has passed, by the server's clock. */
 export function Ago({ ts }: { ts: number }) {
   const { state } = useBoard("clock");
   const date = new Date(ts * 1_000);
-  const seconds = Math.max(0, Date.now() / 1_000 + state.ahead - ts);
+  const seconds = Math.max(0, Date.now() / 1_000 + state.clockOffset - ts);
   return (
     <time dateTime={isoOf(date)} title={isValid(date) ? full.format(date) : undefined}>
-      {ts === 0 ? "–" : seconds < 5 ? "now" : `${span(Math.round(seconds))} ago`}
+      {ts === 0 ? "–" : seconds < 5 ? "now" : `${formatDuration(Math.round(seconds))} ago`}
     </time>
   );
 }
 
-/** A span of time in its two largest units at most; never broken over two lines. */
-export function span(seconds: number): string {
+/** Formats a duration in one or two units, without line breaks. */
+export function formatDuration(seconds: number): string {
   return inUnits(seconds).replaceAll(" ", "\u00a0");
 }
 

@@ -3,17 +3,17 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 export type Key = string | number;
 
-/** Where each row begins, as far as its height is known, and else as it probably is. */
+/** The offset of each row, by its measured height or an estimate. */
 export interface Rows {
   readonly keys: readonly Key[];
-  /** One more than there are rows. */
+  /** One entry more than there are rows. */
   readonly offsets: Float64Array;
   readonly total: number;
-  /** The row at a height; the nearest where there is none. */
+  /** The index of the row at an offset, or the nearest one. */
   at(top: number): number;
 }
 
-/** What stays where it is when something else changes: the beginning, the end, or a row and how far it is scrolled past. */
+/** The position that stays in place when rows change: the start, the end, or a row and the pixels scrolled past it. */
 export type Anchor = typeof START | typeof END | { readonly key: Key; readonly past: number; readonly top: number };
 
 export const START = "start";
@@ -42,7 +42,7 @@ export function layOut(keys: readonly Key[], heights: ReadonlyMap<Key, number>, 
   };
 }
 
-/** What is in view when a list is scrolled this far. One that doesn't follow its end keeps to its beginning. */
+/** The anchor at a scroll position. A list that doesn't follow its end is anchored at its start when scrolled to the top. */
 export function anchorAt(top: number, rows: Rows, follows: boolean): Anchor {
   if (top <= 1 && !follows) return START;
   const index = rows.at(top);
@@ -58,34 +58,34 @@ export function topOf(anchor: Anchor, rows: Rows, height: number): number {
   return Math.min(most, index < 0 ? anchor.top : (rows.offsets[index] ?? 0) + anchor.past);
 }
 
-export interface WindowedProps<T> {
+export interface VirtualListProps<T> {
   readonly items: readonly T[];
   readonly keyOf: (item: T) => Key;
   readonly row: (item: T, index: number) => ComponentChildren;
-  /** How high a row probably is, in pixels. */
+  /** The estimated height of a row, in pixels. */
   readonly estimate: number;
   readonly label: string;
   readonly class?: string;
-  /** Begins at the end and stays there while more comes, unless somebody scrolls back. */
+  /** Starts at the end and follows new items unless the user scrolls back. */
   readonly follows?: boolean;
-  /** Somebody has come near the beginning. */
+  /** Called when the list is scrolled near its start. */
   readonly onStart?: () => void;
-  /** Somebody has left the end, or come back to it. */
+  /** Called when the list stops or starts following its end. */
   readonly onFollow?: (follows: boolean) => void;
-  /** What a list of choices needs beside. */
+  /** More attributes of the list, for a listbox. */
   readonly list?: HTMLAttributes<HTMLUListElement>;
   readonly rowProps?: (item: T, index: number) => HTMLAttributes<HTMLLIElement>;
-  /** This one is brought into view when it becomes another. */
+  /** The item to scroll into view when this changes. */
   readonly reveal?: Key | undefined;
-  /** Another number leads back to the end. */
+  /** A new number scrolls to the end. */
   readonly toEnd?: number;
 }
 
 const OVERSCAN = 300;
 const NEAR = 400;
 
-/** A list of any length, of which only what is in view is in the document. Rows may be of any height, and change it. */
-export function Windowed<T>(props: WindowedProps<T>) {
+/** A list that renders only the rows in view. Rows may have any height, and change it. */
+export function VirtualList<T>(props: VirtualListProps<T>) {
   const {
     items,
     keyOf,
@@ -121,7 +121,7 @@ export function Windowed<T>(props: WindowedProps<T>) {
 
   const scrolled = (): void => {
     const element = box.current;
-    // It was put there by the line that keeps it in place, below.
+    // The layout effect below set this position.
     if (element === null || Math.abs(element.scrollTop - placed.current) < 2) return;
     placed.current = element.scrollTop;
     const rest = element.scrollHeight - element.scrollTop - element.clientHeight;
@@ -145,7 +145,7 @@ export function Windowed<T>(props: WindowedProps<T>) {
     again();
   }, [reveal]);
 
-  /** Rows are measured as they are drawn; what is in view stays where it is, whatever happens above it. */
+  /** Measures the drawn rows, and keeps the anchor in place when rows above it change. */
   useLayoutEffect(() => {
     const element = box.current;
     const drawn = element?.firstElementChild?.children ?? [];
