@@ -1,3 +1,5 @@
+import mri from "mri";
+
 export interface Option {
   /** Its name, without the dashes. */
   readonly flag: string;
@@ -27,6 +29,9 @@ export interface SplitArguments<Known extends Option> {
 const LONG = /^--([A-Za-z_][\w-]*)(?:=(.*))?$/s;
 const SHORT = /^-[A-Za-z_][\w-]*(?=(?:=.*)?$)/s;
 
+/** Marks a word or a value, so that mri neither takes it for an option nor makes a number of it. */
+const TEXT = "\u0000";
+
 /**
  * Splits arguments into words and options. A value follows behind `=`, as the next argument, or directly behind a letter,
  * and the letters of switches may be typed together. Everything behind `--` is a word. What is wrong is left to the
@@ -37,21 +42,34 @@ export function splitArguments<Known extends Option>(
   known: readonly Known[],
 ): SplitArguments<Known> {
   const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
-  const words: string[] = [];
   const options: TypedOption<Known>[] = [];
-  for (let at = 0; at < end; at++) {
-    const argument = typed[at] ?? "";
+  const marked = typed.slice(0, end).flatMap((argument) => {
     const read = readOptions(argument, known);
     options.push(...(read ?? []));
-    if (read === undefined) words.push(argument);
-    const last = read?.at(-1);
-    const next = at + 1 < end ? typed[at + 1] : undefined;
-    const needsValue = last?.option?.value !== undefined && last.value === undefined;
-    if (!needsValue || next === undefined || readOptions(next, known) !== undefined) continue;
-    options[options.length - 1] = { ...last, value: next };
-    at++;
-  }
-  return { words: [...words, ...typed.slice(end + 1)], options };
+    return read?.flatMap(toLongOption) ?? [TEXT + argument];
+  });
+  const flagsOf = (isSwitch: boolean) =>
+    known.filter(({ value }) => (value === undefined) === isSwitch).map(({ flag }) => flag);
+  const parsed = mri([...marked, "--", ...typed.slice(end + 1)], { boolean: flagsOf(true), string: flagsOf(false) });
+  const values = new Map(known.map(({ flag }) => [flag, [parsed[flag]].flat()]));
+  return {
+    words: parsed._.map(withoutMark),
+    options: options.map((one) => {
+      const value: unknown = one.option?.value === undefined ? undefined : values.get(one.option.flag)?.shift();
+      return typeof value === "string" && value.startsWith(TEXT) ? { ...one, value: withoutMark(value) } : one;
+    }),
+  };
+}
+
+/** An option as mri reads it: by its long name. A switch with a value, or an option nobody knows, is the caller's to refuse. */
+function toLongOption({ option, value }: TypedOption<Option>): readonly string[] {
+  if (option === undefined) return [];
+  const hasValue = option.value !== undefined && value !== undefined;
+  return [hasValue ? `--${option.flag}=${TEXT}${value}` : `--${option.flag}`];
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith(TEXT) ? text.slice(TEXT.length) : text;
 }
 
 /** The options in one argument; undefined where it is a word. */
