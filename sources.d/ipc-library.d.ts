@@ -183,8 +183,8 @@ declare class IpcError extends Error {
 /** By brand, not by class: the built files hold a copy of this module each. */
 declare function isIpcError(error: unknown): error is IpcError;
 /**
- * Where the bus is kept. Every method is one atomic step; what each promises beyond its signature is in
- * test/contracts/store.ts, which every engine passes unchanged.
+ * The port to the engine that stores the bus. Each method is one atomic step. Every engine passes the contracts in
+ * test/contracts/store.ts, which promise more than the signatures here.
  */
 interface Store extends AsyncDisposable {
     readonly messages: MessageStore;
@@ -195,24 +195,24 @@ interface Store extends AsyncDisposable {
     readonly signals: SignalStore;
     readonly journal: Journal;
     /**
-     * Removes every message but those of one channel, and all peers, orders and signals, after a backup of everything. What
-     * comes while it works, and so may not be in the backup, stays; and so do agents, watermarks and nonces. Ids go on from
-     * where they were.
+     * Makes a backup of everything, then removes all messages but those of one channel, and all sessions, commands and
+     * signals. Agents, watermarks and nonces stay, and so does whatever arrives meanwhile, as the backup may not hold it.
+     * Ids continue from where they were.
      */
     reset(keptChannel: string): Promise<ResetResult>;
-    /** All that is there, with the messages after an id: what comes while it is read may be in it or not. */
+    /** Everything stored, with the messages after an id. It may or may not include what arrives while it is read. */
     archive(after: number): Promise<Archive>;
     /**
-     * What anyone changed since this was last asked, for waiters that heard no bell. Costs next to nothing while nobody
-     * writes. Undefined when it can't tell, as the first time: then it may be anything. Who asks for messages alone may be told
-     * of the others too, or the next time, whichever costs less.
+     * Changes by anyone since the last call, for waiters that missed a bell. Nearly free while nobody writes. Undefined when
+     * the engine can't tell, as on the first call: anything may have changed. With `of: "messages"` other changes may be
+     * reported too, or by the next call, whichever costs less.
      */
     changes(of?: "messages"): Promise<Changes | undefined>;
 }
 interface Changes {
-    /** Those with new messages. */
+    /** Channels with new messages. */
     readonly channels: readonly string[];
-    /** Something may have changed that is no message. */
+    /** Something other than messages may have changed. */
     readonly others: boolean;
 }
 interface NewMessage {
@@ -221,33 +221,38 @@ interface NewMessage {
     readonly content: string;
     /** Seconds since 1970, with a fraction. */
     readonly timestamp: number;
-    /** Base64, or empty where the sender didn't sign. */
+    /** Base64; empty for an unsigned message. */
     readonly signature: string;
-    /** A server vouches for the sender, who couldn't sign. */
+    /** A server checked the sender's token in place of a signature. */
     readonly attested?: boolean;
 }
-/** What makes a signed request happen once: the same again is answered as the first time, another under its nonce refused. */
+/** The idempotency key of a signed request: a repetition is answered like the first, another request under its nonce refused. */
 interface RequestKey {
     readonly signer: string;
     readonly nonce: string;
-    /** Of the bytes that were signed. */
+    /** The digest of the signed bytes. */
     readonly digest: string;
     readonly at: number;
 }
-/** `repeated`: it had been done before, and wasn't done again. `clash`: its nonce was used for something else. */
+/** A request as it was done. */
+interface DoneRequest extends RequestKey {
+    /** The message that it stored; 0 for another request. */
+    readonly messageId: number;
+}
+/** `repeated`: done before, and not done again. `clash`: another request has used the nonce. */
 type Outcome = "done" | "repeated" | "clash";
 interface AppendResult {
     readonly outcome: Outcome;
-    /** The message's, or that of the first one where it is repeated. */
+    /** The stored message; on a repetition the first one. */
     readonly id: number;
 }
 interface StoredMessage extends NewMessage {
-    /** Grows in commit order, over all channels; never used twice. */
+    /** Grows in commit order over all channels, and is never used twice. */
     readonly id: number;
 }
 interface UnreadOptions {
     readonly limit: number;
-    /** Leave out what the agent sent itself. */
+    /** Leave out the agent's own messages. */
     readonly others: boolean;
 }
 interface ChannelSummary {
@@ -263,18 +268,18 @@ interface Reader {
 interface Watermark extends Reader {
     readonly channel: string;
 }
-/** A message without what it says. */
+/** A message without its content. */
 interface Envelope {
     readonly id: number;
     readonly channel: string;
     readonly sender: string;
     readonly timestamp: number;
 }
-/** Which messages of a channel may go: those that all conditions given here hold for. They are its oldest, up to an id. */
+/** Which of a channel's oldest messages may be removed. All given conditions must hold. */
 interface PruneCriteria {
     /** Sent before this time, in seconds. */
     readonly before?: number | undefined;
-    /** Not among the newest so many. */
+    /** Not among this many of the newest. */
     readonly keep?: number | undefined;
     /** Consumed by every agent that has ever read the channel. */
     readonly consumed: boolean;
@@ -282,64 +287,67 @@ interface PruneCriteria {
 interface PrunableRange {
     readonly upTo: number;
     readonly count: number;
-    /** Of those, the ones that not everybody who reads the channel has consumed; all, where nobody reads it. */
+    /** How many of them some reader of the channel hasn't consumed; all, where the channel has no reader. */
     readonly unconsumed: number;
 }
 interface MessageStore {
-    /** Answers once the message is durable. Of one that carries `once` there is never a second. */
-    append(message: NewMessage, once?: RequestKey): Promise<AppendResult>;
-    /** The first messages after the agent's watermark, oldest first; of its own mailbox, those that haven't arrived. Moves nothing. */
+    /** Answers once the message is durable. A message with a key is stored once. */
+    append(message: NewMessage, key?: RequestKey): Promise<AppendResult>;
+    /**
+     * The first messages after the agent's watermark, oldest first; in its own mailbox, those that haven't arrived. The
+     * watermark stays where it is.
+     */
     unread(channel: string, agent: string, options: UnreadOptions): Promise<readonly StoredMessage[]>;
     /** The first messages after `id`, oldest first. */
     after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
     /** The last messages before `id`, oldest first. */
     before(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
-    /** The newest messages that were sent since a time, so many at most, newest first. */
+    /** The newest messages sent since a time, newest first. */
     recent(since: number, limit: number): Promise<readonly Envelope[]>;
-    /** How many messages of the channel lie after one id and up to another, counted no further than `most`. */
+    /** The number of messages in the channel after one id and up to another, counted no further than `most`. */
     count(channel: string, after: number, upTo: number, most: number): Promise<number>;
-    /** The watermarks of all agents in all channels, those that are furthest first, so many at most. */
+    /** The watermarks of all agents in all channels, furthest first. */
     watermarks(limit: number): Promise<readonly Watermark[]>;
-    /** The last id that the agent has consumed; 0 where it has none. */
+    /** The last id that the agent has consumed, or 0. */
     watermark(channel: string, agent: string): Promise<number>;
     /**
-     * Moves the agent's watermark to `id`, never back and never past the newest message of the store.
-     * Answers with where it then stands.
+     * Moves the agent's watermark to `id`, never back and never past the newest message of the store. Answers with the
+     * watermark.
      */
     advance(channel: string, agent: string, id: number): Promise<number>;
-    /** Moves the agent's watermark over its own messages, up to the first unread one by somebody else. */
+    /** Moves the agent's watermark past its own messages, up to the first unread one by another sender. */
     skipOwn(channel: string, agent: string): Promise<void>;
-    /** How many messages the agent hasn't consumed; of its own mailbox, those that haven't arrived. */
+    /** The number of messages that the agent hasn't consumed; in its own mailbox, that haven't arrived. */
     pending(channel: string, agent: string): Promise<number>;
     find(id: number): Promise<StoredMessage | undefined>;
-    /** The newest message's id, of those that are there; 0 where there is none. */
+    /** The id of the newest message that is still stored, or 0. */
     lastId(): Promise<number>;
-    /** The first messages after `id`, of every channel, oldest first. */
+    /** The first messages after `id` in all channels, oldest first. */
     allAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
     /** The agents that have a watermark in the channel, by name. */
     readers(channel: string): Promise<readonly Reader[]>;
-    /** What may go now may go for ever, whoever else removes some of it meanwhile. */
-    prunable(channel: string, pruning: PruneCriteria): Promise<PrunableRange>;
-    /** Removes the oldest of a channel up to an id, so many at most; answers with how many itself: 0 where none are left. */
+    /** A range that is prunable once stays so, whatever is removed meanwhile. */
+    prunable(channel: string, criteria: PruneCriteria): Promise<PrunableRange>;
+    /** Removes the oldest messages of a channel, up to an id and a number. Answers with how many it removed; 0 when none are left. */
     remove(channel: string, upTo: number, limit: number): Promise<number>;
-    /** Newest first; costs what there are channels, not what there are messages. */
+    /** Newest first. The cost depends on the number of channels, not of messages. */
     channels(): Promise<readonly ChannelSummary[]>;
 }
 interface TakeOptions {
     readonly limit: number;
     readonly now: number;
-    /** Seconds for which nobody else gets what was taken. */
+    /** Seconds for which no other session gets the messages. */
     readonly lease: number;
 }
-/** A channel that several may read under one name, each message going to one of them. */
+/** A channel that several sessions read under one name. Each message goes to one of them. */
 interface MailboxStore {
-    /** The first unread messages that nobody has or had, leased to whoever asks. */
-    take(channel: string, agent: string, taking: TakeOptions): Promise<readonly StoredMessage[]>;
-    /** These have arrived. The watermark moves up to the first message that hasn't. */
+    /** Leases the first unread messages that are neither leased nor arrived. */
+    take(channel: string, agent: string, options: TakeOptions): Promise<readonly StoredMessage[]>;
+    /** Notes that messages have arrived. The watermark moves up to the first message that hasn't. */
     settle(channel: string, agent: string, ids: readonly number[]): Promise<void>;
-    /** These have not arrived: they are free again at once. */
+    /** Ends the leases of messages that haven't arrived. */
     release(channel: string, ids: readonly number[]): Promise<void>;
-    /** When the next lease ends, of those that hold back an unread message. */
+    /** When the next lease on an unread message ends. */
     nextFree(channel: string, agent: string): Promise<number | undefined>;
 }
 type Role = "agent" | "operator";
@@ -349,85 +357,85 @@ interface Agent {
     /** PEM, SPKI. */
     readonly publicKey: string;
     readonly role: Role;
-    /** The operator who vouched for it; null for an operator. */
+    /** The operator who registered it; null for an operator. */
     readonly registeredBy: string | null;
     readonly createdAt: number;
-    /** Takes no v1 signature of it. */
+    /** Its v1 signatures are refused. */
     readonly v2Only: boolean;
 }
-/** A name whose key was revoked, and which nobody has taken again. */
+/** A name whose key was revoked and that has no new owner. */
 interface Revoked {
     readonly name: string;
     readonly publicKey: string;
     readonly registeredBy: string | null;
 }
 /**
- * How an agent takes its name. `new`: nobody has it. `own`: nobody, or the same operator registered it before. `rotate`:
- * it is there or was, whoever registered it, and gets another key. An operator's name is never taken.
+ * When an agent may take a name. `new`: the name is unused. `own`: unused, or registered before by the same operator.
+ * `rotate`: in use or revoked; the agent gets another key. An operator's name is never taken.
  */
 type NameClaim = "new" | "own" | "rotate";
 interface AgentStore {
     find(name: string): Promise<Agent | undefined>;
-    /** In the order in which they came. */
+    /** Oldest first. */
     list(): Promise<readonly Agent[]>;
     /** The first operator ever seeded; undefined in open mode. */
     firstOperator(): Promise<Agent | undefined>;
-    /** The name's last key, if it was revoked. */
+    /** The name's last key, where it was revoked. */
     revoked(name: string): Promise<Revoked | undefined>;
-    /** Stores an agent under its name. `taken`, and nothing done, where the entry doesn't allow it. */
-    add(agent: Agent, entry: NameClaim, once?: RequestKey): Promise<Outcome | "taken">;
-    /** Notes that a name's key was revoked, where nobody has the name nor ever had; answers whether it did. */
+    /** Stores an agent under its name. `taken`: the claim doesn't allow it, and nothing was done. */
+    add(agent: Agent, claim: NameClaim, key?: RequestKey): Promise<Outcome | "taken">;
+    /** Notes that a name's key was revoked, where this bus has never known the name. Answers whether it did. */
     markRevoked(revoked: Revoked): Promise<boolean>;
-    /** Takes an agent's key away; `taken`, and nothing done, where it has another key or is no agent. */
-    revoke(name: string, publicKey: string, once: RequestKey): Promise<Outcome | "taken">;
+    /** Revokes an agent's key. `taken`: the name has another key or isn't an agent's, and nothing was done. */
+    revoke(name: string, publicKey: string, key: RequestKey): Promise<Outcome | "taken">;
 }
 /** Any JSON value. */
 type Json = unknown;
-/** A live session, or one that was. */
+/** A live attachment of an agent, or one that ended. */
 interface Session {
     readonly id: string;
     readonly role: string;
     readonly capabilities: readonly string[];
-    /** The registered agent whose token made it; null where none was shown. */
+    /** The registered agent whose token it connected with, or null. */
     readonly agent: string | null;
     readonly connectedAt: number;
     readonly lastSeen: number;
-    /** What it waits for now, in a word; null when it waits for nothing. */
+    /** What it is waiting for, in a word, or null. */
     readonly waitingFor: string | null;
 }
-/** A role that one peer alone may have, of those that were seen after a time. */
+/** A role that only one of the sessions seen after a time may have. */
 interface ExclusiveRole {
     readonly role: string;
     readonly aliveSince: number;
 }
 interface SessionStore {
-    /** `taken`, and nothing done, where the role is for one alone and somebody has it. */
-    connect(peer: Session, sole: ExclusiveRole | undefined): Promise<"done" | "taken">;
+    /** `taken`: another session has the exclusive role, and nothing was done. */
+    connect(session: Session, exclusive: ExclusiveRole | undefined): Promise<"done" | "taken">;
     find(id: string): Promise<Session | undefined>;
-    /** In the order in which they came. */
+    /** Oldest first. */
     list(): Promise<readonly Session[]>;
-    /** Those of an agent, in the same order. What that costs depends on these alone. */
+    /** The sessions of an agent, oldest first. The cost depends on their number alone. */
     ofAgent(agent: string): Promise<readonly Session[]>;
-    /** It lives, and waits for this. False where there is no such peer. */
+    /** Notes that a session lives and what it waits for. False for an unknown session. */
     seen(id: string, at: number, waitingFor: string | null): Promise<boolean>;
-    /** It lives and is at work: the leases that it holds begin anew. False where there is no such peer. */
+    /** Notes that a session lives and works: its leases start again. False for an unknown session. */
     renew(id: string, at: number): Promise<boolean>;
-    setRole(id: string, role: string, sole: ExclusiveRole | undefined): Promise<"done" | "taken" | "missing">;
+    setRole(id: string, role: string, exclusive: ExclusiveRole | undefined): Promise<"done" | "taken" | "missing">;
     /**
-     * The orders that it held for its role are offered again; those for itself alone are dead. Answers with the dead ones;
-     * undefined where there is no such peer.
+     * Removes a session. Commands that it held for its role are offered again, those for itself alone are dead. Answers with
+     * the dead ones; undefined for an unknown session.
      */
     leave(id: string, at: number): Promise<readonly Command[] | undefined>;
 }
 type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
 interface NewCommand {
     readonly id: string;
-    /** `command_response` tells the sender of an order how it ended. */
+    /** A `command_response` tells a command's sender how the command ended. */
     readonly kind: "command" | "command_response";
     readonly from: string;
-    /** The sender's peer; null for a human or a program without one. */
+    /** The sender's session; null for a person or a program without one. */
     readonly fromId: string | null;
-    /** A peer's id; null for whoever of the role is first. */
+    /** A session's id; null for the first available session of the role. */
     readonly target: string | null;
     readonly targetRole: string;
     readonly action: string;
@@ -438,7 +446,7 @@ interface NewCommand {
 }
 interface Command extends NewCommand {
     readonly status: CommandStatus;
-    /** How often it was handed out. */
+    /** How many times it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
     readonly leaseUntil: number | null;
@@ -450,7 +458,7 @@ interface CommandEnd {
     readonly result: Json;
     readonly at: number;
 }
-/** What follows from an order's end, in the same step. */
+/** What is stored in the same step as a command's end. */
 interface Consequences {
     readonly response?: NewCommand | undefined;
     readonly signal?: Signal | undefined;
@@ -461,41 +469,41 @@ interface Consequences {
     } | undefined;
 }
 interface CommandFilter {
-    /** Only those that a peer could take or has taken: its own, and those for whoever of its role. */
+    /** Only commands that this session could take or has taken: its own, and those for its role. */
     readonly peer?: string | undefined;
     readonly status?: CommandStatus | undefined;
     readonly limit: number;
 }
 interface CommandStore {
-    /** All of them, or none. One for a peer that isn't there is dead. */
-    add(orders: readonly NewCommand[]): Promise<void>;
-    /** Stores an order as it was elsewhere, unless there is one under its id; answers whether it did. */
-    restore(order: Command): Promise<boolean>;
+    /** Stores all of them or none. A command for an unknown session is dead. */
+    add(commands: readonly NewCommand[]): Promise<void>;
+    /** Stores a command as another bus had it, unless its id is known. Answers whether it did. */
+    restore(command: Command): Promise<boolean>;
     find(id: string): Promise<Command | undefined>;
-    /** The newest so many, oldest first; fewer where those would be too much for one answer. */
-    list(list: CommandFilter): Promise<readonly Command[]>;
+    /** The newest commands, oldest first; fewer than the limit where they would be too large for one answer. */
+    list(filter: CommandFilter): Promise<readonly Command[]>;
     /**
-     * Leases the oldest order that is free for a peer: its own, or one for whoever of its role is first. Free is what is
-     * pending, or leased for longer than its lease, and neither past its time nor handed out `mostAttempts` times.
+     * Leases the oldest free command that a session may have: its own, or one for its role. A command is free when it is
+     * pending or its lease is over, its time isn't, and it was handed out fewer than `mostAttempts` times.
      */
-    take(peer: string, now: number, mostAttempts: number): Promise<Command | undefined>;
-    /** When the next lease ends of an order that the peer could then take. */
-    nextFree(peer: string): Promise<number | undefined>;
-    /** Ends a lease of this peer at once, as if the order had never been handed out. Answers with the order if it did. */
-    release(id: string, peer: string): Promise<Command | undefined>;
+    take(session: string, now: number, mostAttempts: number): Promise<Command | undefined>;
+    /** When the next lease ends on a command that the session could then take. */
+    nextFree(session: string): Promise<number | undefined>;
+    /** Ends a lease of this session as if the command had never been handed out. Answers with the command if it did. */
+    release(id: string, session: string): Promise<Command | undefined>;
     /**
-     * Ends what would be free and nobody may take any more: as `expired` what is past its time, as `dead` what was handed out
-     * `mostAttempts` times. Answers with what it ended.
+     * Ends commands that would be free but may not be taken any more: past their time as `expired`, handed out `mostAttempts`
+     * times as `dead`. Answers with them.
      */
     lapse(now: number, mostAttempts: number): Promise<readonly Command[]>;
-    /** The first ending counts. `same`: it had ended like this; `different`: otherwise; `missing`: there is no such order. */
-    end(id: string, ending: CommandEnd, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
+    /** Ends a command. The first end counts. `same`: it had ended like this; `different`: otherwise. */
+    end(id: string, end: CommandEnd, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;
     /**
-     * Offers a dead, failed or expired order again, from the beginning and without a time. False for another, and for one
-     * whose peer isn't there.
+     * Offers a dead, failed or expired command again, from the beginning and with no time to expire. False for any other, and
+     * for one whose session is unknown.
      */
     retry(id: string): Promise<boolean>;
-    /** Removes orders that ended before a time, the longest ended first, so many at most; answers with how many it removed. */
+    /** Removes commands that ended before a time, longest ended first. Answers with how many it removed. */
     forget(endedBefore: number, limit: number): Promise<number>;
 }
 interface Signal {
@@ -507,11 +515,11 @@ interface Signal {
 interface SignalStore {
     set(signal: Signal): Promise<void>;
     get(name: string): Promise<Signal | undefined>;
-    /** The latest last; without the oldest where all would be too much for one answer. */
+    /** Latest last. The oldest are left out where all would be too large for one answer. */
     list(): Promise<readonly Signal[]>;
     clear(name: string): Promise<boolean>;
 }
-/** That something changed: which peer, order or signal, and how. */
+/** A change of one session, command or signal. */
 interface JournalEntry {
     readonly seq: number;
     readonly at: number;
@@ -519,35 +527,38 @@ interface JournalEntry {
     readonly key: string;
     readonly what: string;
 }
-/** What changed, in the order in which it did; written by the engine in the same step as the change. */
+/** The changes in their order. The engine writes an entry in the same step as the change. */
 interface Journal {
-    /** The last entry's number; 0 where there is none. */
+    /** The last entry's number, or 0. */
     last(): Promise<number>;
-    /** The first entries after a number; undefined where some of those are gone already. */
+    /** The first entries after a number; undefined where some of them are gone. */
     after(seq: number, limit: number): Promise<readonly JournalEntry[] | undefined>;
 }
-/** All that a bus holds, to be written down somewhere else. Each in the order in which it came. */
-interface Archive {
-    readonly agents: readonly Agent[];
-    readonly revoked: readonly Revoked[];
-    readonly nonces: AsyncIterable<RequestKey & {
-        readonly messageId: number;
-    }>;
-    readonly messages: AsyncIterable<StoredMessage>;
-    readonly watermarks: AsyncIterable<Watermark>;
-    readonly arrived: AsyncIterable<ArrivedIds>;
-    readonly peers: readonly Session[];
-    readonly orders: AsyncIterable<Command>;
-    readonly signals: AsyncIterable<Signal>;
-    readonly journal: readonly JournalEntry[];
-}
-/** What has arrived of a mailbox beyond its watermark. */
+/** The messages of a mailbox that have arrived beyond its watermark. */
 interface ArrivedIds {
     readonly channel: string;
     readonly ids: readonly number[];
 }
+/** The kinds of records that a bus holds, by the names of their tables. records.ts has their shapes. */
+interface Records {
+    readonly agents: Agent;
+    readonly revoked: Revoked;
+    readonly nonces: DoneRequest;
+    readonly messages: StoredMessage;
+    readonly watermarks: Watermark;
+    readonly arrived: ArrivedIds;
+    readonly peers: Session;
+    readonly orders: Command;
+    readonly signals: Signal;
+    readonly journal: JournalEntry;
+}
+/** Everything that a bus holds, to be written elsewhere. Each kind comes oldest first. */
+type Archive = {
+    readonly [Kind in keyof Records]: Archived<Records[Kind]>;
+};
+type Archived<T> = Iterable<T> | AsyncIterable<T>;
 interface ResetResult {
-    /** Where everything was copied to before, for its owner alone. */
+    /** The copy of everything that was there before. Only its owner may read it. */
     readonly backup: string;
     readonly removed: number;
 }

@@ -7,22 +7,18 @@ import { clearProgress, print, printNote, showProgress, whyOf } from "./surfaces
 import { createLineSplitter, decodeLine, encodeLine } from "./wire/json-lines.ts";
 import { onOneLine } from "./wire/printable.ts";
 
-/** A content of escapes only grows sixfold in JSON; what a command holds is no larger. */
-const MAX_LINE = 16 * 1024 * 1024;
+/** Escapes make a message's content six times longer at most. Commands hold no more. */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** Writes the whole bus to a file, or goes on with what such a file has already; without one to standard output. */
+/** Writes the whole bus to a file or to standard output. A file with an earlier export gets what is new since. */
 export async function exportTo(environment: Environment, file: string | undefined, signal: AbortSignal): Promise<void> {
   await using bus = await openBus(environment, { port: () => environment.port, signal });
   const to = file === undefined || file === "-" ? undefined : await openExport(file);
   const write = to === undefined ? (line: Exported) => print(JSON.stringify(line)) : to.write;
-  const progress = to === undefined ? undefined : showProgress;
+  const progress = to === undefined ? {} : { progress: showProgress };
   let messages = 0;
   try {
-    for await (const line of exportBus(bus.store, {
-      after: to?.last ?? 0,
-      now: bus.now(),
-      ...(progress && { progress }),
-    })) {
+    for await (const line of exportBus(bus.store, { after: to?.last ?? 0, now: bus.now(), ...progress })) {
       if (signal.aborted) return;
       write(line);
       if ("message" in line) messages++;
@@ -32,15 +28,14 @@ export async function exportTo(environment: Environment, file: string | undefine
     clearProgress();
     to?.close();
   }
-  if (to !== undefined)
-    print(
-      `${formatCount(messages, "messages")}${to.last > 0 ? " that were new" : ""}, and all else, are in ${to.name}`,
-    );
+  if (to === undefined) return;
+  const counted = formatCount(messages, to.last > 0 ? "new messages" : "messages");
+  print(`exported ${counted} and everything else to ${to.name}`);
 }
 
-/** Brings what a file holds into the bus; `-` is standard input. */
+/** Brings an export into the bus. `-` is standard input. */
 export async function importFrom(environment: Environment, file: string, signal: AbortSignal): Promise<void> {
-  // What is brought in may be the operator that a database has lost.
+  // Seeding: the export may hold the operator that a database has lost.
   await using bus = await openBus(environment, { port: () => environment.port, seeding: true, signal });
   const importer = await createImporter(bus.store, bus.now);
   let [lines, done] = [0, 0];
@@ -55,12 +50,12 @@ export async function importFrom(environment: Environment, file: string, signal:
     }
   };
   try {
-    for await (const { line, bytes, of } of linesOf(file)) {
+    for await (const { line, bytes, fileBytes } of readLines(file)) {
       if (signal.aborted) return;
       lines++;
       done += bytes;
       await take(line);
-      if (of > 0 && lines % 500 === 0) showProgress({ done, of });
+      if (fileBytes > 0 && lines % 500 === 0) showProgress({ done, of: fileBytes });
     }
   } finally {
     clearProgress();
@@ -72,47 +67,46 @@ export async function importFrom(environment: Environment, file: string, signal:
 }
 
 function report({ stored, there, kept, complete }: Imported, file: string): void {
-  const listed = (counts: Imported["stored"]) =>
-    Object.entries(counts).flatMap(([kind, count]) => (count > 0 ? [formatCount(count, kind)] : []));
-  const [were, are] = [listed(there), listed(stored)];
-  print(
-    `imported ${are.length > 0 ? are.join(", ") : "nothing"}${were.length > 0 ? `; there already: ${were.join(", ")}` : ""}`,
-  );
+  const list = (counts: Imported["stored"]) =>
+    Object.entries(counts)
+      .flatMap(([kind, count]) => (count > 0 ? [formatCount(count, kind)] : []))
+      .join(", ");
+  const known = list(there);
+  print(`imported ${list(stored) || "nothing"}${known && `; there already: ${known}`}`);
   for (const sentence of kept) printNote(`Note: ${sentence}`);
   if (complete) return;
   throw invalid(
-    `${nameOf(file)} ends early: what it holds was imported. Export to it again, which goes on where it ends, and import it again`,
+    `${nameOf(file)} ends early: what it holds was imported. Export to it again, which continues where it ends, and import it again`,
   );
 }
 
-/** A file as a sentence names it. */
+/** A file's name in a sentence. */
 function nameOf(file: string): string {
   return file === "-" ? "standard input" : onOneLine(file);
 }
 
 interface OpenExport {
-  /** As a sentence names it. */
+  /** The file's name in a sentence. */
   readonly name: string;
-  /** The last message that it holds. */
+  /** The id of the last message in the file, or 0. */
   readonly last: number;
   write(line: Exported): void;
-  /** All of it is on the disk when this answers. */
+  /** Waits until everything is on the disk. */
   flush(): void;
   close(): void;
 }
 
-/** A new file, for its owner alone; or one that holds an export, without what was broken off at its end. */
+/** Opens a new file that only its owner may read, or an earlier export, and cuts off a line that was interrupted. */
 async function openExport(file: string): Promise<OpenExport> {
-  const opened = openOr(file, "a+");
+  const opened = openFile(file, "a+");
   try {
-    let [last, length, lines] = [0, 0, 0];
-    for await (const { line, bytes, whole } of linesOf(file)) {
-      const value = decodeLine(line);
-      if (lines++ === 0 && (readLine(value) === undefined || !whole))
-        throw invalid(`${nameOf(file)} exists, and is no export`);
-      if (!whole) break;
-      const said = readLine(value);
-      if (said !== undefined && "message" in said) last = said.message.id;
+    let [last, length] = [0, 0];
+    for await (const { line, bytes, isWhole } of readLines(file)) {
+      if (length > 0 && !isWhole) break;
+      const read = readLine(decodeLine(line));
+      if (length === 0 && (read === undefined || !isWhole))
+        throw invalid(`${nameOf(file)} exists and is not an export`);
+      if (read?.kind === "messages") last = read.record.id;
       length += bytes;
     }
     ftruncateSync(opened, length);
@@ -135,12 +129,12 @@ function writeAll(opened: number, bytes: Buffer, file: string): void {
   } catch (error) {
     if (!hasCode(error, "ENOSPC")) throw error;
     throw invalid(
-      `${nameOf(file)} can't grow: the disk is full. Make room and export to it again, which goes on where it ends`,
+      `${nameOf(file)} can't grow: the disk is full. Make room and export to it again, which continues where it ends`,
     );
   }
 }
 
-function openOr(file: string, flags: string): number {
+function openFile(file: string, flags: string): number {
   try {
     return openSync(file, flags, 0o600);
   } catch (error) {
@@ -148,30 +142,26 @@ function openOr(file: string, flags: string): number {
   }
 }
 
-interface FoundLine {
+interface FileLine {
   readonly line: Buffer;
-  /** With its end. */
+  /** With the line's end. */
   readonly bytes: number;
-  /** Its end was there. */
-  readonly whole: boolean;
-  /** Bytes of the whole file, where that is one. */
-  readonly of: number;
+  /** The line's end was there. */
+  readonly isWhole: boolean;
+  /** The size of the file; 0 for a pipe. */
+  readonly fileBytes: number;
 }
 
-async function* linesOf(file: string): AsyncGenerator<FoundLine, void, void> {
-  const opened = file === "-" ? 0 : openOr(file, "r");
-  const { size: of } = fstatSync(opened);
-  const splitter = createLineSplitter(MAX_LINE);
-  for await (const chunk of createReadStream(file, {
-    fd: opened,
-    autoClose: file !== "-",
-    highWaterMark: 256 * 1024,
-  })) {
+async function* readLines(file: string): AsyncGenerator<FileLine, void, void> {
+  const fd = file === "-" ? 0 : openFile(file, "r");
+  const { size: fileBytes } = fstatSync(fd);
+  const splitter = createLineSplitter(MAX_LINE_BYTES);
+  for await (const chunk of createReadStream(file, { fd, autoClose: file !== "-", highWaterMark: 256 * 1024 })) {
     const lines: Buffer[] = [];
     const fits = splitter.push(chunk, (line) => void lines.push(line));
-    for (const line of lines) yield { line, bytes: line.length + 1, whole: true, of };
-    if (!fits) throw invalid(`${nameOf(file)} holds a line that is longer than ${MAX_LINE} bytes`);
+    for (const line of lines) yield { line, bytes: line.length + 1, isWhole: true, fileBytes };
+    if (!fits) throw invalid(`${nameOf(file)} holds a line that is longer than ${MAX_LINE_BYTES} bytes`);
   }
   const rest = splitter.rest();
-  if (rest.length > 0) yield { line: rest, bytes: rest.length, whole: false, of };
+  if (rest.length > 0) yield { line: rest, bytes: rest.length, isWhole: false, fileBytes };
 }

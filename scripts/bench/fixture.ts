@@ -1,11 +1,11 @@
-import { copyFileSync, readFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { fileURLToPath } from "node:url";
+import { migrations } from "../../src/storage/sqlite/database.ts";
 import type { Folder } from "./folder.ts";
 import { runCommand } from "./processes.ts";
 import { command, on } from "./program.ts";
 
-const original = fileURLToPath(new URL("../../src/storage/sqlite/migrations/001-original-tables.sql", import.meta.url));
+const [originalTables = ""] = migrations;
 
 const BUSY_CHANNELS = 100;
 
@@ -35,7 +35,7 @@ export function makeFixture(folder: Folder, count: number, withOriginal: boolean
   const untouched = `${count}-original.db`;
   const file = new DatabaseSync(folder.file(database));
   file.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF");
-  file.exec(readFileSync(original, "utf8"));
+  file.exec(originalTables);
   file.exec("BEGIN");
   file.prepare(FILL).run(count);
   file.exec(READ);

@@ -1,14 +1,14 @@
 import { invalid } from "./errors.ts";
 import { nodeCrypto } from "./keys.ts";
-import { CONTENT_BYTES } from "./limits.ts";
-import { nameFault } from "./names.ts";
+import { createParser, type Fields, type RecordKind, shapes } from "./records.ts";
 import type {
   Agent,
   Archive,
+  Archived,
   ArrivedIds,
-  Command,
-  CommandStatus,
+  DoneRequest,
   NewMessage,
+  Records,
   RequestKey,
   Revoked,
   Session,
@@ -18,355 +18,304 @@ import type {
   Watermark,
 } from "./store.ts";
 
-/** What an export is made of: a value a line, each under a word that says what it is. */
+/** One line of an export: a value under a word that names its kind. */
 export type Exported = Readonly<Record<string, unknown>>;
 
 export const EXPORT_FORMAT = 1;
 
-export interface Exporting {
-  /** The last message that was exported before, where this goes on from there. */
+type ExportedKind = Exclude<RecordKind, "journal">;
+
+/**
+ * The word for each kind of record, in the order in which an export has them: agents and requests before messages, which
+ * name them, and messages before the watermarks among them.
+ */
+const words: { readonly [Kind in ExportedKind]: string } = {
+  agents: "agent",
+  revoked: "revoked",
+  nonces: "request",
+  messages: "message",
+  watermarks: "watermark",
+  arrived: "arrived",
+  peers: "peer",
+  orders: "order",
+  signals: "signal",
+};
+
+const exportedKinds: readonly ExportedKind[] = Object.keys(words).filter(isExportedKind);
+
+function isExportedKind(kind: string): kind is ExportedKind {
+  return Object.hasOwn(words, kind);
+}
+
+export interface ExportOptions {
+  /** The last message of an earlier export that this one continues. */
   readonly after: number;
   readonly now: number;
-  /** Called as messages are handed out. */
+  /** Called every thousand messages. */
   readonly progress?: (progress: { readonly done: number; readonly of: number }) => void;
 }
 
-/**
- * All that the bus holds. Operators come before those whom they vouched for, requests before the messages that they made,
- * and messages before what says how far somebody has come among them.
- */
-export async function* exportBus(store: Store, { after, now, progress }: Exporting): AsyncGenerator<Exported> {
-  const [archive, last] = [await store.archive(after), await store.messages.lastId()];
-  yield { export: { format: EXPORT_FORMAT, at: now, after, last } };
-  const byRole = [...archive.agents].sort((a, b) => Number(b.role === "operator") - Number(a.role === "operator"));
-  for (const agent of byRole) yield { agent };
-  for (const revoked of archive.revoked) yield { revoked };
-  for await (const request of archive.nonces) if (request.messageId > after) yield { request };
+/** Everything that the bus holds. */
+export async function* exportBus(store: Store, { after, now, progress }: ExportOptions): AsyncGenerator<Exported> {
+  const archive = await store.archive(after);
+  const last = await store.messages.lastId();
   let messages = 0;
-  for await (const message of archive.messages) {
-    yield { message };
-    if (++messages % 1_000 === 0) progress?.({ done: message.id - after, of: Math.max(last, message.id) - after });
+  const countMessage = ({ id }: StoredMessage): void => {
+    if (++messages % 1_000 === 0) progress?.({ done: id - after, of: Math.max(last, id) - after });
+  };
+  const records: Archive = {
+    ...archive,
+    agents: operatorsFirst(archive.agents),
+    nonces: requestsAfter(archive.nonces, after),
+    messages: notifyAfterEach(archive.messages, countMessage),
+  };
+  yield { export: { format: EXPORT_FORMAT, at: now, after, last } };
+  for (const kind of exportedKinds) {
+    for await (const record of records[kind]) yield { [words[kind]]: record };
   }
-  yield* rest(archive);
   yield { complete: { messages } };
 }
 
-async function* rest({ watermarks, arrived, peers, orders, signals }: Archive): AsyncGenerator<Exported> {
-  for await (const watermark of watermarks) yield { watermark };
-  for await (const mail of arrived) yield { arrived: mail };
-  for (const peer of peers) yield { peer };
-  for await (const order of orders) yield { order };
-  for await (const signal of signals) yield { signal };
+/** Agents name the operators who registered them. */
+async function* operatorsFirst(agents: Archived<Agent>): AsyncGenerator<Agent> {
+  const all = await Array.fromAsync(agents);
+  yield* all.filter(({ role }) => role === "operator");
+  yield* all.filter(({ role }) => role !== "operator");
 }
 
-type Value = Readonly<Record<string, unknown>>;
+async function* requestsAfter(requests: Archived<DoneRequest>, messageId: number): AsyncGenerator<DoneRequest> {
+  for await (const request of requests) if (request.messageId > messageId) yield request;
+}
 
-/** What a line of an export says, once it was looked at: a file may come from anywhere. */
-export type Line =
-  | { readonly export: { readonly format: number } }
-  | { readonly agent: Agent }
-  | { readonly revoked: Revoked }
-  | { readonly request: RequestKey & { readonly messageId: number } }
-  | { readonly message: StoredMessage }
-  | { readonly watermark: Watermark }
-  | { readonly arrived: ArrivedIds }
-  | { readonly peer: Session }
-  | { readonly order: Command }
-  | { readonly signal: Signal }
-  | { readonly complete: object };
+async function* notifyAfterEach(messages: Archived<StoredMessage>, notify: (message: StoredMessage) => void) {
+  for await (const message of messages) {
+    yield message;
+    notify(message);
+  }
+}
 
-/** Undefined where it is no line of an export; throws where it is one, and what it says can't be. */
+type RecordLine<Kind extends ExportedKind = ExportedKind> = {
+  readonly [K in Kind]: { readonly kind: K; readonly record: Records[K] };
+}[Kind];
+
+/** A checked line of an export. */
+export type Line = RecordLine | { readonly kind: "export"; readonly format: number } | { readonly kind: "complete" };
+
+const readFormat = createParser({ format: shapes.messages.timestamp });
+
+/** Undefined where the value isn't a line of an export. Throws where it is one with an impossible record. */
 export function readLine(value: unknown): Line | undefined {
-  if (!isValue(value)) return undefined;
+  if (!isFields(value)) return undefined;
   const [word, ...more] = Object.keys(value);
-  const said = word === undefined ? undefined : value[word];
-  if (word === undefined || more.length > 0 || !isValue(said) || !Object.hasOwn(readers, word)) return undefined;
-  return readers[word]?.(said);
+  const record = word === undefined ? undefined : value[word];
+  if (word === undefined || more.length > 0 || !isFields(record)) return undefined;
+  return readers.get(word)?.(record);
 }
 
-const readers: Readonly<Record<string, (said: Value) => Line>> = {
-  export: (said) => ({ export: { format: number(said, "format") } }),
-  agent: (said) => ({
-    agent: {
-      name: name(said, "name"),
-      identity: text(said, "identity"),
-      publicKey: text(said, "publicKey"),
-      role: oneOf(said, "role", ["agent", "operator"]),
-      registeredBy: nullable(said, "registeredBy", name),
-      createdAt: number(said, "createdAt"),
-      v2Only: said.v2Only === true,
-    },
-  }),
-  revoked: (said) => ({
-    revoked: {
-      name: name(said, "name"),
-      publicKey: text(said, "publicKey"),
-      registeredBy: nullable(said, "registeredBy", name),
-    },
-  }),
-  request: (said) => ({
-    request: {
-      signer: name(said, "signer"),
-      nonce: name(said, "nonce"),
-      digest: text(said, "digest"),
-      at: number(said, "at"),
-      messageId: id(said, "messageId"),
-    },
-  }),
-  message: (said) => ({
-    message: {
-      id: id(said, "id"),
-      channel: name(said, "channel"),
-      sender: name(said, "sender"),
-      content: content(said),
-      timestamp: number(said, "timestamp"),
-      signature: text(said, "signature"),
-      attested: said.attested === true,
-    },
-  }),
-  watermark: (said) => ({
-    watermark: { channel: name(said, "channel"), agent: name(said, "agent"), lastId: id(said, "lastId") },
-  }),
-  arrived: (said) => ({ arrived: { channel: name(said, "channel"), ids: list(said, "ids").map(asId) } }),
-  peer: (said) => ({
-    peer: {
-      id: name(said, "id"),
-      role: name(said, "role"),
-      capabilities: list(said, "capabilities").map(String),
-      agent: nullable(said, "agent", name),
-      connectedAt: number(said, "connectedAt"),
-      lastSeen: number(said, "lastSeen"),
-      waitingFor: nullable(said, "waitingFor", text),
-    },
-  }),
-  order: (said) => ({
-    order: {
-      id: name(said, "id"),
-      kind: oneOf(said, "kind", ["command", "command_response"]),
-      from: name(said, "from"),
-      fromId: nullable(said, "fromId", name),
-      target: nullable(said, "target", name),
-      targetRole: text(said, "targetRole"),
-      action: text(said, "action"),
-      params: said.params ?? null,
-      createdAt: number(said, "createdAt"),
-      leaseSeconds: number(said, "leaseSeconds"),
-      expiresAt: nullable(said, "expiresAt", number),
-      status: oneOf(said, "status", STATUSES),
-      attempts: number(said, "attempts"),
-      holder: nullable(said, "holder", name),
-      leaseUntil: nullable(said, "leaseUntil", number),
-      result: said.result ?? null,
-      endedAt: nullable(said, "endedAt", number),
-    },
-  }),
-  signal: (said) => ({
-    signal: {
-      name: name(said, "name"),
-      data: said.data ?? null,
-      sender: name(said, "sender"),
-      setAt: number(said, "setAt"),
-    },
-  }),
-  complete: (said) => ({ complete: said }),
-};
+const readers: ReadonlyMap<string, (record: Fields) => Line> = new Map<string, (record: Fields) => Line>([
+  ["export", (record) => ({ kind: "export", ...readFormat(record) })],
+  ...exportedKinds.map((kind) => [words[kind], readerOf(kind)] as const),
+  ["complete", () => ({ kind: "complete" })],
+]);
 
-const STATUSES: readonly CommandStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
+function readerOf<Kind extends ExportedKind>(kind: Kind): (record: Fields) => RecordLine<Kind> {
+  const parse = createParser<Records[Kind]>(shapes[kind]);
+  return (record) => ({ kind, record: parse(record) });
+}
 
-function isValue(value: unknown): value is Value {
+function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function text(said: Value, field: string): string {
-  const value = said[field];
-  if (typeof value === "string" && value.isWellFormed()) return value;
-  throw invalid(`${field} must be a text`);
-}
-
-function name(said: Value, field: string): string {
-  const value = text(said, field);
-  const fault = nameFault(value);
-  if (fault === undefined) return value;
-  throw invalid(`${field} ${fault}`);
-}
-
-function content(said: Value): string {
-  const value = text(said, "content");
-  if (Buffer.byteLength(value) <= CONTENT_BYTES) return value;
-  throw invalid(`content must be ${CONTENT_BYTES} bytes at most`, "too_large");
-}
-
-function number(said: Value, field: string): number {
-  const value = said[field];
-  if (typeof value === "number" && Number.isFinite(value)) return value;
-  throw invalid(`${field} must be a number`);
-}
-
-function id(said: Value, field: string): number {
-  return asId(said[field]);
-}
-
-function asId(value: unknown): number {
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw invalid("an id must be a whole number");
-}
-
-function nullable<T>(said: Value, field: string, read: (said: Value, field: string) => T): T | null {
-  return said[field] === null || said[field] === undefined ? null : read(said, field);
-}
-
-function list(said: Value, field: string): readonly unknown[] {
-  const value = said[field];
-  if (Array.isArray(value)) return value;
-  throw invalid(`${field} must be a list`);
-}
-
-function oneOf<const T extends string>(said: Value, field: string, values: readonly T[]): T {
-  const value = values.find((known) => known === said[field]);
-  if (value !== undefined) return value;
-  throw invalid(`${field} must be ${values.join(" or ")}`);
-}
-
-const kinds = ["agents", "messages", "watermarks", "sessions", "commands", "signals"] as const;
-type ImportedKind = (typeof kinds)[number];
-
 export interface Imported {
-  /** How many of each were stored, and how many of those that can be told apart were there already. */
-  readonly stored: Readonly<Record<ImportedKind, number>>;
-  readonly there: Readonly<Record<ImportedKind, number>>;
-  /** What this bus has otherwise, and keeps: sentences. */
+  /** How many of each were stored, and how many were there already. */
+  readonly stored: Readonly<Counts>;
+  readonly there: Readonly<Counts>;
+  /** Sentences about differences that this bus keeps. */
   readonly kept: readonly string[];
-  /** The last line was there: nothing of the export is missing. */
+  /** The last line was read: the export was whole. */
   readonly complete: boolean;
   readonly channels: ReadonlySet<string>;
   readonly operators: number;
 }
 
+type Counts = Record<"agents" | "messages" | "watermarks" | "sessions" | "commands" | "signals", number>;
+
+function zeroCounts(): Counts {
+  return { agents: 0, messages: 0, watermarks: 0, sessions: 0, commands: 0, signals: 0 };
+}
+
 export interface Importer {
-  /** Stores what a line says, unless it is there. */
+  /** Stores the record of a line, unless it is there. */
   take(value: unknown): Promise<void>;
   readonly imported: Imported;
 }
 
 /**
- * Brings an export into a bus, empty or not. A message that is the same in all but its id is there already, so what was
- * broken off goes on where it was, and what is done twice changes nothing. One at a time: two would not see each other's.
+ * Brings an export into a bus, empty or not. A message that differs in its id alone is there already, so an import that
+ * was interrupted can be repeated, and a repetition changes nothing. Only one may run at a time: two would not see each
+ * other's messages.
  */
 export async function createImporter(store: Store, now: () => number): Promise<Importer> {
-  const { agents, messages, mailboxes, sessions: peers, commands: orders, signals } = store;
-  const there = await messagesBefore(store);
-  const places = createPlaces();
-  const requests = new Map<number, RequestKey>();
-  const channels = new Set<string>();
-  const stored = zero();
-  const known = zero();
-  const kept: string[] = [];
+  const state: ImportState = {
+    store,
+    now,
+    known: await findKnownMessages(store),
+    ids: createIdMap(),
+    requests: new Map(),
+    stored: zeroCounts(),
+    there: zeroCounts(),
+    kept: [],
+    channels: new Set(),
+    operators: 0,
+  };
   let begun = false;
   let complete = false;
-  let operators = 0;
-
-  const count = (kind: ImportedKind, isNew: boolean) => (isNew ? stored : known)[kind]++;
-
-  const agent = async (one: Agent): Promise<void> => {
-    const done = (await agents.add(one, "new")) === "done";
-    if (done && one.role === "operator") operators++;
-    if (!done && (await agents.find(one.name))?.publicKey.trim() !== one.publicKey.trim())
-      kept.push(`${one.name} has another key on this bus, or its key was revoked here: that stays so`);
-    count("agents", done);
-  };
-
-  const bar = async (revoked: Revoked): Promise<void> => {
-    const { name, publicKey } = revoked;
-    if (await agents.markRevoked(revoked)) return void stored.agents++;
-    // It was imported before its key was revoked.
-    const once = { signer: name, nonce: `revoked ${digestOf(publicKey)}`, digest: digestOf(publicKey), at: now() };
-    count("agents", (await agents.revoke(name, publicKey, once)) === "done");
-  };
-
-  const message = async ({ id, ...sent }: StoredMessage): Promise<void> => {
-    if (id <= places.last(sent.channel)) throw invalid("the messages of an export come in the order of their ids");
-    const before = there.get(digestOf(sent))?.shift();
-    places.put(sent.channel, id, before ?? (await append(sent, requests.get(id))));
-    requests.delete(id);
-    count("messages", before === undefined);
-  };
-
-  const append = async (message: NewMessage, once: RequestKey | undefined): Promise<number> => {
-    const appended = await messages.append(message, once);
-    channels.add(message.channel);
-    // Under its nonce something else was done here.
-    return appended.outcome === "clash" ? (await messages.append(message)).id : appended.id;
-  };
-
-  const watermark = async ({ channel, agent, lastId }: Watermark): Promise<void> => {
-    const place = places.upTo(channel, lastId);
-    if (place === undefined) return;
-    const before = await messages.watermark(channel, agent);
-    if (before >= place) return void known.watermarks++;
-    // What was sent here alone isn't read because something behind it was, elsewhere.
-    const passed = places.between(channel, before, place);
-    if ((await messages.count(channel, before, place, passed + 1)) > passed) {
-      kept.push(`${agent} has messages to read in ${channel} that are on this bus alone: its place there stays`);
-      return;
-    }
-    await messages.advance(channel, agent, place);
-    stored.watermarks++;
-  };
-
-  const mail = async ({ channel, ids }: ArrivedIds): Promise<void> => {
-    const here = ids.flatMap((id) => places.at(channel, id) ?? []);
-    if (here.length > 0) await mailboxes.settle(channel, channel.slice(1), here);
-  };
-
-  const peer = async (one: Session): Promise<void> => {
-    const isNew = (await peers.find(one.id)) === undefined;
-    if (isNew) await peers.connect(one, undefined);
-    count("sessions", isNew);
-  };
-
-  const signal = async (one: Signal): Promise<void> => {
-    const before = await signals.get(one.name);
-    const isNew = before === undefined || before.setAt < one.setAt;
-    if (isNew) await signals.set(one);
-    count("signals", isNew);
-  };
 
   return {
     async take(value) {
       const line = readLine(value);
-      if (line === undefined) throw invalid("this is no line of an export");
-      if ("export" in line && line.export.format !== EXPORT_FORMAT)
+      if (line === undefined) throw invalid("this is not a line of an export");
+      if (line.kind === "export" && line.format !== EXPORT_FORMAT)
         throw invalid("this export was made by a newer el-ipc: update this one");
-      if (!begun && !("export" in line)) throw invalid("an export begins otherwise: this isn't one");
+      if (!begun && line.kind !== "export") throw invalid("this is not an export: its first line is missing");
       begun = true;
-      complete = "complete" in line;
-      if ("agent" in line) await agent(line.agent);
-      else if ("revoked" in line) await bar(line.revoked);
-      else if ("request" in line) requests.set(line.request.messageId, line.request);
-      else if ("message" in line) await message(line.message);
-      else if ("watermark" in line) await watermark(line.watermark);
-      else if ("arrived" in line) await mail(line.arrived);
-      else if ("peer" in line) await peer(line.peer);
-      else if ("order" in line) count("commands", await orders.restore(line.order));
-      else if ("signal" in line) await signal(line.signal);
+      complete = line.kind === "complete";
+      if (line.kind !== "export" && line.kind !== "complete") await importRecord(state, line);
     },
     get imported() {
-      return { stored, there: known, kept, complete, channels, operators };
+      const { stored, there, kept, channels, operators } = state;
+      return { stored, there, kept, complete, channels, operators };
     },
   };
 }
 
+interface ImportState {
+  readonly store: Store;
+  readonly now: () => number;
+  /** The ids of messages that were there before, by digest, oldest first. */
+  readonly known: ReadonlyMap<string, number[]>;
+  /** Where the export's messages are on this bus. */
+  readonly ids: IdMap;
+  /** The requests of messages that are still to come, by the message's id. */
+  readonly requests: Map<number, RequestKey>;
+  readonly stored: Counts;
+  readonly there: Counts;
+  readonly kept: string[];
+  readonly channels: Set<string>;
+  operators: number;
+}
+
+type ImportOf<Kind extends ExportedKind> = (state: ImportState, record: Records[Kind]) => Promise<void>;
+
+const imports: { readonly [Kind in ExportedKind]: ImportOf<Kind> } = {
+  agents: importAgent,
+  revoked: importRevoked,
+  nonces: async ({ requests }, request) => void requests.set(request.messageId, request),
+  messages: importMessage,
+  watermarks: importWatermark,
+  arrived: importArrived,
+  peers: importSession,
+  orders: async (state, command) => count(state, "commands", await state.store.commands.restore(command)),
+  signals: importSignal,
+};
+
+function importRecord<Kind extends ExportedKind>(state: ImportState, line: RecordLine<Kind>): Promise<void> {
+  const store: ImportOf<Kind> = imports[line.kind];
+  return store(state, line.record);
+}
+
+function count({ stored, there }: ImportState, what: keyof Counts, isNew: boolean): void {
+  if (isNew) stored[what]++;
+  else there[what]++;
+}
+
+async function importAgent(state: ImportState, agent: Agent): Promise<void> {
+  const { agents } = state.store;
+  const isNew = (await agents.add(agent, "new")) === "done";
+  if (isNew && agent.role === "operator") state.operators++;
+  if (!isNew && (await agents.find(agent.name))?.publicKey.trim() !== agent.publicKey.trim())
+    state.kept.push(`${agent.name} has another key on this bus, or its key was revoked here: that stays so`);
+  count(state, "agents", isNew);
+}
+
+async function importRevoked(state: ImportState, revoked: Revoked): Promise<void> {
+  const { name, publicKey } = revoked;
+  const { agents } = state.store;
+  if (await agents.markRevoked(revoked)) return void state.stored.agents++;
+  // The agent may have been imported before its key was revoked.
+  const digest = digestOf(publicKey);
+  const key = { signer: name, nonce: `revoked ${digest}`, digest, at: state.now() };
+  count(state, "agents", (await agents.revoke(name, publicKey, key)) === "done");
+}
+
+async function importMessage(state: ImportState, { id, ...message }: StoredMessage): Promise<void> {
+  const { ids, known, requests } = state;
+  if (id <= ids.last(message.channel)) throw invalid("the messages of an export come in the order of their ids");
+  const before = known.get(messageDigest(message))?.shift();
+  ids.add(message.channel, id, before ?? (await appendMessage(state, message, requests.get(id))));
+  requests.delete(id);
+  count(state, "messages", before === undefined);
+}
+
+async function appendMessage(
+  { store: { messages }, channels }: ImportState,
+  message: NewMessage,
+  key: RequestKey | undefined,
+): Promise<number> {
+  const { outcome, id } = await messages.append(message, key);
+  channels.add(message.channel);
+  // After a clash the message goes without its key: this bus has used the nonce for another request.
+  return outcome === "clash" ? (await messages.append(message)).id : id;
+}
+
+async function importWatermark(state: ImportState, { channel, agent, lastId }: Watermark): Promise<void> {
+  const { messages } = state.store;
+  const to = state.ids.upTo(channel, lastId);
+  if (to === undefined) return;
+  const from = await messages.watermark(channel, agent);
+  if (from >= to) return void state.there.watermarks++;
+  // A message on this bus alone is unread, though the agent has read later ones elsewhere.
+  const imported = state.ids.countBetween(channel, from, to);
+  if ((await messages.count(channel, from, to, imported + 1)) > imported) {
+    state.kept.push(`${agent} has messages to read in ${channel} that are on this bus alone: its place there stays`);
+    return;
+  }
+  await messages.advance(channel, agent, to);
+  state.stored.watermarks++;
+}
+
+async function importArrived({ store, ids: map }: ImportState, { channel, ids }: ArrivedIds): Promise<void> {
+  const here = ids.flatMap((id) => map.find(channel, id) ?? []);
+  if (here.length > 0) await store.mailboxes.settle(channel, channel.slice(1), here);
+}
+
+async function importSession(state: ImportState, session: Session): Promise<void> {
+  const { sessions } = state.store;
+  const isNew = (await sessions.find(session.id)) === undefined;
+  if (isNew) await sessions.connect(session, undefined);
+  count(state, "sessions", isNew);
+}
+
+async function importSignal(state: ImportState, signal: Signal): Promise<void> {
+  const { signals } = state.store;
+  const before = await signals.get(signal.name);
+  const isNew = before === undefined || before.setAt < signal.setAt;
+  if (isNew) await signals.set(signal);
+  count(state, "signals", isNew);
+}
+
 const PAGE = 1_000;
 
-/** The messages that are there, each by what it is but for its id; those that are the same in their order. */
-async function messagesBefore({ messages }: Store): Promise<Map<string, number[]>> {
+/** The ids of the stored messages by digest, each oldest first. */
+async function findKnownMessages({ messages }: Store): Promise<Map<string, number[]>> {
   const found = new Map<string, number[]>();
   for (let from = 0; ; ) {
     const page = await messages.allAfter(from, PAGE);
-    for (const { id, ...sent } of page) {
-      const key = digestOf(sent);
-      const ids = found.get(key);
-      if (ids === undefined) found.set(key, [id]);
+    for (const { id, ...message } of page) {
+      const digest = messageDigest(message);
+      const ids = found.get(digest);
+      if (ids === undefined) found.set(digest, [id]);
       else ids.push(id);
       from = id;
     }
@@ -374,60 +323,60 @@ async function messagesBefore({ messages }: Store): Promise<Map<string, number[]
   }
 }
 
-function digestOf(what: NewMessage | string): string {
-  const text =
-    typeof what === "string"
-      ? what
-      : JSON.stringify([
-          what.channel,
-          what.sender,
-          what.content,
-          what.timestamp,
-          what.signature,
-          what.attested === true,
-        ]);
+function messageDigest({ channel, sender, content, timestamp, signature, attested }: NewMessage): string {
+  return digestOf(JSON.stringify([channel, sender, content, timestamp, signature, attested === true]));
+}
+
+function digestOf(text: string): string {
   return nodeCrypto().createHash("sha256").update(text).digest("base64url").slice(0, 27);
 }
 
-/** Where the messages of an export are on this bus, by channel; they come in the order of their ids. */
-function createPlaces() {
-  const channels = new Map<string, { readonly theirs: number[]; readonly ours: number[] }>();
+interface IdMap {
+  /** Adds a message, which comes after all others of its channel. */
+  add(channel: string, exported: number, here: number): void;
+  /** The exported id of the channel's last message, or 0. */
+  last(channel: string): number;
+  /** The id of a message on this bus. */
+  find(channel: string, exported: number): number | undefined;
+  /** The id on this bus of the channel's last message up to an exported id. */
+  upTo(channel: string, exported: number): number | undefined;
+  /** The number of exported messages after one id on this bus and up to another. */
+  countBetween(channel: string, after: number, upTo: number): number;
+}
 
-  const indexOf = (theirs: readonly number[], id: number): number => {
-    let [from, to] = [0, theirs.length];
+/** Maps the ids of an export to those on this bus, channel by channel. */
+function createIdMap(): IdMap {
+  const channels = new Map<string, { readonly exported: number[]; readonly here: number[] }>();
+
+  /** The position of the last id up to this one, by binary search. */
+  const positionOf = (ids: readonly number[], id: number): number => {
+    let [from, to] = [0, ids.length];
     while (from < to) {
       const middle = (from + to) >> 1;
-      if ((theirs[middle] ?? 0) <= id) from = middle + 1;
+      if ((ids[middle] ?? 0) <= id) from = middle + 1;
       else to = middle;
     }
     return from - 1;
   };
 
   return {
-    last: (channel: string): number => channels.get(channel)?.theirs.at(-1) ?? 0,
-    put(channel: string, id: number, here: number): void {
-      const places = channels.get(channel) ?? { theirs: [], ours: [] };
-      channels.set(channel, places);
-      places.theirs.push(id);
-      places.ours.push(here);
+    add(channel, exported, here) {
+      const ids = channels.get(channel) ?? { exported: [], here: [] };
+      channels.set(channel, ids);
+      ids.exported.push(exported);
+      ids.here.push(here);
     },
-    at(channel: string, id: number): number | undefined {
-      const places = channels.get(channel);
-      const index = places === undefined ? -1 : indexOf(places.theirs, id);
-      return places?.theirs[index] === id ? places.ours[index] : undefined;
+    last: (channel) => channels.get(channel)?.exported.at(-1) ?? 0,
+    find(channel, exported) {
+      const ids = channels.get(channel);
+      const position = ids === undefined ? -1 : positionOf(ids.exported, exported);
+      return ids?.exported[position] === exported ? ids.here[position] : undefined;
     },
-    /** How many of them are here after one id and up to another. */
-    between(channel: string, after: number, upTo: number): number {
-      return channels.get(channel)?.ours.filter((id) => id > after && id <= upTo).length ?? 0;
+    upTo(channel, exported) {
+      const ids = channels.get(channel);
+      return ids?.here[positionOf(ids.exported, exported)];
     },
-    /** Of the last message of the channel up to this one. */
-    upTo(channel: string, id: number): number | undefined {
-      const places = channels.get(channel);
-      return places?.ours[indexOf(places.theirs, id)];
-    },
+    countBetween: (channel, after, upTo) =>
+      channels.get(channel)?.here.filter((id) => id > after && id <= upTo).length ?? 0,
   };
-}
-
-function zero(): Record<ImportedKind, number> {
-  return { agents: 0, messages: 0, watermarks: 0, sessions: 0, commands: 0, signals: 0 };
 }

@@ -1,13 +1,13 @@
 // Sends one message to each of so many channels, in an order of its own, each time that it is told the next round.
 import { createInterface } from "node:readline";
 import { connect } from "../../src/storage/sqlite/connection.ts";
-import { openFile } from "../../src/storage/sqlite/database.ts";
+import { openDatabase } from "../../src/storage/sqlite/database.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { nothingChanges } from "../support/quiet.ts";
 
 const [path = "", count = ""] = process.argv.slice(2);
-const messages = createMessageStore(connect(await openFile({ path, durability: "normal" }), path));
+const messages = createMessageStore(connect(await openDatabase({ path, durability: "normal" }), path));
 await using bells = createFileBells({ folder: `${path}-bells`, changes: nothingChanges });
 
 console.error("ready");

@@ -12,11 +12,27 @@ import {
 } from "node:fs";
 import { suite, test } from "node:test";
 import { isIpcError } from "../../src/core/errors.ts";
-import { openFile } from "../../src/storage/sqlite/database.ts";
+import { migrations, openDatabase } from "../../src/storage/sqlite/database.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { append } from "../support/append.ts";
 import { run, temporaryFolder } from "../support/program.ts";
+
+const tables = new URL("../../src/storage/sqlite/tables.sql", import.meta.url);
+
+test("the versions of the tables are numbered in order, and a new file has the last", async () => {
+  const numbers = [...readFileSync(tables, "utf8").matchAll(/^-- Version (\d+): /gm)].map(([, number]) =>
+    Number(number),
+  );
+  assert.deepEqual(
+    numbers,
+    migrations.map((_, index) => index + 1),
+  );
+  using folder = temporaryFolder();
+  const driver = await openDatabase({ path: folder.file("bus.db") });
+  assert.equal(driver.prepare("PRAGMA user_version").get()?.user_version, numbers.length);
+  driver.close();
+});
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
@@ -72,7 +88,7 @@ for (const driver of drivers) {
   test(`opening a database that is up to date doesn't wait for who writes to it (${driver})`, async () => {
     using folder = temporaryFolder();
     const path = folder.file("bus.db");
-    const writer = await openFile({ path, driver });
+    const writer = await openDatabase({ path, driver });
     writer.exec("BEGIN IMMEDIATE");
     await using store = await openSqlite({ path, driver });
     assert.deepEqual(await store.messages.channels(), []);
@@ -210,7 +226,7 @@ test("another program's database is said, and stays as it is", async () => {
 test("a database of a newer el-ipc is said, and stays as it is", async () => {
   using folder = temporaryFolder();
   const path = folder.file("bus.db");
-  const newer = await openFile({ path });
+  const newer = await openDatabase({ path });
   newer.exec("PRAGMA user_version = 1000");
   newer.close();
   const before = readFileSync(path);

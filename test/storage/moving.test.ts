@@ -93,12 +93,12 @@ suite("moving a bus", () => {
     const start = { export: { format: 1, at: 1, after: 0, last: 0 } };
     const message = { id: 1, channel: "c", sender: "a", content: "x", timestamp: 1, signature: "" };
     const hostile: readonly (readonly [unknown, RegExp])[] = [
-      [undefined, /no line of an export/],
-      [[], /no line of an export/],
-      [{}, /no line of an export/],
-      [{ message, agent: {} }, /no line of an export/],
-      [{ constructor: {} }, /no line of an export/],
-      [{ toString: {} }, /no line of an export/],
+      [undefined, /not a line of an export/],
+      [[], /not a line of an export/],
+      [{}, /not a line of an export/],
+      [{ message, agent: {} }, /not a line of an export/],
+      [{ constructor: {} }, /not a line of an export/],
+      [{ toString: {} }, /not a line of an export/],
       [{ export: { format: 2 } }, /newer el-ipc/],
       [{ message: { ...message, channel: "\u0001orders" } }, /channel must not contain control characters/],
       [{ message: { ...message, sender: "x".repeat(201) } }, /sender must be 200 characters at most/],
@@ -116,7 +116,7 @@ suite("moving a bus", () => {
       await importer.take(start);
       await assert.rejects(importer.take(line), sentence);
     }
-    await assert.rejects((await createImporter(store, now)).take({ message }), /begins otherwise/);
+    await assert.rejects((await createImporter(store, now)).take({ message }), /its first line is missing/);
     const importer = await createImporter(store, now);
     for (const line of [start, { message: { ...message, id: 5 } }]) await importer.take(line);
     await assert.rejects(importer.take({ message: { ...message, id: 5 } }), /in the order of their ids/);

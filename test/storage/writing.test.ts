@@ -5,11 +5,11 @@ import { isIpcError } from "../../src/core/errors.ts";
 import type { NewMessage } from "../../src/core/store.ts";
 import { readEnvironment } from "../../src/environment.ts";
 import { type Connection, connect, createChanges } from "../../src/storage/sqlite/connection.ts";
-import { openFile } from "../../src/storage/sqlite/database.ts";
+import { openDatabase } from "../../src/storage/sqlite/database.ts";
 import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
-import { isRow, textOf } from "../../src/storage/sqlite/rows.ts";
+import { textOf } from "../../src/storage/sqlite/rows.ts";
 import { append } from "../support/append.ts";
 import { startModule } from "../support/module.ts";
 import { run, temporaryFolder } from "../support/program.ts";
@@ -25,8 +25,7 @@ function message(content: string, channel = "a"): NewMessage {
 const refusedMessage: NewMessage = { ...message("refused"), timestamp: Number.NaN };
 
 function firstValue(driver: Driver, sql: string): unknown {
-  const found = driver.prepare(sql).get();
-  return isRow(found) ? Object.values(found)[0] : undefined;
+  return Object.values(driver.prepare(sql).get() ?? {})[0];
 }
 
 for (const library of drivers) {
@@ -75,7 +74,7 @@ for (const library of drivers) {
 
     test("a disk that is full is said to everybody, what was answered is there, and it goes on once there is room", async () => {
       using folder = temporaryFolder();
-      const driver = await openFile({ path: folder.file("bus.db"), driver: library });
+      const driver = await openDatabase({ path: folder.file("bus.db"), driver: library });
       const pages = Number(firstValue(driver, "PRAGMA page_count"));
       driver.exec(`PRAGMA max_page_count = ${pages + 8}`);
       const connection = connect(driver, folder.file("bus.db"));
@@ -112,7 +111,7 @@ for (const library of drivers) {
 
     test("a failure that ends the whole commit is told to everybody in it by its own name, and the next one succeeds", async () => {
       using folder = temporaryFolder();
-      const driver = await openFile({ path: folder.file("bus.db"), driver: library });
+      const driver = await openDatabase({ path: folder.file("bus.db"), driver: library });
       driver.exec(`CREATE TRIGGER ending BEFORE INSERT ON messages WHEN NEW.content = 'poison'
         BEGIN SELECT RAISE(ROLLBACK, 'poisoned'); END`);
       const connection = connect(driver, folder.file("bus.db"));
@@ -130,9 +129,9 @@ for (const library of drivers) {
     test("a commit between any two of its statements never hides a changed channel", async () => {
       using folder = temporaryFolder();
       const path = folder.file("bus.db");
-      const other = createMessageStore(connect(await openFile({ path, driver: library }), path));
-      const writer = await openFile({ path, driver: library });
-      const connection = connect(await openFile({ path, driver: library }), path);
+      const other = createMessageStore(connect(await openDatabase({ path, driver: library }), path));
+      const writer = await openDatabase({ path, driver: library });
+      const connection = connect(await openDatabase({ path, driver: library }), path);
       let countdown = Number.POSITIVE_INFINITY;
       const disturbed: Connection = {
         ...connection,
@@ -169,7 +168,7 @@ for (const library of drivers) {
       const path = folder.file("bus.db");
       await using store = await openSqlite({ path, driver: library });
       await store.messages.append(message("before"));
-      const driver = await openFile({ path, driver: library });
+      const driver = await openDatabase({ path, driver: library });
       assert.equal(firstValue(driver, "PRAGMA busy_timeout"), 0, "SQLite doesn't hold the event loop while it waits");
       driver.close();
       await using other = startModule(holder, [path], {}, { input: null });
@@ -214,7 +213,7 @@ test("six processes that make one new file at once all succeed", async () => {
     for (const { code, stderr } of results) assert.deepEqual([code, stderr], [0, ""]);
     const ids = results.map(({ stdout }) => Number(stdout)).toSorted();
     assert.deepEqual(ids, [1, 2, 3, 4, 5, 6]);
-    const driver = await openFile({ path });
+    const driver = await openDatabase({ path });
     assert.equal(firstValue(driver, "PRAGMA integrity_check"), "ok");
     driver.close();
   }
@@ -231,12 +230,12 @@ for (const library of drivers) {
       ["normal", normal],
     ] as const) {
       const { durability } = readEnvironment(said === undefined ? {} : { IPC_DURABILITY: said });
-      const driver = await openFile({ path: folder.file("bus.db"), durability, driver: library });
+      const driver = await openDatabase({ path: folder.file("bus.db"), durability, driver: library });
       assert.equal(firstValue(driver, "PRAGMA synchronous"), synchronous, `IPC_DURABILITY=${said}`);
       assert.equal(firstValue(driver, "PRAGMA journal_mode"), "wal");
       driver.close();
     }
-    const driver = await openFile({ path: folder.file("bus.db"), driver: library });
+    const driver = await openDatabase({ path: folder.file("bus.db"), driver: library });
     assert.equal(firstValue(driver, "PRAGMA synchronous"), full, "where nobody says anything");
     driver.close();
   });
@@ -255,7 +254,7 @@ test("a column that another program filled with something else is read as what i
   using folder = temporaryFolder();
   for (const library of drivers) {
     const path = folder.file(`${library.replace(":", "-")}.db`);
-    const driver = await openFile({ path, driver: library });
+    const driver = await openDatabase({ path, driver: library });
     driver.exec(
       "INSERT INTO messages (channel, sender, content, created_at, signature) VALUES ('a', 7, 1.5, 'soon', NULL)",
     );

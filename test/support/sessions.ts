@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { whileBusy } from "../../src/storage/sqlite/connection.ts";
-import { openFile } from "../../src/storage/sqlite/database.ts";
+import { retryWhileBusy } from "../../src/storage/sqlite/connection.ts";
+import { openDatabase } from "../../src/storage/sqlite/database.ts";
 import type { TemporaryBus } from "./bus.ts";
 import { type Answer, type Asking, ask, open } from "./http.ts";
 import { mailLeasesEndOnNats, secondsPassOnNats } from "./nats-time.ts";
@@ -123,8 +123,8 @@ export async function command(server: Server, id: string): Promise<Command> {
 export async function mailLeasesEnd(bus: TemporaryBus): Promise<void> {
   const address = bus.environment.IPC_STORE;
   if (address !== undefined) return mailLeasesEndOnNats(address);
-  const file = await openFile({ path: bus.file("bus.db") });
-  await whileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
+  const file = await openDatabase({ path: bus.file("bus.db") });
+  await retryWhileBusy(() => file.exec("UPDATE taken SET lease_until = lease_until - 10"));
   file.close();
 }
 
@@ -132,8 +132,8 @@ export async function mailLeasesEnd(bus: TemporaryBus): Promise<void> {
 export async function secondsPass(bus: TemporaryBus, seconds: number): Promise<void> {
   const address = bus.environment.IPC_STORE;
   if (address !== undefined) return secondsPassOnNats(address, seconds);
-  const file = await openFile({ path: bus.file("bus.db") });
-  await whileBusy(() => file.exec("BEGIN IMMEDIATE"));
+  const file = await openDatabase({ path: bus.file("bus.db") });
+  await retryWhileBusy(() => file.exec("BEGIN IMMEDIATE"));
   file.exec(`UPDATE peers SET last_seen = last_seen - ${seconds}, connected_at = connected_at - ${seconds};
     UPDATE orders SET created_at = created_at - ${seconds}, lease_until = lease_until - ${seconds},
       expires_at = expires_at - ${seconds}, ended_at = ended_at - ${seconds};

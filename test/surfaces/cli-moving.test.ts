@@ -39,7 +39,7 @@ suite("export and import", { concurrency: 4 }, () => {
     truncateSync(file, Buffer.byteLength(`${lines.slice(0, kept).join("\n")}\n`) + 20);
     const early = await other.run("import", file);
     assert.deepEqual([early.code, early.stdout], [1, ""]);
-    assert.match(early.stderr, /^Error: line 4 of .*: this is no line of an export\n$/);
+    assert.match(early.stderr, /^Error: line 4 of .*: this is not a line of an export\n$/);
     await bus.run("send", "c", "a", "four");
     const whole = await exported(bus, file);
     for (const text of ["one", "two", "three", "four"])
@@ -92,11 +92,11 @@ suite("export and import", { concurrency: 4 }, () => {
     ] as const) {
       bus.place(name, text);
       const written = await bus.run("export", bus.file(name));
-      assert.match(written.stderr, /^Error: .* exists, and is no export\n$/);
+      assert.match(written.stderr, /^Error: .* exists and is not an export\n$/);
       assert.equal(readFileSync(bus.file(name), "utf8"), text);
       assert.match(
         (await bus.run("import", bus.file(name))).stderr,
-        /^Error: line 1 of .*: this is no line of an export\n$/,
+        /^Error: line 1 of .*: this is not a line of an export\n$/,
       );
     }
     assert.match(

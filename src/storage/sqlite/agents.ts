@@ -1,127 +1,123 @@
 import type { Agent, AgentStore, NameClaim, Outcome, RequestKey } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
-import type { Row } from "./driver.ts";
-import { isRow, nullableOf, numberOf, row, textOf } from "./rows.ts";
+import { numberOf, tableOf, textOf } from "./rows.ts";
+
+const nonces = tableOf("nonces");
 
 const FIND_NONCE = "SELECT digest, message_id FROM nonces WHERE signer = ? AND nonce = ?";
 
-const ADD_NONCE = "INSERT INTO nonces (signer, nonce, digest, message_id, seen_at) VALUES (?, ?, ?, ?, ?)";
-
-/** A few at a time, with each that comes. */
-const REMOVE_OLD = `DELETE FROM nonces WHERE (signer, nonce) IN
+/** Each new nonce removes a few old ones. */
+const REMOVE_OLD_NONCES = `DELETE FROM nonces WHERE (signer, nonce) IN
   (SELECT signer, nonce FROM nonces INDEXED BY nonces_by_age WHERE seen_at < ? LIMIT 4)`;
 
 const KEPT_SECONDS = 3_600;
 
 export interface Nonces {
-  /** What became of a request: undefined where it is new, else its message's id or, under another digest, a clash. */
-  seen(once: RequestKey): { readonly id: number } | "clash" | undefined;
-  add(once: RequestKey, messageId: number): void;
+  /** The message of a request that was done before; `clash` where another request used the nonce; undefined for a new one. */
+  seen(key: RequestKey): { readonly id: number } | "clash" | undefined;
+  add(key: RequestKey, messageId: number): void;
 }
 
-/** Both are parts of a step that writes. */
+/** Both methods are parts of a step that writes. */
 export function createNonces({ statement }: Connection): Nonces {
   return {
     seen({ signer, nonce, digest }) {
-      const found = row(statement(FIND_NONCE).get(signer, nonce));
+      const found = statement(FIND_NONCE).get(signer, nonce);
       if (found === undefined) return undefined;
       return textOf(found, "digest") === digest ? { id: numberOf(found, "message_id") } : "clash";
     },
-    add({ signer, nonce, digest, at }, messageId) {
-      statement(REMOVE_OLD).run(at - KEPT_SECONDS);
-      statement(ADD_NONCE).run(signer, nonce, digest, messageId, at);
+    add(key, messageId) {
+      statement(REMOVE_OLD_NONCES).run(key.at - KEPT_SECONDS);
+      statement(nonces.insert).run(...nonces.values({ ...key, messageId }));
     },
   };
 }
 
-const COLUMNS = `name, identity, public_key, role, registered_by, created_at,
-  coalesce((SELECT v2_only FROM agent_rules WHERE agent_rules.name = agents.name), 0) AS v2_only`;
+const agents = tableOf("agents");
+const revokedAgents = tableOf("revoked");
 
-const FIND = `SELECT ${COLUMNS} FROM agents WHERE name = ?`;
+const FIND = `SELECT ${agents.columns} FROM agents WHERE name = ?`;
 
-const LIST = `SELECT ${COLUMNS} FROM agents ORDER BY created_at, name`;
+const LIST = `SELECT ${agents.columns} FROM agents ORDER BY created_at, name`;
 
-/** By rowid: a clock that was wrong makes nobody the first, whose key is what the bus is known by. */
-const FIRST_OPERATOR = `SELECT ${COLUMNS} FROM agents WHERE role = 'operator' ORDER BY rowid LIMIT 1`;
-
-const ADD = `INSERT INTO agents (name, identity, public_key, role, registered_by, created_at) VALUES (?, ?, ?, ?, ?, ?)`;
+/** By rowid and not by time: the first operator's key is what the bus is known by, whatever a clock said. */
+const FIRST_OPERATOR = `SELECT ${agents.columns} FROM agents WHERE role = 'operator' ORDER BY rowid LIMIT 1`;
 
 const UPDATE = "UPDATE agents SET identity = ?, public_key = ?, created_at = ? WHERE name = ?";
 
-const RULE = `INSERT INTO agent_rules (name, v2_only) VALUES (?, ?)
+const SET_RULE = `INSERT INTO agent_rules (name, v2_only) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET v2_only = excluded.v2_only`;
 
-const UNRULE = "DELETE FROM agent_rules WHERE name = ?";
+const REMOVE_RULE = "DELETE FROM agent_rules WHERE name = ?";
 
 const REMOVE = "DELETE FROM agents WHERE name = ? AND role = 'agent'";
 
-const REVOKED = "SELECT name, public_key, registered_by FROM revoked_agents WHERE name = ?";
+const FIND_REVOKED = `SELECT ${revokedAgents.columns} FROM revoked_agents WHERE name = ?`;
 
 const REVOKE = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at) VALUES (?, ?, ?, ?)
   ON CONFLICT (name) DO UPDATE SET public_key = excluded.public_key, registered_by = excluded.registered_by,
     revoked_at = excluded.revoked_at`;
 
-const BAR = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at)
+const MARK_REVOKED = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at)
   SELECT ?, ?, ?, 0 WHERE NOT EXISTS (SELECT 1 FROM agents WHERE name = ?)
   ON CONFLICT (name) DO NOTHING RETURNING name`;
 
-const UNREVOKE = "DELETE FROM revoked_agents WHERE name = ?";
+const REMOVE_REVOKED = "DELETE FROM revoked_agents WHERE name = ?";
 
 export function createAgentStore(connection: Connection): AgentStore {
   const { statement, read, write } = connection;
-  const nonces = createNonces(connection);
+  const known = createNonces(connection);
 
   const find = (name: string): Agent | undefined => {
-    const found = row(statement(FIND).get(name));
-    return found && asAgent(found);
+    const found = statement(FIND).get(name);
+    return found && agents.read(found);
   };
 
-  const revoked = (name: string) => {
-    const found = row(statement(REVOKED).get(name));
-    if (found === undefined) return undefined;
-    return { name, publicKey: textOf(found, "public_key"), registeredBy: nullableOf(found, "registered_by") };
+  const findRevoked = (name: string) => {
+    const found = statement(FIND_REVOKED).get(name);
+    return found && revokedAgents.read(found);
   };
 
-  const mayEnter = (agent: Agent, entry: NameClaim): boolean => {
+  const mayTakeName = (agent: Agent, claim: NameClaim): boolean => {
     const present = find(agent.name);
     if (present?.role === "operator") return false;
-    if (entry === "rotate") return present !== undefined || revoked(agent.name) !== undefined;
-    if (entry === "new") return present === undefined && revoked(agent.name) === undefined;
-    const owner = present ?? revoked(agent.name);
+    const owner = present ?? findRevoked(agent.name);
+    if (claim === "rotate") return owner !== undefined;
+    if (claim === "new") return owner === undefined;
     return owner === undefined || owner.registeredBy === agent.registeredBy;
   };
 
-  const put = (agent: Agent, entry: NameClaim): void => {
-    const { name, publicKey, role, registeredBy } = agent;
+  const put = (agent: Agent, claim: NameClaim): void => {
+    const { name, publicKey } = agent;
     const present = find(name);
-    const { identity, createdAt } = entry === "rotate" && present !== undefined ? present : agent;
-    if (present === undefined) statement(ADD).run(name, identity, publicKey, role, registeredBy, createdAt);
+    const { identity, createdAt } = claim === "rotate" && present !== undefined ? present : agent;
+    if (present === undefined) statement(agents.insert).run(...agents.values(agent));
     else statement(UPDATE).run(identity, publicKey, createdAt, name);
-    if (agent.v2Only || present?.v2Only) statement(RULE).run(name, agent.v2Only || entry === "rotate" ? 1 : 0);
-    statement(UNREVOKE).run(name);
+    if (agent.v2Only || present?.v2Only) statement(SET_RULE).run(name, agent.v2Only || claim === "rotate" ? 1 : 0);
+    statement(REMOVE_REVOKED).run(name);
   };
 
-  /** A step under a nonce, if it has one: done once, and answered alike when it comes again. */
-  const once = (request: RequestKey | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
-    const seen = request && nonces.seen(request);
+  /** Runs a step once for its key, where it has one. */
+  const runOnce = (key: RequestKey | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
+    const seen = key && known.seen(key);
     if (seen === "clash") return "clash";
     if (seen !== undefined) return "repeated";
     const outcome = step();
-    if (request !== undefined && outcome === "done") nonces.add(request, 0);
+    if (key !== undefined && outcome === "done") known.add(key, 0);
     return outcome;
   };
 
-  let looking: Promise<Agent | undefined> | undefined;
+  let lookup: Promise<Agent | undefined> | undefined;
   let first: Agent | undefined;
 
-  /** Each send asks for it. Those that come together are answered by one look, after the last of them has asked. */
-  const lookForOperator = async (): Promise<Agent | undefined> => {
+  /** Each send asks for the first operator. Calls in one turn of the event loop share a lookup, which runs after them. */
+  const lookUpOperator = async (): Promise<Agent | undefined> => {
     await undefined;
-    looking = undefined;
+    lookup = undefined;
     return await read(() => {
-      // Once there, it stays the first: see the trigger operators_stay.
-      const found = first === undefined ? row(statement(FIRST_OPERATOR).get()) : undefined;
-      if (found !== undefined) first = asAgent(found);
+      // An operator that is the first stays so: the trigger operators_stay sees to it.
+      const found = first === undefined ? statement(FIRST_OPERATOR).get() : undefined;
+      if (found !== undefined) first = agents.read(found);
       return first;
     });
   };
@@ -129,49 +125,37 @@ export function createAgentStore(connection: Connection): AgentStore {
   return {
     find: (name) => read(() => find(name)),
 
-    list: () => read(() => statement(LIST).all().filter(isRow).map(asAgent)),
+    list: () => read(() => statement(LIST).all().map(agents.read)),
 
     firstOperator: () => {
-      looking ??= lookForOperator();
-      return looking;
+      lookup ??= lookUpOperator();
+      return lookup;
     },
 
-    revoked: (name) => read(() => (find(name) === undefined ? revoked(name) : undefined)),
+    revoked: (name) => read(() => (find(name) === undefined ? findRevoked(name) : undefined)),
 
-    add: (agent, entry, request) =>
+    add: (agent, claim, key) =>
       write(() =>
-        once(request, () => {
-          if (!mayEnter(agent, entry)) return "taken";
-          put(agent, entry);
+        runOnce(key, () => {
+          if (!mayTakeName(agent, claim)) return "taken";
+          put(agent, claim);
           return "done";
         }),
       ),
 
     markRevoked: ({ name, publicKey, registeredBy }) =>
-      write(() => statement(BAR).get(name, publicKey, registeredBy, name) !== undefined),
+      write(() => statement(MARK_REVOKED).get(name, publicKey, registeredBy, name) !== undefined),
 
-    revoke: (name, publicKey, request) =>
+    revoke: (name, publicKey, key) =>
       write(() =>
-        once(request, () => {
+        runOnce(key, () => {
           const agent = find(name);
           if (agent?.role !== "agent" || agent.publicKey.trim() !== publicKey.trim()) return "taken";
-          statement(REVOKE).run(name, publicKey, agent.registeredBy, request.at);
+          statement(REVOKE).run(name, publicKey, agent.registeredBy, key.at);
           statement(REMOVE).run(name);
-          statement(UNRULE).run(name);
+          statement(REMOVE_RULE).run(name);
           return "done";
         }),
       ),
-  };
-}
-
-function asAgent(found: Row): Agent {
-  return {
-    name: textOf(found, "name"),
-    identity: textOf(found, "identity"),
-    publicKey: textOf(found, "public_key"),
-    role: found.role === "operator" ? "operator" : "agent",
-    registeredBy: nullableOf(found, "registered_by"),
-    createdAt: numberOf(found, "created_at"),
-    v2Only: numberOf(found, "v2_only") === 1,
   };
 }

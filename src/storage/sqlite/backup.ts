@@ -4,9 +4,9 @@ import { hasCode, IpcError, isIpcError } from "../../core/errors.ts";
 import type { ResetResult } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import { isUnwritable } from "./driver.ts";
-import { numberOf, row } from "./rows.ts";
+import { numberOf } from "./rows.ts";
 
-/** Makes a new file whose name says when, for its owner alone, and has it filled; where that fails there is none. */
+/** Makes a new file named after the moment, for its owner alone, and fills it. A backup that fails leaves no file. */
 export async function makeBackup(
   pathAt: (moment: string) => string,
   fill: (path: string) => Promise<void>,
@@ -16,14 +16,14 @@ export async function makeBackup(
     await fill(path);
   } catch (error) {
     unlinkSync(path);
-    // Which may stand in words of its own by then.
+    // Opening the file may have explained the fault already.
     const cause = isIpcError(error) ? error.cause : error;
     throw isUnwritable(cause) ? backupFault(path, cause) : error;
   }
   return path;
 }
 
-/** SQLite takes an empty file for a new database. Who comes in the same moment gets the next one. */
+/** Makes an empty file, which SQLite takes for a new database. Backups of one moment get the moments after it. */
 function makeFile(pathAt: (moment: string) => string): string {
   for (let at = Date.now(); ; at++) {
     const path = pathAt(new Date(at).toISOString().replace(/[:.]/g, "-"));
@@ -48,20 +48,20 @@ function backupFault(backup: string, cause: unknown): IpcError {
   );
 }
 
-const NOW = `SELECT (SELECT max(id) FROM messages) AS message, (SELECT max(seq) FROM orders) AS placed,
+const NEWEST = `SELECT (SELECT max(id) FROM messages) AS message, (SELECT max(seq) FROM orders) AS placed,
   (SELECT max(seq) FROM journal) AS entry`;
 
-// Only what the backup holds: what came meanwhile stays.
+// Only what the backup holds is removed: what arrived meanwhile stays.
 const REMOVE_MESSAGES = "DELETE FROM messages WHERE channel <> ? AND id <= ?";
 const REMOVE_ORDERS = "DELETE FROM orders WHERE seq <= ?";
 const SINCE = "SELECT key FROM journal WHERE seq > ?";
 const REMOVE_PEERS = `DELETE FROM peers WHERE id NOT IN (${SINCE} AND kind = 'peer' AND what = 'connected')`;
 const REMOVE_SIGNALS = `DELETE FROM signals WHERE name NOT IN (${SINCE} AND kind = 'signal')`;
 
-/** Leaves a gap in the journal, so that whoever follows it begins anew with what is left. */
-const FORGET = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
+/** Leaves a gap in the journal, so that its followers start again with what is left. */
+const LEAVE_GAP = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
   (VALUES (1), (2))`;
-const FORGET_THE_REST = "DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)";
+const REMOVE_ENTRIES = "DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)";
 
 const CHANGES = "SELECT changes() AS removed";
 
@@ -70,17 +70,17 @@ export function createReset(
   path: string,
 ): (keptChannel: string) => Promise<ResetResult> {
   return async (keptChannel) => {
-    const before = await read(() => row(statement(NOW).get()) ?? {});
+    const before = await read(() => statement(NEWEST).get());
     const backup = await makeBackup(
       (moment) => `${path}.backup-${moment}`,
       (backup) => read(() => void statement("VACUUM INTO ?").run(backup)),
     );
     const removed = await write(() => {
       statement(REMOVE_MESSAGES).run(keptChannel, numberOf(before, "message"));
-      const removed = numberOf(row(statement(CHANGES).get()) ?? {}, "removed");
+      const removed = numberOf(statement(CHANGES).get(), "removed");
       statement(REMOVE_ORDERS).run(numberOf(before, "placed"));
       for (const sql of [REMOVE_PEERS, REMOVE_SIGNALS]) statement(sql).run(numberOf(before, "entry"));
-      for (const sql of [FORGET, FORGET_THE_REST]) statement(sql).run();
+      for (const sql of [LEAVE_GAP, REMOVE_ENTRIES]) statement(sql).run();
       return removed;
     });
     return { backup, removed };

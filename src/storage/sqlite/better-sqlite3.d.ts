@@ -1,4 +1,4 @@
-/** As much of better-sqlite3 as driver.ts uses; the package brings no types. */
+/** The part of better-sqlite3 that driver.ts uses. The package has no types. */
 declare module "better-sqlite3" {
   // biome-ignore lint/style/noDefaultExport: the package's own shape
   export default class Database {

@@ -1,29 +1,29 @@
 import { IpcError, isIpcError } from "../../core/errors.ts";
 import type { Changes } from "../../core/store.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { type Driver, fileFault, isBusy, type Statement } from "./driver.ts";
+import { type Driver, describeFault, isBusy, type Statement } from "./driver.ts";
 import { createFileCheck } from "./file.ts";
-import { isRow, numberOf, row, textOf } from "./rows.ts";
+import { numberOf, textOf } from "./rows.ts";
 
-const MAX_MS = 10_000;
+const MAX_BUSY_MS = 10_000;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
- * Does one step on the file, again and again while other processes hold it. SQLite's own busy handler backs off so far
- * that one of several writers can starve; short, uneven pauses give everybody a turn. Between two tries the event loop
- * runs, so that a server goes on answering. Free as it mostly is, it answers without a promise.
+ * Runs a step on the file, repeatedly while other processes hold it. SQLite's own busy handler backs off so far that one
+ * of several writers can starve; short, uneven pauses give each a turn. The event loop runs between two tries, so that a
+ * server goes on answering. A step that succeeds at once answers without a promise.
  */
-export function whileBusy<T>(step: () => T): T | Promise<T> {
+export function retryWhileBusy<T>(step: () => T): T | Promise<T> {
   try {
     return step();
   } catch (error) {
     if (!isBusy(error)) throw error;
-    return again(step);
+    return retry(step);
   }
 }
 
-async function again<T>(step: () => T): Promise<T> {
-  for (const end = monotonicMs() + MAX_MS; ; ) {
+async function retry<T>(step: () => T): Promise<T> {
+  for (const end = monotonicMs() + MAX_BUSY_MS; ; ) {
     Atomics.wait(cell, 0, 0, 0.05 + Math.random() * 0.95);
     await new Promise(setImmediate);
     try {
@@ -39,25 +39,25 @@ async function again<T>(step: () => T): Promise<T> {
   }
 }
 
-/** One open database file. Steps are synchronous functions, so that nothing else comes between their statements. */
+/** An open database file. Steps are synchronous functions, so that nothing comes between their statements. */
 export interface Connection {
   /**
-   * The prepared statement for this text; prepared once. So that it stays so, it says LIMIT +? and, where it sorts or looks
-   * for an end, = +?: for a bare parameter there SQLite wants to know the value, and compiles the statement anew each time.
+   * The statement for this text, prepared once. Write `LIMIT +?` and, where the query sorts or takes a maximum, `= +?`: SQLite
+   * compiles a statement anew for each value of a bare parameter there.
    */
   statement(sql: string): Statement;
-  /** A step that changes nothing. */
+  /** Runs a step that changes nothing. */
   read<T>(step: () => T): Promise<T>;
-  /** A number that changes with every commit, of this process or another: what was read under the same is so still. */
+  /** Changes with every commit, by this process or another: results that were read under the same number still hold. */
   version(): number;
-  /** A step that changes something: all of it is durable when this answers, or none of it happened. */
+  /** Runs a step that changes something. All of it is durable when this answers, or none of it happened. */
   write<T>(step: () => T): Promise<T>;
-  /** The same, but the disk is told and not waited for: a power cut, never a kill, may undo the last of these. */
+  /** Like `write`, without waiting for the disk: a power cut may undo the latest of these steps, a kill can't. */
   writeSoon<T>(step: () => T): Promise<T>;
   close(): Promise<void>;
 }
 
-/** `full` survives a power cut; `normal` may lose the last moments to one, never to a kill. */
+/** `full` survives a power cut. `normal` may lose the last moments to one; neither loses anything to a kill. */
 export type Durability = "full" | "normal";
 
 interface Job {
@@ -67,7 +67,7 @@ interface Job {
   readonly failed: (error: unknown) => void;
 }
 
-/** So many share a commit: more would keep others from being answered meanwhile. */
+/** Jobs per commit. A longer commit would delay answers. */
 const MAX_JOBS = 250;
 
 export const DATA_VERSION = "PRAGMA data_version";
@@ -77,7 +77,7 @@ export function connect(driver: Driver, path: string, durability: Durability = "
   const statements = new Map<string, Statement>();
   const waiting: Job[] = [];
   let flushing: Promise<void> | undefined;
-  let open = true;
+  let isOpen = true;
   let commits = 0;
 
   const statement = (sql: string): Statement => {
@@ -88,73 +88,73 @@ export function connect(driver: Driver, path: string, durability: Durability = "
     return prepared;
   };
 
-  /** Writes that arrive together share one commit, and so one wait for the disk. */
+  /** Commits jobs that arrive together in one transaction, which waits for the disk once. */
   const flush = async (): Promise<void> => {
     do {
       await new Promise(setImmediate);
       const jobs = waiting.splice(0, MAX_JOBS);
       try {
         checkFile();
-        // In one go: between two turns of the event loop no transaction is open that another step could stumble over.
-        await whileBusy(() => commit(jobs));
+        // Synchronously: other steps run between turns of the event loop, and must not meet an open transaction.
+        await retryWhileBusy(() => commit(jobs));
       } catch (error) {
-        for (const job of jobs) job.failed(inWords(error, path));
+        for (const job of jobs) job.failed(explainFault(error, path));
       }
     } while (waiting.length > 0);
     flushing = undefined;
   };
 
   const commit = (jobs: readonly Job[]): void => {
-    const hurried = durability === "full" && !jobs.some(({ durable }) => durable);
-    if (hurried) driver.exec("PRAGMA synchronous = NORMAL");
+    const isSoon = durability === "full" && !jobs.some(({ durable }) => durable);
+    if (isSoon) driver.exec("PRAGMA synchronous = NORMAL");
     try {
-      const results = allOrEach(jobs);
+      const answers = runJobs(jobs);
       statement("COMMIT").run();
       commits++;
-      for (const settle of results) settle();
+      for (const answer of answers) answer();
     } catch (error) {
-      tried("ROLLBACK");
+      undo("ROLLBACK");
       throw error;
     } finally {
-      if (hurried) driver.exec("PRAGMA synchronous = FULL");
+      if (isSoon) driver.exec("PRAGMA synchronous = FULL");
     }
   };
 
-  /** Where one is refused, all is done over with a savepoint for each: that happens seldom, and savepoints cost. */
-  const allOrEach = (jobs: readonly Job[]): (() => void)[] => {
+  /** Runs all jobs. Where one fails they run again, each in a savepoint: failures are rare, and savepoints cost. */
+  const runJobs = (jobs: readonly Job[]): (() => void)[] => {
     statement("BEGIN IMMEDIATE").run();
     try {
-      return jobs.map((job) => attempt(job));
+      return jobs.map((job) => runJob(job));
     } catch (error) {
       if (jobs.length === 1) throw error;
     }
-    tried("ROLLBACK");
+    undo("ROLLBACK");
     statement("BEGIN IMMEDIATE").run();
-    return jobs.map((job) => attemptAlone(job));
+    return jobs.map((job) => runJobAlone(job));
   };
 
-  const attempt = (job: Job): (() => void) => {
+  const runJob = (job: Job): (() => void) => {
     const result = job.step();
     return () => job.done(result);
   };
 
-  /** One job's step; its refusal undoes that step alone. */
-  const attemptAlone = (job: Job): (() => void) => {
+  /** Runs a job whose failure undoes its own step alone. */
+  const runJobAlone = (job: Job): (() => void) => {
     statement("SAVEPOINT job").run();
     try {
-      const settle = attempt(job);
+      const answer = runJob(job);
       statement("RELEASE job").run();
-      return settle;
+      return answer;
     } catch (error) {
-      if (!tried("ROLLBACK TO job") || !tried("RELEASE job")) throw error;
-      return () => job.failed(inWords(error, path));
+      if (!undo("ROLLBACK TO job") || !undo("RELEASE job")) throw error;
+      return () => job.failed(explainFault(error, path));
     }
   };
 
-  /** Some failures, a full disk among them, end the whole transaction: then there is nothing left to undo. */
-  const tried = (undo: string): boolean => {
+  /** Answers false where there is nothing to undo: some failures, such as a full disk, have ended the transaction. */
+  const undo = (sql: string): boolean => {
     try {
-      statement(undo).run();
+      statement(sql).run();
       return true;
     } catch {
       return false;
@@ -169,54 +169,54 @@ export function connect(driver: Driver, path: string, durability: Durability = "
 
   return {
     statement,
-    version: () => commits + numberOf(row(statement(DATA_VERSION).get()) ?? {}, "data_version"),
+    version: () => commits + numberOf(statement(DATA_VERSION).get(), "data_version"),
     read: async (step) => {
       try {
         checkFile();
-        return await whileBusy(step);
+        return await retryWhileBusy(step);
       } catch (error) {
-        throw inWords(error, path);
+        throw explainFault(error, path);
       }
     },
     write: (step) => write(step, true),
     writeSoon: (step) => write(step, false),
     close: async () => {
       await flushing;
-      if (open) driver.close();
-      open = false;
+      if (isOpen) driver.close();
+      isOpen = false;
     },
   };
 }
 
-/** A fault of the file that a user can mend, as a sentence; anything else as it is. */
-export function inWords(error: unknown, path: string): unknown {
+/** Turns a fault of the file that the user can mend into a sentence. Other errors stay as they are. */
+export function explainFault(error: unknown, path: string): unknown {
   if (isIpcError(error)) return error;
-  const fault = fileFault(error);
+  const fault = describeFault(error);
   if (fault === undefined) return error;
   return new IpcError("internal", `The database ${path} ${fault}`, undefined, { cause: error });
 }
 
 const LAST_ID = "SELECT max(id) AS id FROM messages";
 
-/** The plus keeps SQLite from going through the whole index by channel instead of through the new rows. */
+/** The plus makes SQLite read the new rows instead of the whole index by channel. */
 const CHANGED = "SELECT channel, max(id) AS id FROM messages WHERE id > ? GROUP BY +channel";
 
-/** Sees what other connections commit: SQLite's data_version changes with each, and asking it reads no table. */
+/** Sees commits of other connections. Each changes SQLite's data_version, which can be asked without reading a table. */
 export function createChanges({ statement, read }: Connection): () => Promise<Changes | undefined> {
   let version: number | undefined;
   let lastId = 0;
 
   const look = (): Changes | undefined => {
-    // In this order: a commit in between is told by the next look, where the other way round it would be lost.
-    const newest = numberOf(row(statement(LAST_ID).get()) ?? {}, "id");
-    const now = numberOf(row(statement(DATA_VERSION).get()) ?? {}, "data_version");
+    // In this order: the next call reports a commit in between, which the opposite order would lose.
+    const newest = numberOf(statement(LAST_ID).get(), "id");
+    const now = numberOf(statement(DATA_VERSION).get(), "data_version");
     const known = version;
     if (known === undefined || known === now) {
       version = now;
       lastId = newest;
       return known === undefined ? undefined : { channels: [], others: false };
     }
-    const changed = statement(CHANGED).all(lastId).filter(isRow);
+    const changed = statement(CHANGED).all(lastId);
     version = now;
     lastId = Math.max(lastId, ...changed.map((channel) => numberOf(channel, "id")));
     return { channels: changed.map((channel) => textOf(channel, "channel")), others: true };

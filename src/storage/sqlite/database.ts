@@ -1,38 +1,54 @@
 import { IpcError } from "../../core/errors.ts";
-import { type Durability, inWords, whileBusy } from "./connection.ts";
-import { type Driver, type DriverName, isMisfit, openDriver } from "./driver.ts";
+import { type Durability, explainFault, retryWhileBusy } from "./connection.ts";
+import { type Driver, type DriverName, isSchemaMismatch, openDriver } from "./driver.ts";
 import { prepareFile } from "./file.ts";
-import originalTables from "./migrations/001-original-tables.sql";
-import channels from "./migrations/002-channels.sql";
-import trust from "./migrations/003-trust.sql";
-import readers from "./migrations/004-readers.sql";
-import sessions from "./migrations/005-sessions.sql";
-import mailboxes from "./migrations/006-mailboxes.sql";
-import agentsPeers from "./migrations/007-agents-peers.sql";
-import { isRow, numberOf, row, textOf } from "./rows.ts";
+import { numberOf, textOf } from "./rows.ts";
+import tables from "./tables.sql";
 
-/** In order; `PRAGMA user_version` says how many of them a file has had. */
-export const migrations: readonly string[] = [
-  originalTables,
-  channels,
-  trust,
-  readers,
-  sessions,
-  mailboxes,
-  agentsPeers,
-];
+export interface SqliteOptions {
+  readonly path: string;
+  readonly durability?: Durability;
+  /** The library to use; chosen by what can be loaded, where this isn't given. */
+  readonly driver?: DriverName;
+}
 
-/** Brings a file up to date. One that is up to date already costs a look and no write. */
-export async function migrate(driver: Driver, path: string): Promise<void> {
-  const version = await whileBusy(() => versionOf(driver));
+/** Opens a database file, which is made or brought up to date where it has to be. */
+export async function openDatabase({ path, durability = "full", driver: name }: SqliteOptions): Promise<Driver> {
+  prepareFile(path);
+  const driver = await openLibrary(path, name);
+  try {
+    await migrate(driver, path);
+    await retryWhileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
+    return driver;
+  } catch (error) {
+    driver.close();
+    throw explainFault(error, path);
+  }
+}
+
+async function openLibrary(path: string, name: DriverName | undefined): Promise<Driver> {
+  try {
+    return await openDriver(path, name);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new IpcError("invalid", `The database ${path} can't be opened: ${why}`, undefined, { cause: error });
+  }
+}
+
+/** The statements that lead from each version of the tables to the next. */
+export const migrations: readonly string[] = tables.split(/^-- Version \d+: .*$/m).slice(1);
+
+/** Brings a file up to date. A file that is up to date is read, and not written to. */
+async function migrate(driver: Driver, path: string): Promise<void> {
+  const version = await retryWhileBusy(() => versionOf(driver));
   if (version === migrations.length) return;
   if (version > migrations.length) {
     throw new IpcError("invalid", `The database ${path} was made by a newer el-ipc; update this one to use it`);
   }
-  await whileBusy(() => driver.prepare("PRAGMA journal_mode = WAL").get());
-  await whileBusy(() => driver.exec("BEGIN IMMEDIATE"));
+  await retryWhileBusy(() => driver.prepare("PRAGMA journal_mode = WAL").get());
+  await retryWhileBusy(() => driver.exec("BEGIN IMMEDIATE"));
   try {
-    // Another process may have done it meanwhile.
+    // The version again: another process may have migrated the file meanwhile.
     for (let done = versionOf(driver); done < migrations.length; done++) {
       driver.exec(migrations[done] ?? "");
       if (done === 0) addSignatures(driver);
@@ -41,7 +57,7 @@ export async function migrate(driver: Driver, path: string): Promise<void> {
     driver.exec("COMMIT");
   } catch (error) {
     rollBack(driver);
-    if (!isMisfit(error)) throw error;
+    if (!isSchemaMismatch(error)) throw error;
     const what = `The database ${path} holds tables of another program; set IPC_DB_PATH to a file of its own`;
     throw new IpcError("invalid", what, undefined, { cause: error });
   }
@@ -51,47 +67,17 @@ function rollBack(driver: Driver): void {
   try {
     driver.exec("ROLLBACK");
   } catch {
-    // Some failures, a full disk among them, have ended the transaction already.
+    // Some failures, such as a full disk, have ended the transaction already.
   }
 }
 
 function versionOf(driver: Driver): number {
-  return numberOf(row(driver.prepare("PRAGMA user_version").get()) ?? {}, "user_version");
+  return numberOf(driver.prepare("PRAGMA user_version").get(), "user_version");
 }
 
-/** The first versions of the original had no signatures. */
+/** The first versions of the Python original had no signatures. */
 function addSignatures(driver: Driver): void {
-  const columns = driver.prepare("PRAGMA table_info (messages)").all().filter(isRow);
+  const columns = driver.prepare("PRAGMA table_info (messages)").all();
   if (columns.some((column) => textOf(column, "name") === "signature")) return;
   driver.exec("ALTER TABLE messages ADD COLUMN signature TEXT DEFAULT ''");
-}
-
-export interface SqliteOptions {
-  readonly path: string;
-  readonly durability?: Durability;
-  /** The library to use, where it isn't to be chosen. */
-  readonly driver?: DriverName;
-}
-
-/** Opens the file, made or brought up to date where it must be. */
-export async function openFile({ path, durability = "full", driver: name }: SqliteOptions): Promise<Driver> {
-  prepareFile(path);
-  const driver = await opened(path, name);
-  try {
-    await migrate(driver, path);
-    await whileBusy(() => driver.exec(`PRAGMA synchronous = ${durability === "full" ? "FULL" : "NORMAL"}`));
-    return driver;
-  } catch (error) {
-    driver.close();
-    throw inWords(error, path);
-  }
-}
-
-async function opened(path: string, name: DriverName | undefined): Promise<Driver> {
-  try {
-    return await openDriver(path, name);
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new IpcError("invalid", `The database ${path} can't be opened: ${why}`, undefined, { cause: error });
-  }
 }

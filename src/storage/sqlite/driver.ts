@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** What the storage asks of a SQLite library: the part that better-sqlite3 and node:sqlite share. */
+/** The part of a SQLite library that the engine uses, and that better-sqlite3 and node:sqlite share. */
 export interface Driver {
   prepare(sql: string): Statement;
   exec(sql: string): void;
@@ -13,15 +13,18 @@ export type Row = Readonly<Record<string, unknown>>;
 
 export interface Statement {
   run(...values: Value[]): { readonly lastInsertRowid: number | bigint };
-  get(...values: Value[]): unknown;
-  all(...values: Value[]): unknown[];
-  iterate(...values: Value[]): Iterable<unknown>;
+  get(...values: Value[]): Row | undefined;
+  all(...values: Value[]): Row[];
+  iterate(...values: Value[]): Iterable<Row>;
 }
 
 export const drivers = ["better-sqlite3", "node:sqlite"] as const;
 export type DriverName = (typeof drivers)[number];
 
-/** better-sqlite3 where it can be loaded, else node:sqlite, which every Node that we run on has. */
+/**
+ * Opens better-sqlite3 where it can be loaded, else node:sqlite, which every supported Node has. A process must use one of
+ * them for a file: two SQLite libraries break each other's locks.
+ */
 export async function openDriver(path: string, name?: DriverName): Promise<Driver> {
   if (name === "better-sqlite3") return openBetterSqlite(path);
   if (name === "node:sqlite") return openNodeSqlite(path);
@@ -33,14 +36,14 @@ export async function openDriver(path: string, name?: DriverName): Promise<Drive
   }
 }
 
-// Our own back-off waits for a busy file (see busy.ts), so both are told not to.
+// Neither library waits for a busy file: retryWhileBusy does.
 
 async function openBetterSqlite(path: string): Promise<Driver> {
-  // Below Node-API 10 it doesn't fail to load: it ends the process.
+  // Below Node-API 10 the library doesn't fail to load: it ends the process.
   if (Number(process.versions.napi) < 10) throw new Error("better-sqlite3 needs Node-API 10");
   const { default: Database } = await import("better-sqlite3");
   let failure: unknown = new Error("better-sqlite3 is not installed");
-  for (const nativeBinding of addons()) {
+  for (const nativeBinding of findAddons()) {
     try {
       return new Database(path, { timeout: 0, nativeBinding });
     } catch (error) {
@@ -52,10 +55,10 @@ async function openBetterSqlite(path: string): Promise<Driver> {
 }
 
 /**
- * Where better-sqlite3's compiled half may lie, nearest first. Its other half is in our built files, so that a send opens
- * one file for it instead of fifteen. Of the two for Linux, the one for another C library fails to load.
+ * Finds better-sqlite3's native addons. Its JavaScript is part of our built files, so that a send opens one file instead
+ * of fifteen. On Linux there are two, and the one for another C library fails to load.
  */
-function addons(): string[] {
+function findAddons(): string[] {
   const platforms = process.platform === "linux" ? ["linux", "linuxmusl"] : [process.platform];
   const names = platforms.map((platform) => `node_modules/better-sqlite3/prebuilds/${platform}-${process.arch}.node`);
   const found: string[] = [];
@@ -76,7 +79,7 @@ function openNodeSqlite(path: string): Driver {
   };
 }
 
-/** Node announces node:sqlite as experimental on stderr, which an event source hands to its reader as part of the event. */
+/** Suppresses Node's warning that node:sqlite is experimental: on an event source's stderr it would become part of the event. */
 function withoutWarning<T>(load: () => T): T {
   const emitWarning = process.emitWarning;
   process.emitWarning = () => {};
@@ -97,7 +100,7 @@ const FULL = 13;
 const CANT_OPEN = 14;
 const NOT_A_DATABASE = 26;
 
-/** SQLite's primary result code, from either library's error; undefined for an error of another kind. */
+/** SQLite's primary result code in either library's error; undefined for an error of another kind. */
 function resultCode(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
   if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
@@ -120,8 +123,8 @@ function isSqliteError(error: unknown): boolean {
   return resultCode(error) !== undefined;
 }
 
-/** Whether SQLite understood the file but not the statement: it holds other tables than the statement is about. */
-export function isMisfit(error: unknown): boolean {
+/** The file is a database, but doesn't have the tables that a statement names. */
+export function isSchemaMismatch(error: unknown): boolean {
   return resultCode(error) === ERROR;
 }
 
@@ -129,13 +132,13 @@ export function isBusy(error: unknown): boolean {
   return resultCode(error) === BUSY;
 }
 
-/** Whether there is no room for more, or none that may be written. */
+/** The disk is full or failing, or the file may not be written. */
 export function isUnwritable(error: unknown): boolean {
   return [READ_ONLY, IO_ERROR, FULL, CANT_OPEN].includes(resultCode(error) ?? UNNAMED);
 }
 
-/** For what a user can mend: what is wrong with the file, in words. Undefined for any other error. */
-export function fileFault(error: unknown): string | undefined {
+/** Says what is wrong with the file and what the user can do. Undefined for any other error. */
+export function describeFault(error: unknown): string | undefined {
   switch (resultCode(error)) {
     case READ_ONLY:
     case CANT_OPEN:

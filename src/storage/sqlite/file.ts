@@ -3,19 +3,19 @@ import { dirname } from "node:path";
 import { hasCode, IpcError } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
 
-/** SQLite keeps these beside the database file itself. */
+/** The endings of the files that SQLite keeps for a database, its own first. */
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];
 
 /**
- * Makes the file, readable by its owner alone, where there is none. In a folder that others can write to, refuses what
- * somebody else has put there in its place.
+ * Makes the file where there is none, readable by its owner alone. In a folder that other users can write to, it refuses
+ * what another user has put in the file's place.
  */
 export function prepareFile(path: string): void {
   const folder = dirname(path);
   if (!existsSync(folder))
     throw new IpcError("invalid", `The database ${path} can't be opened: ${folder} doesn't exist`);
   makeFile(path);
-  // Only now: what somebody puts there between a look and the making would pass unseen.
+  // After the file was made: a check before would miss what another user puts there in between.
   if (isShared(folder)) for (const companion of COMPANIONS) refuseForeign(path + companion);
 }
 
@@ -32,21 +32,21 @@ function makeFile(path: string): void {
 const CHECK_MS = 1_000;
 
 /**
- * Refuses to use a file that isn't there any more (a cleaned /tmp, say): what is written to it now is gone with this
- * process, and who waits for others' writes waits in vain. Looks once in a while, for those who live long.
+ * Creates a check that throws once the file was removed or replaced, as when /tmp is cleaned: what is written to it would
+ * be lost with this process, and writes of others would never be seen. The check looks once a second at most.
  */
 export function createFileCheck(path: string): () => void {
-  const opened = statSync(path).ino;
-  let looked = monotonicMs();
+  const inode = statSync(path).ino;
+  let checkedAt = monotonicMs();
   return () => {
-    if (monotonicMs() - looked < CHECK_MS) return;
-    if (statSync(path, { throwIfNoEntry: false })?.ino !== opened) {
+    if (monotonicMs() - checkedAt < CHECK_MS) return;
+    if (statSync(path, { throwIfNoEntry: false })?.ino !== inode) {
       throw new IpcError(
         "internal",
         `The database ${path} was removed or replaced while it was in use: start again to use it`,
       );
     }
-    looked = monotonicMs();
+    checkedAt = monotonicMs();
   };
 }
 
@@ -57,12 +57,12 @@ function isShared(folder: string): boolean {
 function refuseForeign(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (found.isSymbolicLink()) throw refused(path, "it is a symbolic link");
-  if (!found.isFile()) throw refused(path, "it is not a file");
-  if (found.uid !== process.getuid?.()) throw refused(path, "it belongs to somebody else");
+  if (found.isSymbolicLink()) throw refusal(path, "it is a symbolic link");
+  if (!found.isFile()) throw refusal(path, "it is not a file");
+  if (found.uid !== process.getuid?.()) throw refusal(path, "it belongs to somebody else");
 }
 
-function refused(path: string, why: string): IpcError {
+function refusal(path: string, why: string): IpcError {
   return new IpcError(
     "invalid",
     `The database ${path} is refused: ${why}, in a folder that others can write to. Set IPC_DB_PATH to a file of your own`,

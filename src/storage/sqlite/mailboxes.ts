@@ -1,14 +1,14 @@
 import type { MailboxStore, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
-import { batch, COLUMNS, createWatermarks, IN_CHANNEL } from "./messages.ts";
-import { numberOf, row } from "./rows.ts";
+import { COLUMNS, createWatermarks, IN_CHANNEL, readBatch } from "./messages.ts";
+import { numberOf } from "./rows.ts";
 
-/** Unread, and neither arrived nor on its way to somebody else. */
+/** Unread messages that have neither arrived nor a running lease. */
 const FREE = `SELECT ${COLUMNS} FROM messages WHERE ${IN_CHANNEL} AND id > ?
   AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND (settled = 1 OR lease_until > ?))
   ORDER BY id LIMIT +?`;
 
-const TAKE = `INSERT INTO taken (message_id, channel, lease_until) VALUES (?, ?, ?)
+const LEASE = `INSERT INTO taken (message_id, channel, lease_until) VALUES (?, ?, ?)
   ON CONFLICT (message_id) DO UPDATE SET lease_until = excluded.lease_until`;
 
 const SETTLE = `INSERT INTO taken (message_id, channel, lease_until, settled)
@@ -17,12 +17,12 @@ const SETTLE = `INSERT INTO taken (message_id, channel, lease_until, settled)
 
 const RELEASE = "DELETE FROM taken WHERE message_id = ? AND channel = ? AND settled = 0";
 
-const FIRST_OPEN = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ?
+const FIRST_UNSETTLED = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ?
   AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1) ORDER BY id LIMIT 1`;
 
 const LAST = `SELECT max(id) AS id FROM messages WHERE ${IN_CHANNEL}`;
 
-const FORGET = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
+const REMOVE = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
 
 const NEXT_FREE = `SELECT min(lease_until) AS at FROM taken WHERE ${IN_CHANNEL} AND message_id > ? AND settled = 0`;
 
@@ -30,15 +30,16 @@ export function createMailboxStore(connection: Connection): MailboxStore {
   const { statement, read, write } = connection;
   const { watermark, moveTo } = createWatermarks(connection);
 
-  const free = (channel: string, agent: string, now: number, limit: number): StoredMessage[] =>
-    batch(statement(FREE), channel, watermark(channel, agent), now, limit);
+  const findFree = (channel: string, agent: string, now: number, limit: number): StoredMessage[] =>
+    readBatch(statement(FREE), channel, watermark(channel, agent), now, limit);
 
   return {
+    // The lookup costs no commit: most calls find nothing.
     take: async (channel, agent, { limit, now, lease }) => {
-      if ((await read(() => free(channel, agent, now, 1))).length === 0) return [];
+      if ((await read(() => findFree(channel, agent, now, 1))).length === 0) return [];
       return write(() => {
-        const messages = free(channel, agent, now, limit);
-        for (const { id } of messages) statement(TAKE).run(id, channel, now + lease);
+        const messages = findFree(channel, agent, now, limit);
+        for (const { id } of messages) statement(LEASE).run(id, channel, now + lease);
         return messages;
       });
     },
@@ -47,10 +48,10 @@ export function createMailboxStore(connection: Connection): MailboxStore {
       write(() => {
         const from = watermark(channel, agent);
         for (const id of ids) statement(SETTLE).run(id, channel, from);
-        const open = row(statement(FIRST_OPEN).get(channel, from));
-        const last = row(statement(LAST).get(channel));
-        const to = moveTo(channel, agent, open === undefined ? numberOf(last ?? {}, "id") : numberOf(open, "id") - 1);
-        statement(FORGET).run(channel, to);
+        const unsettled = statement(FIRST_UNSETTLED).get(channel, from);
+        const upTo =
+          unsettled === undefined ? numberOf(statement(LAST).get(channel), "id") : numberOf(unsettled, "id") - 1;
+        statement(REMOVE).run(channel, moveTo(channel, agent, upTo));
       }),
 
     release: (channel, ids) =>
@@ -60,7 +61,7 @@ export function createMailboxStore(connection: Connection): MailboxStore {
 
     nextFree: (channel, agent) =>
       read(() => {
-        const found = row(statement(NEXT_FREE).get(channel, watermark(channel, agent)));
+        const found = statement(NEXT_FREE).get(channel, watermark(channel, agent));
         return found === undefined || found.at === null ? undefined : numberOf(found, "at");
       }),
   };

@@ -3,14 +3,14 @@ import { createAgentStore } from "./agents.ts";
 import { createReset } from "./backup.ts";
 import { createCommandStore } from "./commands.ts";
 import { connect, createChanges } from "./connection.ts";
-import { openFile, type SqliteOptions } from "./database.ts";
+import { openDatabase, type SqliteOptions } from "./database.ts";
 import { createMailboxStore } from "./mailboxes.ts";
 import { createMessageStore } from "./messages.ts";
 import { createSessionStore } from "./sessions.ts";
 import { createJournal, createSignalStore } from "./signals.ts";
 
 export async function openSqlite(options: SqliteOptions): Promise<Store> {
-  const connection = connect(await openFile(options), options.path, options.durability);
+  const connection = connect(await openDatabase(options), options.path, options.durability);
   return {
     messages: createMessageStore(connection),
     agents: createAgentStore(connection),

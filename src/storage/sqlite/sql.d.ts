@@ -1,5 +1,5 @@
 declare module "*.sql" {
-  const statements: string;
+  const text: string;
   // biome-ignore lint/style/noDefaultExport: this is how a bundler hands over a text file
-  export default statements;
+  export default text;
 }

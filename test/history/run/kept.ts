@@ -1,10 +1,9 @@
 import type { MessageStore } from "../../../src/core/store.ts";
 import { putRecord } from "../../../src/storage/nats/records.ts";
 import { createStreams } from "../../../src/storage/nats/streams.ts";
-import { whileBusy } from "../../../src/storage/sqlite/connection.ts";
-import { openFile } from "../../../src/storage/sqlite/database.ts";
+import { retryWhileBusy } from "../../../src/storage/sqlite/connection.ts";
+import { openDatabase } from "../../../src/storage/sqlite/database.ts";
 import type { Row } from "../../../src/storage/sqlite/driver.ts";
-import { isRow } from "../../../src/storage/sqlite/rows.ts";
 import { openNatsBus } from "../../support/nats-bus.ts";
 import { mailLeasesEndOnNats } from "../../support/nats-time.ts";
 import type { Environment } from "../../support/program.ts";
@@ -31,14 +30,14 @@ export function inDatabase(path: string): Kept {
     where: path,
     environment: { IPC_DB_PATH: path },
     async introduce(readers) {
-      const driver = await openFile({ path });
+      const driver = await openDatabase({ path });
       for (const [channel, agent] of readers)
         driver.prepare("INSERT INTO watermarks (agent, channel, last_id) VALUES (?, ?, 0)").run(agent, channel);
       driver.close();
     },
     async leasesEnd() {
-      const driver = await openFile({ path });
-      await whileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
+      const driver = await openDatabase({ path });
+      await retryWhileBusy(() => driver.exec("UPDATE taken SET lease_until = 0"));
       driver.close();
     },
     left: () => leftIn(path),
@@ -92,8 +91,8 @@ async function everything(messages: MessageStore) {
 }
 
 async function leftIn(path: string): Promise<Left> {
-  const driver = await openFile({ path });
-  const rows = (sql: string): Row[] => driver.prepare(sql).all().filter(isRow);
+  const driver = await openDatabase({ path });
+  const rows = (sql: string): Row[] => driver.prepare(sql).all();
   const [{ integrity_check: integrity } = { integrity_check: "" }] = rows("PRAGMA integrity_check");
   const counted = JSON.stringify(rows("SELECT channel, count FROM channel_counts WHERE count > 0 ORDER BY channel"));
   const there = JSON.stringify(
