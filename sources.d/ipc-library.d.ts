@@ -234,7 +234,7 @@ interface RequestKey {
     readonly digest: string;
     readonly at: number;
 }
-/** A request as it was done. */
+/** A request that was done. */
 interface DoneRequest extends RequestKey {
     /** The message that it stored; 0 for another request. */
     readonly messageId: number;

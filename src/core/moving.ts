@@ -235,7 +235,7 @@ async function importAgent(state: ImportState, agent: Agent): Promise<void> {
   const isNew = (await agents.add(agent, "new")) === "done";
   if (isNew && agent.role === "operator") state.operators++;
   if (!isNew && (await agents.find(agent.name))?.publicKey.trim() !== agent.publicKey.trim())
-    state.kept.push(`${agent.name} has another key on this bus, or its key was revoked here: that stays so`);
+    state.kept.push(`${agent.name} has another key on this bus, or its key was revoked here: it was not imported`);
   count(state, "agents", isNew);
 }
 
@@ -278,7 +278,9 @@ async function importWatermark(state: ImportState, { channel, agent, lastId }: W
   // A message on this bus alone is unread, though the agent has read later ones elsewhere.
   const imported = state.ids.countBetween(channel, from, to);
   if ((await messages.count(channel, from, to, imported + 1)) > imported) {
-    state.kept.push(`${agent} has messages to read in ${channel} that are on this bus alone: its place there stays`);
+    state.kept.push(
+      `${agent} has messages to read in ${channel} that are on this bus alone: its watermark there was not imported`,
+    );
     return;
   }
   await messages.advance(channel, agent, to);

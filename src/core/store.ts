@@ -57,7 +57,7 @@ export interface RequestKey {
   readonly at: number;
 }
 
-/** A request as it was done. */
+/** A request that was done. */
 export interface DoneRequest extends RequestKey {
   /** The message that it stored; 0 for another request. */
   readonly messageId: number;

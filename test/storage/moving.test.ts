@@ -11,14 +11,14 @@ import { temporaryFolder } from "../support/program.ts";
 
 const now = () => Date.now() / 1_000;
 
-/** So many messages before, so that ids on both sides differ. */
+/** Stores and removes three messages, so that the ids of the two buses differ. */
 async function shift(store: Store): Promise<void> {
   const ids = await fill(store, "other", "x", "1", "2", "3");
   await store.messages.remove("other", ids[2] ?? 0, 10);
 }
 
 suite("moving a bus", () => {
-  test("from a database to NATS and back nothing is lost, and broken off it goes on", needsNats, async () => {
+  test("a bus moves to NATS and back without loss, and an interrupted import continues", needsNats, async () => {
     using folder = temporaryFolder();
     await using server = await startNats();
     await using one = await openSqlite({ path: folder.file("one.db") });
@@ -40,7 +40,7 @@ suite("moving a bus", () => {
     }
   });
 
-  test("a request that was done on one bus is known on the other", async () => {
+  test("a request that was done on one bus is a repetition on the other", async () => {
     using folder = temporaryFolder();
     await using one = await openSqlite({ path: folder.file("one.db") });
     await using other = await openSqlite({ path: folder.file("other.db") });
@@ -52,7 +52,7 @@ suite("moving a bus", () => {
     assert.deepEqual(await other.messages.append(signed, once), { outcome: "repeated", id: 4 });
   });
 
-  test("what a bus has of its own stays: keys, later signals, and what nobody has read there", async () => {
+  test("a bus keeps its own keys, its later signals and its unread messages", async () => {
     using folder = temporaryFolder();
     await using one = await openSqlite({ path: folder.file("one.db") });
     await using other = await openSqlite({ path: folder.file("other.db") });
@@ -64,15 +64,15 @@ suite("moving a bus", () => {
     await fill(other, "c", "x", "here alone");
     const { kept } = await move(one, other);
     assert.deepEqual(kept, [
-      `${operator.name} has another key on this bus, or its key was revoked here: that stays so`,
-      "reader has messages to read in c that are on this bus alone: its place there stays",
+      `${operator.name} has another key on this bus, or its key was revoked here: it was not imported`,
+      "reader has messages to read in c that are on this bus alone: its watermark there was not imported",
     ]);
     assert.equal((await other.agents.find(operator.name))?.publicKey, "another");
     assert.equal((await other.signals.get("go"))?.data, "later");
     assert.equal(await other.messages.watermark("c", "reader"), 0);
   });
 
-  test("an agent whose key was revoked since it was moved loses it when that is moved", async () => {
+  test("an agent whose key was revoked after a move loses it with the next", async () => {
     using folder = temporaryFolder();
     await using one = await openSqlite({ path: folder.file("one.db") });
     await using other = await openSqlite({ path: folder.file("other.db") });
@@ -87,7 +87,7 @@ suite("moving a bus", () => {
     assert.equal((await other.agents.revoked("herald"))?.publicKey, herald.publicKey);
   });
 
-  test("what is no line of an export, or says what can't be, is refused in a sentence and changes nothing", async () => {
+  test("a line that is not an export's, or holds an impossible record, is refused in a sentence and changes nothing", async () => {
     using folder = temporaryFolder();
     await using store = await openSqlite({ path: folder.file("one.db") });
     const start = { export: { format: 1, at: 1, after: 0, last: 0 } };

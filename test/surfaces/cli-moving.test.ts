@@ -12,7 +12,7 @@ async function exported(bus: TemporaryBus, file: string): Promise<string[]> {
 }
 
 suite("export and import", { concurrency: 4 }, () => {
-  test("move a bus in secure mode, and who may do what with it", async () => {
+  test("move a bus in secure mode with its rights", async () => {
     using bus = await secureBus("herald");
     using other = temporaryBus();
     assert.equal((await bus.run("send", "c", "herald", "mine", "--key", bus.file("herald.key"))).code, 0);
@@ -26,7 +26,7 @@ suite("export and import", { concurrency: 4 }, () => {
     assert.equal(again.stdout, "imported nothing; there already: 2 agents, 1 message\n");
   });
 
-  test("an export goes on with its file, after what was broken off, and is for its owner alone", async () => {
+  test("an export continues its file after an interruption, and only its owner may read it", async () => {
     using bus = temporaryBus();
     using other = temporaryBus();
     const file = bus.file("bus.jsonl");
@@ -51,7 +51,7 @@ suite("export and import", { concurrency: 4 }, () => {
     assert.deepEqual(contentsOf(await other.answer("read", "c", "me")), ["four"]);
   });
 
-  test("one without its last line is imported as far as it goes, and said to end early", async () => {
+  test("an export without its last line is imported, and reported as ending early", async () => {
     using bus = temporaryBus();
     using other = temporaryBus();
     await bus.run("send", "c", "a", "one");
@@ -63,7 +63,7 @@ suite("export and import", { concurrency: 4 }, () => {
     assert.deepEqual(contentsOf(await other.answer("read", "c", "me")), ["one"]);
   });
 
-  test("go through a pipe", async () => {
+  test("work through a pipe", async () => {
     using bus = temporaryBus();
     using other = temporaryBus();
     await bus.run("send", "c", "a", "\u202e\u001b[2J ü 🦜");
@@ -73,7 +73,7 @@ suite("export and import", { concurrency: 4 }, () => {
     assert.deepEqual(await other.answer("read", "c", "me"), await bus.answer("read", "c", "me"));
   });
 
-  test("wake who waits for what they bring", async () => {
+  test("wake readers that wait for the imported messages", async () => {
     using bus = temporaryBus();
     using other = temporaryBus();
     await bus.run("send", "c", "a", "moved");
@@ -83,7 +83,7 @@ suite("export and import", { concurrency: 4 }, () => {
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["moved"]);
   });
 
-  test("refuse files that are no export, and leave them as they are", async () => {
+  test("refuse files that are not exports, and don't change them", async () => {
     using bus = temporaryBus();
     for (const [name, text] of [
       ["notes.txt", "my notes\n"],

@@ -40,7 +40,7 @@ const FIND = `SELECT ${agents.columns} FROM agents WHERE name = ?`;
 
 const LIST = `SELECT ${agents.columns} FROM agents ORDER BY created_at, name`;
 
-/** By rowid and not by time: the first operator's key is what the bus is known by, whatever a clock said. */
+/** By rowid, since clocks may be wrong: the bus is known by its first operator's key. */
 const FIRST_OPERATOR = `SELECT ${agents.columns} FROM agents WHERE role = 'operator' ORDER BY rowid LIMIT 1`;
 
 const UPDATE = "UPDATE agents SET identity = ?, public_key = ?, created_at = ? WHERE name = ?";

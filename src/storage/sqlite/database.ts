@@ -8,7 +8,7 @@ import tables from "./tables.sql";
 export interface SqliteOptions {
   readonly path: string;
   readonly durability?: Durability;
-  /** The library to use; chosen by what can be loaded, where this isn't given. */
+  /** The library to use; by default the first that can be loaded. */
   readonly driver?: DriverName;
 }
 

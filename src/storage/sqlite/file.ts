@@ -15,7 +15,7 @@ export function prepareFile(path: string): void {
   if (!existsSync(folder))
     throw new IpcError("invalid", `The database ${path} can't be opened: ${folder} doesn't exist`);
   makeFile(path);
-  // After the file was made: a check before would miss what another user puts there in between.
+  // After the file was made: an earlier check would miss a file that another user puts there in between.
   if (isShared(folder)) for (const companion of COMPANIONS) refuseForeign(path + companion);
 }
 

@@ -194,7 +194,7 @@ export function readBatch(query: Statement, ...values: Value[]): StoredMessage[]
   return messages;
 }
 
-/** Written out, as reading messages is most of what a busy bus does: the reader of `tableOf` is a twentieth slower. */
+/** Written out for speed: the reader of `tableOf` makes a read of messages a twentieth slower. */
 function readMessage(row: Row): Required<StoredMessage> {
   return {
     id: numberOf(row, "id"),

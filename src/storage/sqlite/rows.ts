@@ -3,8 +3,8 @@ import type { Records } from "../../core/store.ts";
 import type { Row, Value } from "./driver.ts";
 
 /**
- * Where a kind of record is stored. Without an entry it is a table of the kind's own name, which has a column for each
- * field, called as the field is in snake case.
+ * Where a kind of record is stored. A kind without an entry has a table of its own name, with a rowid and a column for each
+ * field, named like the field in snake case.
  */
 const tables: { readonly [Kind in RecordKind]?: Table<string> } = {
   agents: {
@@ -48,7 +48,7 @@ interface Table<Name extends PropertyKey> {
   readonly where?: string;
   /** The columns that order the rows of a table without rowid. */
   readonly key?: readonly string[];
-  /** The insertion of the fields, in their order, where it isn't simply a value for each column. */
+  /** Inserts the fields, in their order, where that isn't simply a value for each column. */
   readonly insert?: string;
 }
 

@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS agents (
 
 -- Version 2: channels
 
--- The cost of a read depends on what is unread, and that of a list on the number of channels.
+-- A read costs as much as there is unread, and a list as much as there are channels.
 CREATE INDEX messages_by_channel ON messages (channel, id);
 
 -- Triggers keep the counts, so that the original's writes count too.
