@@ -141,7 +141,7 @@ function operationOf({ operation, method, path }: Route, place: string, answers:
 function parameter(place: "path" | "query", [name, field]: readonly [string, Field]): Json {
   const required = place === "path" || !field.optional;
   const commas = field.kind === "list" ? { style: "form", explode: false } : {};
-  return { name, in: place, required, description: field.about, schema: schemaOf(field), ...commas };
+  return { name, in: place, required, description: field.description, schema: schemaOf(field), ...commas };
 }
 
 function bodyOf(operation: Operation, fields: readonly (readonly [string, Field])[]): Json | undefined {
@@ -155,7 +155,7 @@ function bodyOf(operation: Operation, fields: readonly (readonly [string, Field]
         type: "object",
         ...(required.length === 0 ? {} : { required }),
         properties: Object.fromEntries(
-          fields.map(([name, field]) => [name, { ...schemaOf(field), description: field.about }]),
+          fields.map(([name, field]) => [name, { ...schemaOf(field), description: field.description }]),
         ),
       };
   return { required: whole || required.length > 0, content: { "application/json": { schema } } };

@@ -151,7 +151,7 @@ export function answerSchemas(declarations: string, wanted: ReadonlySet<string>)
     must(",");
     if (wanted.has(name)) answers.set(name, union());
     else skip();
-    for (let rest = 0; rest < 3; rest++) {
+    for (let rest = 0; rest < 2; rest++) {
       must(",");
       skip();
     }

@@ -56,7 +56,7 @@ function createContext(environment: Environment, lifetime: Lifetime): ProgramCon
       const isThere = url !== undefined || store !== undefined || existsSync(databasePath);
       if (!isThere && !create) return undefined;
       client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote, signal });
-      return createMailboxes(client.door, signal);
+      return createMailboxes(client.ask, signal);
     },
     dialer: createDialer(environment, readKey, printNote, signal),
     sign: readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey())),

@@ -1,20 +1,28 @@
 import { conflict } from "./core/errors.ts";
-import { type Answering, type FollowUp, isStream, type Operation } from "./operations/operation.ts";
-import type { Ask } from "./operations/perform.ts";
+import {
+  failureOf,
+  type ItemOf,
+  isStream,
+  type NextRequest,
+  type Operation,
+  type Request,
+} from "./operations/operation.ts";
+import type { Endpoint } from "./operations/perform.ts";
 
-type Input = Readonly<Record<string, unknown>>;
+/** Makes requests, and asks them. */
+export interface Asker extends Endpoint {
+  prepare<O extends Operation>(operation: O, input: object): Request<O>;
+}
 
-/** Asks for one answer, and sees to what follows from it: who awaits it has it. */
-export async function once(door: Ask, operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> {
+/** Asks for one answer, and does what follows from it: the caller that awaits it has it. */
+export async function askOnce(bus: Asker, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
   try {
-    const answer = await door(operation, input, signal);
-    if (!signal.aborted) {
-      await settled(door, operation.after?.delivered?.(answer, input), signal);
-      return await awaited(door, operation.after?.next?.(answer, input) ?? [], answer, signal);
-    }
-    const back = operation.after?.lost?.(answer, input);
-    if (back !== undefined) await door(back.operation, back.input, new AbortController().signal);
+    const request = bus.prepare(operation, input);
+    const answer = await bus.ask(request, signal);
+    await bus.settle(request, answer, !signal.aborted, signal.aborted ? new AbortController().signal : signal);
+    signal.throwIfAborted();
+    return await askNext(bus, operation.after?.next?.(answer, request.input) ?? [], answer, signal);
   } catch (error) {
     if (!signal.aborted) throw error;
   }
@@ -22,51 +30,47 @@ export async function once(door: Ask, operation: Operation, input: Input, signal
 }
 
 /**
- * Asks for a stream, or again and again for what a wait brings. Each answer is settled when the next one is asked for:
- * whoever leaves the loop hasn't consumed the last.
+ * Asks for a stream, or again and again for what a wait brings. Each item is settled when the next one is asked for: a
+ * caller that leaves the loop hasn't consumed the last.
  */
-export async function* each<Answer>(
-  door: Ask,
-  operation: Answering<Answer>,
-  input: Input,
+export async function* askEach<O extends Operation>(
+  bus: Asker,
+  operation: O,
+  input: object,
   signal: AbortSignal,
-): AsyncGenerator<NonNullable<Answer>, void, void> {
+): AsyncGenerator<NonNullable<ItemOf<O>>, void, void> {
   try {
-    for await (const answer of answers(door, operation, input, signal)) {
-      yield answer as NonNullable<Answer>;
-      await settled(door, operation.after?.delivered?.(answer, input), signal);
+    const request = bus.prepare(operation, input);
+    for await (const item of itemsOf(bus, request, signal)) {
+      yield item as NonNullable<ItemOf<O>>;
+      await bus.settle(request, item, true, signal);
+      signal.throwIfAborted();
     }
   } catch (error) {
     if (!signal.aborted) throw error;
   }
 }
 
-async function* answers(door: Ask, operation: Operation, input: Input, signal: AbortSignal) {
+async function* itemsOf(bus: Endpoint, request: Request, signal: AbortSignal) {
   while (!signal.aborted) {
-    const answer = await door(operation, input, signal);
+    const answer = await bus.ask(request, signal);
     if (isStream(answer)) return yield* answer;
     if (answer !== null) yield answer;
   }
 }
 
-async function settled(door: Ask, settlement: FollowUp | undefined, signal: AbortSignal): Promise<void> {
-  if (settlement === undefined) return;
-  const { operation, input } = settlement;
-  const after = await door(operation, input, signal);
-  signal.throwIfAborted();
-  const failure = operation.output?.failure?.(after, Object(input));
-  if (failure !== undefined) throw conflict(failure);
-}
-
-/** What is waited for after an answer stands in its place: of several, the first. */
-async function awaited(
-  door: Ask,
-  [first]: readonly FollowUp[],
+/** Asks the first of the next requests. Answers with its answer where that is shown, else with the one before. */
+async function askNext(
+  bus: Endpoint,
+  [first]: readonly NextRequest[],
   answer: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
   if (first === undefined) return answer;
-  const after = await door(first.operation, first.input, signal);
+  const next = await bus.ask(first.request, signal);
   signal.throwIfAborted();
-  return after;
+  if (first.isShown) return next;
+  const failure = failureOf(first.request, next);
+  if (failure !== undefined) throw conflict(failure);
+  return answer;
 }

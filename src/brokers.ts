@@ -6,8 +6,8 @@ import type { Brokers } from "./core/link.ts";
 import { raiseAlarm } from "./core/security.ts";
 import { verifyToken } from "./core/token.ts";
 import { operations } from "./operations/index.ts";
-import { perform } from "./operations/perform.ts";
-import type { Perform } from "./server/deliver.ts";
+import { createLocalEndpoint } from "./operations/perform.ts";
+import type { EndpointFor } from "./server/deliver.ts";
 import type { Entrance } from "./server/entrance.ts";
 import { checkListenAddress } from "./server/loopback.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
@@ -19,12 +19,12 @@ export interface LetIn {
   readonly insecure: boolean;
 }
 
-/** A bus as every server needs it: what can be asked, the door to ask it on, and who hears of those turned away there. */
-export function served(bus: Bus, letIn: LetIn) {
+/** The parts of a bus that every server needs. */
+export function serveBus(bus: Bus, letIn: LetIn) {
   const door: Entrance = { ...letIn, identify: (token) => verifyToken(bus, token) };
-  const performOn: Perform = (operation, input, context) => perform(bus, operation, input, context);
+  const endpointFor: EndpointFor = (caller) => createLocalEndpoint(bus, caller);
   const refused = (refusal: IpcError, from: string) => raiseAlarm(bus, refusal, { from });
-  return { operations, perform: performOn, door, refused };
+  return { operations, endpointFor, door, refused };
 }
 
 export interface TcpServing extends LetIn {
@@ -36,7 +36,7 @@ export interface TcpServing extends LetIn {
 
 /** Puts a server for lines of JSON on an open bus. */
 export function serveOverTcp(bus: Bus, { apiKey, insecure, ...serving }: TcpServing): Promise<TcpServer> {
-  return serveTcp({ ...serving, ...served(bus, { apiKey, insecure }) });
+  return serveTcp({ ...serving, ...serveBus(bus, { apiKey, insecure }) });
 }
 
 /** Brokers that serve a bus in this process, and a way to those of others. Notes in `owned` where it serves. */

@@ -1,3 +1,4 @@
+import type { Asker } from "./answers.ts";
 import type { ServerTarget } from "./client/remote.ts";
 import { askerOf, createSigner, tokenFor } from "./client/signer.ts";
 import { THIS_PROCESS } from "./core/access.ts";
@@ -5,11 +6,10 @@ import { invalid, isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { createNotes, type Environment } from "./environment.ts";
 import { openBus, openLink } from "./open.ts";
-import { parseInput } from "./operations/fields.ts";
-import type { Operation, Signer } from "./operations/operation.ts";
-import { type Ask, perform, performStoreless } from "./operations/perform.ts";
+import { type Operation, parseRequest, type Request, type Signer, signRequest } from "./operations/operation.ts";
+import { type Ask, createLocalEndpoint, createStorelessEndpoint, type Endpoint } from "./operations/perform.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
-import { httpDoor } from "./surfaces/http/client.ts";
+import { createHttpEndpoint } from "./surfaces/http/client.ts";
 
 export interface Connecting {
   readonly environment: Environment;
@@ -25,18 +25,14 @@ export interface Connecting {
   readonly signal?: AbortSignal;
 }
 
-export interface Client extends AsyncDisposable {
-  /** Names who asks where the request doesn't, signs, and shows a server a token. What it hands out isn't settled yet. */
-  readonly door: Ask;
-}
+/** A bus that names the asker where a request doesn't, signs, and shows a server a token. */
+export interface Client extends Asker, AsyncDisposable {}
 
-/** The door to a bus behind the server at an address. */
-export async function openServer(server: ServerTarget): Promise<Ask & AsyncDisposable> {
-  if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).tcpDoor(server);
-  return Object.assign(httpDoor(server), { [Symbol.asyncDispose]: async () => {} });
+/** The bus behind the server at an address. */
+export async function openServer(server: ServerTarget): Promise<Endpoint & AsyncDisposable> {
+  if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).openTcpEndpoint(server);
+  return { ...createHttpEndpoint(server), [Symbol.asyncDispose]: async () => {} };
 }
-
-type Input = Readonly<Record<string, unknown>>;
 
 const FOREVER = new AbortController().signal;
 
@@ -52,48 +48,44 @@ export async function openClient({
 }: Connecting): Promise<Client> {
   const key = given.key === undefined ? undefined : readPrivateKey(bytesOf(given.key));
   const bus = url === undefined ? await openBus(environment, { port: () => environment.port, signal }) : undefined;
-  const storelessBus = bus ?? { link: openLink() };
   const pins = createNotes(environment.configFolder);
-  const shown = async (operation: Operation, input: Input) =>
-    token ?? (await tokenFor(askerOf(operation, input, agent), signerHere()));
-  const far = url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: shown });
-  const reach: Ask = (operation, input, signal) => {
-    const context = { caller: THIS_PROCESS, signal };
-    if (operation.storeless) return performStoreless(storelessBus, operation, input, context);
-    if (far !== undefined) return far(operation, input, signal);
-    if (bus !== undefined) return perform(bus, operation, input, context);
-    throw new Error("a client has a bus or a server");
-  };
+  const makeToken = async (request: Request) => token ?? (await tokenFor(askerOf(request, agent), getSigner()));
+  const remote =
+    url === undefined ? undefined : await openServer({ url, apiKey: environment.apiKey, token: makeToken });
+  const storeless = createStorelessEndpoint(bus ?? { link: openLink() }, THIS_PROCESS);
+  const local = bus === undefined ? storeless : createLocalEndpoint(bus, THIS_PROCESS);
+  const endpointFor = (operation: Operation) => (operation.storeless ? storeless : (remote ?? local));
+  const ask: Ask = (request, signal) => endpointFor(request.operation).ask(request, signal);
 
   let signer: Signer | undefined;
-  const signerHere = (): Signer | undefined => {
-    if (key !== undefined) signer ??= createSigner({ key, door: reach, url, pins, warn, signal: FOREVER });
+  const getSigner = (): Signer | undefined => {
+    if (key !== undefined) signer ??= createSigner({ key, ask, url, pins, warn, signal: FOREVER });
     return signer;
   };
-  const ask = async (operation: Operation, input: Input, signal: AbortSignal): Promise<unknown> => {
-    const signing = operation.signature === undefined ? undefined : signerHere();
-    const asked = operation.signature && signing ? { ...(await operation.signature.add(input, signing)) } : input;
-    return await reach(operation, asked, signal);
+  const sign = async <O extends Operation>(request: Request<O>): Promise<Request<O>> => {
+    const own = request.operation.signature === undefined ? undefined : getSigner();
+    return own === undefined ? request : await signRequest(request, own);
   };
 
   return {
-    async door(operation, given, signal) {
+    prepare(operation, input) {
       if (operation.signature?.required && key === undefined)
         throw invalid(`${operation.name} is signed: give key, or set IPC_KEY`);
-      const asked = parseInput(operation.input.fields, named(operation, Object(given), agent));
-      // Nothing is settled before the answer is there.
-      const input = "ack" in operation.input.fields ? { ...asked, ack: "manual" } : { ...asked };
+      return parseRequest(operation, withAsker(operation, input, agent));
+    },
+    async ask(request, signal) {
       try {
-        return await ask(operation, input, signal);
+        return await ask(await sign(request), signal);
       } catch (error) {
         // The bus got its first operator, or is another one: its DID is not what was signed for.
         if (!isIpcError(error) || error.reason !== "wrong_audience" || signer === undefined) throw error;
         signer = undefined;
-        return await ask(operation, input, signal);
+        return await ask(await sign(request), signal);
       }
     },
+    settle: (request, ...answer) => endpointFor(request.operation).settle(request, ...answer),
     async [Symbol.asyncDispose]() {
-      await far?.[Symbol.asyncDispose]();
+      await remote?.[Symbol.asyncDispose]();
       await bus?.[Symbol.asyncDispose]();
     },
   };
@@ -105,7 +97,8 @@ function bytesOf(key: string | Uint8Array): Uint8Array {
   return key.includes("-----BEGIN ") ? Buffer.from(key) : readFile(key);
 }
 
-/** With who asks, where that is left out. */
-function named({ input: { self } }: Operation, given: Input, agent: string | undefined): Input {
-  return self !== undefined && given[self] === undefined ? { ...given, [self]: agent } : given;
+/** The input with the asker's name, where that is left out. */
+function withAsker({ input: { self } }: Operation, given: object, agent: string | undefined): object {
+  const isNamed = self === undefined || Reflect.get(given, self) !== undefined;
+  return isNamed ? given : { ...given, [self]: agent };
 }

@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import { trustAnswer } from "./client/remote.ts";
 import { createSigner } from "./client/signer.ts";
 import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
@@ -27,7 +28,7 @@ export function createDialer(
     const frames = connection.frames[Symbol.asyncIterator]();
     const signer = createSigner({
       key,
-      door: (operation) => askServer(connection, frames, operation.name),
+      ask: async (request) => trustAnswer(request, await askServer(connection, frames, request.operation.name)),
       url: url.replace(/^ws/, "http"),
       pins,
       warn,

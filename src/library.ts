@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { each, once } from "./answers.ts";
-import { type Connecting, openClient } from "./client.ts";
+import { type Asker, askEach, askOnce } from "./answers.ts";
+import { type Client, type Connecting, openClient } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
 import { type Environment, readEnvironment, withDatabase, withStore } from "./environment.ts";
@@ -8,7 +8,6 @@ import type { commandResult } from "./operations/commands.ts";
 import { operations, type TypedOperation } from "./operations/index.ts";
 import { waitMail } from "./operations/mailboxes.ts";
 import { type MethodName, methodName, type Typed } from "./operations/operation.ts";
-import type { Ask } from "./operations/perform.ts";
 
 export { IpcError, isIpcError } from "./core/errors.ts";
 export { AgentMessenger } from "./messenger.ts";
@@ -59,10 +58,7 @@ type Method<O> =
     : never;
 
 /** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
-export type Methods = { readonly [O in Verb as MethodName<O["name"]>]: Method<O> };
-
-/** Those that one can ask for by name. */
-type Verb = Exclude<TypedOperation, Typed<string, unknown, unknown, unknown, unknown, true>>;
+export type Methods = { readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O> };
 
 export interface ConnectedBus extends Methods, AsyncDisposable {
   /**
@@ -89,7 +85,7 @@ export async function connect(target?: string, options: ConnectOptions = {}): Pr
     token: options.token ?? environment.token,
     warn: (sentence) => process.emitWarning(sentence.replace(/^Warning: /, "")),
   });
-  return connected(client.door, agent, async () => client[Symbol.asyncDispose]());
+  return connected(client, agent);
 }
 
 function placeOf(environment: Environment, target: string | undefined): Pick<Connecting, "environment" | "url"> {
@@ -99,34 +95,36 @@ function placeOf(environment: Environment, target: string | undefined): Pick<Con
   return { environment: withDatabase(environment, resolve(target)), url: undefined };
 }
 
-function connected(door: Ask, agent: string | undefined, leave: () => Promise<void>): ConnectedBus {
+function connected(client: Client, agent: string | undefined): ConnectedBus {
   const closing = new AbortController();
   const going = new Set<Promise<unknown>>();
   const until = (signal: AbortSignal | undefined) =>
     signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
-  const tracked: Ask = async (operation, input, signal) => {
-    const asking = door(operation, input, signal);
+  const track = async <T>(asking: Promise<T>): Promise<T> => {
     going.add(asking);
     return await asking.finally(() => going.delete(asking));
   };
+  const bus: Asker = {
+    prepare: client.prepare,
+    ask: (...request) => track(client.ask(...request)),
+    settle: (...answer) => track(client.settle(...answer)),
+  };
 
   const methods = Object.fromEntries(
-    operations
-      .filter(({ hidden }) => !hidden)
-      .map((operation) => [
-        methodName(operation.name),
-        (input: object = {}, { signal }: CallOptions = {}) =>
-          (operation.stream ? each : once)(tracked, operation, { ...input }, until(signal)),
-      ]),
+    operations.map((operation) => [
+      methodName(operation.name),
+      (input: object = {}, { signal }: CallOptions = {}) =>
+        (operation.stream ? askEach : askOnce)(bus, operation, input, until(signal)),
+    ]),
   ) as unknown as Methods;
 
   const close = async () => {
     closing.abort(invalid("this connection to the bus is closed"));
     await Promise.allSettled(going);
-    await leave();
+    await client[Symbol.asyncDispose]();
   };
   async function* mail(mailbox = agent, { signal }: CallOptions = {}) {
-    for await (const { message } of each(tracked, waitMail, { mailbox }, until(signal))) yield message;
+    for await (const { message } of askEach(bus, waitMail, { mailbox }, until(signal))) yield message;
   }
   return { ...methods, mail, close, [Symbol.asyncDispose]: close };
 }

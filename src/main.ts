@@ -8,7 +8,7 @@ import { seedOperator } from "./operations/agents.ts";
 import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { operations } from "./operations/index.ts";
 import type { Operation } from "./operations/operation.ts";
-import { type Ask, perform, performStoreless } from "./operations/perform.ts";
+import { createLocalEndpoint, createStorelessEndpoint, type Endpoint } from "./operations/perform.ts";
 import { defineProgramCommand, type ProgramCommand } from "./surfaces/cli/arguments.ts";
 import { run, type TokenSource, type Where } from "./surfaces/cli/run.ts";
 import { print, printNote } from "./surfaces/cli/terminal.ts";
@@ -26,12 +26,10 @@ async function main(typed: readonly string[]): Promise<number> {
   try {
     const environment = readEnvironment(process.env);
 
-    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Ask & AsyncDisposable> => {
+    const near = async (operation: Operation, { store, retry, signal }: Where): Promise<Endpoint & AsyncDisposable> => {
       if (operation.storeless) {
-        const bus = { link: openLink() };
-        const ask: Ask = (asked, input, signal) =>
-          performStoreless(bus, asked, input, { caller: THIS_PROCESS, signal });
-        return Object.assign(ask, { [Symbol.asyncDispose]: async () => {} });
+        const endpoint = createStorelessEndpoint({ link: openLink() }, THIS_PROCESS);
+        return { ...endpoint, [Symbol.asyncDispose]: async () => {} };
       }
       const bus = await openBus(withStore(environment, store, retry), {
         signal,
@@ -39,8 +37,8 @@ async function main(typed: readonly string[]): Promise<number> {
         seeding: operation === seedOperator,
         warn: printNote,
       });
-      const door: Ask = (asked, input, signal) => perform(bus, asked, input, { caller: THIS_PROCESS, signal });
-      return Object.assign(door, { [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() });
+      const endpoint = createLocalEndpoint(bus, THIS_PROCESS);
+      return { ...endpoint, [Symbol.asyncDispose]: async () => bus[Symbol.asyncDispose]() };
     };
     const far = (url: string, token: TokenSource) => openServer({ url, apiKey: environment.apiKey, token });
 
@@ -182,7 +180,7 @@ async function main(typed: readonly string[]): Promise<number> {
 
     return await run(
       {
-        verbs: [serve, broker, tcpBroker, mcp, ...operations.filter(({ hidden }) => !hidden), exporting, importing],
+        verbs: [serve, broker, tcpBroker, mcp, ...operations, exporting, importing],
         version: manifest.version,
         open: async (operation, where, token) =>
           where.url === undefined ? near(operation, where) : far(where.url, token),

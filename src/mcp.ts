@@ -7,9 +7,9 @@ import { readPrivateKey } from "./core/keys.ts";
 import { verifyToken } from "./core/token.ts";
 import { createNotes, type Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
-import { operations } from "./operations/index.ts";
+import { listToolOperations } from "./operations/index.ts";
 import type { Signer } from "./operations/operation.ts";
-import { type Ask, perform } from "./operations/perform.ts";
+import { createLocalEndpoint, type Endpoint } from "./operations/perform.ts";
 import { readFile } from "./surfaces/cli/terminal.ts";
 import type { Client } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
@@ -31,13 +31,14 @@ export async function serveMcp(
 ): Promise<void> {
   const key = keyFile === undefined ? undefined : readPrivateKey(readFile(keyFile));
   const pins = createNotes(environment.configFolder);
-  await using doors = await openDoors(environment, url, signal, () =>
+  await using bus = await openEndpoints(environment, url, signal, () =>
     signer && agent !== undefined ? { signer, agent } : undefined,
   );
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
-  const signer = key && (() => createSigner({ key, door: doors.nobodys, url, pins, warn: console.error, signal }));
-  const client: Client = { door: doors.agents, agent, signer, help: HELP };
+  const signer = key && (() => createSigner({ key, ask: bus.asNobody.ask, url, pins, warn: console.error, signal }));
+  const client: Client = { endpoint: bus.asAgent, agent, signer, help: HELP };
   const failed = (error: unknown) => void (environment.debug && console.error(error));
+  const operations = listToolOperations();
   await serveStdioMcp({ version, operations, client, input: process.stdin, output: process.stdout, failed }, signal);
 }
 
@@ -52,49 +53,50 @@ interface Shown {
   readonly signer: () => Signer;
 }
 
-interface Doors extends AsyncDisposable {
-  /** On which anything is asked as the agent. */
-  readonly agents: Ask;
-  /** On which is asked what anybody may. */
-  readonly nobodys: Ask;
+interface Endpoints extends AsyncDisposable {
+  /** Requests are made as the agent. */
+  readonly asAgent: Endpoint;
+  /** Requests are made without saying who asks. */
+  readonly asNobody: Endpoint;
 }
 
-/** To the bus on this machine, or to the one behind a server, which asks for a token itself only where it wants one. */
-async function openDoors(
+/** The bus on this machine, or behind a server, which asks for a token itself only where it wants one. */
+async function openEndpoints(
   environment: Environment,
   url: string | undefined,
   signal: AbortSignal,
   shown: () => Shown | undefined,
-): Promise<Doors> {
+): Promise<Endpoints> {
   if (url === undefined) {
     const bus = await openBus(environment, { port: () => environment.port, signal });
     return {
-      agents: nearDoor(bus, shown),
-      nobodys: nearDoor(bus, () => undefined),
+      asAgent: localEndpoint(bus, shown),
+      asNobody: localEndpoint(bus, () => undefined),
       [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
     };
   }
   const { apiKey, token } = environment;
-  const door = await openServer({
+  const server = await openServer({
     url,
     apiKey,
     token: async () => token ?? tokenFor(shown()?.agent, shown()?.signer()),
   });
-  return { agents: door, nobodys: door, [Symbol.asyncDispose]: () => door[Symbol.asyncDispose]() };
+  return { asAgent: server, asNobody: server, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
 /**
- * A model is asked for as much as any client on this machine: that it was started by somebody who may open the database
- * doesn't make it an agent of the bus.
+ * The bus in this process. A model must prove as much as any client on this machine: that somebody who may open the
+ * database started it doesn't make it an agent of the bus.
  */
-function nearDoor(bus: Bus, shown: () => Shown | undefined): Ask {
-  return async (operation, input, signal) => {
+function localEndpoint(bus: Bus, shown: () => Shown | undefined): Endpoint {
+  const identified = async () => {
     const who = shown();
     const identity = who && (await identityOf(bus, who));
-    return perform(bus, operation, input, {
-      caller: { from: "local", admitted: false, hasKey: false, identity },
-      signal,
-    });
+    return createLocalEndpoint(bus, { from: "local", admitted: false, hasKey: false, identity });
+  };
+  return {
+    ask: async (...request) => (await identified()).ask(...request),
+    settle: async (...answer) => (await identified()).settle(...answer),
   };
 }
 

@@ -49,5 +49,5 @@ async function openMailboxes(agent: string): Promise<Mailboxes> {
   const { keyFile, token, url } = environment;
   const warn = (sentence: string) => process.emitWarning(sentence);
   const client = await openClient({ environment, url, agent, key: keyFile, token, warn });
-  return createMailboxes(client.door, new AbortController().signal);
+  return createMailboxes(client.ask, new AbortController().signal);
 }

@@ -1,11 +1,13 @@
 import { writeSync } from "node:fs";
-import { served, serveOverTcp } from "./brokers.ts";
+import { serveBus, serveOverTcp } from "./brokers.ts";
 import { admit, type Caller, isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { hasCode, IpcError } from "./core/errors.ts";
 import { formatAddress } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
+import { listToolOperations } from "./operations/index.ts";
+import { createConnections } from "./server/connections.ts";
 import { checkListenAddress } from "./server/loopback.ts";
 import { createDashboard } from "./surfaces/dashboard/files.ts";
 import { productAt } from "./surfaces/http/client.ts";
@@ -42,19 +44,30 @@ export async function serve(
   await using bus = await openBus(environment, { port: () => listening, signal });
   const secure = await isSecure(bus);
   checkListenAddress(host, { hasKey: environment.apiKey !== undefined, secure, insecure });
-  const asked = served(bus, { apiKey: environment.apiKey, insecure });
+  const served = serveBus(bus, { apiKey: environment.apiKey, insecure });
   const failed = (from: object) => (error: unknown) => log("error", "fault", { ...from, ...errorDetails(error) });
   await using webSockets = onFirstUse(async () => {
     const { createWebSockets } = await import("./surfaces/websocket/server.ts");
-    return createWebSockets({ ...asked, failed: failed({ surface: "websocket" }) });
+    return createWebSockets({
+      ...served,
+      connections: createConnections(bus),
+      failed: failed({ surface: "websocket" }),
+    });
   });
   await using mcp = onFirstUse(async () => {
     const { createHttpMcp } = await import("./surfaces/mcp/http.ts");
     const reader = (caller: Caller) => admit(bus, "reader", {}, caller);
-    return createHttpMcp({ ...asked, path: MCP_PATH, version, admit: reader, failed: failed({ path: MCP_PATH }) });
+    return createHttpMcp({
+      ...served,
+      operations: listToolOperations(),
+      path: MCP_PATH,
+      version,
+      admit: reader,
+      failed: failed({ path: MCP_PATH }),
+    });
   });
   await using server = await serveHttp({
-    ...asked,
+    ...served,
     host,
     port,
     log,

@@ -5,6 +5,7 @@ import { join, posix } from "node:path";
 import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { operations } from "../src/operations/index.ts";
+import { ipcTool } from "../src/operations/ipc.ts";
 import type { Operation } from "../src/operations/operation.ts";
 import { importsOf } from "./support/imports.ts";
 import { run } from "./support/program.ts";
@@ -315,7 +316,7 @@ test("every operation that is defined is in the table, once", async () => {
     const module: object = await import(new URL(`../src/${path}`, import.meta.url).href);
     for (const value of Object.values(module)) if (isOperation(value)) defined.add(value);
   }
-  assert.deepEqual([...defined].map(nameOf).toSorted(), operations.map(nameOf).toSorted());
+  assert.deepEqual([...defined].map(nameOf).toSorted(), [...operations, ipcTool].map(nameOf).toSorted());
   for (const key of ["name", "http"] as const) {
     const said = operations.flatMap((operation) => operation[key] ?? []);
     assert.equal(new Set(said).size, said.length, `two operations have one ${key}`);

@@ -6,7 +6,7 @@ import { suite, test } from "node:test";
 import { readPrivateKey } from "../src/core/keys.ts";
 import { messageBytes, sign } from "../src/core/signature.ts";
 import { DEFAULT_PORT, readEnvironment } from "../src/environment.ts";
-import { operations } from "../src/operations/index.ts";
+import { listToolOperations, operations } from "../src/operations/index.ts";
 import { optionsOf } from "../src/surfaces/cli/arguments.ts";
 import { argumentsOf, isTool } from "../src/surfaces/mcp/tools.ts";
 import { isThere, jsonOf, repository } from "./plugin/support.ts";
@@ -33,7 +33,7 @@ const starters = [
   ...textOf("src/main.ts").matchAll(/\b(?:defineProgramCommand\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g),
 ].map(([, name = ""]) => name);
 
-const verbs = [...starters, ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
+const verbs = [...starters, ...operations.map(({ name }) => name)];
 
 async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   using folder = temporaryFolder();
@@ -43,9 +43,9 @@ async function optionsByVerb(): Promise<ReadonlyMap<string, ReadonlySet<string>>
       return [name, new Set(stdout.match(/--[a-z][a-z-]*/g))] as const;
     }),
   );
-  const ofOperations = operations
-    .filter(({ hidden }) => !hidden)
-    .map((operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const);
+  const ofOperations = operations.map(
+    (operation) => [operation.name, new Set(optionsOf(operation).map(({ flag }) => `--${flag}`))] as const,
+  );
   return new Map([...ofStarters, ...ofOperations]);
 }
 
@@ -150,7 +150,7 @@ suite("the manual's endpoints", () => {
 
 test("the manual's tools are those of the table, with their arguments", () => {
   const rows = rowsOf(manual.textOf("docs/mcp.md")).map(([tool = "", takes = ""]) => [codeIn(tool)[0], codeIn(takes)]);
-  const tools = operations
+  const tools = listToolOperations()
     .filter(isTool)
     .map((operation) => [operation.tool.name, argumentsOf(operation).map(({ name }) => name)]);
   assert.deepEqual(rows.toSorted(), tools.toSorted());

@@ -5,7 +5,7 @@ export interface Option {
   readonly flag: string;
   /** A single letter for the same option. */
   readonly short?: string;
-  readonly about: string;
+  readonly description: string;
   /** The placeholder of its value in help. An option without one is a switch. */
   readonly value?: string | undefined;
 }

@@ -1,25 +1,16 @@
 import { IpcError, invalid } from "../core/errors.ts";
 import { MAX_WAIT_SECONDS, WAIT_SECONDS } from "../core/limits.ts";
 import { createBackoff, monotonicMs } from "../core/time.ts";
-import { isWaiting, type Operation } from "../operations/operation.ts";
-import type { Ask } from "../operations/perform.ts";
+import { type AnswerTo, isWaiting, type Operation, type Request } from "../operations/operation.ts";
+import type { Ask, Endpoint } from "../operations/perform.ts";
 import { needsToken } from "./signer.ts";
 
 /** A server of a bus, and what to show it. */
 export interface ServerTarget {
   readonly url: string;
   readonly apiKey: string | undefined;
-  /** A token for what asks for one, where there is a way to make it. */
-  readonly token: (operation: Operation, input: Values) => Promise<string | undefined>;
-}
-
-export type Values = Readonly<Record<string, unknown>>;
-
-/** Something asked of a server once. */
-export interface Request {
-  readonly operation: Operation;
-  readonly input: Values;
-  readonly signal: AbortSignal;
+  /** Makes a token for a request that needs one, where there is a way to. */
+  readonly token: (request: Request) => Promise<string | undefined>;
 }
 
 export interface Item {
@@ -31,95 +22,126 @@ export interface Item {
 /** Brings requests to a server and answers back, each as its protocol has it. What breaks on the way is thrown. */
 export interface Transport {
   /** Null where a wait's time was up. */
-  once(request: Request): Promise<unknown>;
+  once(request: Request, signal: AbortSignal): Promise<unknown>;
   /** Says when the server has begun to answer. */
-  stream(request: Request, begun: () => void): AsyncIterable<Item>;
+  stream(request: Request, signal: AbortSignal, begun: () => void): AsyncIterable<Item>;
   /** Whether the server was there once. */
   reached(): boolean;
   /** Whether it may go well if it is asked again. */
   isPassing(error: unknown): boolean;
 }
 
-/** The door to a bus behind a server, which is waited for where it was there and is away for a moment. */
-export function createRemoteAsk(carrier: Transport): Ask {
-  return async (operation, given, signal) => {
+/** A bus behind a server. A server that was there once is waited for while it is away. */
+export function createRemoteEndpoint(transport: Transport): Endpoint {
+  const ask: Ask = async (request, signal) => {
+    const { operation } = request;
     if (operation.http === undefined) {
       throw invalid(`${operation.name} works on the database itself: leave out --url and IPC_URL`);
     }
-    const input: Values = Object(given);
-    const request = { operation, input, signal };
-    if (operation.output?.isLast !== undefined) return streamedOnce(carrier, request);
-    if (operation.stream) return streamed(carrier, request);
-    if (isWaiting(operation, input)) return waited(carrier, request);
-    return carrier.reached() && mayRepeat(request) ? repeated(carrier, request) : carrier.once(request);
+    const sent = withManualAck(request);
+    if (operation.output?.isLast !== undefined) return trustAnswer(request, streamOnce(transport, sent, signal));
+    if (operation.stream) return trustAnswer(request, stream(transport, sent, signal));
+    if (isWaiting(request)) return trustAnswer(request, await wait(transport, sent, signal));
+    const mayAskAgain = transport.reached() && mayRepeat(request);
+    const answer = mayAskAgain ? await repeat(transport, sent, signal) : await transport.once(sent, signal);
+    return trustAnswer(request, answer);
+  };
+  return {
+    ask,
+    /** A lost answer needs nothing: the server's lease ends. */
+    async settle({ operation, input }, answer, isDelivered, signal) {
+      const confirmation = isDelivered ? operation.after?.confirm?.(answer, input) : undefined;
+      if (confirmation !== undefined) await ask(confirmation, signal);
+    },
   };
 }
 
-/** What is shown for a request. A token says more than the server's key and stands in its place, where nobody can overhear it. */
+/** The server must not take an answer for consumed that is still on its way: `settle` confirms it. */
+function withManualAck(request: Request): Request {
+  if (!("ack" in request.operation.input.fields)) return request;
+  return { ...request, input: { ...request.input, ack: "manual" } };
+}
+
+/**
+ * Takes what a server said for the answer of its operation, as one server of the same table would give it. Refuses what
+ * no operation answers.
+ */
+export function trustAnswer<O extends Operation>({ operation }: Request<O>, answer: unknown): AnswerTo<O> {
+  const isPossible = typeof answer === "object" && (answer !== null || operation.waits !== undefined);
+  if (isPossible) return answer as AnswerTo<O>;
+  throw new IpcError("internal", "The server's answer is not what el-ipc answers; is that an el-ipc server?");
+}
+
+/** The credential for a request: a token where it needs one, or else the server's key. A token is only sent where nobody can overhear it. */
 export async function credentialFor(
-  { operation, input }: Request,
+  request: Request,
   server: ServerTarget,
-  at: Place,
+  place: ServerPlace,
 ): Promise<string | undefined> {
-  const token = needsToken(operation, input) ? await server.token(operation, input) : undefined;
-  if (token !== undefined && !at.isPrivate) {
-    throw invalid(`a token is sent over https, or to this machine, and not to ${at.name}`);
+  const token = needsToken(request) ? await server.token(request) : undefined;
+  if (token !== undefined && !place.isPrivate) {
+    throw invalid(`a token is sent over https, or to this machine, and not to ${place.name}`);
   }
   return token ?? server.apiKey;
 }
 
-interface Place {
+export interface ServerPlace {
   readonly name: string;
   /** Nobody between here and there can listen. */
   readonly isPrivate: boolean;
 }
 
-/** Whether a request that may have been done already does no harm when it is done again. */
+/** Whether a request that may have been carried out already does no harm when it is sent again. */
 function mayRepeat({ operation, input }: Request): boolean {
   return operation.idempotent === true || input.nonce !== undefined;
 }
 
 const REPEATING_MS = 30_000;
 
-/** The same request again, while a server that was there is away for a moment. */
-async function repeated(carrier: Transport, request: Request): Promise<unknown> {
+/** Sends a request again while a server that was there is away for a moment. */
+async function repeat(transport: Transport, request: Request, signal: AbortSignal): Promise<unknown> {
   const end = monotonicMs() + REPEATING_MS;
-  const pause = createBackoff(request.signal);
+  const pause = createBackoff(signal);
   for (;;) {
     try {
-      return await carrier.once(request);
+      return await transport.once(request, signal);
     } catch (error) {
-      if (!carrier.isPassing(error) || monotonicMs() >= end || request.signal.aborted) throw error;
+      if (!transport.isPassing(error) || monotonicMs() >= end || signal.aborted) throw error;
       await pause.wait();
     }
   }
 }
 
-/** A wait of any length as waits of a length that all between will let live; a server that restarts is asked again. */
-async function waited(carrier: Transport, { operation, input, signal }: Request): Promise<unknown> {
+/** Splits a wait of any length into waits that everything on the way lets live; a server that restarts is asked again. */
+async function wait(transport: Transport, request: Request, signal: AbortSignal): Promise<unknown> {
+  const { operation, input } = request;
   const end = typeof input.timeout === "number" ? monotonicMs() + input.timeout * 1_000 : Number.POSITIVE_INFINITY;
   const pause = createBackoff(signal);
   for (;;) {
     const left = Math.max(0, (end - monotonicMs()) / 1_000);
     const timeout = Math.min(left, WAIT_SECONDS, MAX_WAIT_SECONDS);
     try {
-      const answer = await carrier.once({ operation, input: { ...input, timeout }, signal });
+      const answer = await transport.once({ ...request, input: { ...input, timeout } }, signal);
       pause.reset();
-      const nothing = answer === null || operation.waits?.isTimeout?.(answer, input);
-      if (!nothing || monotonicMs() >= end || signal.aborted) return answer;
+      const isTimeout = answer === null || operation.waits?.isTimeout?.(answer, input);
+      if (!isTimeout || monotonicMs() >= end || signal.aborted) return answer;
     } catch (error) {
       if (signal.aborted) return operation.waits?.isTimeout === undefined ? null : [];
-      if (!carrier.isPassing(error) || monotonicMs() >= end) throw error;
+      if (!transport.isPassing(error) || monotonicMs() >= end) throw error;
       await pause.wait();
     }
   }
 }
 
-/** A stream that ends by itself. Where it breaks, nobody knows how far it came, so it isn't begun again. */
-async function* streamedOnce(carrier: Transport, request: Request): AsyncGenerator<unknown, void, void> {
-  const { operation, signal } = request;
+/** A stream that ends by itself. Nobody knows how far a broken one came, so it isn't begun again. */
+async function* streamOnce(
+  transport: Transport,
+  request: Request,
+  signal: AbortSignal,
+): AsyncGenerator<unknown, void, void> {
+  const { operation } = request;
   try {
-    for await (const { value } of carrier.stream(request, () => {})) {
+    for await (const { value } of transport.stream(request, signal, () => {})) {
       yield value;
       if (operation.output?.isLast?.(value)) return;
     }
@@ -129,22 +151,23 @@ async function* streamedOnce(carrier: Transport, request: Request): AsyncGenerat
   if (!signal.aborted) throw new IpcError("internal", `The server broke off its answer to ${operation.name}`, "busy");
 }
 
-/** A stream for as long as anybody reads it; after a break it goes on behind the last answer that came. */
-async function* streamed(
-  carrier: Transport,
-  { operation, input, signal }: Request,
+/** A stream for as long as it is read; after a break it goes on behind the last item that came. */
+async function* stream(
+  transport: Transport,
+  request: Request,
+  signal: AbortSignal,
 ): AsyncGenerator<unknown, void, void> {
   const pause = createBackoff(signal);
-  let asked = input;
+  let next = request;
   while (!signal.aborted) {
     try {
-      for await (const { value, since } of carrier.stream({ operation, input: asked, signal }, pause.reset)) {
+      for await (const { value, since } of transport.stream(next, signal, pause.reset)) {
         yield value;
-        if (since !== undefined) asked = { ...asked, since };
+        if (since !== undefined) next = { ...next, input: { ...next.input, since } };
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (!carrier.isPassing(error)) throw error;
+      if (!transport.isPassing(error)) throw error;
     }
     await pause.wait();
   }

@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { invalid } from "../core/errors.ts";
 import { TOKEN_SECONDS } from "../core/limits.ts";
 import { createStamp } from "../core/signature.ts";
-import type { Operation, Signer } from "../operations/operation.ts";
+import { parseRequest, type Request, type Signer } from "../operations/operation.ts";
 import type { Ask } from "../operations/perform.ts";
 import { showHealth } from "../operations/watching.ts";
 
@@ -16,7 +16,7 @@ export interface KnownServers {
 export interface Signing {
   readonly key: KeyObject;
   /** Asks the bus that is signed for. */
-  readonly door: Ask;
+  readonly ask: Ask;
   /** Its address, where it is behind a server. */
   readonly url: string | undefined;
   readonly pins: KnownServers;
@@ -25,10 +25,10 @@ export interface Signing {
   readonly signal: AbortSignal;
 }
 
-export function createSigner({ key, door, url, pins, warn, signal }: Signing): Signer {
+export function createSigner({ key, ask, url, pins, warn, signal }: Signing): Signer {
   let did: Promise<string> | undefined;
   const audience = () => {
-    did ??= askDid(door, signal).then((said) => (url === undefined ? said : pinned(pins, url, said, warn)));
+    did ??= askDid(ask, signal).then((said) => (url === undefined ? said : pinned(pins, url, said, warn)));
     return did;
   };
   return {
@@ -39,31 +39,27 @@ export function createSigner({ key, door, url, pins, warn, signal }: Signing): S
       const { createToken } = await import("../core/token.ts");
       return createToken({ agent, key, audience: await audience(), seconds, now: Date.now() / 1_000 });
     },
-    ask: (operation, input) => door(operation, input, signal),
+    ask: (request) => ask(request, signal),
   };
 }
 
-/** Who asks: IPC_AGENT, or whom the request names where that isn't set. What is signed is asked by whom it names. */
-export function askerOf(
-  operation: Operation,
-  input: Readonly<Record<string, unknown>>,
-  self: string | undefined,
-): unknown {
+/** The asker: IPC_AGENT, or the agent that the request names where that isn't set. The name in a signed request wins. */
+export function askerOf({ operation, input }: Request, self: string | undefined): unknown {
   const field = operation.signature?.by ?? operation.input.self;
   const named = field === undefined ? undefined : input[field];
   return operation.access.level === "signed" ? named : (self ?? named);
 }
 
-/** A token of whoever asks, for a bus that has operators to know them. */
+/** A token of the asker, for a bus in secure mode. */
 export async function tokenFor(asker: unknown, signer: Signer | undefined): Promise<string | undefined> {
   if (signer === undefined || (await signer.audience()) === "") return undefined;
   return typeof asker === "string" ? await signer.token(asker, TOKEN_SECONDS) : undefined;
 }
 
-async function askDid(door: Ask, signal: AbortSignal): Promise<string> {
-  const health = await door(showHealth, {}, signal);
-  if (typeof health !== "object" || health === null || !("did" in health)) return "";
-  if (typeof health.did === "string" && DID.test(health.did)) return health.did;
+async function askDid(ask: Ask, signal: AbortSignal): Promise<string> {
+  const { did } = await ask(parseRequest(showHealth, {}), signal);
+  if (did === undefined) return "";
+  if (DID.test(did)) return did;
   throw invalid("The server doesn't say who it is in a way that can be trusted: its did is not a did:key");
 }
 
@@ -84,8 +80,8 @@ function pinned(pins: KnownServers, url: string, said: string, warn: (text: stri
   );
 }
 
-/** Whether a token is shown for this: not where it doesn't matter who asks, and not for what its own signature proves. */
-export function needsToken(operation: Operation, input: Readonly<Record<string, unknown>>): boolean {
+/** Whether a request needs a token: not where the asker doesn't matter, nor where its own signature proves who that is. */
+export function needsToken({ operation, input }: Request): boolean {
   const { level, dependsOnCaller } = operation.access;
   if (level === "anyone") return dependsOnCaller?.(input) ?? false;
   return level !== "signed" || (input.signature === undefined && input.operator_signature === undefined);

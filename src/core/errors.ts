@@ -23,17 +23,28 @@ export type Reason = (typeof reasons)[number];
 
 const BRAND = Symbol.for("el-ipc.error");
 
-/** An expected failure: its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+/** A sentence about fields, written with the names that `nameOf` gives them. */
+export type FieldSentence = (nameOf: (field: string) => string) => string;
+
+/** An expected failure; its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
 export class IpcError extends Error {
   readonly code: ErrorCode;
   readonly reason: Reason | undefined;
+  /** The message for a surface that has names of its own for fields, as a command line has flags. */
+  readonly sentence: FieldSentence | undefined;
   readonly [BRAND] = true;
 
-  constructor(code: ErrorCode, message: string, reason?: Reason, options?: ErrorOptions) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    reason?: Reason,
+    { sentence, ...options }: ErrorOptions & { readonly sentence?: FieldSentence } = {},
+  ) {
     super(message, options);
     this.name = "IpcError";
     this.code = code;
     this.reason = reason;
+    this.sentence = sentence;
   }
 }
 
@@ -44,6 +55,16 @@ export function isIpcError(error: unknown): error is IpcError {
 
 export function invalid(message: string, reason?: Reason): IpcError {
   return new IpcError("invalid", message, reason);
+}
+
+/** An error about fields. */
+export function invalidFields(sentence: FieldSentence, reason?: Reason): IpcError {
+  return new IpcError(
+    "invalid",
+    sentence((field) => field),
+    reason,
+    { sentence },
+  );
 }
 
 export function unauthorized(message: string, reason?: Reason): IpcError {

@@ -5,20 +5,7 @@ import { createKeyPair, rawKeyBytes, readPublicKey } from "../core/keys.ts";
 import { TOKEN_SECONDS } from "../core/limits.ts";
 import { keyChangeBytes, registrationBytes, sign } from "../core/signature.ts";
 import { flag, identity, name, optional, stampFields, text, whole } from "./fields.ts";
-import { defineOperation, defineStoreless, indented, type Signer } from "./operation.ts";
-
-const storeOperator = defineOperation({
-  name: "store-operator",
-  summary: "Store a new operator's public key",
-  examples: [],
-  access: { level: "reader" },
-  hidden: true,
-  input: { fields: { name: name("The operator's name"), public_key: text("Its public key") } },
-  run: async (bus, { name, public_key }) => {
-    await seed(bus, name, public_key);
-    return { ok: true };
-  },
-});
+import { defineOperation, defineStoreless, indented, parseRequest, type Signer } from "./operation.ts";
 
 export const seedOperator = defineOperation({
   name: "seed",
@@ -31,7 +18,8 @@ export const seedOperator = defineOperation({
     const { privateKey, publicKey } = await createOperatorKeys(bus, name);
     return { name, public_key: publicKey, private_key: privateKey };
   },
-  after: { delivered: ({ name, public_key }) => ({ operation: storeOperator, input: { name, public_key } }) },
+  // The operator exists only once somebody has its private key.
+  after: { delivered: (bus, { name, public_key }) => seed(bus, name, public_key) },
   output: {
     text: ({ private_key }) => private_key,
     isSecret: () => true,
@@ -162,15 +150,12 @@ export const revokeAgent = defineOperation({
   },
 });
 
-/** The key that an agent has now, as the bus's directory says. */
-async function keyOf(name: string, { ask }: Signer): Promise<string> {
-  const listed = await ask(listAgents, { keys: true });
-  const agents: readonly unknown[] = Array.isArray(listed) ? listed : [];
-  for (const agent of agents) {
-    if (typeof agent !== "object" || agent === null || !("name" in agent) || agent.name !== name) continue;
-    if ("public_key" in agent && typeof agent.public_key === "string") return agent.public_key;
-  }
-  throw notFound(`There is no agent '${name}'`);
+/** The current key of an agent, from the bus's directory. */
+async function keyOf(name: string, signer: Signer): Promise<string> {
+  const agents = await signer.ask(parseRequest(listAgents, { keys: true }));
+  const key = agents.find((agent) => agent.name === name)?.public_key;
+  if (key === undefined) throw notFound(`There is no agent '${name}'`);
+  return key;
 }
 
 export const listAgents = defineOperation({

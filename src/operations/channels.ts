@@ -20,7 +20,7 @@ export const listChannels = defineOperation({
       return quote({ from: "channels", text: channels.map(({ channel, count }) => `${channel}: ${count}`).join("\n") });
     },
   },
-  tool: { name: "list_channels", about: "The channels and their message counts, newest first.", arguments: {} },
+  tool: { name: "list_channels", description: "The channels and their message counts, newest first.", arguments: {} },
 });
 
 const channelName = name("The channel");
@@ -90,8 +90,8 @@ export const sendToChannel = defineOperation({
   output: { model: ({ id }) => `Sent as #${id}` },
   tool: {
     name: "send_message",
-    about: "Post to a channel, for everybody who reads it.",
-    arguments: { channel: { about: "e.g. builds" }, data: { name: "message", about: "", type: "string" } },
+    description: "Post to a channel, for everybody who reads it.",
+    arguments: { channel: { description: "e.g. builds" }, data: { name: "message", description: "", type: "string" } },
     session: "from",
   },
 });
@@ -137,12 +137,12 @@ export const channelMessages = defineOperation({
   },
   tool: {
     name: "read_messages",
-    about: "Read a channel, oldest first; from then on, only what is new.",
+    description: "Read a channel, oldest first; from then on, only what is new.",
     arguments: {
-      channel: { about: "" },
-      since: { name: "since_id", about: "Only after this id: the last that you have seen" },
-      limit: { about: "At most this many (50)", usual: 50 },
-      timeout: { about: "Wait so many seconds if there is none (at most 300)" },
+      channel: { description: "" },
+      since: { name: "since_id", description: "Only after this id: the last that you have seen" },
+      limit: { description: "At most this many (50)", default: 50 },
+      timeout: { description: "Wait so many seconds if there is none (at most 300)" },
     },
   },
 });

@@ -3,7 +3,7 @@ import { endCommand, waitForCommandEnd } from "../core/outcomes.ts";
 import { agentOfSession, resolveAsker } from "../core/sessions.ts";
 import type { Command, CommandStatus, Json, NewCommand } from "../core/store.ts";
 import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
-import { defineOperation, type Quote } from "./operation.ts";
+import { defineOperation, parseRequest, type Quote } from "./operation.ts";
 
 /** An order as the world sees it, where it is a command. */
 export interface PublicCommand {
@@ -101,12 +101,12 @@ export const sendCommand = defineOperation({
   output: { text: ({ commands }) => commands.map(({ id, target }) => `${id} sent to ${target}`).join("\n") },
   tool: {
     name: "send_command",
-    about: "Ask a peer to do something. How it ended comes to you by wait_for_command.",
+    description: "Ask a peer to do something. How it ended comes to you by wait_for_command.",
     arguments: {
-      target: { about: "A peer_id, a role (all in it), or *" },
-      action: { about: "e.g. start_server" },
-      params: { about: "", type: "object" },
-      any: { about: "Of a role, only one: whoever is first" },
+      target: { description: "A peer_id, a role (all in it), or *" },
+      action: { description: "e.g. start_server" },
+      params: { description: "", type: "object" },
+      any: { description: "Of a role, only one: whoever is first" },
     },
     session: "from",
   },
@@ -166,7 +166,10 @@ export const ask = defineOperation({
   run: async (bus, input, context) => sendCommand.run(bus, input, context),
   after: {
     next: ({ commands }, { timeout }) =>
-      commands.map(({ id }: PublicCommand) => ({ operation: commandResult, input: { id, timeout } })),
+      commands.map(({ id }: PublicCommand) => ({
+        request: parseRequest(commandResult, { id, timeout }),
+        isShown: true,
+      })),
   },
   output: { text: () => "" },
 });
@@ -206,17 +209,6 @@ export const pendingCommands = defineOperation({
   output: { text: ({ commands }) => commands.map(formatCommand).join("\n") },
 });
 
-const returnCommand = defineOperation({
-  name: "command return",
-  summary: "Offer a command again that did not reach the session",
-  examples: [],
-  access: { level: "actor" },
-  hidden: true,
-  input: { fields: { id: name("The command"), peer: name("The session") } },
-  run: (bus, { id, peer }) => releaseCommand(bus, id, peer),
-  output: { text: () => "" },
-});
-
 export const waitCommand = defineOperation({
   name: "command wait",
   summary: "Wait for a command and take it",
@@ -242,13 +234,12 @@ export const waitCommand = defineOperation({
   },
   waits: { isWaiting: () => true },
   after: {
-    // That an answer arrived is all that it asks for.
-    delivered: (answer) =>
-      answer?.command.kind === "command_response"
-        ? { operation: ackCommand, input: { id: answer.command.id } }
-        : undefined,
-    lost: (answer, { peer }) =>
-      answer === null ? undefined : { operation: returnCommand, input: { id: answer.command.id, peer } },
+    // A response is done as soon as it has arrived.
+    confirm: (answer) =>
+      answer?.command.kind === "command_response" ? parseRequest(ackCommand, { id: answer.command.id }) : undefined,
+    lost: async (bus, answer, { peer }) => {
+      if (answer !== null) await releaseCommand(bus, answer.command.id, peer);
+    },
   },
   output: {
     text: (answer) => (answer === null ? "" : JSON.stringify(answer.command)),
@@ -257,9 +248,9 @@ export const waitCommand = defineOperation({
   },
   tool: {
     name: "wait_for_command",
-    about:
+    description:
       "Wait for a command and take it. End each with ack_command or fail_command, or it comes again. Then wait for the next. If you have a shell, wait cheaper: `el-ipc command wait PEER_ID` in the background.",
-    arguments: { timeout: { about: "Seconds (50, at most 300)" } },
+    arguments: { timeout: { description: "Seconds (50, at most 300)" } },
     session: "peer",
   },
 });
@@ -282,9 +273,9 @@ export const ackCommand = defineOperation({
   output: { text: ({ command }) => `${command.id} is acknowledged` },
   tool: {
     name: "ack_command",
-    about: "Say that a command is done. Its sender gets the result.",
-    arguments: { id: { about: "cmd-…" }, result: { about: "", type: "object" } },
-    repeatable: true,
+    description: "Say that a command is done. Its sender gets the result.",
+    arguments: { id: { description: "cmd-…" }, result: { description: "", type: "object" } },
+    isRepeatable: true,
   },
 });
 
@@ -307,9 +298,9 @@ export const failCommand = defineOperation({
   output: { text: ({ command }) => `${command.id} has failed` },
   tool: {
     name: "fail_command",
-    about: "Say that a command failed or that you won't do it.",
-    arguments: { id: { about: "cmd-…" }, error: { about: "Why" } },
-    repeatable: true,
+    description: "Say that a command failed or that you won't do it.",
+    arguments: { id: { description: "cmd-…" }, error: { description: "Why" } },
+    isRepeatable: true,
   },
 });
 

@@ -1,5 +1,5 @@
 import type { Caller } from "../core/access.ts";
-import { invalid } from "../core/errors.ts";
+import { invalid, invalidFields } from "../core/errors.ts";
 import {
   BATCH_MESSAGES,
   CONTENT_BYTES,
@@ -17,7 +17,7 @@ export type Checked<T> = { readonly value: T } | { readonly fault: string };
 /** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
 export interface Field<T = unknown> {
   readonly check: (value: unknown) => Checked<T>;
-  readonly about: string;
+  readonly description: string;
   readonly kind: "text" | "number" | "flag" | "json" | "list";
   readonly optional: boolean;
   /** What a JSON Schema says of it, where that is more than follows from its kind. */
@@ -71,17 +71,17 @@ export function optional<T>(field: Field<T>): Optional<T> {
 }
 
 /** The name of a channel or of an agent. */
-export function name(about: string, extras: Extras = {}): Field<string> {
-  return { ...text(about, extras), check: checkText(nameFault), schema: lineOf(NAME_LENGTH) };
+export function name(description: string, extras: Extras = {}): Field<string> {
+  return { ...text(description, extras), check: checkText(nameFault), schema: lineOf(NAME_LENGTH) };
 }
 
 /** The name of a role or of an action. */
-export function word(about: string): Field<string> {
-  return { ...text(about), check: checkText(wordFault), schema: lineOf(WORD_LENGTH) };
+export function word(description: string): Field<string> {
+  return { ...text(description), check: checkText(wordFault), schema: lineOf(WORD_LENGTH) };
 }
 
-export function identity(about: string): Field<string> {
-  return { ...text(about), check: checkText(identityFault), schema: lineOf(IDENTITY_LENGTH) };
+export function identity(description: string): Field<string> {
+  return { ...text(description), check: checkText(identityFault), schema: lineOf(IDENTITY_LENGTH) };
 }
 
 /** A line of text: no control characters in it. */
@@ -90,33 +90,40 @@ function lineOf(maxLength: number): FieldSchema {
 }
 
 /** What a message says. */
-export function content(about: string): Field<string> {
-  return { ...text(about, { given: "text" }), check: checkText(contentFault), mostBytes: CONTENT_BYTES };
+export function content(description: string): Field<string> {
+  return { ...text(description, { given: "text" }), check: checkText(contentFault), mostBytes: CONTENT_BYTES };
 }
 
-export function text(about: string, extras: Extras = {}): Field<string> {
-  return { check: checkText(), about, kind: "text", optional: false, ...extras };
+export function text(description: string, extras: Extras = {}): Field<string> {
+  return { check: checkText(), description, kind: "text", optional: false, ...extras };
 }
 
-export function oneOf<const T extends string>(about: string, values: readonly T[], extras: Extras = {}): Field<T> {
+export function oneOf<const T extends string>(
+  description: string,
+  values: readonly T[],
+  extras: Extras = {},
+): Field<T> {
   const check = (given: unknown): Checked<T> => {
     const value = values.find((known) => known === given);
     return value === undefined ? { fault: `must be one of ${values.join(", ")}` } : { value };
   };
-  return { check, about, kind: "text", optional: false, schema: { type: "string", enum: values }, ...extras };
+  return { check, description, kind: "text", optional: false, schema: { type: "string", enum: values }, ...extras };
 }
 
 /** A whole number within bounds. */
-export function whole(about: string, { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number }) {
+export function whole(
+  description: string,
+  { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number },
+) {
   const holds = (value: number) => Number.isSafeInteger(value) && value >= least && value <= most;
   const schema = { type: "integer", minimum: least, maximum: most };
-  return { ...number(about, `must be a whole number from ${least} to ${most}`, holds), schema };
+  return { ...number(description, `must be a whole number from ${least} to ${most}`, holds), schema };
 }
 
-export function seconds(about: string, least = 0, most = 1e9): Field<number> {
+export function seconds(description: string, least = 0, most = 1e9): Field<number> {
   const fault = `must be a number of seconds, ${most < 1e9 ? `from ${least} to ${most}` : `${least} or more`}`;
   return {
-    ...number(about, fault, (value) => value >= least && value <= most),
+    ...number(description, fault, (value) => value >= least && value <= most),
     schema: { type: "number", minimum: least, ...(most < 1e9 ? { maximum: most } : {}) },
   };
 }
@@ -127,17 +134,17 @@ export function httpMilliseconds(field: Field<number>): Field<number> {
     const checked = field.check(value);
     return "value" in checked ? checked : { fault: `${checked.fault} (over HTTP: of milliseconds)` };
   };
-  return { ...field, check, about: `${field.about} (over HTTP: milliseconds)`, httpMilliseconds: true };
+  return { ...field, check, description: `${field.description} (over HTTP: milliseconds)`, httpMilliseconds: true };
 }
 
 /** Any JSON value. */
-export function json(about: string, extras: Extras = {}): Field<unknown> {
+export function json(description: string, extras: Extras = {}): Field<unknown> {
   const check = (value: unknown): Checked<unknown> => {
     const bytes = jsonBytes(value);
     if (bytes === undefined) return { fault: "must be JSON" };
     return bytes <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
   };
-  return { check, about, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
+  return { check, description, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
 }
 
 /** How long a value is as JSON; undefined for one that JSON has no words for. */
@@ -151,7 +158,7 @@ export function jsonBytes(value: unknown): number | undefined {
 }
 
 /** A few short texts; separated by commas on a command line. */
-export function list(about: string): Field<readonly string[]> {
+export function list(description: string): Field<readonly string[]> {
   const fault = "must be a list of 50 texts at most";
   const check = (given: unknown): Checked<readonly string[]> => {
     if (!Array.isArray(given) || given.length > 50) return { fault };
@@ -159,11 +166,11 @@ export function list(about: string): Field<readonly string[]> {
     return value.length === given.length ? { value } : { fault };
   };
   const schema = { type: "array", items: lineOf(NAME_LENGTH), maxItems: 50 };
-  return { check, about, kind: "list", optional: false, schema };
+  return { check, description, kind: "list", optional: false, schema };
 }
 
 /** Ids of messages. */
-export function ids(about: string): Field<readonly number[]> {
+export function ids(description: string): Field<readonly number[]> {
   const fault = `must be a list of ${BATCH_MESSAGES} ids at most`;
   const check = (given: unknown): Checked<readonly number[]> => {
     if (!Array.isArray(given) || given.length > BATCH_MESSAGES) return { fault };
@@ -171,13 +178,13 @@ export function ids(about: string): Field<readonly number[]> {
     return value.length === given.length ? { value } : { fault };
   };
   const schema = { type: "array", items: { type: "integer", minimum: 1 }, maxItems: BATCH_MESSAGES };
-  return { check, about, kind: "list", optional: false, schema };
+  return { check, description, kind: "list", optional: false, schema };
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
 
 /** A span of time: a number of seconds, or text as `30d`. */
-export function duration(about: string): Field<number> {
+export function duration(description: string): Field<number> {
   const check = (given: unknown): Checked<number> => {
     const [, count, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdw])?$/.exec(String(given)) ?? [];
     const value = Number(count) * (UNITS[unit] ?? Number.NaN);
@@ -185,13 +192,13 @@ export function duration(about: string): Field<number> {
       ? { value }
       : { fault: "must be seconds, or a number with s, m, h, d or w" };
   };
-  return { check, about, kind: "text", optional: false };
+  return { check, description, kind: "text", optional: false };
 }
 
-export function flag(about: string): Optional<boolean> {
+export function flag(description: string): Optional<boolean> {
   const check = (value: unknown): Checked<boolean> =>
     typeof value === "boolean" ? { value } : { fault: "must be true or false" };
-  return { check, about, kind: "flag", optional: true };
+  return { check, description, kind: "flag", optional: true };
 }
 
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
@@ -207,13 +214,13 @@ export const stampFields = {
   ts: optional({ ...whole("v2: the time, in milliseconds since 1970", { least: 0 }), wireOnly: true }),
 } as const;
 
-function number(about: string, fault: string, holds: (value: number) => boolean): Field<number> {
+function number(description: string, fault: string, holds: (value: number) => boolean): Field<number> {
   const check = (value: unknown): Checked<number> =>
     typeof value === "number" && holds(value) ? { value } : { fault };
-  return { check, about, kind: "number", optional: false };
+  return { check, description, kind: "number", optional: false };
 }
 
-function checkText(faultOf: (value: string) => string | undefined = () => undefined) {
+export function checkText(faultOf: (value: string) => string | undefined = () => undefined) {
   return (value: unknown): Checked<string> => {
     if (typeof value !== "string") return { fault: "must be text" };
     const fault = faultOf(value);
@@ -231,7 +238,7 @@ export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F
   if (!isRecord(raw)) throw invalid("the request must be a JSON object");
   const { all, required } = namesOf(fields);
   if (required.some((name) => given(raw, name, fields[name]) === undefined))
-    throw invalid(`${joinWords(required)} required`);
+    throw invalidFields((nameOf) => `${joinWords(required.map(nameOf))} required`);
   const input: Record<string, unknown> = {};
   for (const [name, field] of all) {
     const value = given(raw, name, field);
@@ -298,7 +305,7 @@ function parseJson(name: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw invalid(`${name} must be JSON`);
+    throw invalidFields((nameOf) => `${nameOf(name)} must be JSON`);
   }
 }
 
@@ -310,11 +317,11 @@ function given(raw: Readonly<Record<string, unknown>>, name: string, field: Fiel
 }
 
 function parseField(name: string, field: Field, value: unknown): unknown {
-  if (value === "" && field.neverEmpty) throw invalid(`${name} must not be empty`);
+  if (value === "" && field.neverEmpty) throw invalidFields((nameOf) => `${nameOf(name)} must not be empty`);
   const checked = field.check(value);
   if ("value" in checked) return checked.value;
   const large = field.mostBytes !== undefined && (bytesOf(field, value) ?? 0) > field.mostBytes;
-  throw invalid(`${name} ${checked.fault}`, large ? "too_large" : undefined);
+  throw invalidFields((nameOf) => `${nameOf(name)} ${checked.fault}`, large ? "too_large" : undefined);
 }
 
 function bytesOf(field: Field, value: unknown): number | undefined {

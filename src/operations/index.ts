@@ -82,13 +82,17 @@ const table = [
   sendTcp,
   receiveTcp,
   pingTcp,
-  ipcTool,
   pruneMessages,
   resetBus,
 ] as const satisfies readonly Operation[];
 
-/** THE table: everything that one can ask of the bus. */
+/** The table: everything that one can ask of the bus. */
 export const operations: readonly Operation[] = table;
 
-/** One of them, with its own types, for who names it. */
+/** The operations that are MCP tools, and `ipc`, which only a model can call. */
+export function listToolOperations(): readonly Operation[] {
+  return [...operations.filter(({ tool }) => tool !== undefined), ipcTool];
+}
+
+/** An operation of the table with its own types. */
 export type TypedOperation = (typeof table)[number];

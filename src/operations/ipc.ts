@@ -3,11 +3,17 @@ import { conflict, invalid, notFound, unauthorized } from "../core/errors.ts";
 import { MAX_WAIT_SECONDS } from "../core/limits.ts";
 import { type BrokerAnswer, type BrokerRequest, formatAddress, parseAddress } from "../core/link.ts";
 import type { Message } from "../core/messages.ts";
-import { content, type InputOf, ids, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
+import { content, type InputOf, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
 import { fetchMail, listMailboxes, postMail, waitMail } from "./mailboxes.ts";
-import { type Context, defineOperation, type FollowUp, type Operation } from "./operation.ts";
-import { perform } from "./perform.ts";
-import { receiveTcp } from "./tcp.ts";
+import {
+  type AnswerTo,
+  type Context,
+  defineOperation,
+  type Operation,
+  parseRequest,
+  type Request,
+} from "./operation.ts";
+import { perform, settle } from "./perform.ts";
 
 const BROKER_PORT = 19_901;
 const RECEIVE_PORT = 19_900;
@@ -38,35 +44,20 @@ const input = {
   timeout: optional(seconds("Wait this many seconds at most")),
 } as const;
 
-type Asked = InputOf<typeof input>;
+type IpcInput = InputOf<typeof input>;
 
-/** What came of it: a sentence, what others wrote, and what follows once that has arrived or got lost. */
-export interface Done {
+/** The answer: a sentence of ours, texts that others wrote, and what to do once the answer has arrived or got lost. */
+export interface IpcAnswer {
   readonly text: string;
-  readonly words?: readonly { readonly from: string; readonly text: string }[];
-  readonly arrived?: FollowUp | undefined;
-  readonly lost?: FollowUp | undefined;
+  readonly quoted?: readonly { readonly from: string; readonly text: string }[];
+  readonly settle?: (isDelivered: boolean) => Promise<void>;
 }
 
-type Doing = (bus: Bus, asked: Asked, context: Context) => Promise<Done>;
+type Handler = (bus: Bus, input: IpcInput, context: Context) => Promise<IpcAnswer>;
 
-/** The broker of another process is told what has arrived there; one that knows no such thing has forgotten it already. */
-const settleAfar = defineOperation({
-  name: "ipc settle",
-  summary: "Tell a broker that messages have arrived",
-  examples: [],
-  access: { level: "anyone" },
-  hidden: true,
-  input: { fields: { port: whole("Its port", { least: 1 }), mailbox: name("Whose"), ids: ids("Which") } },
-  run: async (bus, { port, mailbox, ids }, { signal }) => {
-    await bus.brokers.ask(port, { op: "settle", mailbox, ids }, signal);
-  },
-  output: { text: () => "" },
-});
+const within = ({ timeout }: IpcInput, fallback: number) => Math.min(timeout || fallback, MAX_WAIT_SECONDS);
 
-const within = ({ timeout }: Asked, usual: number) => Math.min(timeout || usual, MAX_WAIT_SECONDS);
-
-const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
+const handlers: Readonly<Record<(typeof NAMES)[number], Handler>> = {
   send: async (bus, asked, { signal }) => {
     const address = parseAddress(needed(asked, "host"), RECEIVE_PORT);
     const milliseconds = within(asked, ANSWER_SECONDS) * 1_000;
@@ -79,12 +70,10 @@ const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
     const timeout = within(asked, WAIT_SECONDS);
     const received = await bus.link.receive({ host, port }, { milliseconds: timeout * 1_000, signal });
     if (received === undefined) throw conflict(`no message came to port ${port} within ${timeout}s`);
-    const answer = { receipt: received.receipt };
     return {
       text: `Message on port ${port}`,
-      words: [received],
-      arrived: receiveTcp.after?.delivered?.(answer, {}),
-      lost: receiveTcp.after?.lost?.(answer, {}),
+      quoted: [received],
+      settle: (isDelivered) => bus.link.settle(received.receipt, isDelivered),
     };
   },
 
@@ -110,36 +99,47 @@ const doings: Readonly<Record<(typeof NAMES)[number], Doing>> = {
   post: async (bus, asked, context) => {
     const { port = BROKER_PORT, from = context.caller.identity?.agent ?? "anonymous" } = asked;
     const [to, message] = [needed(asked, "to"), needed(asked, "message")];
-    const answer = await afar(bus, port, { op: "post", to, from, msg: message }, context);
-    if (answer === undefined) await perform(bus, postMail, { to, from, message }, context);
+    const answer = await askOtherBroker(bus, port, { op: "post", to, from, msg: message }, context);
+    if (answer === undefined) await perform(bus, parseRequest(postMail, { to, from, message }), context);
     return { text: `Posted to mailbox ${JSON.stringify(to)} (${answer?.info ?? "queued"}, port ${port})` };
   },
 
   fetch: async (bus, asked, context) => {
     const mailbox = needed(asked, "mailbox");
-    const handed = await take(bus, asked, fetchMail, { op: "fetch", mailbox, ack: "manual" }, context);
-    const count = handed.words?.length ?? 0;
+    const { port = BROKER_PORT } = asked;
+    const mail =
+      (await takeFromOtherBroker(bus, port, { op: "fetch", mailbox }, context)) ??
+      (await takeMail(bus, parseRequest(fetchMail, { mailbox }), ({ messages }) => messages, context));
+    const count = mail.quoted.length;
     if (count === 0) return { text: `No messages in mailbox ${JSON.stringify(mailbox)}` };
-    return { ...handed, text: `${count} message(s) in mailbox ${JSON.stringify(mailbox)}:` };
+    return { ...mail, text: `${count} message(s) in mailbox ${JSON.stringify(mailbox)}:` };
   },
 
   wait: async (bus, asked, context) => {
     const mailbox = needed(asked, "mailbox");
     const timeout = within(asked, WAIT_SECONDS);
-    const handed = await take(bus, asked, waitMail, { op: "wait", mailbox, timeout, ack: "manual" }, context);
-    if (handed.words?.length) return { ...handed, text: `Message in mailbox ${JSON.stringify(mailbox)}:` };
+    const { port = BROKER_PORT } = asked;
+    const mail =
+      (await takeFromOtherBroker(bus, port, { op: "wait", mailbox, timeout }, context)) ??
+      (await takeMail(
+        bus,
+        parseRequest(waitMail, { mailbox, timeout }),
+        (answer) => (answer === null ? [] : [answer.message]),
+        context,
+      ));
+    if (mail.quoted.length > 0) return { ...mail, text: `Message in mailbox ${JSON.stringify(mailbox)}:` };
     throw conflict(`wait timed out after ${timeout}s -- no message in mailbox ${JSON.stringify(mailbox)}`);
   },
 
   broker_status: async (bus, { port = BROKER_PORT }, context) => {
-    const answer = await afar(bus, port, { op: "status" }, context);
+    const answer = await askOtherBroker(bus, port, { op: "status" }, context);
     if (answer === undefined && !bus.brokers.owns(port)) {
       throw notFound(`broker not reachable on port ${port}. Start it first: operation=broker_start`);
     }
-    const counts = answer === undefined ? await ownCounts(bus, context) : Object.entries(Object(answer.mailboxes));
+    const counts = answer === undefined ? await countUnread(bus, context) : Object.entries(Object(answer.mailboxes));
     if (counts.length === 0) return { text: `Broker on port ${port}: no active mailboxes` };
     const lines = counts.map(([mailbox, count]) => `${mailbox}: ${count} queued`);
-    return { text: `Broker on port ${port}:`, words: [{ from: "broker", text: lines.join("\n") }] };
+    return { text: `Broker on port ${port}:`, quoted: [{ from: "broker", text: lines.join("\n") }] };
   },
 };
 
@@ -151,45 +151,47 @@ export const ipcTool = defineOperation({
     level: "actor",
     subject: ({ mailbox }) => (mailbox === undefined ? {} : { agent: mailbox, channel: `@${mailbox}` }),
   },
-  hidden: true,
   input: { fields: input, positionals: ["operation"] },
   run: async (bus, asked, context) => {
     if (context.caller.from === "beyond")
       throw unauthorized("ports are opened by those on this machine", "from_beyond");
-    return await doings[asked.operation](bus, asked, context);
+    return await handlers[asked.operation](bus, asked, context);
   },
-  after: { delivered: ({ arrived }) => arrived, lost: ({ lost }) => lost },
+  after: {
+    delivered: async (_, { settle }) => await settle?.(true),
+    lost: async (_, { settle }) => await settle?.(false),
+  },
   output: {
-    text: ({ text, words = [] }) =>
-      [text, ...words.map((one) => `from=${JSON.stringify(one.from)}\n${one.text}`)].join("\n"),
-    model: ({ text, words = [] }, _, quote) => [text, ...words.map(quote)].join("\n"),
+    text: ({ text, quoted = [] }) =>
+      [text, ...quoted.map((one) => `from=${JSON.stringify(one.from)}\n${one.text}`)].join("\n"),
+    model: ({ text, quoted = [] }, _, quote) => [text, ...quoted.map(quote)].join("\n"),
   },
   tool: {
     name: "ipc",
-    about:
+    description:
       "TCP messages. Point-to-point: receive at a port, send/ping host:port. Mailboxes of a broker: post, fetch, wait.",
     arguments: {
-      operation: { about: "" },
-      host: { about: "host:port, for send, ping" },
-      port: { about: "receive 19900, broker 19901" },
-      bind: { about: "127.0.0.1" },
-      to: { about: "" },
-      from: { about: "" },
-      message: { about: "" },
-      mailbox: { about: "Yours" },
-      timeout: { about: "Seconds, at most 300" },
+      operation: { description: "" },
+      host: { description: "host:port, for send, ping" },
+      port: { description: "receive 19900, broker 19901" },
+      bind: { description: "127.0.0.1" },
+      to: { description: "" },
+      from: { description: "" },
+      message: { description: "" },
+      mailbox: { description: "Yours" },
+      timeout: { description: "Seconds, at most 300" },
     },
   },
 });
 
-function needed(asked: Asked, field: "host" | "message" | "to" | "mailbox"): string {
+function needed(asked: IpcInput, field: "host" | "message" | "to" | "mailbox"): string {
   const value = asked[field];
   if (value === undefined) throw invalid(`${field} is required`);
   return value;
 }
 
-/** Asks the broker that another process has on a port. Undefined where it is ours or nobody is there: then it is the bus. */
-async function afar(
+/** Asks the broker of another process. Undefined where the port is ours or nobody listens there: the bus itself answers then. */
+async function askOtherBroker(
   bus: Bus,
   port: number,
   request: BrokerRequest,
@@ -201,40 +203,48 @@ async function afar(
   throw conflict(`${request.op} failed: ${answer.error}`);
 }
 
-/** Takes messages out of a mailbox, wherever it is; they are consumed once they have arrived. */
-async function take(
+type TakenMail = Required<Pick<IpcAnswer, "quoted" | "settle">>;
+
+/** Takes messages out of a mailbox of another broker; one that doesn't know `settle` has forgotten them already. */
+async function takeFromOtherBroker(
   bus: Bus,
-  { port = BROKER_PORT }: Asked,
-  near: Operation,
+  port: number,
   request: BrokerRequest,
   context: Context,
-): Promise<Omit<Done, "text">> {
-  const { op: _, ...asked } = request;
-  const answer = await afar(bus, port, request, context);
-  if (answer !== undefined) {
-    const messages = listIn(answer.messages ?? (answer.message === undefined ? [] : [answer.message]));
-    const ids = messages.map(({ id }) => id).filter((id) => typeof id === "number");
-    const arrived =
-      ids.length === 0 ? undefined : { operation: settleAfar, input: { port, mailbox: asked.mailbox, ids } };
-    return { words: messages.map(({ from, msg }) => ({ from: String(from), text: String(msg) })), arrived };
-  }
-  const taken = await perform(bus, near, asked, context);
-  const found = Object(taken);
-  const messages: readonly Message[] = found.messages ?? (found.message === undefined ? [] : [found.message]);
+): Promise<TakenMail | undefined> {
+  const answer = await askOtherBroker(bus, port, { ...request, ack: "manual" }, context);
+  if (answer === undefined) return undefined;
+  const messages = listIn(answer.messages ?? (answer.message === undefined ? [] : [answer.message]));
+  const ids = messages.map(({ id }) => id).filter((id) => typeof id === "number");
   return {
-    words: messages.map(({ sender, content }) => ({ from: sender, text: content })),
-    arrived: near.after?.delivered?.(taken, { mailbox: asked.mailbox }),
-    lost: near.after?.lost?.(taken, { mailbox: asked.mailbox }),
+    quoted: messages.map(({ from, msg }) => ({ from: String(from), text: String(msg) })),
+    settle: async (isDelivered) => {
+      if (!isDelivered || ids.length === 0) return;
+      await bus.brokers.ask(port, { op: "settle", mailbox: request.mailbox, ids }, context.signal);
+    },
   };
 }
 
-async function ownCounts(bus: Bus, context: Context): Promise<[string, number][]> {
-  const { mailboxes } = Object(await perform(bus, listMailboxes, {}, context));
-  return listIn(mailboxes).flatMap(({ mailbox, unread }) =>
-    Number(unread) > 0 ? [[String(mailbox), Number(unread)]] : [],
-  );
+/** Takes messages out of a mailbox of this bus. */
+async function takeMail<O extends Operation>(
+  bus: Bus,
+  request: Request<O>,
+  messagesIn: (answer: AnswerTo<O>) => readonly Message[],
+  context: Context,
+): Promise<TakenMail> {
+  const answer = await perform(bus, request, context);
+  return {
+    quoted: messagesIn(answer).map(({ sender, content }) => ({ from: sender, text: content })),
+    settle: (isDelivered) => settle(bus, request, answer, isDelivered, context),
+  };
 }
 
+async function countUnread(bus: Bus, context: Context): Promise<[string, number][]> {
+  const { mailboxes } = await perform(bus, parseRequest(listMailboxes, {}), context);
+  return mailboxes.flatMap(({ mailbox, unread }): [string, number][] => (unread > 0 ? [[mailbox, unread]] : []));
+}
+
+/** The objects of a list that another process sent. */
 function listIn(value: unknown): readonly Readonly<Record<string, unknown>>[] {
   return Array.isArray(value) ? value.map(Object) : [];
 }

@@ -1,10 +1,11 @@
+import type { Bus } from "../core/bus.ts";
 import { BATCH_MESSAGES } from "../core/limits.ts";
 import { getMailboxes, markArrived, peekMail, releaseMail, takeMail, waitForMail } from "../core/mailboxes.ts";
 import { type Message, send } from "../core/messages.ts";
 import { mailboxOf } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { defineOperation } from "./operation.ts";
+import { defineOperation, parseRequest } from "./operation.ts";
 
 const mailbox = name("Whose mailbox");
 
@@ -64,17 +65,6 @@ export const arrivedMessages = defineOperation({
   },
 });
 
-const returnMail = defineOperation({
-  name: "mailbox return",
-  summary: "Offer messages again that did not arrive",
-  examples: [],
-  access: { level: "reader", subject: asks },
-  hidden: true,
-  input: { fields: { mailbox, ids: ids("Their ids") } },
-  run: (bus, { mailbox, ids }) => releaseMail(bus, mailbox, ids),
-  output: { text: () => "" },
-});
-
 export const fetchMail = defineOperation({
   name: "fetch",
   summary: "Print what waits in a mailbox, and consume it",
@@ -95,9 +85,8 @@ export const fetchMail = defineOperation({
     messages: await takeMail(bus, { mailbox, limit }),
   }),
   after: {
-    delivered: ({ messages }, { mailbox, ack }) =>
-      messages.length === 0 || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, messages),
-    lost: ({ messages }, { mailbox }) => releaseFollowUp(mailbox, messages),
+    confirm: ({ messages }, { mailbox, ack }) => (ack === "manual" ? undefined : confirmMail(mailbox, messages)),
+    lost: (bus, { messages }, { mailbox }) => returnMail(bus, mailbox, messages),
   },
   output: { text: ({ messages }) => messages.map(mailLine).join("\n") },
 });
@@ -123,9 +112,9 @@ export const waitMail = defineOperation({
   },
   waits: { isWaiting: () => true },
   after: {
-    delivered: (answer, { mailbox, ack }) =>
-      answer === null || ack === "manual" ? undefined : markArrivedFollowUp(mailbox, [answer.message]),
-    lost: (answer, { mailbox }) => releaseFollowUp(mailbox, answer === null ? [] : [answer.message]),
+    confirm: (answer, { mailbox, ack }) =>
+      answer === null || ack === "manual" ? undefined : confirmMail(mailbox, [answer.message]),
+    lost: (bus, answer, { mailbox }) => returnMail(bus, mailbox, answer === null ? [] : [answer.message]),
   },
   output: {
     text: (answer) => (answer === null ? "" : mailLine(answer.message)),
@@ -163,14 +152,17 @@ export const listMailboxes = defineOperation({
   },
 });
 
-export function markArrivedFollowUp(mailbox: string, messages: readonly Message[]) {
-  return { operation: arrivedMessages, input: { mailbox, ids: messages.map(({ id }) => id) } };
+/** The request that confirms that these messages arrived. */
+export function confirmMail(mailbox: string, messages: readonly Message[]) {
+  return messages.length === 0 ? undefined : parseRequest(arrivedMessages, { mailbox, ids: idsOf(messages) });
 }
 
-export function releaseFollowUp(mailbox: string, messages: readonly Message[]) {
-  return messages.length === 0
-    ? undefined
-    : { operation: returnMail, input: { mailbox, ids: messages.map(({ id }) => id) } };
+export async function returnMail(bus: Bus, mailbox: string, messages: readonly Message[]): Promise<void> {
+  if (messages.length > 0) await releaseMail(bus, mailbox, idsOf(messages));
+}
+
+function idsOf(messages: readonly Message[]): readonly number[] {
+  return messages.map(({ id }) => id);
 }
 
 function mailLine(message: Message): string {

@@ -13,8 +13,8 @@ import {
 import { isOwnMailbox } from "../core/names.ts";
 import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { markArrivedFollowUp, releaseFollowUp } from "./mailboxes.ts";
-import { defineOperation, indented } from "./operation.ts";
+import { confirmMail, returnMail } from "./mailboxes.ts";
+import { defineOperation, indented, parseRequest } from "./operation.ts";
 
 export const showReceipts = defineOperation({
   name: "receipts",
@@ -83,10 +83,10 @@ export const sendMessage = defineOperation({
     return { ok: true, id, ...(duplicate ? { duplicate } : {}) };
   },
   after: {
-    delivered: ({ id }, { wait_for_read, timeout }) =>
+    next: ({ id }, { wait_for_read, timeout }) =>
       wait_for_read === undefined
-        ? undefined
-        : { operation: showReceipts, input: { id, wait_for: wait_for_read, timeout } },
+        ? []
+        : [{ request: parseRequest(showReceipts, { id, wait_for: wait_for_read, timeout }), isShown: false }],
   },
   output: {
     text: ({ ok, id }, { channel, signature }) => JSON.stringify({ ok, id, channel, signed: signature !== undefined }),
@@ -163,13 +163,15 @@ export const readMessages = defineOperation({
     ),
   waits: { isWaiting: ({ wait = false }) => wait, isTimeout: (messages) => messages.length === 0 },
   after: {
-    delivered: (messages, { channel, agent, peek, ack }) => {
+    confirm: (messages, { channel, agent, peek, ack }) => {
       const last = messages.at(-1);
       if (last === undefined || peek || ack === "manual") return undefined;
-      if (isOwnMailbox(channel, agent)) return markArrivedFollowUp(agent, messages);
-      return { operation: acknowledgeMessages, input: { channel, agent, id: last.id } };
+      if (isOwnMailbox(channel, agent)) return confirmMail(agent, messages);
+      return parseRequest(acknowledgeMessages, { channel, agent, id: last.id });
     },
-    lost: (messages, input) => (empties(input) ? releaseFollowUp(input.agent, messages) : undefined),
+    lost: async (bus, messages, input) => {
+      if (empties(input)) await returnMail(bus, input.agent, messages);
+    },
     turn: ({ channel, agent }) => `${channel}\n${agent}`,
   },
   output: { text: (messages: readonly Message[]) => indented(messages) },
@@ -202,8 +204,8 @@ export const followChannel = defineOperation({
   run: (bus, { channel, agent, since, others }, { signal }) =>
     follow(bus, { channel, agent, since, others: others ?? false }, signal),
   after: {
-    delivered: (message, { channel, agent, peek }) =>
-      peek ? undefined : { operation: acknowledgeMessages, input: { channel, agent, id: message.id } },
+    confirm: (message, { channel, agent, peek }) =>
+      peek ? undefined : parseRequest(acknowledgeMessages, { channel, agent, id: message.id }),
   },
   output: { text: (message: Message) => JSON.stringify(message) },
 });

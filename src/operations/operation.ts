@@ -2,27 +2,21 @@ import type { KeyObject } from "node:crypto";
 import type { Access, AccessRequest, Caller } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import type { Stamp } from "../core/signature.ts";
-import type { Fields, InputOf } from "./fields.ts";
+import { type Fields, type InputOf, parseInput } from "./fields.ts";
 
 export interface Context {
   readonly caller: Caller;
   readonly signal: AbortSignal;
 }
 
-/** Whoever signs on the caller's side: it knows the key, and for which bus it signs. */
+/** The asker's key, and the bus that it signs for. */
 export interface Signer {
   readonly key: KeyObject;
   /** The bus's DID; empty in open mode. */
   audience(): Promise<string>;
   stamp(): Promise<Stamp>;
   token(agent: string, seconds: number): Promise<string>;
-  ask(operation: Operation, input: unknown): Promise<unknown>;
-}
-
-/** What is performed once an answer has reached whoever asked. */
-export interface FollowUp {
-  readonly operation: Operation;
-  readonly input: unknown;
+  ask<O extends Operation>(request: Request<O>): Promise<AnswerTo<O>>;
 }
 
 /** A file that an answer asks a command line to write. */
@@ -52,8 +46,6 @@ export interface OperationDefinition<F extends Fields, A, B extends StorelessBus
   readonly idempotent?: true;
   /** The operation uses nothing stored, so no store is opened for it: `defineStoreless` makes its definition. */
   readonly storeless?: true;
-  /** The operation is no verb: another operation settles with it, or only a model asks for it. */
-  readonly hidden?: true;
   readonly input: InputPart<F>;
   readonly signature?: SignaturePart<F>;
 
@@ -61,7 +53,7 @@ export interface OperationDefinition<F extends Fields, A, B extends StorelessBus
   run(bus: B, input: InputOf<F>, context: Context): Promise<A> | AsyncIterable<A>;
 
   readonly waits?: WaitPart<F, NoInfer<A>>;
-  readonly after?: AfterPart<F, NoInfer<A>>;
+  readonly after?: AfterPart<F, NoInfer<A>, B>;
   readonly output?: OutputPart<F, NoInfer<A>>;
   readonly tool?: Tool<F, NoInfer<A>>;
 }
@@ -75,6 +67,8 @@ export interface InputPart<F extends Fields> {
   readonly self?: keyof F & string;
   /** The field that is the whole body of an HTTP request; the others then stand in its address. */
   readonly body?: keyof F & string;
+  /** Throws where fields that are right by themselves don't fit together. */
+  check?(input: InputOf<F>): void;
 }
 
 /** Access: what the caller must prove before the operation runs. */
@@ -104,14 +98,26 @@ export interface WaitPart<F extends Fields, A> {
 }
 
 /** After: what follows once it is known whether the answer reached the asker. */
-export interface AfterPart<F extends Fields, A> {
-  delivered?(answer: A, input: InputOf<F>): FollowUp | undefined;
-  /** What is performed when an answer can't reach the asker. */
-  lost?(answer: A, input: InputOf<F>): FollowUp | undefined;
-  /** Requests that the asker makes next, all at once, and shows the answers of. A server leaves them to the asker. */
-  next?(answer: A, input: InputOf<F>): readonly FollowUp[];
-  /** Requests of one turn are answered one by one, each after the follow-up of the one before. */
+export interface AfterPart<F extends Fields, A, B> {
+  /**
+   * The request that confirms to the bus that the answer arrived. A server performs it, and so does a client on its own
+   * bus; a client of a server sends it, so its operation has `http`.
+   */
+  confirm?(answer: A, input: InputOf<F>): Request | undefined;
+  /** Runs on the bus after the answer has arrived; for operations without `http`. */
+  delivered?(bus: B, answer: A, input: InputOf<F>): Promise<void>;
+  /** Runs on the bus when the answer can't reach the asker, and gives back what was handed out. */
+  lost?(bus: B, answer: A, input: InputOf<F>): Promise<void>;
+  /** Requests that the asker makes next, all at once. A server leaves them to the asker. */
+  next?(answer: A, input: InputOf<F>): readonly NextRequest[];
+  /** Requests of one turn are answered one by one, each after the answer before it was settled. */
   turn?(input: InputOf<F>): string;
+}
+
+export interface NextRequest {
+  readonly request: Request;
+  /** The asker is shown its answer, in place of the first one. Otherwise only its failure is reported. */
+  readonly isShown: boolean;
 }
 
 /** Output: the answer, or each answer of a stream, as people and models read it. */
@@ -146,46 +152,37 @@ export function isStoreless(operation: Operation): operation is StorelessOperati
   return operation.storeless === true;
 }
 
-/** What follows from an answer that arrived, or didn't. */
-export function followUpOf(
-  operation: Operation,
-  answer: unknown,
-  input: Readonly<Record<string, unknown>>,
-  arrived: boolean,
-): FollowUp | undefined {
-  return arrived ? operation.after?.delivered?.(answer, input) : operation.after?.lost?.(answer, input);
-}
+type Values = Readonly<Record<string, unknown>>;
 
-/** Whether a request asks to wait for something. */
-export function isWaiting({ waits }: Operation, input: Readonly<Record<string, unknown>>): boolean {
-  return waits?.isWaiting(input) ?? false;
-}
+declare const TYPES: unique symbol;
 
-/** An answer as plain text. */
-export function formatAnswer({ output }: Operation, answer: unknown, input: Readonly<Record<string, unknown>>): string {
-  return output?.text === undefined ? JSON.stringify(answer) : output.text(answer, input);
-}
-
-declare const types: unique symbol;
-
-/** What an operation is called, takes and answers, for a caller that names it. Nothing of this is there at run time. */
-export interface Typed<Name extends string, Input, Answer, Self, Stream, Hidden = false> {
+/** An operation's name, input and answer, for callers that name the operation. They exist only as types. */
+export interface Typed<Name extends string, Input, Answer, Self, Stream> {
   readonly name: Name;
-  readonly [types]?: {
+  readonly [TYPES]?: {
     readonly input: Input;
     readonly answer: Answer;
     readonly self: Self;
     readonly stream: Stream;
-    readonly hidden: Hidden;
   };
 }
 
-/** An operation of which one knows what it answers, or what each of its stream is. */
-export type Answering<Answer> = Operation & Typed<string, unknown, Answer, unknown, unknown, unknown>;
+export type InputFor<O> =
+  O extends Typed<string, infer Input extends Values, infer _A, infer _Self, infer _S> ? Input : Values;
+
+/** One answer of an operation, or one item of its stream. */
+export type ItemOf<O> = O extends Typed<string, infer _I, infer Answer, infer _Self, infer _S> ? Answer : unknown;
+
+export type AnswerTo<O> =
+  O extends Typed<string, infer _I, infer Answer, infer _Self, infer Stream>
+    ? Stream extends true
+      ? AsyncIterable<Answer>
+      : Answer
+    : unknown;
 
 /**
- * Checks that an operation's parts belong together, then forgets how: a table holds operations of any kind. That is
- * sound because `run` is only given what parseInput made of the same fields, and the rest only what `run` answered.
+ * Checks that an operation's parts fit together, then forgets their types: the table holds operations of any kind. That
+ * is sound because `run` is only given what `parseRequest` made of the same fields, and the rest only what `run` answered.
  */
 export function defineOperation<
   const Name extends string,
@@ -193,84 +190,121 @@ export function defineOperation<
   A,
   Self extends keyof F & string = never,
   Stream extends boolean = false,
-  Hidden extends boolean = false,
 >(
   definition: OperationDefinition<F, A> & {
     readonly name: Name;
     readonly input: { readonly self?: Self };
     readonly stream?: Stream;
-    readonly hidden?: Hidden;
     readonly storeless?: never;
   },
-): Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden> {
-  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream, Hidden>;
+): Operation & Typed<Name, InputOf<F>, A, Self, Stream> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, Stream>;
+}
+
+const PARSED: unique symbol = Symbol("parsed");
+
+/** A request to a bus. Only `parseRequest` makes one, so its input obeys the rules of the operation's fields. */
+export interface Request<O extends Operation = Operation> {
+  readonly operation: O;
+  readonly input: InputFor<O>;
+  readonly [PARSED]: true;
+}
+
+/** Throws a sentence about the first fault of an input. */
+export function parseRequest<O extends Operation>(operation: O, raw: unknown): Request<O> {
+  const { fields, check } = operation.input;
+  const input = parseInput(fields, raw);
+  check?.(input);
+  return { operation, input: input as InputFor<O>, [PARSED]: true };
+}
+
+/** The request with its signature, where its operation is signed. */
+export async function signRequest<O extends Operation>(request: Request<O>, signer: Signer): Promise<Request<O>> {
+  const { signature } = request.operation;
+  if (signature === undefined) return request;
+  return { ...request, input: (await signature.add(request.input, signer)) as InputFor<O> };
+}
+
+/** Whether a request asks to wait for something. */
+export function isWaiting({ operation, input }: Request): boolean {
+  return operation.waits?.isWaiting(input) ?? false;
+}
+
+/** Whether it matters if an answer reaches the asker. */
+export function hasFollowUp({ after }: Operation): boolean {
+  return after?.confirm !== undefined || after?.delivered !== undefined || after?.lost !== undefined;
+}
+
+/** An answer as plain text. */
+export function formatAnswer({ operation, input }: Request, answer: unknown): string {
+  const { output } = operation;
+  return output?.text === undefined ? JSON.stringify(answer) : output.text(answer, input);
+}
+
+/** The reason why an answer is a failure, if it is one. */
+export function failureOf({ operation, input }: Request, answer: unknown): string | undefined {
+  return operation.output?.failure?.(answer, input);
 }
 
 /** Defines an operation that needs no store. */
-export function defineStoreless<
-  const Name extends string,
-  F extends Fields,
-  A,
-  Self extends keyof F & string = never,
-  Hidden extends boolean = false,
->(
+export function defineStoreless<const Name extends string, F extends Fields, A, Self extends keyof F & string = never>(
   definition: OperationDefinition<F, A, StorelessBus> & {
     readonly name: Name;
     readonly input: { readonly self?: Self };
     readonly stream?: never;
-    readonly hidden?: Hidden;
     readonly storeless: true;
   },
-): Operation & Typed<Name, InputOf<F>, A, Self, false, Hidden> {
-  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, false, Hidden>;
+): Operation & Typed<Name, InputOf<F>, A, Self, false> {
+  return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, false>;
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {
   return typeof answer === "object" && answer !== null && Symbol.asyncIterator in answer;
 }
 
-/** JSON as the original prints lists. */
+/** JSON as the Python original prints lists. */
 export function indented(value: unknown): string {
   return JSON.stringify(value, null, 2);
 }
 
-/** An operation as a tool that a model calls. Each word of it is paid for in every conversation. */
+/** Tool: the operation as a model calls it. Each word is paid for in every conversation. */
 export interface Tool<F extends Fields, A> {
   readonly name: string;
-  readonly about: string;
-  /** Its arguments: those fields, each with the name and the words for a model where they are others. */
+  readonly description: string;
+  /** The fields that are arguments. */
   readonly arguments: { readonly [K in keyof F & string]?: Argument };
-  /** The field that says which session asks; the caller's own fills it. */
+  /** The field that names the asking session; the caller's own session fills it. */
   readonly session?: keyof F & string;
-  /** What is asked instead while an argument that it can't do without is missing. */
-  readonly otherwise?: Operation;
-  /** The same call again changes nothing more. */
-  readonly repeatable?: true;
-  /** The session that an answer has made, which from then on is the caller's own. */
-  begins?(answer: A): string;
+  /** The operation to run while a required argument is missing. */
+  readonly fallback?: Operation;
+  /** Repeating the call changes nothing more. */
+  readonly isRepeatable?: true;
+  /** The session that an answer has opened; from then on it is the caller's own. */
+  openedSession?(answer: A): string;
 }
 
 export interface Argument {
+  /** The name for a model, where it differs from the field's. */
   readonly name?: string;
-  readonly about?: string;
-  /** What its JSON Schema says, where any JSON would be taken but one shape is meant. */
+  /** The description for a model, where it differs from the field's. */
+  readonly description?: string;
+  /** The type in its JSON Schema, where the field takes any JSON but one shape is meant. */
   readonly type?: "string" | "object";
-  /** Its value where none is given. */
-  readonly usual?: unknown;
+  readonly default?: unknown;
 }
 
-/** What somebody on the bus wrote. */
+/** A text that somebody on the bus wrote. */
 export interface QuotedText {
   readonly from: string;
   readonly text: string;
-  /** What shows that it is from there; undefined where nothing does. */
+  /** The proof of who wrote it; undefined where there is none. */
   readonly proof?: "verified" | "attested" | undefined;
 }
 
-/** Marks words as data from where they come, in a way that they can't undo. */
-export type Quote = (words: QuotedText) => string;
+/** Marks a text as data from its author, in a way that the text can't undo. */
+export type Quote = (text: QuotedText) => string;
 
-/** A verb as the name of a method: `channel send` is `channelSend`. */
+/** The method name of a verb: `channel send` is `channelSend`. */
 export function methodName(verb: string): string {
   return verb.replace(/[ -](.)/g, (_, letter: string) => letter.toUpperCase());
 }

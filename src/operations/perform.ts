@@ -1,48 +1,98 @@
-import { admit } from "../core/access.ts";
+import { type Access, type AccessRequest, admit, type Caller } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import { isIpcError } from "../core/errors.ts";
 import { raiseAlarm } from "../core/security.ts";
-import { parseInput } from "./fields.ts";
-import { type Answering, type Context, isStoreless, type Operation, type StorelessBus } from "./operation.ts";
+import {
+  type AnswerTo,
+  type Context,
+  isStoreless,
+  type Operation,
+  type Request,
+  type StorelessBus,
+} from "./operation.ts";
 
-/**
- * The one door to the bus: what was asked is checked, who may not ask it is refused, then it is done. Answers with the
- * operation's answer or, for a stream, with an async iterable of them. A refusal is an alarm for the operators.
- */
-export async function perform(bus: Bus, operation: Operation, input: unknown, context: Context): Promise<unknown> {
-  const asked = parseInput(operation.input.fields, input);
+/** The one way to the bus: admits the caller, then runs the operation. */
+export async function perform<O extends Operation>(
+  bus: Bus,
+  request: Request<O>,
+  context: Context,
+): Promise<AnswerTo<O>> {
+  const { operation, input }: Request = request;
+  const { level, subject } = operation.access;
+  const admission = { name: operation.name, level, subject: subject?.(input) ?? input, input };
+  return (await withAdmission(bus, admission, context.caller, () => operation.run(bus, input, context))) as AnswerTo<O>;
+}
+
+export interface Admission {
+  /** The name of what is asked for, in alarms. */
+  readonly name: string;
+  readonly level: Access;
+  readonly subject: AccessRequest;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+/** Does something for a caller who may ask for it. A refusal is an alarm for the operators. */
+export async function withAdmission<T>(
+  bus: Bus,
+  { name, level, subject, input }: Admission,
+  caller: Caller,
+  act: () => T,
+): Promise<Awaited<T>> {
   try {
-    const { level, subject } = operation.access;
-    await admit(bus, level, subject?.(asked) ?? asked, context.caller);
-    return await operation.run(bus, asked, context);
+    await admit(bus, level, subject, caller);
+    return await act();
   } catch (error) {
-    const { channel, sender } = asked;
-    const attempt = { operation: operation.name, channel, sender, from: context.caller.from };
+    const { channel, sender } = input;
+    const attempt = { operation: name, channel, sender, from: caller.from };
     if (isIpcError(error)) await raiseAlarm(bus, error, attempt);
     throw error;
   }
 }
 
-/** Performs an operation that needs no store. Nobody is refused: only this process asks without a bus. */
-export async function performStoreless(
-  bus: StorelessBus,
-  operation: Operation,
-  input: unknown,
+/** Does what follows from an answer, once it is known whether it was delivered. */
+export async function settle(
+  bus: Bus,
+  { operation: { after }, input }: Request,
+  answer: unknown,
+  isDelivered: boolean,
   context: Context,
-): Promise<unknown> {
-  if (!isStoreless(operation)) throw new Error(`${operation.name} needs a store`);
-  return await operation.run(bus, parseInput(operation.input.fields, input), context);
+): Promise<void> {
+  if (!isDelivered) return await after?.lost?.(bus, answer, input);
+  const confirmation = after?.confirm?.(answer, input);
+  if (confirmation !== undefined) await perform(bus, confirmation, context);
+  await after?.delivered?.(bus, answer, input);
 }
 
-/** The same door, near or far, for who doesn't care which. */
-export type Ask = (operation: Operation, input: unknown, signal: AbortSignal) => Promise<unknown>;
+/** Asks a bus, in this process or behind a server. */
+export type Ask = <O extends Operation>(request: Request<O>, signal: AbortSignal) => Promise<AnswerTo<O>>;
 
-/** Asks for one answer of which one knows what it is: what `run` answers here, or in a server of the same table. */
-export async function askOne<Answer>(
-  door: Ask,
-  operation: Answering<Answer>,
-  input: object,
-  signal: AbortSignal,
-): Promise<Answer> {
-  return (await door(operation, input, signal)) as Answer;
+/** A bus as its clients see it, in this process or behind a server. */
+export interface Endpoint {
+  readonly ask: Ask;
+  /** Does what follows from an answer, or from one item of a stream. */
+  settle(request: Request, answer: unknown, isDelivered: boolean, signal: AbortSignal): Promise<void>;
+}
+
+/** The bus in this process, asked by one caller. */
+export function createLocalEndpoint(bus: Bus, caller: Caller): Endpoint {
+  return {
+    ask: (request, signal) => perform(bus, request, { caller, signal }),
+    settle: (request, answer, isDelivered, signal) => settle(bus, request, answer, isDelivered, { caller, signal }),
+  };
+}
+
+/** A bus without a store, for operations that need none. They admit anyone: only this process asks them. */
+export function createStorelessEndpoint(bus: StorelessBus, caller: Caller): Endpoint {
+  return {
+    async ask<O extends Operation>(request: Request<O>, signal: AbortSignal): Promise<AnswerTo<O>> {
+      const { operation, input }: Request = request;
+      if (!isStoreless(operation)) throw new Error(`${operation.name} needs a store`);
+      return (await operation.run(bus, input, { caller, signal })) as AnswerTo<O>;
+    },
+    async settle({ operation, input }, answer, isDelivered) {
+      if (!isStoreless(operation)) throw new Error(`${operation.name} needs a store`);
+      if (isDelivered) await operation.after?.delivered?.(bus, answer, input);
+      else await operation.after?.lost?.(bus, answer, input);
+    },
+  };
 }

@@ -1,22 +1,16 @@
-import { waitUntilArrived } from "../core/mailboxes.ts";
-import { countUnread } from "../core/messages.ts";
-import { mailboxOf } from "../core/names.ts";
 import {
   getPresence,
   getSession,
   getSessions,
   heartbeat,
   isAlive,
-  keepListening,
   leave,
   ORCHESTRATOR,
   openSession,
   setRole,
-  startListening,
-  stopListening,
 } from "../core/sessions.ts";
 import type { Session } from "../core/store.ts";
-import { list, name, optional, seconds, waitSeconds, whole, word } from "./fields.ts";
+import { list, name, optional, word } from "./fields.ts";
 import { defineOperation } from "./operation.ts";
 
 /** A peer as the world sees it. */
@@ -61,7 +55,11 @@ export const listSessions = defineOperation({
     text: ({ peers }) => peerLines(peers),
     model: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
   },
-  tool: { name: "list_peers", about: "Who is connected: peer_id, role, online or gone, capabilities.", arguments: {} },
+  tool: {
+    name: "list_peers",
+    description: "Who is connected: peer_id, role, online or gone, capabilities.",
+    arguments: {},
+  },
 });
 
 export const discoverSessions = defineOperation({
@@ -111,13 +109,14 @@ export const connectSession = defineOperation({
   },
   tool: {
     name: "connect",
-    about: "Without a role: who is online and which roles are free. With one: join under it and get your peer_id.",
+    description:
+      "Without a role: who is online and which roles are free. With one: join under it and get your peer_id.",
     arguments: {
-      role: { about: "e.g. orchestrator (one only), backend, tester" },
-      capabilities: { about: "What you can do, in single words" },
+      role: { description: "e.g. orchestrator (one only), backend, tester" },
+      capabilities: { description: "What you can do, in single words" },
     },
-    otherwise: discoverSessions,
-    begins: ({ id }) => id,
+    fallback: discoverSessions,
+    openedSession: ({ id }) => id,
   },
 });
 
@@ -132,7 +131,7 @@ export const showSession = defineOperation({
   input: { fields: { id: sessionId }, positionals: ["id"] },
   run: async (bus, { id }) => ({ ok: true, peer: toPublicSession(await getSession(bus, id), bus.now()) }),
   output: { text: ({ peer }) => peerLine(peer) },
-  tool: { name: "my_info", about: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
+  tool: { name: "my_info", description: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
 });
 
 export const sendHeartbeat = defineOperation({
@@ -163,10 +162,10 @@ export const changeRole = defineOperation({
   output: { text: ({ peer }) => peerLine(peer) },
   tool: {
     name: "set_role",
-    about: "Take another role.",
-    arguments: { role: { about: "" } },
+    description: "Take another role.",
+    arguments: { role: { description: "" } },
     session: "id",
-    repeatable: true,
+    isRepeatable: true,
   },
 });
 
@@ -214,60 +213,3 @@ export const showPresence = defineOperation({
     failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
   },
 });
-
-const id = name("The session that stands for a connection");
-
-/** What a server does for those who are connected to it, and nobody asks for by itself. */
-export const connections = {
-  arrive: defineOperation({
-    name: "arrive",
-    summary: "Note that an agent is connected",
-    examples: [],
-    access: { level: "reader" },
-    hidden: true,
-    input: { fields: { agent: name("Who") } },
-    run: async (bus, { agent }, { caller }) => {
-      const { id } = await startListening(bus, agent, caller);
-      return { id, unread: await countUnread(bus, { channel: mailboxOf(agent), agent }, caller) };
-    },
-    output: { text: () => "" },
-  }),
-  stay: defineOperation({
-    name: "stay",
-    summary: "Note that it still is",
-    examples: [],
-    access: { level: "anyone" },
-    hidden: true,
-    input: { fields: { id } },
-    run: (bus, { id }) => keepListening(bus, id),
-    output: { text: () => "" },
-  }),
-  depart: defineOperation({
-    name: "depart",
-    summary: "Note that it isn't any more",
-    examples: [],
-    access: { level: "anyone" },
-    hidden: true,
-    input: { fields: { id } },
-    run: (bus, { id }) => stopListening(bus, id),
-    output: { text: () => "" },
-  }),
-  arrival: defineOperation({
-    name: "arrival",
-    summary: "Wait until a message has arrived with whom it was posted to",
-    examples: [],
-    access: { level: "anyone" },
-    hidden: true,
-    input: {
-      fields: {
-        to: name("Whose mailbox"),
-        id: whole("The message", { least: 1 }),
-        timeout: optional(seconds("For so long")),
-      },
-    },
-    run: (bus, { to, id, timeout }, { caller, signal }) =>
-      waitUntilArrived(bus, { mailbox: to, id, seconds: waitSeconds(timeout, caller) }, signal),
-    waits: { isWaiting: () => true },
-    output: { text: () => "" },
-  }),
-};

@@ -40,10 +40,10 @@ export const emitSignal = defineOperation({
   output: { text: ({ signal }) => `${signal.name} is set` },
   tool: {
     name: "signal",
-    about: "Set a signal; it stays set for all who wait for it, now or later.",
-    arguments: { name: { about: "e.g. build_ready" }, data: { about: "", type: "object" } },
+    description: "Set a signal; it stays set for all who wait for it, now or later.",
+    arguments: { name: { description: "e.g. build_ready" }, data: { description: "", type: "object" } },
     session: "from",
-    repeatable: true,
+    isRepeatable: true,
   },
 });
 
@@ -91,8 +91,8 @@ export const awaitSignal = defineOperation({
   },
   tool: {
     name: "wait_for_signal",
-    about: "Wait until a signal is set; answers at once if it is.",
-    arguments: { name: { about: "" }, timeout: { about: "Seconds (50, at most 300)" } },
+    description: "Wait until a signal is set; answers at once if it is.",
+    arguments: { name: { description: "" }, timeout: { description: "Seconds (50, at most 300)" } },
   },
 });
 

@@ -1,6 +1,6 @@
 import { MAX_WAIT_SECONDS } from "../core/limits.ts";
 import { formatAddress, parseAddress } from "../core/link.ts";
-import { content, flag, optional, seconds, text, whole } from "./fields.ts";
+import { content, optional, seconds, text, whole } from "./fields.ts";
 import { defineStoreless } from "./operation.ts";
 
 /** Where a receiver listens, unless it says otherwise. */
@@ -54,18 +54,6 @@ export const pingTcp = defineStoreless({
   output: { text: ({ ms, ...address }) => `Pong from ${formatAddress(address)} in ${ms} ms` },
 });
 
-const settleTcp = defineStoreless({
-  name: "tcp settle",
-  summary: "Tell the sender of a received text whether it arrived",
-  examples: [],
-  access: { level: "anyone" },
-  storeless: true,
-  hidden: true,
-  input: { fields: { receipt: whole("Which", { least: 1 }), arrived: flag("It did") } },
-  run: (bus, { receipt, arrived = false }) => bus.link.settle(receipt, arrived),
-  output: { text: () => "" },
-});
-
 export const receiveTcp = defineStoreless({
   name: "tcp receive",
   summary: "Listen at a port for a text, print it, and end",
@@ -88,10 +76,12 @@ export const receiveTcp = defineStoreless({
   },
   waits: { isWaiting: () => true },
   after: {
-    delivered: (answer) =>
-      answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: true } },
-    lost: (answer) =>
-      answer === null ? undefined : { operation: settleTcp, input: { receipt: answer.receipt, arrived: false } },
+    delivered: async (bus, answer) => {
+      if (answer !== null) await bus.link.settle(answer.receipt, true);
+    },
+    lost: async (bus, answer) => {
+      if (answer !== null) await bus.link.settle(answer.receipt, false);
+    },
   },
   output: {
     text: (answer) => (answer === null ? "" : answer.message),

@@ -1,4 +1,4 @@
-import { formatCount, invalid } from "../core/errors.ts";
+import { formatCount, invalidFields } from "../core/errors.ts";
 import { type PruningProgress, prune, reset } from "../core/pruning.ts";
 import { SECURITY_CHANNEL } from "../core/security.ts";
 import { duration, flag, name, optional, whole } from "./fields.ts";
@@ -29,11 +29,14 @@ export const pruneMessages = defineOperation({
       dry_run: flag("Remove nothing; say what would be removed"),
     },
     positionals: ["channel"],
+    check: ({ older_than, keep, consumed = false }) => {
+      if (older_than !== undefined || keep !== undefined || consumed) return;
+      throw invalidFields(
+        (nameOf) => `say which messages may go: ${nameOf("older_than")}, ${nameOf("keep")} or ${nameOf("consumed")}`,
+      );
+    },
   },
   run: (bus, { channel, older_than, keep, consumed = false, dry_run = false }, { signal }) => {
-    if (older_than === undefined && keep === undefined && !consumed) {
-      throw invalid("say which messages may go: older_than, keep or consumed");
-    }
     const before = older_than === undefined ? undefined : bus.now() - older_than;
     return prune(bus, { channel, before, keep, consumed, dryRun: dry_run }, signal);
   },
@@ -75,7 +78,7 @@ export const resetBus = defineOperation({
   },
   tool: {
     name: "reset_broker",
-    about: "Clear the whole bus for everybody. Only if your user asks for that.",
+    description: "Clear the whole bus for everybody. Only if your user asks for that.",
     arguments: {},
   },
 });

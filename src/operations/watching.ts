@@ -1,7 +1,6 @@
 import { type Access, getRights, isSecure, type Rights } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
 import { getBusDid } from "../core/card.ts";
-import { invalid } from "../core/errors.ts";
 import { countUnread, createProofLookup } from "../core/messages.ts";
 import {
   type BusEvent,
@@ -15,7 +14,7 @@ import {
 } from "../core/watching.ts";
 import { toPublicChannels, toPublicMessage } from "./channels.ts";
 import { toPublicCommand } from "./commands.ts";
-import { name, optional, text, whole } from "./fields.ts";
+import { checkText, name, optional, text, whole } from "./fields.ts";
 import { defineOperation, indented, type Quote } from "./operation.ts";
 import { toPublicSession } from "./sessions.ts";
 import { toPublicSignal } from "./signals.ts";
@@ -31,7 +30,7 @@ export const showStatus = defineOperation({
   output: { text: (status) => indented(status), model: (status, _, quote) => statusText(status, quote) },
   tool: {
     name: "broker_status",
-    about: "The bus in a few lines: peers, open commands, signals, channels.",
+    description: "The bus in a few lines: peers, open commands, signals, channels.",
     arguments: {},
   },
 });
@@ -78,13 +77,23 @@ export const watchEvents = defineOperation({
   access: { level: "reader" },
   http: "GET /events",
   stream: true,
-  input: { fields: { since: optional(text("Go on after this event's id instead of with a snapshot")) } },
+  input: {
+    fields: {
+      since: optional({
+        ...text("Go on after this event's id instead of with a snapshot"),
+        check: checkText(eventIdFault),
+      }),
+    },
+  },
   run: (bus, { since }, { caller, signal }) => {
     const cursor = since === undefined ? undefined : parseCursor(since);
-    if (since !== undefined && cursor === undefined) throw invalid("since must be an event's id, such as 5.24");
     return publicEvents(bus, streamEvents(bus, cursor, caller, signal));
   },
 });
+
+function eventIdFault(value: string): string | undefined {
+  return parseCursor(value) === undefined ? "must be an event's id, such as 5.24" : undefined;
+}
 
 async function* publicEvents(bus: Bus, events: AsyncIterable<BusEvent>) {
   for await (const { id, at, body } of events) {

@@ -1,50 +1,46 @@
+import type { Caller } from "../core/access.ts";
 import { invalid } from "../core/errors.ts";
 import { publicInput } from "../operations/fields.ts";
-import { type Context, followUpOf, isStream, type Operation } from "../operations/operation.ts";
+import { type Context, isStream, type Operation, parseRequest, type Request } from "../operations/operation.ts";
+import type { Endpoint } from "../operations/perform.ts";
 
-export type Perform = (operation: Operation, input: unknown, context: Context) => Promise<unknown>;
+/** The server's bus, asked by one caller. */
+export type EndpointFor = (caller: Caller) => Endpoint;
 
 /**
- * What a surface does with an answer: writes it out, and says whether all of it was handed to a connection that still
- * stands. A stream is handed over as it is, for the surface to iterate.
+ * Writes an answer out, and says whether all of it was handed to a connection that still stands. A stream is iterated
+ * here, too.
  */
 export type HandOver = (answer: unknown) => boolean | Promise<boolean>;
 
-export type Deliver = (
-  operation: Operation,
-  input: Readonly<Record<string, unknown>>,
-  context: Context,
-  handOver: HandOver,
-) => Promise<void>;
+export type Deliver = (request: Request, context: Context, handOver: HandOver) => Promise<void>;
 
 const PATIENCE_MS = 1_000;
 
 /**
- * For a server, which writes its answers to connections that may break: performs, hands the answer over, then sees to
- * what follows from it. `settle` where it arrived, `undelivered` where it didn't. Until that is done, no one else of the
- * same turn is answered. Of a stream nothing follows: who reads one says itself what has arrived.
+ * Carries out requests for a server, whose connections may break: hands each answer over, then settles it, as delivered
+ * or as lost. Until that is done, no other request of the same turn is answered. Streams aren't settled: their readers
+ * confirm what has arrived.
  *
- *     const deliver = createDelivery(perform);  // one for each server
- *     await deliver(operation, input, { caller, signal }, (answer) => write(answer));
+ *     const deliver = createDelivery(endpointFor);  // one per server
+ *     await deliver(request, { caller, signal }, (answer) => write(answer));
  *
- * Throws what `perform` and `handOver` throw, and leaves it to the surface to put it into words.
+ * Throws what the operation and `handOver` throw; the surface words it.
  */
-export function createDelivery(perform: Perform): Deliver {
+export function createDelivery(endpointFor: EndpointFor): Deliver {
   const settling = new Map<string, Promise<void>>();
 
-  return async (operation, input, context, handOver) => {
-    const turn = operation.after?.turn?.(input);
+  return async (request, { caller, signal }, handOver) => {
+    const turn = request.operation.after?.turn?.(request.input);
     const before = turn === undefined ? undefined : settling.get(turn);
     if (before !== undefined) await Promise.race([before, patience()]);
-    const answer = await perform(operation, input, context);
+    const endpoint = endpointFor(caller);
+    const answer = await endpoint.ask(request, signal);
     const settle = async (): Promise<void> => {
-      const arrived = await handOver(answer);
-      if (isStream(answer)) return;
-      const settlement = followUpOf(operation, answer, input, arrived);
-      if (settlement === undefined) return;
-      await perform(settlement.operation, settlement.input, context);
+      const isDelivered = await handOver(answer);
+      if (!isStream(answer)) await endpoint.settle(request, answer, isDelivered, signal);
     };
-    // Begun before a byte is written: whoever has read the answer and asks again is behind it.
+    // Begun before a byte is written, so a client that has read the answer and asks again is behind it.
     const settled = settle();
     if (turn === undefined) return await settled;
     const over = settled.catch(() => {});
@@ -57,7 +53,7 @@ export function createDelivery(perform: Perform): Deliver {
   };
 }
 
-/** Who doesn't read its answer keeps others of the same turn waiting for so long, and no longer. */
+/** A client that doesn't read its answer keeps others of the same turn waiting for this long at most. */
 function patience(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
 }
@@ -85,15 +81,10 @@ function isLook({ http }: Operation): boolean {
   return http?.startsWith("GET ") ?? false;
 }
 
-export interface NamedRequest {
-  readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
-}
-
-/** What somebody on a network asks for by its verb. */
-export function findRequest(operations: readonly Operation[], ask: unknown, input: unknown = {}): NamedRequest {
-  const operation = operations.find(({ name, http }) => name === ask && http !== undefined);
-  if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(ask)} to ask for`);
+/** A request from a network, by the operation's verb. */
+export function findRequest(operations: readonly Operation[], verb: unknown, input: unknown = {}): Request {
+  const operation = operations.find(({ name, http }) => name === verb && http !== undefined);
+  if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(verb)} to ask for`);
   if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid("input must be a JSON object");
-  return { operation, input: Object.fromEntries(publicInput(operation.input.fields, input)) };
+  return parseRequest(operation, Object.fromEntries(publicInput(operation.input.fields, input)));
 }

@@ -3,10 +3,10 @@ import { suite, test } from "node:test";
 import { type Option, splitArguments } from "../../src/client/arguments.ts";
 
 const known: readonly Option[] = [
-  { flag: "all", short: "a", about: "a switch" },
-  { flag: "wait", short: "w", about: "a switch" },
-  { flag: "port", short: "p", about: "an option", value: "N" },
-  { flag: "from", about: "an option without a letter", value: "NAME" },
+  { flag: "all", short: "a", description: "a switch" },
+  { flag: "wait", short: "w", description: "a switch" },
+  { flag: "port", short: "p", description: "an option", value: "N" },
+  { flag: "from", description: "an option without a letter", value: "NAME" },
 ];
 
 /** The words, and each option as it was typed with its value. An unknown one is marked. */

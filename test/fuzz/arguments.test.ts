@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { THIS_PROCESS } from "../../src/core/access.ts";
 import { isIpcError } from "../../src/core/errors.ts";
 import { operations } from "../../src/operations/index.ts";
-import { isStream } from "../../src/operations/operation.ts";
+import { ipcTool } from "../../src/operations/ipc.ts";
+import { isStream, parseRequest } from "../../src/operations/operation.ts";
 import { perform } from "../../src/operations/perform.ts";
 import { optionsOf, parseArguments } from "../../src/surfaces/cli/arguments.ts";
 import { helpOf } from "../../src/surfaces/cli/help.ts";
@@ -56,13 +57,13 @@ test(`${LISTS} argument lists and ${INPUTS} inputs are done or refused in a sent
   let done = 0;
 
   for (let count = 0; count < LISTS + INPUTS; count++) {
-    const operation = chance.pick(operations.filter(({ storeless }) => !storeless));
+    const operation = chance.pick([...operations, ipcTool].filter(({ storeless }) => !storeless));
     const typed = words(chance);
     const said = `FUZZ_SEED=${chance.seed} ${operation.name} ${JSON.stringify(typed)}`;
     const input = () =>
       count < LISTS ? parseArguments(operation, typed, chance.often(0.3) ? "me" : undefined).input : chance.json();
     const good = await expectSentence(said, async () => {
-      const answer = await perform(bus, operation, input(), context);
+      const answer = await perform(bus, parseRequest(operation, input()), context);
       const answers = isStream(answer) ? await Array.fromAsync(answer) : [answer];
       for (const one of answers) assert.equal(typeof JSON.stringify(one), "string");
     });

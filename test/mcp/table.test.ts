@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { operations } from "../../src/operations/index.ts";
+import { listToolOperations } from "../../src/operations/index.ts";
 import { isTool, listed } from "../../src/surfaces/mcp/tools.ts";
 
 const MAX_TOKENS = 2_500;
 const CHARACTERS_A_TOKEN = 4;
 
 suite("the tools are the table's", () => {
-  const tools = operations.filter(isTool);
+  const tools = listToolOperations().filter(isTool);
 
   test("all of them together cost a model less than 2,500 tokens", () => {
     const told = tools.map(listed).map(({ name, description, inputSchema }) => ({ name, description, inputSchema }));
@@ -34,7 +34,7 @@ suite("the tools are the table's", () => {
   test("B48 whatever a tool does can be done over HTTP too, but for what opens ports of a machine", () => {
     for (const { name, http, tool } of tools.filter(({ name }) => name !== "ipc")) {
       assert.ok(http, name);
-      if (tool.otherwise !== undefined) assert.ok(tool.otherwise.http, tool.otherwise.name);
+      if (tool.fallback !== undefined) assert.ok(tool.fallback.http, tool.fallback.name);
     }
   });
 

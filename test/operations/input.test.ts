@@ -17,6 +17,7 @@ import {
   whole,
 } from "../../src/operations/fields.ts";
 import { operations } from "../../src/operations/index.ts";
+import { ipcTool } from "../../src/operations/ipc.ts";
 
 const fields = {
   channel: name("The channel"),
@@ -181,7 +182,7 @@ suite("every operation's own input", () => {
   for (const {
     name: verb,
     input: { fields: fieldsOf },
-  } of operations) {
+  } of [...operations, ipcTool]) {
     test(`of ${verb} is taken or refused with a sentence, whatever it is`, () => {
       for (const value of odd) {
         for (const field of Object.keys(fieldsOf)) {

@@ -6,7 +6,7 @@ import { parseArguments } from "../../src/surfaces/cli/arguments.ts";
 import { contentsOf, messagesOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { environmentOf, type Result, run } from "../support/program.ts";
 
-const verbs = ["serve", ...operations.filter(({ hidden }) => !hidden).map(({ name }) => name)];
+const verbs = ["serve", ...operations.map(({ name }) => name)];
 
 /** An error is a sentence on standard error and nothing else. */
 function refused({ code, stdout, stderr }: Result, sentence: RegExp | string): void {

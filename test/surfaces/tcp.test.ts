@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { acknowledgeMessages, sendMessage } from "../../src/operations/messages.ts";
-import type { Operation } from "../../src/operations/operation.ts";
-import { tcpDoor } from "../../src/surfaces/tcp/client.ts";
+import { type Operation, parseRequest } from "../../src/operations/operation.ts";
+import { openTcpEndpoint } from "../../src/surfaces/tcp/client.ts";
 import { broker, tcpPortOf, tokenOf } from "../support/brokers.ts";
 import { secureBus, temporaryBus } from "../support/bus.ts";
 import { standInSocket } from "../support/http.ts";
@@ -291,8 +291,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     using bus = temporaryBus();
     await using server = await broker(bus);
     const url = `tcp://127.0.0.1:${server.port}`;
-    await using door = tcpDoor({ url, apiKey: undefined, token: async () => undefined });
-    const ask = (operation: Operation, input: object) => door(operation, input, new AbortController().signal);
+    await using endpoint = openTcpEndpoint({ url, apiKey: undefined, token: async () => undefined });
+    const ask = (operation: Operation, input: object) =>
+      endpoint.ask(parseRequest(operation, input), new AbortController().signal);
     const { id } = Object(await ask(sendMessage, { channel: "c", sender: "me", content: "before" }));
     server.child.kill("SIGKILL");
     await server.ended;

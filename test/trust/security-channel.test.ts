@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { suite, test } from "node:test";
 import type { Caller } from "../../src/core/access.ts";
 import { sendMessage } from "../../src/operations/messages.ts";
+import { parseRequest } from "../../src/operations/operation.ts";
 import { perform } from "../../src/operations/perform.ts";
 import { createIdentity, didOf, registered, revoked, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
 import { openedBus } from "../support/opened.ts";
@@ -133,7 +134,10 @@ suite("the security channel", { concurrency: 3 }, () => {
     const caller: Caller = { from: "local", admitted: false, hasKey: false, identity: undefined };
     const attempt = () =>
       assert.rejects(
-        perform(bus, sendMessage, { ...said, sender: "herald" }, { caller, signal: AbortSignal.timeout(5_000) }),
+        perform(bus, parseRequest(sendMessage, { ...said, sender: "herald" }), {
+          caller,
+          signal: AbortSignal.timeout(5_000),
+        }),
         /signature required/,
       );
     const told = async () =>

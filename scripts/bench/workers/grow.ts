@@ -3,6 +3,7 @@ import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { readEnvironment } from "../../../src/environment.ts";
 import { openBus } from "../../../src/open.ts";
 import { operations } from "../../../src/operations/index.ts";
+import { parseRequest } from "../../../src/operations/operation.ts";
 import { perform } from "../../../src/operations/perform.ts";
 import { answerLines, taskText } from "./rounds.ts";
 
@@ -43,7 +44,7 @@ function stepOf(name: string): () => Promise<unknown> {
   if (name === "pending") return () => bus.store.messages.pending("quiet", "reader");
   const operation = operations.find((known) => known.name === name);
   if (operation === undefined) throw new Error(`there is no operation ${name}`);
-  return () => perform(bus, operation, ASKED[name] ?? {}, { caller: THIS_PROCESS, signal });
+  return () => perform(bus, parseRequest(operation, ASKED[name] ?? {}), { caller: THIS_PROCESS, signal });
 }
 
 async function openAndClose(): Promise<void> {

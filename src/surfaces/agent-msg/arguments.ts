@@ -22,7 +22,7 @@ export interface Arguments {
   all(flag: string): readonly string[];
 }
 
-const HELP: VerbOption = { flag: "help", short: "h", about: "display help for command" };
+const HELP: VerbOption = { flag: "help", short: "h", description: "display help for command" };
 
 /** Reads the arguments of a verb. As in the original, the last of several values counts. */
 export function parseArguments(verb: Verb, typed: readonly string[]): Arguments {
@@ -65,7 +65,7 @@ export function helpOf(verb: Verb): string {
     ),
     ...section(
       "Options",
-      [...verb.options, HELP].map((option) => [flagsOf(option), aboutOf(option)]),
+      [...verb.options, HELP].map((option) => [flagsOf(option), describe(option)]),
     ),
   ].join("\n");
 }
@@ -98,8 +98,8 @@ function flagsOf({ flag, short, value }: Option): string {
   return `${short === undefined ? "" : `-${short}, `}--${flag}${value === undefined ? "" : ` <${value}>`}`;
 }
 
-function aboutOf({ about, byDefault }: VerbOption): string {
-  return byDefault === undefined ? about : `${about} (default: ${JSON.stringify(byDefault)})`;
+function describe({ description, byDefault }: VerbOption): string {
+  return byDefault === undefined ? description : `${description} (default: ${JSON.stringify(byDefault)})`;
 }
 
 function section(title: string, rows: readonly (readonly [string, string])[]): readonly string[] {

@@ -8,7 +8,8 @@ import {
   showInbox,
   waitMail,
 } from "../../operations/mailboxes.ts";
-import { type Ask, askOne } from "../../operations/perform.ts";
+import { parseRequest } from "../../operations/operation.ts";
+import type { Ask } from "../../operations/perform.ts";
 import { listSessions } from "../../operations/sessions.ts";
 import type { Letter } from "./folder.ts";
 
@@ -36,9 +37,9 @@ export interface Recipient {
 export function createMailboxes(ask: Ask, signal: AbortSignal): Mailboxes {
   const recipients = async (): Promise<readonly Recipient[]> => {
     const [{ mailboxes }, registered, { peers }] = await Promise.all([
-      askOne(ask, listMailboxes, {}, signal),
-      askOne(ask, listAgents, {}, signal),
-      askOne(ask, listSessions, {}, signal),
+      ask(parseRequest(listMailboxes, {}), signal),
+      ask(parseRequest(listAgents, {}), signal),
+      ask(parseRequest(listSessions, {}), signal),
     ]);
     const sessions = peers.flatMap(({ id, agent }) => (agent === null ? [id] : [id, agent]));
     return [
@@ -52,22 +53,22 @@ export function createMailboxes(ask: Ask, signal: AbortSignal): Mailboxes {
     recipients,
     async send(from, to, message) {
       if (!(await recipients()).some(({ name }) => name === to)) return undefined;
-      return String((await askOne(ask, postMail, { to, from, message }, signal)).id);
+      return String((await ask(parseRequest(postMail, { to, from, message }), signal)).id);
     },
     async read(name) {
-      const { messages } = await askOne(ask, showInbox, { mailbox: name }, signal);
+      const { messages } = await ask(parseRequest(showInbox, { mailbox: name }), signal);
       return messages.map((message) => toLetter(name, message));
     },
     async take(name) {
-      const { messages } = await askOne(ask, fetchMail, { mailbox: name, ack: "manual" }, signal);
+      const { messages } = await ask(parseRequest(fetchMail, { mailbox: name, ack: "manual" }), signal);
       return messages.map((message) => toLetter(name, message));
     },
     async wait(name) {
-      const answer = await askOne(ask, waitMail, { mailbox: name, ack: "manual" }, signal);
+      const answer = await ask(parseRequest(waitMail, { mailbox: name, ack: "manual" }), signal);
       return answer === null ? undefined : toLetter(name, answer.message);
     },
     async acknowledge(name, { id }) {
-      await askOne(ask, arrivedMessages, { mailbox: name, ids: [Number(id)] }, signal);
+      await ask(parseRequest(arrivedMessages, { mailbox: name, ids: [Number(id)] }), signal);
     },
   };
 }

@@ -13,11 +13,11 @@ interface RunnableVerb extends Verb {
 const PORT = "18790";
 
 const SERVER: readonly VerbOption[] = [
-  { flag: "url", short: "u", value: "url", about: "WebSocket server URL", byDefault: `ws://127.0.0.1:${PORT}` },
+  { flag: "url", short: "u", value: "url", description: "WebSocket server URL", byDefault: `ws://127.0.0.1:${PORT}` },
   {
     flag: "header",
     value: "name: text",
-    about: "A header for the server, or for a proxy before it; more than one may be given",
+    description: "A header for the server, or for a proxy before it; more than one may be given",
   },
 ];
 
@@ -33,7 +33,7 @@ const verbs: readonly RunnableVerb[] = [
         flag: "type",
         short: "t",
         value: "type",
-        about: "Agent type (claude-code, open-code, codex, openclaw, other)",
+        description: "Agent type (claude-code, open-code, codex, openclaw, other)",
         byDefault: "other",
       },
     ],
@@ -49,11 +49,11 @@ const verbs: readonly RunnableVerb[] = [
     summary: "Send a message to an agent",
     words: { to: "Recipient agent name", message: "Message to send" },
     options: [
-      { flag: "file", short: "f", about: "Use file-based messaging (default)" },
-      { flag: "websocket", short: "w", about: "Use WebSocket messaging" },
-      { flag: "from", short: "s", value: "name", about: "Sender agent name (default: hostname)" },
-      { flag: "wait", about: "Wait for delivery confirmation (WebSocket only)" },
-      { flag: "timeout", value: "seconds", about: "Wait for it so long at most", byDefault: "30" },
+      { flag: "file", short: "f", description: "Use file-based messaging (default)" },
+      { flag: "websocket", short: "w", description: "Use WebSocket messaging" },
+      { flag: "from", short: "s", value: "name", description: "Sender agent name (default: hostname)" },
+      { flag: "wait", description: "Wait for delivery confirmation (WebSocket only)" },
+      { flag: "timeout", value: "seconds", description: "Wait for it so long at most", byDefault: "30" },
       ...SERVER,
     ],
     async run(context, given) {
@@ -71,14 +71,14 @@ const verbs: readonly RunnableVerb[] = [
     name: "inbox",
     summary: "Check for new messages",
     words: AGENT,
-    options: [{ flag: "all", short: "a", about: "Show all messages instead of just new ones" }],
+    options: [{ flag: "all", short: "a", description: "Show all messages instead of just new ones" }],
     run: (context, { words: [agent = context.self], has }) => showInbox(context, agent, has("all")),
   },
   {
     name: "poll",
     summary: "Continuously poll for new messages",
     words: AGENT,
-    options: [{ flag: "interval", short: "i", value: "ms", about: "Polling interval in ms", byDefault: "2000" }],
+    options: [{ flag: "interval", short: "i", value: "ms", description: "Polling interval in ms", byDefault: "2000" }],
     run: (context, { words: [agent = context.self], text }) => poll(context, agent, parseInterval(text("interval"))),
   },
   {
@@ -86,9 +86,9 @@ const verbs: readonly RunnableVerb[] = [
     summary: "Start WebSocket server for real-time messaging",
     words: {},
     options: [
-      { flag: "port", short: "p", value: "port", about: "Port to listen on", byDefault: PORT },
-      { flag: "host", value: "address", about: "Address to listen on", byDefault: "127.0.0.1" },
-      { flag: "insecure", about: "Let in whoever reaches the server, from anywhere, without a key" },
+      { flag: "port", short: "p", value: "port", description: "Port to listen on", byDefault: PORT },
+      { flag: "host", value: "address", description: "Address to listen on", byDefault: "127.0.0.1" },
+      { flag: "insecure", description: "Let in whoever reaches the server, from anywhere, without a key" },
     ],
     run: (context, { text, has }) =>
       context.serve({ port: parsePort(text("port")), host: text("host") ?? "", insecure: has("insecure") }),
@@ -97,7 +97,7 @@ const verbs: readonly RunnableVerb[] = [
     name: "connect",
     summary: "Connect to WebSocket server for real-time messaging",
     words: {},
-    options: [{ flag: "agent", short: "a", value: "name", about: "Agent name (default: hostname)" }, ...SERVER],
+    options: [{ flag: "agent", short: "a", value: "name", description: "Agent name (default: hostname)" }, ...SERVER],
     async run(context, given) {
       const agent = given.text("agent") ?? context.self;
       using chat = context.openChat();

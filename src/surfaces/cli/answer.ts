@@ -2,8 +2,15 @@ import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
-import { type AnswerFile, type FollowUp, formatAnswer, type Operation } from "../../operations/operation.ts";
-import type { Ask } from "../../operations/perform.ts";
+import {
+  type AnswerFile,
+  failureOf,
+  formatAnswer,
+  type NextRequest,
+  type Operation,
+  type Request,
+} from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { onOneLine } from "../../wire/printable.ts";
 import type { Arguments } from "./arguments.ts";
 import {
@@ -72,76 +79,68 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
   return onOneLine(files[made.length]?.path ?? files.at(-1)?.path ?? "");
 }
 
-type Values = Readonly<Record<string, unknown>>;
-
 const READABLE =
   "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
 
-/** Prints an answer and, once it is printed, sees to what follows from it. */
+/** Prints an answer and, once it is printed, does what follows from it. */
 export async function deliver(
-  door: Ask,
-  operation: Operation,
+  bus: Endpoint,
+  request: Request,
   answer: unknown,
-  input: Values,
   given: Arguments,
   signal: AbortSignal,
 ): Promise<void> {
-  writeFiles(operation.output?.files?.(answer, input) ?? []);
-  const progress = operation.output?.progress?.(answer);
+  const { operation, input } = request;
+  const { output } = operation;
+  writeFiles(output?.files?.(answer, input) ?? []);
+  const progress = output?.progress?.(answer);
   if (progress === undefined) clearProgress();
   else showProgress(progress);
   try {
-    showAnswer(operation, answer, input, given);
+    printAnswer(request, answer, given);
   } catch (error) {
-    await giveBack(door, operation, answer, input);
+    await giveBack(bus, request, answer);
     throw error;
   }
-  const note = operation.output?.note?.(answer, input);
+  const note = output?.note?.(answer, input);
   if (note !== undefined) printNote(note);
-  if (operation.output?.isSecret?.(input) && othersCanReadOutput()) printNote(READABLE);
-  refuseFailed([{ operation, answer, input }]);
+  if (output?.isSecret?.(input) && othersCanReadOutput()) printNote(READABLE);
+  refuseFailures([failureOf(request, answer)]);
   // Only now: what couldn't be written is not consumed.
-  const settlement = operation.after?.delivered?.(answer, input);
-  const settled = settlement === undefined ? [] : await answersTo(door, [settlement], signal);
+  await bus.settle(request, answer, true, signal);
   if (signal.aborted) return;
-  refuseFailed(settled);
-  const awaited = await answersTo(door, operation.after?.next?.(answer, input) ?? [], signal);
-  if (signal.aborted) return;
-  for (const next of awaited) showAnswer(next.operation, next.answer, next.input, given);
-  refuseFailed(awaited);
+  await deliverNext(bus, operation.after?.next?.(answer, input) ?? [], given, signal);
 }
 
-/** What couldn't be printed is there for others at once; a server that was asked for it waits for its lease to end. */
-export async function giveBack(door: Ask, operation: Operation, answer: unknown, input: Values): Promise<void> {
-  const settlement = operation.after?.lost?.(answer, input);
-  if (settlement === undefined) return;
+/** Offers to others what couldn't be printed. Where that fails, its lease ends. */
+export async function giveBack(bus: Endpoint, request: Request, answer: unknown): Promise<void> {
   try {
-    await door(settlement.operation, settlement.input, new AbortController().signal);
+    await bus.settle(request, answer, false, new AbortController().signal);
   } catch {
     // As above.
   }
 }
 
-interface Answered {
-  readonly operation: Operation;
-  readonly answer: unknown;
-  readonly input: Values;
-}
-
-function answersTo(door: Ask, asked: readonly FollowUp[], signal: AbortSignal): Promise<Answered[]> {
-  return Promise.all(
-    asked.map(async ({ operation, input }) => {
-      return { operation, input: Object(input), answer: await door(operation, input, signal) };
-    }),
+async function deliverNext(
+  bus: Endpoint,
+  next: readonly NextRequest[],
+  given: Arguments,
+  signal: AbortSignal,
+): Promise<void> {
+  const answers = await Promise.all(
+    next.map(async ({ request, isShown }) => ({ request, isShown, answer: await bus.ask(request, signal) })),
   );
+  if (signal.aborted) return;
+  for (const { request, isShown, answer } of answers) if (isShown) printAnswer(request, answer, given);
+  refuseFailures(answers.map(({ request, answer }) => failureOf(request, answer)));
 }
 
-function refuseFailed(all: readonly Answered[]): void {
-  const failures = all.flatMap(({ operation, answer, input }) => operation.output?.failure?.(answer, input) ?? []);
+function refuseFailures(found: readonly (string | undefined)[]): void {
+  const failures = found.filter((failure) => failure !== undefined);
   if (failures.length > 0) throw conflict(failures.join("; "));
 }
 
-function showAnswer(operation: Operation, answer: unknown, input: Values, { json }: Arguments): void {
-  const shown = json ? JSON.stringify(answer) : formatAnswer(operation, answer, input).replace(/\n$/, "");
-  if (shown !== "") print(shown);
+function printAnswer(request: Request, answer: unknown, { json }: Arguments): void {
+  const text = json ? JSON.stringify(answer) : formatAnswer(request, answer).replace(/\n$/, "");
+  if (text !== "") print(text);
 }

@@ -101,24 +101,24 @@ export function optionsOf(verb: Verb): readonly Option[] {
   const own = Object.entries(verb.input.fields)
     .filter(([, field]) => !field.wireOnly)
     .map(([name, field]): Option => {
-      return { flag: flagOf(name, field), about: field.about, value: placeholderOf(field) };
+      return { flag: flagOf(name, field), description: field.description, value: placeholderOf(field) };
     });
   if (!isOperation(verb)) return [...own, HELP];
   const text = Object.values(verb.input.fields).some((field) => field.given === "text");
   return [
     ...own,
     ...(verb.signature
-      ? [{ flag: "key", about: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }]
+      ? [{ flag: "key", description: "Sign with the private key in this file (IPC_KEY)", value: "FILE" }]
       : []),
     ...(verb.http && !verb.signature && (verb.access.level !== "anyone" || verb.access.dependsOnCaller)
       ? [SHOWN_KEY]
       : []),
-    ...(text ? [{ flag: "file", about: "Take the text from this file", value: "FILE" }] : []),
+    ...(text ? [{ flag: "file", description: "Take the text from this file", value: "FILE" }] : []),
     ...(verb.http || verb.signature
-      ? [{ flag: "url", about: "Ask the server at this address (IPC_URL)", value: "URL" }]
+      ? [{ flag: "url", description: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
     ...(verb.storeless && !verb.signature ? [] : [STORE, RETRY]),
-    { flag: "json", about: "Print the answer as one line of JSON", value: undefined },
+    { flag: "json", description: "Print the answer as one line of JSON", value: undefined },
     HELP,
   ];
 }
@@ -132,23 +132,23 @@ function placeholderOf({ kind, given, schema }: Field): string | undefined {
 
 const SHOWN_KEY: Option = {
   flag: "key",
-  about: "Show a server in secure mode who asks, by the private key in this file (IPC_KEY)",
+  description: "Show a server in secure mode who asks, by the private key in this file (IPC_KEY)",
   value: "FILE",
 };
 
 const STORE: Option = {
   flag: "store",
-  about: "Ask the NATS server at this address, which keeps the bus (IPC_STORE)",
+  description: "Ask the NATS server at this address, which keeps the bus (IPC_STORE)",
   value: "URL",
 };
 
 const RETRY: Option = {
   flag: "retry",
-  about: "While no NATS server answers, wait for one instead of failing after 10 seconds",
+  description: "While no NATS server answers, wait for one instead of failing after 10 seconds",
   value: undefined,
 };
 
-const HELP: Option = { flag: "help", short: "h", about: "Print this", value: undefined };
+const HELP: Option = { flag: "help", short: "h", description: "Print this", value: undefined };
 
 export function flagOf(name: string, field: Field): string {
   return field.flag ?? name.replaceAll("_", "-");

@@ -12,9 +12,9 @@ export function usageOf(verb: Verb): string {
 
 export function helpOf(verb: Verb): string {
   const words = new Set(positionalsOf(verb).map((name) => verb.input.fields[name]?.flag ?? name.replaceAll("_", "-")));
-  const listed = optionsOf(verb).map(({ flag, about, value }): [string, string] => [
+  const listed = optionsOf(verb).map(({ flag, description, value }): [string, string] => [
     words.has(flag) ? `<${flag}> or --${flag} ${value}` : `--${flag}${value === undefined ? "" : ` ${value}`}`,
-    about,
+    description,
   ]);
   return [
     `${verb.summary}.`,

@@ -1,8 +1,16 @@
 import { askerOf, createSigner, type KnownServers, tokenFor } from "../../client/signer.ts";
 import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { joinWords, parseInput } from "../../operations/fields.ts";
-import { isStream, isWaiting, type Operation, type Signer } from "../../operations/operation.ts";
-import type { Ask } from "../../operations/perform.ts";
+import {
+  isStream,
+  isWaiting,
+  type Operation,
+  parseRequest,
+  type Request,
+  type Signer,
+  signRequest,
+} from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { showHealth } from "../../operations/watching.ts";
 import { deliver, giveBack, readKey, withTexts } from "./answer.ts";
 import { type Arguments, flagOf, isOperation, parseArguments, positionalsOf, type Verb } from "./arguments.ts";
@@ -13,8 +21,8 @@ import { ClosedOutput, print, printNote } from "./terminal.ts";
 export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
-  /** The door to the bus: on this machine's database, or behind the server at `url`. */
-  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Ask & AsyncDisposable>;
+  /** Opens the bus: this machine's database, or the one behind the server at `url`. */
+  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Endpoint & AsyncDisposable>;
   readonly pins: KnownServers;
   /** What the environment says for those who leave it out. */
   readonly self: string | undefined;
@@ -121,73 +129,78 @@ function isNear(word: string, typed: string): boolean {
 
 async function perform(shell: Shell, operation: Operation, given: Arguments, lifetime: Lifetime): Promise<boolean> {
   const { signal } = lifetime;
-  let input = withTexts(operation, given);
-  const { store, retry } = given;
-  if (store !== undefined && given.url !== undefined) throw invalid("--url and --store name two buses: give one");
-  // What was typed wins over the environment.
-  const url = given.url ?? (store === undefined ? shell.url : undefined);
-  if (retry && url !== undefined) throw invalid("--retry waits for a NATS server, and --url asks another");
-  const where = { url, store, retry, signal };
+  const input = withTexts(operation, given);
+  const where = placeOf(shell, given, signal);
+  const parsed = readRequest(operation, input);
   const keyFile = given.key ?? shell.keyFile;
-  refuseMissing(operation, input);
-  await helpfully(operation, false, async () => parseInput(operation.input.fields, input));
   if (operation.signature?.required && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.signature !== undefined);
   // Until here a file or standard input may have been slow: a signal then ended it at once.
   lifetime.begin();
   let signer: Signer | undefined;
-  const reader = () => askerOf(operation, input, shell.self);
-  const token = async () => shell.token ?? (await tokenFor(reader(), signer));
-  await using door = await shell.open(operation, operation.storeless ? { ...where, url: undefined } : where, token);
-  // What works on nothing stored may still have to know for which bus it signs.
-  await using other = key && operation.storeless ? await shell.open(showHealth, where, token) : undefined;
+  const asker = () => askerOf(parsed, shell.self);
+  const token = async () => shell.token ?? (await tokenFor(asker(), signer));
+  await using bus = await shell.open(operation, operation.storeless ? { ...where, url: undefined } : where, token);
+  // An operation that uses no store may still have to know for which bus it signs.
+  await using signedFor = key && operation.storeless ? await shell.open(showHealth, where, token) : undefined;
   // An event source hands on what a waiter says beside its answer as part of the event.
-  const warn = operation.stream || isWaiting(operation, input) ? () => {} : printNote;
-  signer = key && createSigner({ key, door: other ?? door, url, pins: shell.pins, warn, signal });
-  if (operation.signature && signer) input = { ...(await operation.signature.add(input, signer)) };
-  const unnamed = signer !== undefined && reader() === undefined;
-  // Whoever prints an answer settles it; a server must not do so before.
-  const unsettled = "ack" in operation.input.fields ? { ...input, ack: "manual" } : input;
-  const answer = await helpfully(operation, unnamed, () =>
-    door(operation, unsettled, signal).catch((error) => {
-      throw signer && operation.signature ? aboutKey(error) : error;
-    }),
-  );
-  const answers = isStream(answer) ? answer : [answer];
-  for await (const one of answers) {
+  const warn = operation.stream || isWaiting(parsed) ? () => {} : printNote;
+  signer = key && createSigner({ key, ask: (signedFor ?? bus).ask, url: where.url, pins: shell.pins, warn, signal });
+  const request = signer === undefined ? parsed : await signRequest(parsed, signer);
+  const isSigned = signer !== undefined && operation.signature !== undefined;
+  const isUnnamed = signer !== undefined && asker() === undefined;
+  const answer = await bus.ask(request, signal).catch((error) => {
+    throw explain(isSigned ? withKeyHint(error) : error, operation, isUnnamed);
+  });
+  const items = isStream(answer) ? answer : [answer];
+  for await (const item of items) {
     if (signal.aborted) {
-      await giveBack(door, operation, one, input);
+      await giveBack(bus, request, item);
       return false;
     }
-    await deliver(door, operation, one, input, given, signal);
+    await deliver(bus, request, item, given, signal);
   }
   return !signal.aborted;
+}
+
+/** The bus that was asked for. What was typed wins over the environment. */
+function placeOf(shell: Shell, { url: typedUrl, store, retry }: Arguments, signal: AbortSignal): Where {
+  if (store !== undefined && typedUrl !== undefined) throw invalid("--url and --store name two buses: give one");
+  const url = typedUrl ?? (store === undefined ? shell.url : undefined);
+  if (retry && url !== undefined) throw invalid("--retry waits for a NATS server, and --url asks another");
+  return { url, store, retry, signal };
+}
+
+function readRequest(operation: Operation, input: Readonly<Record<string, unknown>>): Request {
+  refuseMissing(operation, input);
+  try {
+    return parseRequest(operation, input);
+  } catch (error) {
+    throw explain(error, operation, false);
+  }
 }
 
 function keyNeeded(operation: Operation): Error {
   return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
 }
 
-/** What was signed here can only be wrong by its key. */
-function aboutKey(error: unknown): unknown {
+/** A signature that was made here can only be wrong by its key. */
+function withKeyHint(error: unknown): unknown {
   if (!isIpcError(error) || error.message !== "invalid signature") return error;
   const hint = "is this the key that is registered for that name? `el-ipc agents --keys` shows it";
   return unauthorized(`${error.message}: ${hint}`, error.reason);
 }
 
-/** Adds what a person at a command line can do about an error. */
-async function helpfully<T>(operation: Operation, unnamed: boolean, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (!isIpcError(error)) throw error;
-    if (unnamed && error.reason === "unauthenticated") {
-      const [needed] = error.message.split(": ");
-      throw unauthorized(`${needed}: set IPC_AGENT to the agent whose key this is`);
-    }
-    const typed = asTyped(operation, error.message);
-    throw typed === error.message ? error : new IpcError(error.code, typed, error.reason, { cause: error });
+/** Says what a person at a command line can do about an error, and names fields as they are typed. */
+function explain(error: unknown, operation: Operation, isUnnamed: boolean): unknown {
+  if (!isIpcError(error)) return error;
+  if (isUnnamed && error.reason === "unauthenticated") {
+    const [needed] = error.message.split(": ");
+    return unauthorized(`${needed}: set IPC_AGENT to the agent whose key this is`);
   }
+  if (error.sentence === undefined) return error;
+  const message = error.sentence((field) => typedAs(operation, field));
+  return new IpcError(error.code, message, error.reason, { cause: error });
 }
 
 function refuseMissing(operation: Operation, input: Readonly<Record<string, unknown>>): void {
@@ -204,13 +217,6 @@ function typedAs(operation: Operation, name: string): string {
   const { fields } = operation.input;
   const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
   return field === undefined || positionalsOf(operation).includes(name) ? name : `--${flagOf(name, field)}`;
-}
-
-/** A sentence about fields, at its beginning or in a list at its end, in the words of a command line. */
-function asTyped(operation: Operation, sentence: string): string {
-  return sentence.replace(/^\w+(?= must )|(?<=: )\w+(?:, \w+)* (?:and|or) \w+$/g, (names) =>
-    names.replace(/\w+/g, (name) => typedAs(operation, name)),
-  );
 }
 
 const HINTS: Readonly<Partial<Record<Reason, string>>> = {

@@ -1,22 +1,22 @@
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
 import {
-  createRemoteAsk,
+  createRemoteEndpoint,
   credentialFor,
   type Item,
-  type Request,
   type ServerTarget,
   type Transport,
 } from "../../client/remote.ts";
 import { IpcError, invalid, isIpcError, remoteError } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { publicInput } from "../../operations/fields.ts";
-import type { Ask } from "../../operations/perform.ts";
+import type { Request } from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { isLoopback } from "../../server/loopback.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
 /** Requests to one server over HTTP. */
 export interface Exchange {
-  ask(request: Request): Promise<IncomingMessage>;
+  ask(request: Request, signal: AbortSignal): Promise<IncomingMessage>;
   /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
   reached(): boolean;
   /** Whether to ask again. What has only ever hung up is given a while to answer once. */
@@ -36,13 +36,13 @@ export function createExchange(base: URL, server: ServerTarget): Exchange {
   let reached = false;
   let hungUpAt: number | undefined;
   return {
-    async ask(request) {
+    async ask(request, signal) {
       const { method, path, query, body } = asHttp(request);
       const shown = await credentialFor(request, server, { name: base.origin, isPrivate });
       const options: RequestOptions = {
         method,
         path: base.pathname.replace(/\/$/, "") + path + query,
-        signal: request.signal,
+        signal,
         headers: {
           ...(body === undefined
             ? {}
@@ -135,22 +135,22 @@ function unreachable(base: URL, cause: Error): Error {
   return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
 }
 
-/** The door to a bus behind a server: the same operations, asked over HTTP. */
-export function httpDoor(server: ServerTarget): Ask {
-  return createRemoteAsk(httpCarrier(createExchange(parseUrl(server.url), server)));
+/** A bus behind a server, asked over HTTP. */
+export function createHttpEndpoint(server: ServerTarget): Endpoint {
+  return createRemoteEndpoint(createHttpTransport(createExchange(parseUrl(server.url), server)));
 }
 
-function httpCarrier({ ask, reached, isPassing }: Exchange): Transport {
+function createHttpTransport({ ask, reached, isPassing }: Exchange): Transport {
   return {
     reached,
     isPassing,
-    async once(request) {
-      const response = await ask(request);
+    async once(request, signal) {
+      const response = await ask(request, signal);
       const answer = parseAnswer(await textOf(response));
       return response.statusCode === 408 ? null : answer;
     },
-    async *stream(request: Request, begun: () => void): AsyncGenerator<Item, void, void> {
-      const response = await ask(request);
+    async *stream(request, signal, begun): AsyncGenerator<Item, void, void> {
+      const response = await ask(request, signal);
       if (!response.headers["content-type"]?.startsWith("text/event-stream")) throw notOurs("a stream of events");
       begun();
       for await (const { id, event, data } of decodeEvents(bodyOf(response))) {

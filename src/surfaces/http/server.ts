@@ -5,8 +5,8 @@ import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, notFound, publicError } from "../../core/errors.ts";
 import { createAlarmBudget } from "../../core/security.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { isStream, type Operation } from "../../operations/operation.ts";
-import { createDelivery, type Perform } from "../../server/deliver.ts";
+import { isStream, type Operation, parseRequest } from "../../operations/operation.ts";
+import { createDelivery, type EndpointFor } from "../../server/deliver.ts";
 import type { Entrance } from "../../server/entrance.ts";
 import { listeningPort } from "../../server/loopback.ts";
 import { printable } from "../../wire/printable.ts";
@@ -175,7 +175,7 @@ export interface HttpOptions {
   readonly operations: readonly Operation[];
   /** Other surfaces, by their paths. */
   readonly mounts: readonly Mount[];
-  readonly perform: Perform;
+  readonly endpointFor: EndpointFor;
   readonly host: string;
   readonly port: number;
   readonly door: Entrance;
@@ -207,10 +207,10 @@ const MAX_CONNECTIONS = 15_000;
 const GRACE_MS = 5_000;
 
 export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
-  const { operations, mounts, perform, door, log, product } = options;
+  const { operations, mounts, door, log, product } = options;
   const routes = routesOf(operations);
   const open = new Set<AbortController>();
-  const deliver = createDelivery(perform);
+  const deliver = createDelivery(options.endpointFor);
   const metrics = createMetrics(() => open.size);
   const arrivals = createArrivals();
   const refusals = createAlarmBudget();
@@ -275,7 +275,7 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       route = found.route;
       const input = await inputOf(request, found, target.query);
       const context = { caller, signal: controller.signal };
-      await deliver(route.operation, input, context, (answer) => handOver(response, answer));
+      await deliver(parseRequest(route.operation, input), context, (answer) => handOver(response, answer));
     } catch (error) {
       if (route === undefined && isIpcError(error)) await options.refused(error, from);
       fail(response, error, path);

@@ -2,14 +2,15 @@ import { invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import { parseTexts } from "../../operations/fields.ts";
 import {
-  type FollowUp,
-  followUpOf,
+  failureOf,
   formatAnswer,
-  isWaiting,
   type Operation,
+  parseRequest,
+  type Request,
   type Signer,
+  signRequest,
 } from "../../operations/operation.ts";
-import type { Ask } from "../../operations/perform.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
 import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
 
@@ -18,8 +19,8 @@ const USUAL_WAIT_SECONDS = 50;
 
 /** Who calls, as far as one call is concerned. */
 export interface Client {
-  /** The door to the bus, on which everything is asked as this client. */
-  readonly door: Ask;
+  /** The bus, asked as this client. */
+  readonly endpoint: Endpoint;
   /** The agent that it is known as, by a token, by its key or by its environment. */
   readonly agent: string | undefined;
   /** What signs its messages, where it has a key. */
@@ -67,24 +68,20 @@ export async function callTool(operation: ToolOperation, given: Values, calling:
 async function called(asked: ToolOperation, given: Values, calling: Calling): Promise<Called> {
   const { client, memory, signal } = calling;
   const own = sessionIn(given) ?? memory.peer;
-  const { operation, input } = await askedFor(asked, given, own, client);
-  const answer = await client.door(operation, input, signal);
-  const settle = async (delivered: boolean) => {
-    const settlement = followUpOf(operation, answer, input, delivered);
-    if (settlement !== undefined) await settled(client, settlement);
-  };
-  if (operation === asked && asked.tool.begins !== undefined) memory.peer = asked.tool.begins(answer);
+  const request = await requestFor(asked, given, own, client);
+  const answer = await client.endpoint.ask(request, signal);
+  const settle = (isDelivered: boolean) => settleQuietly(client, request, answer, isDelivered);
+  const { operation, input } = request;
+  if (operation === asked && asked.tool.openedSession !== undefined) memory.peer = asked.tool.openedSession(answer);
   else if (own !== undefined) await seen(client, memory, own);
   // From here to the transport nothing waits, so an answer is either put back here or sent.
   if (signal.aborted) {
     await settle(false);
     return { text: "The call was broken off", isError: true, settle: nothingFollows };
   }
-  const text =
-    answer === null
-      ? operation.output?.failure?.(answer, input)
-      : operation.output?.model?.(answer, input, createQuote());
-  return { text: text ?? formatAnswer(operation, answer, input), isError: false, settle };
+  const { output } = operation;
+  const text = answer === null ? failureOf(request, answer) : output?.model?.(answer, input, createQuote());
+  return { text: text ?? formatAnswer(request, answer), isError: false, settle };
 }
 
 function sessionIn(given: Values): string | undefined {
@@ -94,41 +91,47 @@ function sessionIn(given: Values): string | undefined {
   throw invalid(`${SESSION_ARGUMENT} must be text`);
 }
 
-/** The operation and its input, signed where a client signs. */
-async function askedFor(
+/** The request that a call makes, signed where a client signs. */
+async function requestFor(
   operation: ToolOperation,
   given: Values,
   own: string | undefined,
   client: Client,
-): Promise<{ operation: Operation; input: Values }> {
+): Promise<Request> {
   const { tool } = operation;
+  const { fields } = operation.input;
   const input: Record<string, unknown> = {};
   for (const argument of takenFrom(operation, given)) {
-    const value = given[argument.name] ?? argument.usual;
+    const value = given[argument.name] ?? argument.default;
     if (value !== undefined) input[argument.field] = plain(operation, argument, value);
   }
   const missing = argumentsOf(operation).filter(
-    ({ field }) => !operation.input.fields[field]?.optional && (input[field] === undefined || input[field] === ""),
+    ({ field }) => !fields[field]?.optional && (input[field] === undefined || input[field] === ""),
   );
   if (missing.length > 0) {
-    if (tool.otherwise !== undefined) return { operation: tool.otherwise, input: {} };
+    if (tool.fallback !== undefined) return parseRequest(tool.fallback, {});
     throw invalid(`${missing.map(({ name }) => name).join(" and ")} required`);
   }
-  if (isWaiting(operation, input) && "timeout" in operation.input.fields) {
+  if (operation.waits?.isWaiting(input) && "timeout" in fields) {
     const { timeout = USUAL_WAIT_SECONDS } = input;
     input.timeout = typeof timeout === "number" ? Math.min(timeout, MAX_WAIT_SECONDS) : timeout;
   }
-  if (tool.session !== undefined) input[tool.session] = ownOrAgent(operation, own, client);
-  return { operation, input: await signed(operation, input, client) };
+  if (tool.session === undefined) return parseRequest(operation, input);
+  input[tool.session] = ownOrAgent(operation, own, client);
+  return await signedRequest(operation, tool.session, input, client);
 }
 
-/** In secure mode what is signed is signed as the agent; a session's id is nobody's name. */
-async function signed(operation: ToolOperation, input: Values, { agent, signer }: Client): Promise<Values> {
-  const { signature, tool } = operation;
-  const made = signer?.();
-  if (signature === undefined || made === undefined || agent === undefined || tool.session === undefined) return input;
-  if ((await made.audience()) === "") return input;
-  return signature.add({ ...input, [tool.session]: agent }, made);
+/** In secure mode a signed request is signed as the agent, since a session's id is nobody's name. */
+async function signedRequest(
+  operation: ToolOperation,
+  session: string,
+  input: Values,
+  { agent, signer }: Client,
+): Promise<Request> {
+  const made = operation.signature === undefined ? undefined : signer?.();
+  const signs = made !== undefined && agent !== undefined && (await made.audience()) !== "";
+  if (!signs) return parseRequest(operation, input);
+  return await signRequest(parseRequest(operation, { ...input, [session]: agent }), made);
 }
 
 function takenFrom(operation: ToolOperation, given: Values) {
@@ -166,21 +169,26 @@ function ownOrAgent({ input, tool }: ToolOperation, own: string | undefined, { a
   throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
 }
 
-/** Whoever calls is there; and a conversation that had no session has now the one that it spoke for. */
-async function seen({ door }: Client, memory: Memory, peer: string): Promise<void> {
+/** Notes that the calling session lives; a conversation that had no session now has this one. */
+async function seen({ endpoint }: Client, memory: Memory, peer: string): Promise<void> {
   try {
-    await door(sendHeartbeat, { id: peer }, new AbortController().signal);
+    await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
     memory.peer ??= peer;
   } catch {
-    // The call itself went well; who may not be seen as this session isn't.
+    // The call itself went well, even where the caller may not be seen as this session.
   }
 }
 
-async function settled({ door }: Client, { operation, input }: FollowUp): Promise<void> {
+/** Settles an answer. A lease does what fails in an expected way, so only faults are thrown. */
+async function settleQuietly(
+  { endpoint }: Client,
+  request: Request,
+  answer: unknown,
+  isDelivered: boolean,
+): Promise<void> {
   try {
-    await door(operation, input, new AbortController().signal);
+    await endpoint.settle(request, answer, isDelivered, new AbortController().signal);
   } catch (error) {
-    // What an answer leaves undone is done by its lease; only what nobody expected is worth a word.
     if (!isIpcError(error)) throw error;
   }
 }
@@ -188,6 +196,7 @@ async function settled({ door }: Client, { operation, input }: FollowUp): Promis
 function sentence(error: unknown, operation: ToolOperation, { help }: Client): string {
   const { message, reason } = publicError(error);
   if (reason === "unauthenticated" || reason === "unsigned_message") return `Refused: secure mode is on. ${help}`;
-  const named = argumentsOf(operation).find(({ name, field }) => name !== field && message.startsWith(`${field} `));
-  return named === undefined ? message : named.name + message.slice(named.field.length);
+  if (!isIpcError(error) || error.sentence === undefined) return message;
+  const args = argumentsOf(operation);
+  return error.sentence((field) => args.find((argument) => argument.field === field)?.name ?? field);
 }

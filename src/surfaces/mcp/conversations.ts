@@ -1,5 +1,6 @@
 import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
 import { monotonicMs } from "../../core/time.ts";
+import { parseRequest } from "../../operations/operation.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 
@@ -81,10 +82,10 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
 }
 
 /** Who is connected is there, whether or not it calls anything; so it also keeps the commands that it works on. */
-export async function showLife({ door }: Client, { peer }: Memory): Promise<void> {
+export async function showLife({ endpoint }: Client, { peer }: Memory): Promise<void> {
   if (peer === undefined) return;
   try {
-    await door(sendHeartbeat, { id: peer }, new AbortController().signal);
+    await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
   } catch {
     // It left, or may not speak for that session any more: then it isn't seen.
   }

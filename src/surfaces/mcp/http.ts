@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { notFound } from "../../core/errors.ts";
-import type { Perform } from "../../server/deliver.ts";
+import type { EndpointFor } from "../../server/deliver.ts";
 import type { Client } from "./call.ts";
 import { createRunning, type McpOptions } from "./server.ts";
 import { createSseEndpoint } from "./sse.ts";
@@ -10,7 +10,7 @@ import { createStreamableEndpoint } from "./streamable.ts";
 export interface HttpMcpOptions extends McpOptions {
   /** Where it is mounted. */
   readonly path: string;
-  readonly perform: Perform;
+  readonly endpointFor: EndpointFor;
   /** Refuses who may not even look. */
   readonly admit: (caller: Caller) => Promise<void>;
 }
@@ -35,10 +35,10 @@ const HELP = [
 
 /** MCP over HTTP: Streamable HTTP, of the newest revision and of those with sessions, and below it S4's SSE. */
 export function createHttpMcp(options: HttpMcpOptions): HttpMcp {
-  const { path, perform, admit } = options;
+  const { path, endpointFor, admit } = options;
   const running = createRunning();
   const clientOf = (caller: Caller): Client => ({
-    door: running.watch((operation, input, signal) => perform(operation, input, { caller, signal })),
+    endpoint: running.watch(endpointFor(caller)),
     agent: caller.identity?.agent,
     signer: undefined,
     help: HELP,

@@ -7,7 +7,7 @@ import {
   type Transport,
 } from "@modelcontextprotocol/server";
 import type { Operation } from "../../operations/operation.ts";
-import type { Ask } from "../../operations/perform.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { type Client, callTool, type Memory } from "./call.ts";
 import { isTool, listed } from "./tools.ts";
 
@@ -90,26 +90,29 @@ function progress({ mcpReq }: ServerContext): Disposable | undefined {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** Knows what is being asked of a bus, so that nobody closes it under an answer that is put back. */
+/** The requests on their way, so that nobody closes the bus under an answer that is put back. */
 export interface Running {
-  watch(door: Ask): Ask;
-  /** Once nothing is asked any more, nor what follows from it. */
+  watch(endpoint: Endpoint): Endpoint;
+  /** Ends once no request and no follow-up is on its way. */
   done(): Promise<void>;
 }
 
 export function createRunning(): Running {
   const asked = new Set<Promise<unknown>>();
   const pause = () => new Promise((resolve) => setImmediate(resolve));
+  const track = <T>(answer: Promise<T>): Promise<T> => {
+    const settled: Promise<unknown> = answer.then(forget, forget);
+    function forget() {
+      asked.delete(settled);
+    }
+    asked.add(settled);
+    return answer;
+  };
   return {
-    watch: (door) => (operation, input, signal) => {
-      const answer = door(operation, input, signal);
-      const settled: Promise<unknown> = answer.then(forget, forget);
-      function forget() {
-        asked.delete(settled);
-      }
-      asked.add(settled);
-      return answer;
-    },
+    watch: ({ ask, settle }) => ({
+      ask: (...request) => track(ask(...request)),
+      settle: (...answer) => track(settle(...answer)),
+    }),
     async done() {
       await pause();
       while (asked.size > 0) {

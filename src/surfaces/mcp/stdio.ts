@@ -17,7 +17,7 @@ export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSigna
   const { input, output } = options;
   const memory: Memory = { peer: undefined };
   const running = createRunning();
-  const client = { ...options.client, door: running.watch(options.client.door) };
+  const client = { ...options.client, endpoint: running.watch(options.client.endpoint) };
   const ending = new AbortController();
 
   // The transport ends at once with its input; so it gets one that ends when what was asked before is answered.

@@ -42,15 +42,18 @@ export function listed(operation: ToolOperation): ListedTool {
   const { tool, access, input } = operation;
   const properties: Record<string, Property> = {};
   const required: string[] = [];
-  for (const { name, field, about, type } of argumentsOf(operation)) {
+  for (const { name, field, description, type } of argumentsOf(operation)) {
     const rule = input.fields[field];
     if (rule === undefined) continue;
-    properties[name] = { ...(type === undefined ? schemaOf(rule) : { type }), ...described(about ?? rule.about) };
-    if (!rule.optional && tool.otherwise === undefined) required.push(name);
+    properties[name] = {
+      ...(type === undefined ? schemaOf(rule) : { type }),
+      ...described(description ?? rule.description),
+    };
+    if (!rule.optional && tool.fallback === undefined) required.push(name);
   }
   return {
     name: tool.name,
-    description: tool.about,
+    description: tool.description,
     inputSchema: {
       type: "object",
       properties: { ...properties, [SESSION_ARGUMENT]: { type: "string" } },
@@ -59,12 +62,12 @@ export function listed(operation: ToolOperation): ListedTool {
     annotations:
       access.level === "reader"
         ? { readOnlyHint: true }
-        : { destructiveHint: access.level === "keeper", ...(tool.repeatable ? { idempotentHint: true } : {}) },
+        : { destructiveHint: access.level === "keeper", ...(tool.isRepeatable ? { idempotentHint: true } : {}) },
   };
 }
 
-function described(about: string): { description?: string } {
-  return about === "" ? {} : { description: about };
+function described(description: string): { description?: string } {
+  return description === "" ? {} : { description };
 }
 
 const KINDS: Readonly<Record<Field["kind"], Property>> = {

@@ -1,22 +1,22 @@
 import {
-  createRemoteAsk,
+  createRemoteEndpoint,
   credentialFor,
   type Item,
-  type Request,
   type ServerTarget,
   type Transport,
 } from "../../client/remote.ts";
 import { IpcError, remoteError } from "../../core/errors.ts";
 import { formatAddress, parseAddress } from "../../core/link.ts";
 import { publicInput } from "../../operations/fields.ts";
-import type { Ask } from "../../operations/perform.ts";
+import type { Request } from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { isLoopback } from "../../server/loopback.ts";
 import { type Answer, type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;
 
-/** The door to a bus behind a server: the same operations, asked as lines of JSON over one connection to `tcp://host:port`. */
-export function tcpDoor(server: ServerTarget): Ask & AsyncDisposable {
+/** A bus behind a server, asked as lines of JSON over one connection to `tcp://host:port`. */
+export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposable {
   const address = parseAddress(server.url.replace(/^tcp:\/\//, "").replace(/\/$/, ""), BROKER_PORT);
   const place = { name: `tcp://${formatAddress(address)}`, isPrivate: isLoopback(address.host) };
   let channel: Promise<Channel> | undefined;
@@ -37,23 +37,23 @@ export function tcpDoor(server: ServerTarget): Ask & AsyncDisposable {
     }
   };
 
-  const answers = async (request: Request, stream: boolean): Promise<AsyncIterable<Answer>> => {
+  const answers = async (request: Request, signal: AbortSignal, stream: boolean): Promise<AsyncIterable<Answer>> => {
     const open = await connected();
     const token = await credentialFor(request, server, place);
     const input = Object.fromEntries(publicInput(request.operation.input.fields, request.input));
     const line = { ask: request.operation.name, input, ...(token === undefined ? {} : { token }) };
-    return open.ask(line, request.signal, stream);
+    return open.ask(line, signal, stream);
   };
 
-  const carrier: Transport = {
+  const transport: Transport = {
     reached: () => reached,
     isPassing: (error) => reached && error instanceof IpcError && error.reason === "busy",
-    async once(request) {
-      const [answer] = await Array.fromAsync(await answers(request, false));
+    async once(request, signal) {
+      const [answer] = await Array.fromAsync(await answers(request, signal, false));
       return answer === undefined ? null : answerIn(answer).answer;
     },
-    async *stream(request, begun): AsyncGenerator<Item, void, void> {
-      for await (const line of await answers(request, true)) {
+    async *stream(request, signal, begun): AsyncGenerator<Item, void, void> {
+      for await (const line of await answers(request, signal, true)) {
         const { next, end } = answerIn(line);
         if (end) return;
         begun();
@@ -61,11 +61,12 @@ export function tcpDoor(server: ServerTarget): Ask & AsyncDisposable {
       }
     },
   };
-  return Object.assign(createRemoteAsk(carrier), {
+  return {
+    ...createRemoteEndpoint(transport),
     async [Symbol.asyncDispose]() {
       (await channel?.catch(() => undefined))?.close();
     },
-  });
+  };
 }
 
 /** What the server on a port calls itself, if it is a broker; `a broker` where that is all that it says. */

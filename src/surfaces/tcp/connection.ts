@@ -3,14 +3,14 @@ import type { Caller } from "../../core/access.ts";
 import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { isStream, isWaiting, type Operation } from "../../operations/operation.ts";
+import { isStream, isWaiting, type Operation, type Request } from "../../operations/operation.ts";
 import type { BufferBudget } from "../../server/budget.ts";
 import { createSerialQueue, type Deliver } from "../../server/deliver.ts";
 import { type Entrance, endWithTheToken, identifyCaller } from "../../server/entrance.ts";
 import { isLoopbackAddress } from "../../server/loopback.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
 import { createWriter } from "./channel.ts";
-import { isLine, type Line, type Request, requestIn } from "./requests.ts";
+import { isLine, type Line, type LineRequest, requestIn } from "./requests.ts";
 
 export interface CallerContext {
   readonly door: Entrance;
@@ -129,15 +129,16 @@ export function converse(socket: Socket, hub: Hub): Connection {
 
   const answer = async (line: Line, id: Id | undefined): Promise<void> => {
     const known = await callerOf(line.token);
-    const request = requestIn(line, hub.operations, known.identity?.agent, hub);
-    const { operation, input, waitsFor } = request;
+    const asked = requestIn(line, hub.operations, known.identity?.agent, hub);
+    const { request, waitsFor } = asked;
+    const { operation } = request;
     if (operation.stream && id === undefined) throw invalid("a stream needs an id, which each of its lines says again");
     const noLonger = waitsFor === undefined ? () => {} : awaiting(waitsFor);
     const context = { caller: known, signal: gone.signal };
     const deliver = () =>
-      hub.deliver(operation, input, context, (answered) => {
+      hub.deliver(request, context, (answered) => {
         noLonger();
-        return isStream(answered) ? stream(id, answered) : handOver(request, id, answered);
+        return isStream(answered) ? stream(id, answered) : handOver(asked, id, answered);
       });
     try {
       await (mayBeLarge(request) ? afterOtherLarge(operation, deliver) : deliver());
@@ -146,10 +147,10 @@ export function converse(socket: Socket, hub: Hub): Connection {
     }
   };
 
-  const handOver = (request: Request, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {
+  const handOver = (asked: LineRequest, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {
     if (answered === null && stopping) return write(id, faultOf(stopped()));
-    const written = write(id, { ok: true, ...request.show(answered) });
-    return request.operation.access.level === "signed" ? true : written;
+    const written = write(id, { ok: true, ...asked.show(answered) });
+    return asked.request.operation.access.level === "signed" ? true : written;
   };
 
   const stream = async (id: Id | undefined, answers: AsyncIterable<unknown>): Promise<boolean> => {
@@ -252,8 +253,9 @@ function stopped(): IpcError {
 }
 
 /** What is signed has a short answer, and what waits would hold up the others. */
-function mayBeLarge({ operation, input }: Request): boolean {
-  return operation.access.level !== "signed" && operation.stream !== true && !isWaiting(operation, input);
+function mayBeLarge(request: Request): boolean {
+  const { access, stream } = request.operation;
+  return access.level !== "signed" && stream !== true && !isWaiting(request);
 }
 
 function faultOf(error: unknown): object {

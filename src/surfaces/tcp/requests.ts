@@ -1,38 +1,47 @@
 import { invalid } from "../../core/errors.ts";
 import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
+import type { MailboxSummary } from "../../core/mailboxes.ts";
 import type { Message } from "../../core/messages.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, waitMail } from "../../operations/mailboxes.ts";
-import type { Operation } from "../../operations/operation.ts";
+import { type AnswerTo, type Operation, parseRequest, type Request } from "../../operations/operation.ts";
 import { findRequest } from "../../server/deliver.ts";
 
-/** What a line asks for. */
-export interface Request {
-  readonly operation: Operation;
-  readonly input: Readonly<Record<string, unknown>>;
-  /** The answer's fields. */
+/** A line's request, and how its answer becomes a line. */
+export interface LineRequest {
+  readonly request: Request;
+  /** The fields of the answer's line. */
   show(answer: unknown): object;
-  /** The mailbox that it waits for. */
+  /** The mailbox that the request waits for. */
   readonly waitsFor?: string;
 }
 
 export type Line = Readonly<Record<string, unknown>>;
 
 export interface Mailroom {
-  /** How the server calls itself, for who knows more than the original's clients. */
+  /** The server's name, for clients that know more than the original's. */
   readonly product: string;
-  /** Those for whom somebody waits here. */
+  /** How many wait for each mailbox here. */
   readonly awaited: ReadonlyMap<string, number>;
 }
 
-/** How a broker is told from whatever else may have taken its port. */
+/** The sign of a broker, as opposed to another program on its port. */
 export const IDENTITY = "agent-tool-ipc-broker";
 
 const WAIT_SECONDS = 60;
 
-/** Who posts and doesn't say who it is. */
+/** The sender of a post without a name. */
 const NOBODY = "anonymous";
 
-type Reading = (line: Line, self: string | undefined, mailroom: Mailroom) => Request;
+type Reading = (line: Line, self: string | undefined, mailroom: Mailroom) => LineRequest;
+
+/** Types `show` by the operation's answer. */
+function lineRequest<O extends Operation>(
+  operation: O,
+  input: Line,
+  show: (answer: AnswerTo<O>) => object,
+): LineRequest {
+  return { request: parseRequest(operation, input), show };
+}
 
 /** The requests of the original, by `op`, with its names. */
 const originals: Readonly<Record<string, Reading>> = {
@@ -40,59 +49,45 @@ const originals: Readonly<Record<string, Reading>> = {
     need(line, "to", "msg");
     const { to, from, msg, signature, v, aud, nonce, ts } = line;
     const info = awaited.has(String(to)) ? "delivered to waiter" : "queued";
-    return {
-      operation: postMail,
-      input: { to, from: from || self || NOBODY, message: msg, signature, v, aud, nonce, ts },
-      show: (answer) => ({ info, message_id: has(answer, "id") ? answer.id : undefined }),
-    };
+    const input = { to, from: from || self || NOBODY, message: msg, signature, v, aud, nonce, ts };
+    return lineRequest(postMail, input, ({ id }) => ({ info, message_id: id }));
   },
   fetch: (line) => {
     need(line, "mailbox");
     const { mailbox, ack } = line;
-    return {
-      operation: fetchMail,
-      input: { mailbox, ack },
-      show: (answer) => ({ messages: messagesIn(answer).map(asOriginal) }),
-    };
+    return lineRequest(fetchMail, { mailbox, ack }, ({ messages }) => ({ messages: messages.map(asOriginal) }));
   },
   wait: (line) => {
     need(line, "mailbox");
     const { mailbox, timeout, ack } = line;
     const seconds = Math.min(secondsIn(timeout), MAX_WAIT_SECONDS);
-    return {
-      operation: waitMail,
-      input: { mailbox, timeout: seconds, ack },
-      waitsFor: String(mailbox),
-      show: (answer) => {
-        const [message] = messagesIn(answer);
-        if (message !== undefined) return { message: asOriginal(message) };
-        return {
-          ok: false,
-          error: `wait timed out after ${seconds}s -- no message in mailbox ${JSON.stringify(mailbox)}`,
-        };
-      },
-    };
+    const error = `wait timed out after ${seconds}s -- no message in mailbox ${JSON.stringify(mailbox)}`;
+    const wait = lineRequest(waitMail, { mailbox, timeout: seconds, ack }, (answer) =>
+      answer === null ? { ok: false, error } : { message: asOriginal(answer.message) },
+    );
+    return { ...wait, waitsFor: String(mailbox) };
   },
-  settle: ({ mailbox, ids }) => ({ operation: arrivedMessages, input: { mailbox, ids }, show: () => ({}) }),
-  status: (_, __, { product, awaited }) => ({
-    operation: listMailboxes,
-    input: {},
-    show: (answer) => ({ info: IDENTITY, server: product, mailboxes: countsIn(answer, awaited) }),
-  }),
+  settle: ({ mailbox, ids }) => lineRequest(arrivedMessages, { mailbox, ids }, () => ({})),
+  status: (_, __, { product, awaited }) =>
+    lineRequest(listMailboxes, {}, ({ mailboxes }) => ({
+      info: IDENTITY,
+      server: product,
+      mailboxes: countMail(mailboxes, awaited),
+    })),
 };
 
-/** What a line asks for: by `op` as the original's clients do, or by `ask` whatever a network may ask of the bus. */
+/** Reads a line: `op` is a request of the original, `ask` any operation that a network may ask for. */
 export function requestIn(
   line: Line,
   operations: readonly Operation[],
   self: string | undefined,
   mailroom: Mailroom,
-): Request {
+): LineRequest {
   const { op, ask } = line;
   if (ask !== undefined) {
-    const asked = findRequest(operations, ask, line.input);
-    const waiting = asked.operation === waitMail ? { waitsFor: String(asked.input.mailbox) } : {};
-    return { ...asked, ...waiting, show: (answer) => ({ answer }) };
+    const request = findRequest(operations, ask, line.input);
+    const waiting = request.operation === waitMail ? { waitsFor: String(request.input.mailbox) } : {};
+    return { request, ...waiting, show: (answer) => ({ answer }) };
   }
   const reading = typeof op === "string" && Object.hasOwn(originals, op) ? originals[op] : undefined;
   if (reading !== undefined) return reading(line, self, mailroom);
@@ -127,26 +122,8 @@ function asOriginal({ id, sender, content, timestamp, signed, attested }: Messag
   };
 }
 
-function messagesIn(answer: unknown): readonly Message[] {
-  const found: unknown = has(answer, "messages") ? answer.messages : has(answer, "message") ? [answer.message] : [];
-  return Array.isArray(found) ? found.filter(isMessage) : [];
-}
-
-/** What waits for somebody, and whom somebody waits for. */
-function countsIn(answer: unknown, awaited: Mailroom["awaited"]): Record<string, number> {
-  const counts: Record<string, number> = Object.fromEntries([...awaited.keys()].map((mailbox) => [mailbox, 0]));
-  const listed: unknown = has(answer, "mailboxes") ? answer.mailboxes : [];
-  for (const one of Array.isArray(listed) ? listed : []) {
-    if (!has(one, "mailbox") || !has(one, "unread") || typeof one.unread !== "number" || one.unread === 0) continue;
-    Object.defineProperty(counts, String(one.mailbox), { value: one.unread, enumerable: true, configurable: true });
-  }
-  return counts;
-}
-
-function isMessage(value: unknown): value is Message {
-  return has(value, "id") && has(value, "content");
-}
-
-function has<K extends string>(value: unknown, name: K): value is Readonly<Record<K, unknown>> {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
+/** The unread messages of each mailbox that has any, or that somebody waits for. */
+function countMail(mailboxes: readonly MailboxSummary[], awaited: Mailroom["awaited"]): Record<string, number> {
+  const unread = mailboxes.filter((one) => one.unread > 0).map((one): [string, number] => [one.mailbox, one.unread]);
+  return Object.fromEntries([...[...awaited.keys()].map((mailbox): [string, number] => [mailbox, 0]), ...unread]);
 }

@@ -2,7 +2,7 @@ import { createServer, type Socket } from "node:net";
 import type { IpcError } from "../../core/errors.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { createBufferBudget } from "../../server/budget.ts";
-import { createDelivery, type Perform } from "../../server/deliver.ts";
+import { createDelivery, type EndpointFor } from "../../server/deliver.ts";
 import type { Entrance } from "../../server/entrance.ts";
 import { listeningPort } from "../../server/loopback.ts";
 import { encodeLine } from "../../wire/json-lines.ts";
@@ -10,7 +10,7 @@ import { type Connection, converse } from "./connection.ts";
 
 export interface TcpOptions {
   readonly operations: readonly Operation[];
-  readonly perform: Perform;
+  readonly endpointFor: EndpointFor;
   readonly host: string;
   readonly port: number;
   readonly door: Entrance;
@@ -38,7 +38,7 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
   const open = new Map<Socket, Connection>();
   const hub = {
     ...options,
-    deliver: createDelivery(options.perform),
+    deliver: createDelivery(options.endpointFor),
     room: createBufferBudget(),
     awaited: new Map<string, number>(),
   };

@@ -2,18 +2,27 @@ import type { WebSocket } from "ws";
 import type { Caller } from "../../core/access.ts";
 import { conflict, invalid, isIpcError } from "../../core/errors.ts";
 import { postMail } from "../../operations/mailboxes.ts";
-import { type Context, isStream, isWaiting, type Operation } from "../../operations/operation.ts";
-import { connections, showPresence } from "../../operations/sessions.ts";
+import {
+  type Context,
+  hasFollowUp,
+  isStream,
+  isWaiting,
+  type Operation,
+  parseRequest,
+} from "../../operations/operation.ts";
+import { showPresence } from "../../operations/sessions.ts";
 import type { BufferBudget } from "../../server/budget.ts";
-import { createSerialQueue, type Deliver, findRequest, type Perform } from "../../server/deliver.ts";
-import { errorFrame, type Frame, frameIn, isFrame } from "./frames.ts";
+import type { Connections } from "../../server/connections.ts";
+import { createSerialQueue, type Deliver, type EndpointFor, findRequest } from "../../server/deliver.ts";
+import { errorFrame, type Frame, frameIn } from "./frames.ts";
 import { type Arrivals, createDeliveries, createReceipts, handOverMail } from "./mailbox.ts";
 import { type Line, lineOver } from "./socket.ts";
 
 /** What all connections of a server share. */
 export interface Hub {
   readonly operations: readonly Operation[];
-  readonly perform: Perform;
+  readonly endpointFor: EndpointFor;
+  readonly connections: Connections;
   readonly deliver: Deliver;
   readonly names: Names;
   readonly arrivals: Arrivals;
@@ -36,16 +45,17 @@ const GOING_AWAY = 1001;
 
 /** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
 export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
-  const { perform, deliver, names } = hub;
+  const { connections, deliver, names } = hub;
+  const endpoint = hub.endpointFor(caller);
   const line = lineOver(socket);
   const gone = new AbortController();
   const context: Context = { caller, signal: gone.signal };
-  const deliveries = createDeliveries(perform, context, hub.arrivals);
+  const deliveries = createDeliveries(connections, gone.signal, hub.arrivals);
   const receipts = createReceipts();
   const holder = { line, drop: () => socket.terminate() };
   let name: string | undefined;
   let registering: Promise<void> | undefined;
-  let here: unknown;
+  let here: string | undefined;
   const afterOtherLarge = createSerialQueue(() => line.isOpen);
   let atOnce = 0;
   let bytesAtOnce = 0;
@@ -72,10 +82,11 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     message: async ({ type: _, id, from, to, message, timestamp: __, ...signed }) => {
       if (name !== undefined && from !== undefined && from !== name) throw conflict(`this connection is ${name}`);
       const sender = from ?? name ?? caller.identity?.agent;
-      const posted = await perform(postMail, { ...signed, to, from: sender, message }, context);
-      if (!isFrame(posted) || typeof posted.id !== "number" || typeof to !== "string") return;
-      line.send({ type: "stored", id, message_id: posted.id, connected: names.has(to) });
-      deliveries.expect(to, posted.id, () => line.send({ type: "delivered", id, message_id: posted.id }));
+      const post = parseRequest(postMail, { ...signed, to, from: sender, message });
+      const posted = await endpoint.ask(post, gone.signal);
+      const recipient = post.input.to;
+      line.send({ type: "stored", id, message_id: posted.id, connected: names.has(recipient) });
+      deliveries.expect(recipient, posted.id, () => line.send({ type: "delivered", id, message_id: posted.id }));
     },
 
     received: ({ id, ids }) => receipts.note(Array.isArray(ids) ? ids : [id]),
@@ -83,24 +94,20 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     ping: async ({ agent, id }) => {
       const said = { type: "pong", id, timestamp: new Date().toISOString() };
       if (agent === undefined) return line.send(said);
-      const presence = await perform(showPresence, { name: agent }, context);
-      line.send({
-        ...said,
-        agent,
-        ...(isFrame(presence) ? { online: presence.online, last_seen: presence.last_seen } : {}),
-      });
+      const { online, last_seen } = await endpoint.ask(parseRequest(showPresence, { name: agent }), gone.signal);
+      line.send({ ...said, agent, online, last_seen });
     },
 
     ask: async ({ id, ask, input }) => {
-      const { operation, input: asked } = findRequest(hub.operations, ask, input);
+      const request = findRequest(hub.operations, ask, input);
+      const { operation } = request;
       const answerIt = async () =>
-        await deliver(operation, asked, context, async (answer) => {
+        await deliver(request, context, async (answer) => {
           if (isStream(answer)) return await stream(id, answer);
           line.send({ type: "answer", id, ok: true, answer });
-          const follows = operation.after?.delivered !== undefined || operation.after?.lost !== undefined;
-          return follows ? await line.confirm() : true;
+          return hasFollowUp(operation) ? await line.confirm() : true;
         });
-      const lasts = operation.stream === true || isWaiting(operation, asked);
+      const lasts = operation.stream === true || isWaiting(request);
       if (lasts) return await asWait(answerIt);
       if (operation.access.level === "signed") return await answerIt();
       await afterOtherLarge(operation, async () => {
@@ -111,8 +118,8 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
   };
 
   const register = async (agent: string, manual: boolean): Promise<void> => {
-    const arrived = await perform(connections.arrive, { agent }, context);
-    here = isFrame(arrived) ? arrived.id : undefined;
+    const arrived = await connections.open(agent, context);
+    here = arrived.id;
     try {
       await names.claim(agent, holder);
     } catch (error) {
@@ -121,7 +128,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     }
     if (gone.signal.aborted) return await leave(agent);
     name = agent;
-    line.send({ type: "registered", agent, unread: isFrame(arrived) ? arrived.unread : 0 });
+    line.send({ type: "registered", agent, unread: arrived.unread });
     work(handOver(agent, manual));
   };
 
@@ -155,7 +162,7 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
         ids.forEach(hub.arrivals.tell);
         if (manual) line.send({ type: "settled", ids });
       };
-      await handOverMail({ perform, context, line, mailbox, taken, arrived });
+      await handOverMail({ endpoint, signal: gone.signal, line, mailbox, taken, arrived });
     } catch (error) {
       line.send(errorFrame(error, undefined));
       if (!isIpcError(error)) hub.failed(error);
@@ -192,18 +199,18 @@ export async function converse(socket: WebSocket, caller: Caller, hub: Hub, sign
     if (agent !== undefined) names.release(agent, holder);
     const id = here;
     here = undefined;
-    if (typeof id === "string") await perform(connections.depart, { id }, { ...context, signal: AbortSignal.abort() });
+    if (id !== undefined) await connections.close(id);
   };
 
   /** That it still is; or that it is, where that was forgotten, as by a reset. */
   const noteHere = async (id: string): Promise<void> => {
-    if ((await perform(connections.stay, { id }, context)) !== false || name === undefined) return;
-    const arrived = await perform(connections.arrive, { agent: name }, context);
-    if (here === id && isFrame(arrived)) here = arrived.id;
+    if ((await connections.keep(id)) || name === undefined) return;
+    const arrived = await connections.open(name, context);
+    if (here === id) here = arrived.id;
   };
 
   const note = setInterval(() => {
-    if (typeof here !== "string") return;
+    if (here === undefined) return;
     noteHere(here).catch(hub.failed);
   }, NOTE_MS);
   const end = () => {

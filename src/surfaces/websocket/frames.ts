@@ -35,16 +35,6 @@ export function errorFrame(error: unknown, id: unknown): Frame {
   return { type: "error", id, error: message, code, reason };
 }
 
-export function messagesIn(answer: unknown): readonly Message[] {
-  if (!isFrame(answer)) return [];
-  const found = answer.messages ?? (answer.message === undefined ? [] : [answer.message]);
-  return Array.isArray(found) ? found.filter(isMessage) : [];
-}
-
-function isMessage(value: unknown): value is Message {
-  return isFrame(value) && typeof value.id === "number" && typeof value.content === "string";
-}
-
 export function isFrame(value: unknown): value is Frame {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

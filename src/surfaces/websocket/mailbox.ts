@@ -3,15 +3,16 @@ import { isIpcError } from "../../core/errors.ts";
 import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import type { Message } from "../../core/messages.ts";
 import { fetchMail, waitMail } from "../../operations/mailboxes.ts";
-import { type Context, followUpOf } from "../../operations/operation.ts";
-import { connections } from "../../operations/sessions.ts";
-import type { Perform } from "../../server/deliver.ts";
-import { messageFrame, messagesIn } from "./frames.ts";
+import { parseRequest, type Request } from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
+import type { Connections } from "../../server/connections.ts";
+import { messageFrame } from "./frames.ts";
 import type { Line } from "./socket.ts";
 
 export interface Mail {
-  readonly perform: Perform;
-  readonly context: Context;
+  readonly endpoint: Endpoint;
+  /** Aborts when the connection has ended. */
+  readonly signal: AbortSignal;
   readonly line: Line;
   readonly mailbox: string;
   /** Says which of these the other end has; as soon as it can, or when it is gone. */
@@ -27,41 +28,40 @@ const PAUSE_MS = 1_000;
 
 /** Hands a mailbox over, message by message, as they come: each is consumed once the recipient's end has taken it. */
 export async function handOverMail(mail: Mail): Promise<void> {
-  const { context, line } = mail;
+  const { endpoint, signal, line } = mail;
   let window = 1;
-  while (!context.signal.aborted && line.isOpen) {
-    const messages = await nextMail(mail, window);
+  while (!signal.aborted && line.isOpen) {
+    const { request, answer, messages } = await nextMail(mail, window);
     if (messages.length === 0) continue;
     const ids = messages.map(({ id }) => id);
     for (const message of messages) line.send(messageFrame(mail.mailbox, message));
-    const taken = !context.signal.aborted && (await mail.taken(ids));
-    await settle(mail, messages, taken);
+    const taken = !signal.aborted && (await mail.taken(ids));
+    await endpoint.settle(request, answer, taken, signal);
     if (!taken) return;
     mail.arrived(ids);
     window = Math.min(window * 2, MAX_ON_THEIR_WAY);
   }
 }
 
-async function nextMail({ perform, context, mailbox }: Mail, window: number): Promise<readonly Message[]> {
-  const asked = { mailbox, ack: "manual" };
+interface TakenMail {
+  readonly request: Request;
+  readonly answer: unknown;
+  readonly messages: readonly Message[];
+}
+
+async function nextMail({ endpoint, signal, mailbox }: Mail, window: number): Promise<TakenMail> {
+  const fetch = parseRequest(fetchMail, { mailbox, limit: window });
+  const wait = parseRequest(waitMail, { mailbox, timeout: MAX_WAIT_SECONDS });
   try {
-    const waiting = messagesIn(await perform(fetchMail, { ...asked, limit: window }, context));
-    if (waiting.length > 0) return waiting;
-    return messagesIn(await perform(waitMail, { ...asked, timeout: MAX_WAIT_SECONDS }, context));
+    const fetched = await endpoint.ask(fetch, signal);
+    if (fetched.messages.length > 0) return { request: fetch, answer: fetched, messages: fetched.messages };
+    const answer = await endpoint.ask(wait, signal);
+    return { request: wait, answer, messages: answer === null ? [] : [answer.message] };
   } catch (error) {
     if (!isIpcError(error) || error.code === "unauthorized") throw error;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-    return [];
+    return { request: wait, answer: null, messages: [] };
   }
-}
-
-async function settle(
-  { perform, context, mailbox }: Mail,
-  messages: readonly Message[],
-  taken: boolean,
-): Promise<void> {
-  const settlement = followUpOf(fetchMail, { messages }, { mailbox }, taken);
-  if (settlement !== undefined) await perform(settlement.operation, settlement.input, context);
 }
 
 /** What arrives at recipients that are connected here, for their senders to hear of at once. */
@@ -89,7 +89,7 @@ export interface Deliveries {
   stop(): void;
 }
 
-export function createDeliveries(perform: Perform, context: Context, arrivals: Arrivals): Deliveries {
+export function createDeliveries(connections: Connections, signal: AbortSignal, arrivals: Arrivals): Deliveries {
   const awaited = new Map<number, { readonly to: string; readonly heard: () => void }>();
   const watched = new Set<string>();
 
@@ -105,9 +105,8 @@ export function createDeliveries(perform: Perform, context: Context, arrivals: A
     if (watched.has(to)) return;
     watched.add(to);
     try {
-      for (let id = oldest(to); id !== undefined && !context.signal.aborted; id = oldest(to)) {
-        const arrived = await perform(connections.arrival, { to, id, timeout: MAX_WAIT_SECONDS }, context);
-        if (arrived === true) settle(id, true);
+      for (let id = oldest(to); id !== undefined && !signal.aborted; id = oldest(to)) {
+        if (await connections.waitUntilArrived(to, id, signal)) settle(id, true);
       }
     } finally {
       watched.delete(to);

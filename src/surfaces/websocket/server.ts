@@ -6,14 +6,16 @@ import { type IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import type { Operation } from "../../operations/operation.ts";
 import { createBufferBudget } from "../../server/budget.ts";
-import { createDelivery, type Perform } from "../../server/deliver.ts";
+import type { Connections } from "../../server/connections.ts";
+import { createDelivery, type EndpointFor } from "../../server/deliver.ts";
 import { converse, createNames } from "./connection.ts";
 import { boundPartial } from "./frames.ts";
 import { createArrivals, watchOver } from "./mailbox.ts";
 
 export interface WebSocketOptions {
   readonly operations: readonly Operation[];
-  readonly perform: Perform;
+  readonly endpointFor: EndpointFor;
+  readonly connections: Connections;
   /** Hears of faults of ours. */
   readonly failed: (error: unknown) => void;
 }
@@ -30,7 +32,7 @@ const SUBPROTOCOL = "el-ipc";
 export function createWebSockets(options: WebSocketOptions): WebSockets {
   const hub = {
     ...options,
-    deliver: createDelivery(options.perform),
+    deliver: createDelivery(options.endpointFor),
     names: createNames(),
     arrivals: createArrivals(),
     room: createBufferBudget(),
