@@ -161,12 +161,12 @@ function bodyOf(operation: Operation, fields: readonly (readonly [string, Field]
   return { required: whole || required.length > 0, content: { "application/json": { schema } } };
 }
 
-function schemaOf({ kind, schema, httpMilliseconds, mostBytes }: Field): Json {
+function schemaOf({ kind, schema, httpMilliseconds, maxBytes }: Field): Json {
   if (httpMilliseconds) return { type: "number", minimum: 0, description: "Milliseconds" };
   if (schema !== undefined) return { ...schema };
   switch (kind) {
     case "text":
-      return { type: "string", ...(mostBytes === CONTENT_BYTES ? { maxLength: CONTENT_BYTES } : {}) };
+      return { type: "string", ...(maxBytes === CONTENT_BYTES ? { maxLength: CONTENT_BYTES } : {}) };
     case "number":
       return { type: "number" };
     case "flag":

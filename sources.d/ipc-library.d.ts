@@ -67,10 +67,10 @@ interface Receipts {
  * checks. `reader`: the right to look. `actor`: a known identity, in secure mode. `keeper`: the right to destroy.
  */
 type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
-/** What went wrong, in the bus's own words. Each surface translates these once. */
+/** The kinds of failure. Each surface translates them once. */
 declare const errorCodes: readonly ["invalid", "unauthorized", "not_found", "conflict", "internal"];
 type ErrorCode = (typeof errorCodes)[number];
-/** Finer than a code, for programs: what a client or an operator may want to tell apart. */
+/** Details of a code that a client or an operator may want to tell apart. */
 declare const reasons: readonly ["too_large", "busy", "unauthenticated", "unsigned_message", "unknown_sender", "invalid_signature", "wrong_audience", "stale", "replay", "revoked", "unauthorized_registration", "invalid_token", "not_yours", "from_beyond"];
 type Reason = (typeof reasons)[number];
 declare const BRAND: unique symbol;
@@ -87,13 +87,13 @@ declare class IpcError extends Error {
         readonly sentence?: FieldSentence;
     });
 }
-/** By brand, not by class: the built files hold a copy of this module each. */
+/** Tells by a brand, since each built file holds its own copy of the class. */
 declare function isIpcError(error: unknown): error is IpcError;
 type Role = "agent" | "operator";
 /** Any JSON value. */
 type Json = unknown;
 type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
-/** An order as the world sees it, where it is a command. */
+/** A command as clients see it. */
 interface PublicCommand {
     readonly id: string;
     /** `command_response` tells the sender of a command how it ended. */
@@ -101,19 +101,19 @@ interface PublicCommand {
     readonly from: string;
     /** The sender's session; null for a human or a program without one. */
     readonly fromId: string | null;
-    /** A session's id, or the role for whoever of it is first. */
+    /** A session's id, or a role whose first free session takes it. */
     readonly target: string;
     readonly targetRole: string;
     readonly action: string;
     readonly params: Json;
     readonly ts: number;
     readonly status: CommandStatus;
-    /** How often it was handed out. */
+    /** The number of times it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
     readonly leaseUntil: number | null;
     readonly result: Json;
-    /** When it ended, in whatever way. */
+    /** The time of its end, whatever that was. */
     readonly ackedAt: number | null;
 }
 declare const commandResult: Typed<"command result", InputOf<{
@@ -135,34 +135,34 @@ interface Typed<Name extends string, Input, Answer, Self, Stream> {
     };
 }
 type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
-/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+/** A value that obeys a field's rule, or its fault, worded to follow the field's name. */
 type Checked<T> = {
     readonly value: T;
 } | {
     readonly fault: string;
 };
-/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
+/** One input of an operation: its rule, its description, and its form as plain text. */
 interface Field<T = unknown> {
     readonly check: (value: unknown) => Checked<T>;
     readonly description: string;
     readonly kind: "text" | "number" | "flag" | "json" | "list";
     readonly optional: boolean;
-    /** What a JSON Schema says of it, where that is more than follows from its kind. */
+    /** Its JSON Schema, where that says more than its kind. */
     readonly schema?: FieldSchema;
-    /** Its name as a flag, where that differs from the field's own. */
+    /** Its flag, where that differs from the field's name. */
     readonly flag?: string;
-    /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
+    /** `file`: a command line gives the name of a file that holds it. `text`: it may also come from --file or standard input. */
     readonly given?: "file" | "text";
-    /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+    /** Seconds everywhere, but milliseconds over HTTP, as the broker's clients expect. */
     readonly httpMilliseconds?: true;
-    /** A command line has no use for it. */
+    /** A command line has no flag for it. */
     readonly wireOnly?: true;
-    /** Whoever asks sees to it; it isn't part of the request. */
+    /** The asker's own business; it isn't sent to a server. */
     readonly callerOnly?: true;
-    /** An empty text is a mistake here, and not the same as none. */
+    /** An empty text is an error, instead of the same as none. */
     readonly neverEmpty?: true;
-    /** Too long is a failure of its own, which HTTP answers with 413. */
-    readonly mostBytes?: number;
+    /** A longer value is refused as `too_large`, which HTTP answers with 413. */
+    readonly maxBytes?: number;
 }
 interface FieldSchema {
     readonly type: string;
@@ -206,7 +206,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         optional: true;
         callerOnly: true;
     };
@@ -220,7 +220,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         optional: true;
         callerOnly: true;
     };
@@ -252,7 +252,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         wireOnly?: true;
         callerOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         schema: {
             type: string;
             minimum: number;
@@ -280,7 +280,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         wireOnly?: true;
         callerOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         schema: {
             type: string;
             minimum: number;
@@ -324,7 +324,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         wireOnly?: true;
         callerOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         optional: true;
         flag: string;
     };
@@ -511,7 +511,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         httpMilliseconds?: true;
         wireOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         optional: true;
         callerOnly: true;
     };
@@ -610,7 +610,7 @@ declare const table: readonly [Typed<"send", InputOf<{
         wireOnly?: true;
         callerOnly?: true;
         neverEmpty?: true;
-        mostBytes?: number;
+        maxBytes?: number;
         optional: true;
         httpMilliseconds: true;
     };
@@ -758,7 +758,7 @@ interface MailboxSummary {
     readonly mailbox: string;
     readonly unread: number;
 }
-/** A peer as the world sees it. */
+/** A session as clients see it. */
 interface PublicSession {
     readonly id: string;
     readonly role: string;
@@ -769,14 +769,14 @@ interface PublicSession {
     readonly connected_at: number;
     readonly last_seen: number;
 }
-/** A signal as the world sees it. */
+/** A signal as clients see it. */
 interface PublicSignal {
     readonly name: string;
     readonly data: Json;
     readonly from: string;
     readonly ts: number;
 }
-/** A message whose content is JSON as that JSON, any other as its text. */
+/** A message as clients see it; content that is JSON becomes a value. */
 interface PublicMessage {
     readonly id: number;
     readonly channel: string;

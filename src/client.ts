@@ -19,9 +19,9 @@ export interface Connecting {
   /** The private key to sign with: the path of its file, or the key itself. */
   readonly key: string | Uint8Array | undefined;
   readonly token: string | undefined;
-  /** Told what its user should know. */
+  /** Shows the user a warning. */
   readonly warn: (sentence: string) => void;
-  /** Ends the wait for a store that isn't there. */
+  /** Ends the wait for a store that isn't reachable. */
   readonly signal?: AbortSignal;
 }
 
@@ -91,7 +91,7 @@ export async function openClient({
   };
 }
 
-/** A text is a path, unless it is PEM. */
+/** Reads a key: text is a path, unless it is PEM. */
 function bytesOf(key: string | Uint8Array): Uint8Array {
   if (typeof key !== "string") return key;
   return key.includes("-----BEGIN ") ? Buffer.from(key) : readFile(key);

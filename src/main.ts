@@ -43,7 +43,7 @@ async function main(typed: readonly string[]): Promise<number> {
     const far = (url: string, token: TokenSource) => openServer({ url, apiKey: environment.apiKey, token });
 
     const listening = (port: string) => ({
-      port: optional(whole(`The port to listen on; 0 for any (${port})`, { least: 0, most: 65_535 })),
+      port: optional(whole(`The port to listen on; 0 for any (${port})`, { min: 0, max: 65_535 })),
       host: optional(text("The address to listen on (127.0.0.1)")),
       insecure: flag("Let in whoever reaches it, from anywhere, without a key"),
       verbose: flag("Log each request"),
@@ -59,7 +59,7 @@ async function main(typed: readonly string[]): Promise<number> {
         input: {
           fields: {
             ...listening(usual.about),
-            tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { least: 0, most: 65_535 })),
+            tcp: optional(whole("Serve lines of JSON over TCP on this port, too", { min: 0, max: 65_535 })),
           },
           positionals: ["port"],
         },

@@ -5,7 +5,7 @@ import { type AnswerTo, isWaiting, type Operation, type Request } from "../opera
 import type { Ask, Endpoint } from "../operations/perform.ts";
 import { needsToken } from "./signer.ts";
 
-/** A server of a bus, and what to show it. */
+/** A server of a bus, and the credentials for it. */
 export interface ServerTarget {
   readonly url: string;
   readonly apiKey: string | undefined;
@@ -15,23 +15,23 @@ export interface ServerTarget {
 
 export interface Item {
   readonly value: unknown;
-  /** Where a stream goes on behind it. */
+  /** The position after it, to resume a stream. */
   readonly since?: unknown;
 }
 
-/** Brings requests to a server and answers back, each as its protocol has it. What breaks on the way is thrown. */
+/** Carries requests to a server and answers back, in one protocol. Throws what breaks on the way. */
 export interface Transport {
-  /** Null where a wait's time was up. */
+  /** Answers null where a wait timed out. */
   once(request: Request, signal: AbortSignal): Promise<unknown>;
-  /** Says when the server has begun to answer. */
+  /** Calls `begun` when the server begins to answer. */
   stream(request: Request, signal: AbortSignal, begun: () => void): AsyncIterable<Item>;
-  /** Whether the server was there once. */
+  /** Whether the server has ever answered. */
   reached(): boolean;
-  /** Whether it may go well if it is asked again. */
+  /** Whether asking again may succeed. */
   isPassing(error: unknown): boolean;
 }
 
-/** A bus behind a server. A server that was there once is waited for while it is away. */
+/** A bus behind a server. A server that has answered before is waited for while it restarts. */
 export function createRemoteEndpoint(transport: Transport): Endpoint {
   const ask: Ask = async (request, signal) => {
     const { operation } = request;
@@ -48,7 +48,7 @@ export function createRemoteEndpoint(transport: Transport): Endpoint {
   };
   return {
     ask,
-    /** A lost answer needs nothing: the server's lease ends. */
+    // A lost answer needs no request: its lease at the server ends.
     async settle({ operation, input }, answer, isDelivered, signal) {
       const confirmation = isDelivered ? operation.after?.confirm?.(answer, input) : undefined;
       if (confirmation !== undefined) await ask(confirmation, signal);
@@ -56,15 +56,15 @@ export function createRemoteEndpoint(transport: Transport): Endpoint {
   };
 }
 
-/** The server must not take an answer for consumed that is still on its way: `settle` confirms it. */
+/** Keeps the server from consuming what it sends: `settle` confirms it here. */
 function withManualAck(request: Request): Request {
   if (!("ack" in request.operation.input.fields)) return request;
   return { ...request, input: { ...request.input, ack: "manual" } };
 }
 
 /**
- * Takes what a server said for the answer of its operation, as one server of the same table would give it. Refuses what
- * no operation answers.
+ * Types an answer that came from another process, which runs the same table. Refuses only what no operation answers;
+ * deeper checks are the reader's.
  */
 export function trustAnswer<O extends Operation>({ operation }: Request<O>, answer: unknown): AnswerTo<O> {
   const isPossible = typeof answer === "object" && (answer !== null || operation.waits !== undefined);
@@ -72,7 +72,7 @@ export function trustAnswer<O extends Operation>({ operation }: Request<O>, answ
   throw new IpcError("internal", "The server's answer is not what el-ipc answers; is that an el-ipc server?");
 }
 
-/** The credential for a request: a token where it needs one, or else the server's key. A token is only sent where nobody can overhear it. */
+/** The credential for a request: a token where it needs one, else the API key. Tokens go only where nobody can overhear them. */
 export async function credentialFor(
   request: Request,
   server: ServerTarget,

@@ -6,7 +6,7 @@ import { parseRequest, type Request, type Signer } from "../operations/operation
 import type { Ask } from "../operations/perform.ts";
 import { showHealth } from "../operations/watching.ts";
 
-/** Remembers whom a server said to be, so that no other can have messages signed for it. */
+/** The DIDs of servers seen before, so that no other server gets messages signed for one of them. */
 export interface KnownServers {
   serverDid(url: string): string | undefined;
   addServer(url: string, did: string): boolean;
@@ -15,12 +15,12 @@ export interface KnownServers {
 
 export interface Signing {
   readonly key: KeyObject;
-  /** Asks the bus that is signed for. */
+  /** Asks the bus that the signatures are for. */
   readonly ask: Ask;
-  /** Its address, where it is behind a server. */
+  /** The bus's address, where it is behind a server. */
   readonly url: string | undefined;
   readonly pins: KnownServers;
-  /** Says something beside the answer. */
+  /** Shows a warning beside the answer. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -63,7 +63,7 @@ async function askDid(ask: Ask, signal: AbortSignal): Promise<string> {
   throw invalid("The server doesn't say who it is in a way that can be trusted: its did is not a did:key");
 }
 
-/** What it says is noted as a part of a line, and so must not hold another. */
+/** A DID becomes part of a line of the file, so it must hold no line end. */
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
 function pinned(pins: KnownServers, url: string, said: string, warn: (text: string) => void): string {

@@ -1,8 +1,8 @@
-/** What went wrong, in the bus's own words. Each surface translates these once. */
+/** The kinds of failure. Each surface translates them once. */
 export const errorCodes = ["invalid", "unauthorized", "not_found", "conflict", "internal"] as const;
 export type ErrorCode = (typeof errorCodes)[number];
 
-/** Finer than a code, for programs: what a client or an operator may want to tell apart. */
+/** Details of a code that a client or an operator may want to tell apart. */
 export const reasons = [
   "too_large",
   "busy",
@@ -48,7 +48,7 @@ export class IpcError extends Error {
   }
 }
 
-/** By brand, not by class: the built files hold a copy of this module each. */
+/** Tells by a brand, since each built file holds its own copy of the class. */
 export function isIpcError(error: unknown): error is IpcError {
   return typeof error === "object" && error !== null && BRAND in error;
 }
@@ -79,16 +79,16 @@ export function conflict(message: string, reason?: Reason): IpcError {
   return new IpcError("conflict", message, reason);
 }
 
-/** What a user may see of any error: its sentence if it was expected, and nothing of the inside if not. */
+/** The part of an error that a user may see: the sentence of an expected failure, and nothing of a fault. */
 export function publicError(error: unknown): { code: ErrorCode; message: string; reason: Reason | undefined } {
   if (isIpcError(error)) return { code: error.code, message: error.message, reason: error.reason };
   return { code: "internal", message: "Internal error", reason: undefined };
 }
 
-/** The error that a server told of, as it threw it there; with the sentence `otherwise` where it told none. */
-export function remoteError(said: unknown, otherwise: string): IpcError {
-  const { code, error, reason }: Readonly<Record<string, unknown>> = Object(said);
-  const sentence = typeof error === "string" ? error : otherwise;
+/** The error that a server reported, with `fallback` where it gave no sentence. */
+export function remoteError(report: unknown, fallback: string): IpcError {
+  const { code, error, reason }: Readonly<Record<string, unknown>> = Object(report);
+  const sentence = typeof error === "string" ? error : fallback;
   const hint = sentence === "unauthorized" ? ": set IPC_API_KEY to the server's key" : "";
   return new IpcError(
     errorCodes.find((known) => known === code) ?? "internal",
@@ -97,12 +97,12 @@ export function remoteError(said: unknown, otherwise: string): IpcError {
   );
 }
 
-/** Whether the system failed for this reason, as ENOENT. */
+/** Whether the system reported this code, such as ENOENT. */
 export function hasCode(error: unknown, code: string): boolean {
   return error instanceof Error && "code" in error && error.code === code;
 }
 
-/** `1 message`, `2 messages`: how many there are of what is named in the plural. */
+/** A count with its noun, given in the plural: `1 message`, `2 messages`. */
 export function formatCount(count: number, plural: string): string {
   return `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
 }

@@ -9,8 +9,8 @@ import { defineOperation, defineStoreless, indented, parseRequest, type Signer }
 
 export const seedOperator = defineOperation({
   name: "seed",
-  summary: "Make an operator's key pair; the private key is printed, the public key stored",
-  details: "From the first operator on the bus is in secure mode: every message must be signed by a registered agent.",
+  summary: "Make an operator's key pair: print the private key, store the public key",
+  details: "The first operator puts the bus in secure mode: every message must then be signed by a registered agent.",
   examples: ["(umask 077; el-ipc seed my-operator > operator.key)"],
   access: { level: "reader" },
   input: { fields: { name: name("The operator's name") }, positionals: ["name"] },
@@ -31,7 +31,7 @@ export const seedOperator = defineOperation({
 export const makeKeys = defineStoreless({
   name: "keygen",
   summary: "Make an agent's key pair",
-  details: "With --out it writes PREFIX.key (private, readable by you alone) and PREFIX.pub; else it prints both.",
+  details: "With --out it writes PREFIX.key (private, readable by you alone) and PREFIX.pub; otherwise it prints both.",
   examples: ["el-ipc keygen --out herald", "el-ipc keygen"],
   access: { level: "reader" },
   storeless: true,
@@ -61,8 +61,8 @@ export const registerAgent = defineOperation({
   name: "register",
   summary: "Register an agent's public key, authorised by an operator",
   details: [
-    "--key is the operator's private key: it signs the registration and goes nowhere. A name that is registered already",
-    "takes another key from the operator who registered it, or from any with --rotate.",
+    "--key is the operator's private key. It signs the registration and is sent nowhere. The operator who registered a",
+    "name can give it another key; with --rotate, any operator can.",
   ].join("\n"),
   examples: [
     "el-ipc register herald --pubkey herald.pub --as my-operator --key operator.key",
@@ -76,9 +76,9 @@ export const registerAgent = defineOperation({
       name: name("The agent's name"),
       public_key: text("The agent's public key", { flag: "pubkey", given: "file" }),
       operator: name("The operator who vouches for it", { flag: "as" }),
-      identity: optional(identity("Anything that says more about who it is")),
-      rotate: flag("Give a registered agent this key instead of its own"),
-      v2_only: { ...flag("Take no v1 signature of this agent"), flag: "v2" },
+      identity: optional(identity("Free text that says more about the agent")),
+      rotate: flag("Replace the key of a registered agent"),
+      v2_only: { ...flag("Refuse v1 signatures of this agent"), flag: "v2" },
       operator_signature: optional(
         text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
       ),
@@ -109,8 +109,8 @@ export const registerAgent = defineOperation({
 
 export const revokeAgent = defineOperation({
   name: "revoke",
-  summary: "Take an agent's key away, authorised by an operator",
-  details: "What the agent has sent stays; it sends nothing more until it is registered again.",
+  summary: "Revoke an agent's key, authorised by an operator",
+  details: "The agent's messages stay. It can send no more until it is registered again.",
   examples: ["el-ipc revoke herald --as my-operator --key operator.key"],
   access: { level: "signed" },
   http: "POST /revoke",
@@ -118,9 +118,7 @@ export const revokeAgent = defineOperation({
     fields: {
       name: name("The agent's name"),
       operator: name("The operator who revokes it", { flag: "as" }),
-      public_key: optional(
-        text("The key to take away, where it isn't the one it has now", { flag: "pubkey", given: "file" }),
-      ),
+      public_key: optional(text("The key to revoke, if it isn't the current one", { flag: "pubkey", given: "file" })),
       operator_signature: optional(
         text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
       ),
@@ -192,7 +190,8 @@ export const listAgents = defineOperation({
 export const showCard = defineOperation({
   name: "agent-card",
   summary: "Print the bus's A2A agent card",
-  details: "IPC_AGENT_NAME, IPC_AGENT_DESC and IPC_AGENT_URL say what it says. With an operator it has a DID.",
+  details:
+    "IPC_AGENT_NAME, IPC_AGENT_DESC and IPC_AGENT_URL set its name, description and address. In secure mode it has a DID.",
   examples: ["el-ipc agent-card", 'IPC_AGENT_NAME="Herald" el-ipc agent-card'],
   access: { level: "anyone" },
   http: "GET /.well-known/agent-card.json",
@@ -203,10 +202,10 @@ export const showCard = defineOperation({
 
 export const makeToken = defineStoreless({
   name: "token",
-  summary: "Make a token that says who an agent is, for a server in secure mode",
+  summary: "Make a token that proves who an agent is, for a server in secure mode",
   details: [
-    "A request shows it as Authorization: Bearer TOKEN. It is good for one bus and for an hour at most; whoever has it",
-    "is the agent until then. Commands with --key and --url make one by themselves.",
+    "Send it as Authorization: Bearer TOKEN. It is valid for one bus and for an hour at most; anyone who has it can act as",
+    "the agent. Commands with --key and --url make one by themselves.",
   ].join("\n"),
   examples: [
     "el-ipc token herald --key herald.key",
@@ -218,7 +217,7 @@ export const makeToken = defineStoreless({
     fields: {
       agent: name("The agent whose key it is"),
       seconds: optional(
-        whole("How long it is good for (3600, which is also the most)", { least: 1, most: TOKEN_SECONDS }),
+        whole("How many seconds it is valid (3600, which is also the maximum)", { min: 1, max: TOKEN_SECONDS }),
       ),
       token: optional(text("The token", { wireOnly: true })),
     },

@@ -25,7 +25,7 @@ export const listChannels = defineOperation({
 
 const channelName = name("The channel");
 
-/** A message whose content is JSON as that JSON, any other as its text. */
+/** A message as clients see it; content that is JSON becomes a value. */
 export interface PublicMessage {
   readonly id: number;
   readonly channel: string;
@@ -40,7 +40,7 @@ export function toPublicMessage(message: StoredMessage, proof: Proof | undefined
   return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }
 
-/** What is stored of any JSON, so that it comes back as it was: plain text as it is, unless that reads as other JSON. */
+/** Encodes any JSON as content, so that it reads back the same. Plain text stays plain, unless it would read as other JSON. */
 function contentOf(data: unknown): string {
   return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
 }
@@ -63,8 +63,8 @@ export const sendToChannel = defineOperation({
     body: "data",
     fields: {
       channel: channelName,
-      data: json("What is sent"),
-      from: optional(name("Who sends it (human)")),
+      data: json("The JSON to send"),
+      from: optional(name("The sender (human)")),
       signature: optional(text("Base64 Ed25519 signature; --key makes it", { wireOnly: true })),
       ...stampFields,
     },
@@ -82,7 +82,7 @@ export const sendToChannel = defineOperation({
   run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
     const content = contentOf(data);
     const asker = signature === undefined ? await resolveAsker(bus, from, caller) : from;
-    // A session's id is nobody's name: what a token proves is sent in the name that it proves.
+    // A session's id is no agent's name, so the agent of a token is the sender.
     const sender = caller.identity?.agent ?? asker ?? "human";
     const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
     return { ok: true, id };
@@ -98,18 +98,18 @@ export const sendToChannel = defineOperation({
 
 export const channelMessages = defineOperation({
   name: "channel messages",
-  summary: "Print the messages of a channel, read or not, and consume none",
+  summary: "Print a channel's messages, read or unread, without consuming them",
   examples: ["el-ipc channel messages builds", "el-ipc channel messages builds --since 5"],
   access: { level: "reader" },
   http: "GET /channels/:channel/messages",
   input: {
     fields: {
       channel: channelName,
-      since: optional(whole("Only those after this id", { least: 0 })),
-      before: optional(whole("The last ones before this id instead", { least: 1 })),
-      limit: optional(whole("At most this many (1000)", { least: 1, most: 1_000 })),
+      since: optional(whole("Only messages after this id", { min: 0 })),
+      before: optional(whole("The last messages before this id instead", { min: 1 })),
+      limit: optional(whole("At most this many (1000)", { min: 1, max: 1_000 })),
       timeout: {
-        ...optional(seconds("Wait this many seconds while there is none (over HTTP: milliseconds)")),
+        ...optional(seconds("Wait this many seconds if there is none (over HTTP: milliseconds)")),
         httpMilliseconds: true,
       },
     },
@@ -142,7 +142,7 @@ export const channelMessages = defineOperation({
       channel: { description: "" },
       since: { name: "since_id", description: "Only after this id: the last that you have seen" },
       limit: { description: "At most this many (50)", default: 50 },
-      timeout: { description: "Wait so many seconds if there is none (at most 300)" },
+      timeout: { description: "Wait this many seconds if there is none (at most 300)" },
     },
   },
 });

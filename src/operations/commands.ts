@@ -5,7 +5,7 @@ import type { Command, CommandStatus, Json, NewCommand } from "../core/store.ts"
 import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
 import { defineOperation, parseRequest, type Quote } from "./operation.ts";
 
-/** An order as the world sees it, where it is a command. */
+/** A command as clients see it. */
 export interface PublicCommand {
   readonly id: string;
   /** `command_response` tells the sender of a command how it ended. */
@@ -13,19 +13,19 @@ export interface PublicCommand {
   readonly from: string;
   /** The sender's session; null for a human or a program without one. */
   readonly fromId: string | null;
-  /** A session's id, or the role for whoever of it is first. */
+  /** A session's id, or a role whose first free session takes it. */
   readonly target: string;
   readonly targetRole: string;
   readonly action: string;
   readonly params: Json;
   readonly ts: number;
   readonly status: CommandStatus;
-  /** How often it was handed out. */
+  /** The number of times it was handed out. */
   readonly attempts: number;
   readonly holder: string | null;
   readonly leaseUntil: number | null;
   readonly result: Json;
-  /** When it ended, in whatever way. */
+  /** The time of its end, whatever that was. */
   readonly ackedAt: number | null;
 }
 
@@ -51,7 +51,7 @@ export function toPublicCommand(order: NewCommand | Command): PublicCommand {
   };
 }
 
-/** The command for a model: what is our own outside of the marks, what its sender chose inside. */
+/** A command as text for a model: our words outside the marks, its sender's inside. */
 export function describeCommand({ command, agent }: { command: PublicCommand; agent?: string }, quote: Quote): string {
   const { id, kind, from, fromId, action, params, attempts } = command;
   const sender = [agent, from, fromId].filter((name) => name !== undefined && name !== null).join(", ");
@@ -71,19 +71,19 @@ export function formatCommand({ id, from, target, action, status, attempts }: Pu
 
 const LEASE_SECONDS = 60;
 
-const ordering = {
-  target: name("For whom: a session's id, a role, or * for everybody"),
-  action: word("What is to be done, in a word"),
-  params: optional(json("What it needs to know, as JSON")),
-  from: optional(name("Who orders it: a session's id, or a name (human)")),
-  lease: optional(seconds("Offer it again when whoever took it is silent for so many seconds (60)", 1)),
-  any: flag("Of a role: one command for whoever is first, instead of one for each"),
-  expires: optional(seconds("Nobody takes it any more after so many seconds")),
+const commandFields = {
+  target: name("The recipient: a session's id, a role, or * for everybody"),
+  action: word("The action, in one word"),
+  params: optional(json("Its parameters, as JSON")),
+  from: optional(name("The sender: a session's id, or a name (human)")),
+  lease: optional(seconds("Offer it again when its session is silent for this many seconds (60)", 1)),
+  any: flag("For a role: one command for its first free session, instead of one for each"),
+  expires: optional(seconds("Expire it after this many seconds, if nobody has taken it")),
 } as const;
 
 export const sendCommand = defineOperation({
   name: "command send",
-  summary: "Order something of a session, of a role, or of everybody",
+  summary: "Send a command to a session, a role, or everybody",
   examples: [
     `el-ipc command send backend start_server '{"port":7400}'`,
     "el-ipc command send bac-1a2b3c stop --from orc-9f8e7d",
@@ -91,7 +91,7 @@ export const sendCommand = defineOperation({
   ],
   access: { level: "actor" },
   http: "POST /commands/send",
-  input: { fields: ordering, positionals: ["target", "action", "params"], self: "from" },
+  input: { fields: commandFields, positionals: ["target", "action", "params"], self: "from" },
   run: async (bus, { target, action, params = {}, from, lease = LEASE_SECONDS, any = false, expires }, { caller }) => {
     const asker = await resolveAsker(bus, from, caller);
     const asked = { from: asker, target, action, params, leaseSeconds: lease, any, expiresIn: expires };
@@ -106,7 +106,7 @@ export const sendCommand = defineOperation({
       target: { description: "A peer_id, a role (all in it), or *" },
       action: { description: "e.g. start_server" },
       params: { description: "", type: "object" },
-      any: { description: "Of a role, only one: whoever is first" },
+      any: { description: "For a role: only its first free peer" },
     },
     session: "from",
   },
@@ -114,7 +114,7 @@ export const sendCommand = defineOperation({
 
 export const commandResult = defineOperation({
   name: "command result",
-  summary: "Wait for a command to end, and print how it did",
+  summary: "Wait for a command to end, and print its result",
   examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
   access: { level: "reader" },
   http: "GET /commands/:id/result",
@@ -132,12 +132,12 @@ export const commandResult = defineOperation({
   waits: { isWaiting: () => true, isTimeout: ({ command }) => command.ackedAt === null },
   output: {
     text: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
-    failure: ({ command }) => (command.status === "acked" ? undefined : notDone(command)),
+    failure: ({ command }) => (command.status === "acked" ? undefined : describeUnfinished(command)),
   },
 });
 
-/** What became of an order that nobody has done. */
-function notDone({ id, status, result }: PublicCommand): string {
+/** The sentence about a command that isn't done. */
+function describeUnfinished({ id, status, result }: PublicCommand): string {
   if (status === "pending" || status === "leased") {
     return `The time is up, and the command ${id} is ${status}: it stands. \`el-ipc command result ${id}\` waits on`;
   }
@@ -149,16 +149,16 @@ function notDone({ id, status, result }: PublicCommand): string {
 
 export const ask = defineOperation({
   name: "ask",
-  summary: "Order something and wait for its result",
+  summary: "Send a command and wait for its result",
   details:
-    "Of a role all its sessions are asked, unless --any is given; each one's result is printed, in a line of its own.",
+    "All sessions of a role get the command, unless --any is given. Each result is printed on a line of its own.",
   examples: [`el-ipc ask backend start_server '{"port":7400}' --timeout 120`],
   access: { level: "actor" },
   http: "POST /commands/ask",
   input: {
     fields: {
-      ...ordering,
-      timeout: { ...optional(seconds("Wait this many seconds at most for the result")), callerOnly: true },
+      ...commandFields,
+      timeout: { ...optional(seconds("Wait at most this many seconds for the result")), callerOnly: true },
     },
     positionals: ["target", "action", "params"],
     self: "from",
@@ -183,8 +183,10 @@ export const listCommands = defineOperation({
   input: {
     fields: {
       peer: optional(name("Only those of this session")),
-      status: optional(oneOf("Only those that are so", ["pending", "leased", "acked", "failed", "dead", "expired"])),
-      limit: optional(whole("At most this many (200)", { least: 1, most: 1_000 })),
+      status: optional(
+        oneOf("Only those with this status", ["pending", "leased", "acked", "failed", "dead", "expired"]),
+      ),
+      limit: optional(whole("At most this many (200)", { min: 1, max: 1_000 })),
     },
     positionals: ["peer"],
   },
@@ -197,7 +199,7 @@ export const listCommands = defineOperation({
 
 export const pendingCommands = defineOperation({
   name: "command pending",
-  summary: "List what a session has been ordered and hasn't begun; takes none of it",
+  summary: "List a session's pending commands without taking any",
   examples: ["el-ipc command pending bac-1a2b3c"],
   access: { level: "reader" },
   http: "GET /commands/:peer",
@@ -213,7 +215,7 @@ export const waitCommand = defineOperation({
   name: "command wait",
   summary: "Wait for a command and take it",
   details: [
-    "It is the session's for its lease: acknowledge it with `command ack` or `command fail`, or say that work goes on with",
+    "The session holds the command for its lease. End it with `command ack` or `command fail`, or extend the lease with",
     "`heartbeat`. Otherwise it is offered again.",
   ].join("\n"),
   examples: ["el-ipc command wait bac-1a2b3c", "el-ipc command wait bac-1a2b3c --timeout 60"],
@@ -221,7 +223,7 @@ export const waitCommand = defineOperation({
   http: "GET /commands/:peer/wait",
   input: {
     fields: {
-      peer: name("The session's id, as connect gave it"),
+      peer: name("The session's id, from connect"),
       timeout: waitTime,
     },
     positionals: ["peer"],
@@ -257,13 +259,14 @@ export const waitCommand = defineOperation({
 
 export const ackCommand = defineOperation({
   name: "command ack",
-  summary: "Say that a command is done, with its result",
-  details: "Its sender gets a command_response, the signal <action>_done is set, and the channel activity tells of it.",
+  summary: "Report that a command is done, with its result",
+  details:
+    "Its sender gets a command_response, the signal <action>_done is set, and a message goes to the channel activity.",
   examples: [`el-ipc command ack cmd-1a2b3c4d5e6f '{"pid":4711}'`],
   access: { level: "actor" },
   http: "POST /commands/:id/ack",
   input: {
-    fields: { id: name("The command"), result: optional(json("What came of it, as JSON")) },
+    fields: { id: name("The command"), result: optional(json("Its result, as JSON")) },
     positionals: ["id", "result"],
   },
   run: async (bus, { id, result = null }, { caller }) => ({
@@ -281,9 +284,9 @@ export const ackCommand = defineOperation({
 
 export const failCommand = defineOperation({
   name: "command fail",
-  summary: "Say that a command failed, and why",
+  summary: "Report that a command failed, and why",
   details:
-    "Its sender gets a command_response, the signal <action>_failed is set, and the channel activity tells of it.",
+    "Its sender gets a command_response, the signal <action>_failed is set, and a message goes to the channel activity.",
   examples: ['el-ipc command fail cmd-1a2b3c4d5e6f "port 7400 is taken"'],
   access: { level: "actor" },
   http: "POST /commands/:id/fail",
@@ -306,7 +309,7 @@ export const failCommand = defineOperation({
 
 export const retryCommand = defineOperation({
   name: "command retry",
-  summary: "Offer a command once more that failed, expired or is dead",
+  summary: "Offer a failed, expired or dead command again",
   examples: ["el-ipc command retry cmd-1a2b3c4d5e6f"],
   access: { level: "actor" },
   http: "POST /commands/:id/retry",

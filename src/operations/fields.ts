@@ -11,31 +11,31 @@ import {
 } from "../core/limits.ts";
 import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
-/** A value that obeys a field's rule, or what is wrong with it, to be said behind the field's name. */
+/** A value that obeys a field's rule, or its fault, worded to follow the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
 
-/** One thing that an operation is told: its rule, its words for people, and how plain text becomes it. */
+/** One input of an operation: its rule, its description, and its form as plain text. */
 export interface Field<T = unknown> {
   readonly check: (value: unknown) => Checked<T>;
   readonly description: string;
   readonly kind: "text" | "number" | "flag" | "json" | "list";
   readonly optional: boolean;
-  /** What a JSON Schema says of it, where that is more than follows from its kind. */
+  /** Its JSON Schema, where that says more than its kind. */
   readonly schema?: FieldSchema;
-  /** Its name as a flag, where that differs from the field's own. */
+  /** Its flag, where that differs from the field's name. */
   readonly flag?: string;
-  /** How a command line gives it: as the name of a file that holds it, or as text, from a file or from standard input. */
+  /** `file`: a command line gives the name of a file that holds it. `text`: it may also come from --file or standard input. */
   readonly given?: "file" | "text";
-  /** Seconds everywhere, but milliseconds over HTTP, as S4's document has it. */
+  /** Seconds everywhere, but milliseconds over HTTP, as the broker's clients expect. */
   readonly httpMilliseconds?: true;
-  /** A command line has no use for it. */
+  /** A command line has no flag for it. */
   readonly wireOnly?: true;
-  /** Whoever asks sees to it; it isn't part of the request. */
+  /** The asker's own business; it isn't sent to a server. */
   readonly callerOnly?: true;
-  /** An empty text is a mistake here, and not the same as none. */
+  /** An empty text is an error, instead of the same as none. */
   readonly neverEmpty?: true;
-  /** Too long is a failure of its own, which HTTP answers with 413. */
-  readonly mostBytes?: number;
+  /** A longer value is refused as `too_large`, which HTTP answers with 413. */
+  readonly maxBytes?: number;
 }
 
 export interface FieldSchema {
@@ -89,9 +89,9 @@ function lineOf(maxLength: number): FieldSchema {
   return { type: "string", maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" };
 }
 
-/** What a message says. */
+/** The content of a message. */
 export function content(description: string): Field<string> {
-  return { ...text(description, { given: "text" }), check: checkText(contentFault), mostBytes: CONTENT_BYTES };
+  return { ...text(description, { given: "text" }), check: checkText(contentFault), maxBytes: CONTENT_BYTES };
 }
 
 export function text(description: string, extras: Extras = {}): Field<string> {
@@ -111,20 +111,17 @@ export function oneOf<const T extends string>(
 }
 
 /** A whole number within bounds. */
-export function whole(
-  description: string,
-  { least, most = Number.MAX_SAFE_INTEGER }: { least: number; most?: number },
-) {
-  const holds = (value: number) => Number.isSafeInteger(value) && value >= least && value <= most;
-  const schema = { type: "integer", minimum: least, maximum: most };
-  return { ...number(description, `must be a whole number from ${least} to ${most}`, holds), schema };
+export function whole(description: string, { min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }) {
+  const holds = (value: number) => Number.isSafeInteger(value) && value >= min && value <= max;
+  const schema = { type: "integer", minimum: min, maximum: max };
+  return { ...number(description, `must be a whole number from ${min} to ${max}`, holds), schema };
 }
 
-export function seconds(description: string, least = 0, most = 1e9): Field<number> {
-  const fault = `must be a number of seconds, ${most < 1e9 ? `from ${least} to ${most}` : `${least} or more`}`;
+export function seconds(description: string, min = 0, max = 1e9): Field<number> {
+  const fault = `must be a number of seconds, ${max < 1e9 ? `from ${min} to ${max}` : `${min} or more`}`;
   return {
-    ...number(description, fault, (value) => value >= least && value <= most),
-    schema: { type: "number", minimum: least, ...(most < 1e9 ? { maximum: most } : {}) },
+    ...number(description, fault, (value) => value >= min && value <= max),
+    schema: { type: "number", minimum: min, ...(max < 1e9 ? { maximum: max } : {}) },
   };
 }
 
@@ -144,10 +141,10 @@ export function json(description: string, extras: Extras = {}): Field<unknown> {
     if (bytes === undefined) return { fault: "must be JSON" };
     return bytes <= CONTENT_BYTES ? { value } : { fault: "must be 1 MiB of JSON at most" };
   };
-  return { check, description, kind: "json", optional: false, mostBytes: CONTENT_BYTES, ...extras };
+  return { check, description, kind: "json", optional: false, maxBytes: CONTENT_BYTES, ...extras };
 }
 
-/** How long a value is as JSON; undefined for one that JSON has no words for. */
+/** The size of a value as JSON; undefined for a value that JSON can't express. */
 export function jsonBytes(value: unknown): number | undefined {
   try {
     const text: string | undefined = JSON.stringify(value);
@@ -203,15 +200,15 @@ export function flag(description: string): Optional<boolean> {
 
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
 
-/** What makes a signed request v2. A command line makes these itself. */
+/** The fields of a v2 signature. A command line makes them itself. */
 export const stampFields = {
-  v: optional({ ...whole("2 for a v2 signature", { least: 1, most: 2 }), wireOnly: true }),
-  aud: optional(text("v2: the DID of the bus that it is meant for, as /health says it", { wireOnly: true })),
+  v: optional({ ...whole("2 for a v2 signature", { min: 1, max: 2 }), wireOnly: true }),
+  aud: optional(text("v2: the DID of the bus, as /health gives it", { wireOnly: true })),
   nonce: optional({
-    ...text("v2: 16 random bytes, base64url; the same request again is done once", { wireOnly: true }),
+    ...text("v2: 16 random bytes in base64url; a repeated request is done once", { wireOnly: true }),
     check: checkText((value) => (NONCE.test(value) ? undefined : "must be 16 bytes in base64url")),
   }),
-  ts: optional({ ...whole("v2: the time, in milliseconds since 1970", { least: 0 }), wireOnly: true }),
+  ts: optional({ ...whole("v2: the time, in milliseconds since 1970", { min: 0 }), wireOnly: true }),
 } as const;
 
 function number(description: string, fault: string, holds: (value: number) => boolean): Field<number> {
@@ -233,7 +230,7 @@ function contentFault(value: string): string | undefined {
   return value.isWellFormed() ? undefined : "must be valid Unicode";
 }
 
-/** Turns whatever a caller sent into an operation's input, or says in a sentence what is wrong with it. */
+/** Checks what a caller sent. Throws a sentence about the first fault. */
 export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
   if (!isRecord(raw)) throw invalid("the request must be a JSON object");
   const { all, required } = namesOf(fields);
@@ -254,7 +251,7 @@ interface Names {
 
 const known = new WeakMap<Fields, Names>();
 
-/** Of each operation's fields listed once, and not for each request. */
+/** Lists the names of fields, once per operation instead of once per request. */
 function namesOf(fields: Fields): Names {
   let names = known.get(fields);
   if (names === undefined) {
@@ -265,12 +262,12 @@ function namesOf(fields: Fields): Names {
   return names;
 }
 
-/** What of an input is told to others: not what only the caller is to know. */
+/** The input that is sent to a server: all but the asker's own business. */
 export function publicInput(fields: Fields, input: object): [string, unknown][] {
   return Object.entries(input).filter(([name, value]) => value !== undefined && !fields[name]?.callerOnly);
 }
 
-/** Plain words, from a command line or an address, as the types that their fields have. */
+/** Converts plain texts, from a command line or an address, to the types of their fields. */
 export function parseTexts(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(texts).map(([name, text]) => [
@@ -309,7 +306,7 @@ function parseJson(name: string, text: string): unknown {
   }
 }
 
-/** Null and the empty text say no more than a field that isn't there, but where any JSON is a value or one must not be empty. */
+/** The value of a field. Null and empty text count as missing, unless the field takes any JSON or must not be empty. */
 function given(raw: Readonly<Record<string, unknown>>, name: string, field: Field | undefined): unknown {
   const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
   if (field?.kind === "json") return value;
@@ -320,7 +317,7 @@ function parseField(name: string, field: Field, value: unknown): unknown {
   if (value === "" && field.neverEmpty) throw invalidFields((nameOf) => `${nameOf(name)} must not be empty`);
   const checked = field.check(value);
   if ("value" in checked) return checked.value;
-  const large = field.mostBytes !== undefined && (bytesOf(field, value) ?? 0) > field.mostBytes;
+  const large = field.maxBytes !== undefined && (bytesOf(field, value) ?? 0) > field.maxBytes;
   throw invalidFields((nameOf) => `${nameOf(name)} ${checked.fault}`, large ? "too_large" : undefined);
 }
 
@@ -339,10 +336,10 @@ export function joinWords(names: readonly string[]): string {
   return `${names.slice(0, -1).join(", ")}, and ${last}`;
 }
 
-/** How long a wait of S4's lasts. */
-export const waitTime = optional(httpMilliseconds(seconds("Wait this many seconds at most")));
+/** The timeout of the broker's waits. */
+export const waitTime = optional(httpMilliseconds(seconds("Wait at most this many seconds")));
 
-/** Who waits in its own process may wait for ever; a connection is answered in time, so that nothing on its way gives up. */
+/** The length of a wait; undefined is unbounded. Connections are always answered before anything on the way gives up. */
 export function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
   if (caller.from === "process") return timeout;
   return Math.min(timeout ?? WAIT_SECONDS, MAX_WAIT_SECONDS);

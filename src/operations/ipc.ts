@@ -35,13 +35,13 @@ const NAMES = [
 const input = {
   operation: oneOf("What to do", NAMES),
   host: optional(text("host:port")),
-  port: optional(whole("A port", { least: 1, most: 65_535 })),
+  port: optional(whole("A port", { min: 1, max: 65_535 })),
   bind: optional(text("Where to listen (127.0.0.1)")),
-  to: optional(name("Whose mailbox")),
-  from: optional(name("Who posts it")),
+  to: optional(name("The mailbox's owner")),
+  from: optional(name("The sender")),
   message: optional(content("What it says")),
-  mailbox: optional(name("Whose mailbox")),
-  timeout: optional(seconds("Wait this many seconds at most")),
+  mailbox: optional(name("The mailbox's owner")),
+  timeout: optional(seconds("Wait at most this many seconds")),
 } as const;
 
 type IpcInput = InputOf<typeof input>;
@@ -145,7 +145,7 @@ const handlers: Readonly<Record<(typeof NAMES)[number], Handler>> = {
 
 export const ipcTool = defineOperation({
   name: "ipc",
-  summary: "Do one of the nine things that the TCP tool `ipc` does",
+  summary: "Run one of the nine operations of the TCP tool `ipc`",
   examples: [],
   access: {
     level: "actor",

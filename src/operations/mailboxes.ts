@@ -7,14 +7,14 @@ import { messageBytes, sign } from "../core/signature.ts";
 import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { defineOperation, parseRequest } from "./operation.ts";
 
-const mailbox = name("Whose mailbox");
+const mailbox = name("The mailbox's owner");
 
-const asks = ({ mailbox }: { mailbox: string }) => ({ agent: mailbox, channel: mailboxOf(mailbox) });
+const ownMail = ({ mailbox }: { mailbox: string }) => ({ agent: mailbox, channel: mailboxOf(mailbox) });
 
 export const postMail = defineOperation({
   name: "post",
-  summary: "Put a message into somebody's mailbox",
-  details: "A mailbox is the channel @name: what is posted there can be read on every surface, by name alone.",
+  summary: "Post a message to an agent's mailbox",
+  details: "A mailbox is the channel @name. Every surface can read it, and it needs no connected session.",
   examples: [
     'el-ipc post reviewer "please look at main" --from builder',
     "git diff | el-ipc post reviewer - --from builder",
@@ -23,9 +23,9 @@ export const postMail = defineOperation({
   http: "POST /mailboxes/:to",
   input: {
     fields: {
-      to: name("Whose mailbox"),
-      message: content("What it says; - reads it from standard input"),
-      from: name("Who posts it"),
+      to: name("The mailbox's owner"),
+      message: content("The text; - reads it from standard input"),
+      from: name("The sender"),
       signature: optional(text("Base64 Ed25519 signature; --key makes it")),
       ...stampFields,
     },
@@ -49,9 +49,9 @@ export const postMail = defineOperation({
 
 export const arrivedMessages = defineOperation({
   name: "mailbox settle",
-  summary: "Say that messages of a mailbox have arrived",
+  summary: "Confirm that messages of a mailbox have arrived",
   examples: ["el-ipc mailbox settle reviewer 42,43"],
-  access: { level: "reader", subject: asks },
+  access: { level: "reader", subject: ownMail },
   http: "POST /mailboxes/:mailbox/settle",
   idempotent: true,
   input: {
@@ -67,15 +67,15 @@ export const arrivedMessages = defineOperation({
 
 export const fetchMail = defineOperation({
   name: "fetch",
-  summary: "Print what waits in a mailbox, and consume it",
+  summary: "Print the messages in a mailbox, and consume them",
   examples: ["el-ipc fetch reviewer", "IPC_AGENT=reviewer el-ipc fetch"],
-  access: { level: "reader", subject: asks },
+  access: { level: "reader", subject: ownMail },
   http: "GET /mailboxes/:mailbox/fetch",
   input: {
     fields: {
       mailbox,
-      limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
-      ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+      limit: optional(whole("At most this many messages", { min: 1, max: BATCH_MESSAGES })),
+      ack: optional(oneOf("manual: only `mailbox settle` consumes it", ["auto", "manual"], { wireOnly: true })),
     },
     positionals: ["mailbox"],
     self: "mailbox",
@@ -95,13 +95,13 @@ export const waitMail = defineOperation({
   name: "wait",
   summary: "Wait for a message in a mailbox, print it, and consume it",
   examples: ["el-ipc wait reviewer", "el-ipc wait reviewer --timeout 60"],
-  access: { level: "reader", subject: asks },
+  access: { level: "reader", subject: ownMail },
   http: "GET /mailboxes/:mailbox/wait",
   input: {
     fields: {
       mailbox,
-      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
-      ack: optional(oneOf("manual: it is consumed by `mailbox settle` alone", ["auto", "manual"], { wireOnly: true })),
+      timeout: optional(seconds("Wait at most this many seconds (over HTTP 30 by default, 300 at most)")),
+      ack: optional(oneOf("manual: only `mailbox settle` consumes it", ["auto", "manual"], { wireOnly: true })),
     },
     positionals: ["mailbox"],
     self: "mailbox",
@@ -124,9 +124,9 @@ export const waitMail = defineOperation({
 
 export const showInbox = defineOperation({
   name: "inbox",
-  summary: "Print what waits in a mailbox, and leave it there",
+  summary: "Print the messages in a mailbox, without consuming them",
   examples: ["el-ipc inbox reviewer"],
-  access: { level: "reader", subject: asks },
+  access: { level: "reader", subject: ownMail },
   http: "GET /mailboxes/:mailbox",
   input: { fields: { mailbox }, positionals: ["mailbox"], self: "mailbox" },
   run: async (bus, { mailbox }) => {
@@ -141,7 +141,7 @@ export const showInbox = defineOperation({
 
 export const listMailboxes = defineOperation({
   name: "mailboxes",
-  summary: "List the mailboxes, with how much waits in each",
+  summary: "List the mailboxes, with their unread counts",
   examples: ["el-ipc mailboxes"],
   access: { level: "reader" },
   http: "GET /mailboxes",

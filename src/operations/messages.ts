@@ -18,16 +18,16 @@ import { defineOperation, indented, parseRequest } from "./operation.ts";
 
 export const showReceipts = defineOperation({
   name: "receipts",
-  summary: "Say which agents have read a message",
-  details: "Derived from the watermarks: who has consumed the channel up to the message has read it.",
+  summary: "Show which agents have read a message",
+  details: "An agent has read a message once it has consumed the channel up to there.",
   examples: ["el-ipc receipts 42", "el-ipc receipts 42 --wait-for reader --timeout 60"],
   access: { level: "reader" },
   http: "GET /receipts",
   input: {
     fields: {
-      id: whole("The message", { least: 1 }),
+      id: whole("The message", { min: 1 }),
       wait_for: optional(name("Wait until this agent has read it")),
-      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+      timeout: optional(seconds("Wait at most this many seconds (over HTTP 30 by default, 300 at most)")),
     },
     positionals: ["id"],
   },
@@ -61,11 +61,11 @@ export const sendMessage = defineOperation({
   input: {
     fields: {
       channel: name("The channel to send to"),
-      sender: name("Who sends it"),
-      content: content("What it says; - reads it from standard input"),
+      sender: name("The sender"),
+      content: content("The text; - reads it from standard input"),
       signature: optional(text("Base64 Ed25519 signature; --key makes it")),
       wait_for_read: { ...optional(name("Then wait until this agent has read it")), callerOnly: true },
-      timeout: { ...optional(seconds("Wait this many seconds at most for that")), callerOnly: true },
+      timeout: { ...optional(seconds("Wait at most this many seconds for that")), callerOnly: true },
       ...stampFields,
     },
     positionals: ["channel", "sender", "content"],
@@ -95,7 +95,7 @@ export const sendMessage = defineOperation({
 
 export const acknowledgeMessages = defineOperation({
   name: "ack",
-  summary: "Say that an agent has consumed a channel up to a message",
+  summary: "Mark a channel as consumed by an agent, up to a message",
   details: "The agent's watermark moves to that message. It never moves back.",
   examples: ["el-ipc ack builds herald 42"],
   access: { level: "reader" },
@@ -105,7 +105,7 @@ export const acknowledgeMessages = defineOperation({
     fields: {
       channel: name("The channel"),
       agent: name("The agent that has consumed it"),
-      id: whole("The id of the last message consumed", { least: 0 }),
+      id: whole("The id of the last message consumed", { min: 0 }),
     },
     positionals: ["channel", "agent", "id"],
     self: "agent",
@@ -115,10 +115,10 @@ export const acknowledgeMessages = defineOperation({
 
 export const readMessages = defineOperation({
   name: "read",
-  summary: "Read an agent's unread messages of a channel",
+  summary: "Read an agent's unread messages in a channel",
   details: [
     "Prints a JSON array of {id, sender, content, timestamp, signed?}, oldest first; [] when there is nothing.",
-    "The agent's watermark moves once the messages were printed, so each is read once. With --wait it blocks until a",
+    "The agent's watermark moves once the messages are printed, so each is read once. With --wait it blocks until a",
     "message comes, for as long as that takes unless --timeout bounds it.",
   ].join("\n"),
   examples: [
@@ -132,22 +132,22 @@ export const readMessages = defineOperation({
   input: {
     fields: {
       channel: name("The channel to read"),
-      agent: name("Who reads it"),
-      wait: flag("Wait for a message while there is none"),
-      timeout: optional(seconds("Wait this many seconds at most (by HTTP itself 30, and 300 at most)")),
+      agent: name("The reader"),
+      wait: flag("Wait for a message if there is none"),
+      timeout: optional(seconds("Wait at most this many seconds (over HTTP 30 by default, 300 at most)")),
       burst: optional(
         seconds("After the first message of a wait, collect more for this many seconds", 0, WAIT_SECONDS),
       ),
       peek: flag("Leave them unread"),
-      limit: optional(whole("At most this many messages", { least: 1, most: BATCH_MESSAGES })),
-      others: flag("Leave out one's own messages"),
-      ack: optional(oneOf("manual: the watermark moves by `ack` alone", ["auto", "manual"])),
+      limit: optional(whole("At most this many messages", { min: 1, max: BATCH_MESSAGES })),
+      others: flag("Leave out the reader's own messages"),
+      ack: optional(oneOf("manual: only `ack` moves the watermark", ["auto", "manual"])),
     },
     positionals: ["channel", "agent"],
     self: "agent",
   },
   run: (bus, input, { caller, signal }) =>
-    (empties(input) ? readMail : read)(
+    (takesMail(input) ? readMail : read)(
       bus,
       {
         channel: input.channel,
@@ -170,22 +170,22 @@ export const readMessages = defineOperation({
       return parseRequest(acknowledgeMessages, { channel, agent, id: last.id });
     },
     lost: async (bus, messages, input) => {
-      if (empties(input)) await returnMail(bus, input.agent, messages);
+      if (takesMail(input)) await returnMail(bus, input.agent, messages);
     },
     turn: ({ channel, agent }) => `${channel}\n${agent}`,
   },
   output: { text: (messages: readonly Message[]) => indented(messages) },
 });
 
-/** Its owner empties a mailbox: of several who read it under that name, each message goes to one. */
-function empties({ channel, agent, peek = false }: { channel: string; agent: string; peek?: boolean }): boolean {
+/** Whether a read takes messages out of the reader's own mailbox, so that each goes to one reader only. */
+function takesMail({ channel, agent, peek = false }: { channel: string; agent: string; peek?: boolean }): boolean {
   return isOwnMailbox(channel, agent) && !peek;
 }
 
 export const followChannel = defineOperation({
   name: "follow",
-  summary: "Print a channel's messages as they come, a JSON line each",
-  details: "Begins with what is unread and goes on until it is stopped. Each message is consumed once it was printed.",
+  summary: "Print a channel's messages as they arrive, one line of JSON each",
+  details: "Starts with the unread messages and runs until it is stopped. Each message is consumed once it is printed.",
   examples: ["el-ipc follow builds herald", "el-ipc follow builds herald --peek --since 0"],
   access: { level: "reader" },
   http: "GET /follow",
@@ -193,10 +193,10 @@ export const followChannel = defineOperation({
   input: {
     fields: {
       channel: name("The channel to follow"),
-      agent: name("Who follows it"),
-      since: optional(whole("Begin after the message of this id instead of with what is unread", { least: 0 })),
+      agent: name("The reader"),
+      since: optional(whole("Start after the message with this id, instead of with the unread ones", { min: 0 })),
       peek: flag("Leave them unread"),
-      others: flag("Leave out one's own messages"),
+      others: flag("Leave out the reader's own messages"),
     },
     positionals: ["channel", "agent"],
     self: "agent",

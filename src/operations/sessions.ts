@@ -13,7 +13,7 @@ import type { Session } from "../core/store.ts";
 import { list, name, optional, word } from "./fields.ts";
 import { defineOperation } from "./operation.ts";
 
-/** A peer as the world sees it. */
+/** A session as clients see it. */
 export interface PublicSession {
   readonly id: string;
   readonly role: string;
@@ -53,7 +53,8 @@ export const listSessions = defineOperation({
   }),
   output: {
     text: ({ peers }) => peerLines(peers),
-    model: ({ peers }, _, quote) => (peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) })),
+    model: ({ peers }, _, quote) =>
+      peers.length === 0 ? NOBODY_CONNECTED : quote({ from: "peers", text: peerLines(peers) }),
   },
   tool: {
     name: "list_peers",
@@ -64,7 +65,7 @@ export const listSessions = defineOperation({
 
 export const discoverSessions = defineOperation({
   name: "discover",
-  summary: "Say who is connected, and which roles are free",
+  summary: "Show who is connected, and which roles are free",
   examples: ["el-ipc discover"],
   access: { level: "reader" },
   http: "GET /peers/discover",
@@ -79,7 +80,7 @@ export const discoverSessions = defineOperation({
       [...peers.map(peerLine), `Free roles, for example: ${suggestions.join(", ") || "any other"}`].join("\n"),
     model: ({ peers, suggestions }, _, quote) =>
       [
-        peers.length === 0 ? NOBODY : quote({ from: "peers", text: peerLines(peers) }),
+        peers.length === 0 ? NOBODY_CONNECTED : quote({ from: "peers", text: peerLines(peers) }),
         `Free roles: ${suggestions.join(", ") || "any other"}. Unless your user said which to take, ask; then connect(role).`,
       ].join("\n"),
   },
@@ -88,14 +89,15 @@ export const discoverSessions = defineOperation({
 export const connectSession = defineOperation({
   name: "connect",
   summary: "Connect a session under a role",
-  details: "Answers with its id, which its other commands take. There is one orchestrator; of other roles, any number.",
+  details:
+    "Prints the session's id, which its other commands take. Only one session can be orchestrator; other roles can be shared.",
   examples: ["el-ipc connect backend --capabilities node,docker"],
   access: { level: "actor" },
   http: "POST /peers/connect",
   input: {
     fields: {
-      role: word("What it does: orchestrator, backend, …"),
-      capabilities: optional(list("What it can, separated by commas")),
+      role: word("Its role: orchestrator, backend, …"),
+      capabilities: optional(list("What it can do, separated by commas")),
     },
     positionals: ["role"],
   },
@@ -120,11 +122,11 @@ export const connectSession = defineOperation({
   },
 });
 
-const sessionId = name("The session's id, as connect gave it");
+const sessionId = name("The session's id, from connect");
 
 export const showSession = defineOperation({
   name: "whoami",
-  summary: "Say who a connected session is",
+  summary: "Show a connected session",
   examples: ["el-ipc whoami bac-1a2b3c"],
   access: { level: "reader" },
   http: "GET /peers/:id",
@@ -136,7 +138,7 @@ export const showSession = defineOperation({
 
 export const sendHeartbeat = defineOperation({
   name: "heartbeat",
-  summary: "Say that a session lives; it also keeps the commands that it works on",
+  summary: "Keep a session alive, and extend the leases of its commands",
   examples: ["el-ipc heartbeat bac-1a2b3c"],
   access: { level: "actor" },
   http: "POST /peers/:id/heartbeat",
@@ -171,7 +173,7 @@ export const changeRole = defineOperation({
 
 export const leaveBus = defineOperation({
   name: "leave",
-  summary: "Disconnect a session; what it took of its role with --any is offered again, its other commands are dead",
+  summary: "Disconnect a session; commands that it took with --any are offered again, its others are dead",
   examples: ["el-ipc leave bac-1a2b3c"],
   access: { level: "actor" },
   http: "DELETE /peers/:id",
@@ -183,10 +185,10 @@ export const leaveBus = defineOperation({
   output: { text: (_, { id }) => `${id} has left` },
 });
 
-const NOBODY = "Nobody is connected";
+const NOBODY_CONNECTED = "Nobody is connected";
 
 function peerLines(peers: readonly PublicSession[]): string {
-  return peers.length === 0 ? NOBODY : peers.map(peerLine).join("\n");
+  return peers.length === 0 ? NOBODY_CONNECTED : peers.map(peerLine).join("\n");
 }
 
 function peerLine({ id, role, capabilities, status, waiting_for, agent }: PublicSession): string {
@@ -198,8 +200,8 @@ function peerLine({ id, role, capabilities, status, waiting_for, agent }: Public
 
 export const showPresence = defineOperation({
   name: "online",
-  summary: "Say whether an agent is connected now",
-  details: "Connected over WebSocket, or as a session with its token. Messages reach it in any case, now or later.",
+  summary: "Show whether an agent is connected now",
+  details: "Connected over WebSocket, or as a session with its token. Messages are kept for it in any case.",
   examples: ["el-ipc online reviewer"],
   access: { level: "reader", subject: () => ({}) },
   http: "GET /online/:name",

@@ -6,7 +6,7 @@ import { defineOperation } from "./operation.ts";
 
 const signalName = name("The signal's name");
 
-/** A signal as the world sees it. */
+/** A signal as clients see it. */
 export interface PublicSignal {
   readonly name: string;
   readonly data: Json;
@@ -28,7 +28,7 @@ export const emitSignal = defineOperation({
     fields: {
       name: signalName,
       data: optional(json("Any JSON to go with it")),
-      from: optional(name("Who sets it (human)")),
+      from: optional(name("The sender (human)")),
     },
     positionals: ["name", "data"],
     self: "from",
@@ -60,7 +60,7 @@ export const readSignal = defineOperation({
 
 export const awaitSignal = defineOperation({
   name: "signal wait",
-  summary: "Wait for a signal; answers at once where it is set already",
+  summary: "Wait for a signal; returns at once if it is already set",
   examples: ["el-ipc signal wait build_ready", "el-ipc signal wait build_ready --timeout 60"],
   access: { level: "reader" },
   http: "GET /signals/:name/wait",

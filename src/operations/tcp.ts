@@ -3,32 +3,32 @@ import { formatAddress, parseAddress } from "../core/link.ts";
 import { content, optional, seconds, text, whole } from "./fields.ts";
 import { defineStoreless } from "./operation.ts";
 
-/** Where a receiver listens, unless it says otherwise. */
+/** The default port of a receiver. */
 export const RECEIVE_PORT = 19_900;
 
 const RECEIVE_SECONDS = 60;
 const ANSWER_SECONDS = 10;
 
-const host = text("Whom, as host:port; without a port it is 19900");
+const host = text("The listener, as host:port (port 19900)");
 
 const answerTime = optional(seconds("Give up after this many seconds (10; 300 at most)"));
 
-function within(timeout: number | undefined, usual: number, signal: AbortSignal) {
-  return { milliseconds: Math.min(timeout || usual, MAX_WAIT_SECONDS) * 1_000, signal };
+function within(timeout: number | undefined, fallback: number, signal: AbortSignal) {
+  return { milliseconds: Math.min(timeout || fallback, MAX_WAIT_SECONDS) * 1_000, signal };
 }
 
 export const sendTcp = defineStoreless({
   name: "tcp send",
-  summary: "Send a text straight to whoever listens at an address, with no bus between",
+  summary: "Send a text straight to a listener at an address, without a bus",
   details: [
-    "It is delivered once the other end has printed it. Where nobody listens yet, it waits for that until its time is up.",
-    "Nothing keeps it, and nothing shows who sent it: for that, use `post`.",
+    "It is delivered once the other end has printed it. If nobody listens yet, it waits until the timeout.",
+    "It is neither stored nor signed: for that, use `post`.",
   ].join("\n"),
   examples: ['el-ipc tcp send localhost:19900 "main is green"', "git diff | el-ipc tcp send 192.168.0.7:19900 -"],
   access: { level: "anyone" },
   storeless: true,
   input: {
-    fields: { host, message: content("What it says; - reads it from standard input"), timeout: answerTime },
+    fields: { host, message: content("The text; - reads it from standard input"), timeout: answerTime },
     positionals: ["host", "message"],
   },
   run: async (bus, { host, message, timeout }, { signal }) => {
@@ -41,7 +41,7 @@ export const sendTcp = defineStoreless({
 
 export const pingTcp = defineStoreless({
   name: "tcp ping",
-  summary: "Say how long whoever listens at an address takes to answer",
+  summary: "Measure how long a listener at an address takes to answer",
   examples: ["el-ipc tcp ping localhost:19900"],
   access: { level: "anyone" },
   storeless: true,
@@ -56,15 +56,15 @@ export const pingTcp = defineStoreless({
 
 export const receiveTcp = defineStoreless({
   name: "tcp receive",
-  summary: "Listen at a port for a text, print it, and end",
-  details: "Answers pings meanwhile. On this machine only, unless --bind names another of its addresses.",
+  summary: "Listen on a port for one text, and print it",
+  details: "Answers pings meanwhile. Listens on this machine only, unless --bind names another address.",
   examples: ["el-ipc tcp receive", "el-ipc tcp receive 19900 --timeout 120", "el-ipc tcp receive --bind 0.0.0.0"],
   access: { level: "anyone" },
   storeless: true,
   input: {
     fields: {
-      port: optional(whole("Where to listen (19900)", { least: 1, most: 65_535 })),
-      timeout: optional(seconds("Wait this many seconds at most (60; 300 is the most)")),
+      port: optional(whole("Where to listen (19900)", { min: 1, max: 65_535 })),
+      timeout: optional(seconds("Wait at most this many seconds (60; 300 at most)")),
       bind: optional(text("The address to listen on (127.0.0.1); 0.0.0.0 for all")),
     },
     positionals: ["port"],

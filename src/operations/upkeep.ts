@@ -8,8 +8,8 @@ export const pruneMessages = defineOperation({
   name: "prune",
   summary: "Remove old messages",
   details: [
-    "Say which may go: those older than a time, those behind the newest N of their channel, those that every reader of",
-    "the channel has consumed. Of several, all must hold. --dry-run tells what would go, and what of it is unread.",
+    "Choose which to remove: those older than a time, those beyond the newest N of their channel, those that every reader of",
+    "the channel has consumed. Of several conditions, all must hold. --dry-run prints what would go, and how much is unread.",
     `Alarms, in the channel ${SECURITY_CHANNEL}, stay unless it is named.`,
   ].join("\n"),
   examples: [
@@ -22,11 +22,11 @@ export const pruneMessages = defineOperation({
   stream: true,
   input: {
     fields: {
-      channel: optional(name("The channel; all but the alarms unless given", { neverEmpty: true })),
-      older_than: optional(duration("Those older than this: seconds, or a number with s, m, h, d or w")),
-      keep: optional(whole("Those behind the newest N of their channel", { least: 0 })),
-      consumed: flag("Those that every agent which reads the channel has consumed"),
-      dry_run: flag("Remove nothing; say what would be removed"),
+      channel: optional(name("The channel (all but the alarms)", { neverEmpty: true })),
+      older_than: optional(duration("Messages older than this: seconds, or a number with s, m, h, d or w")),
+      keep: optional(whole("Messages beyond the newest N of their channel", { min: 0 })),
+      consumed: flag("Messages that every reader of the channel has consumed"),
+      dry_run: flag("Remove nothing; print what would be removed"),
     },
     positionals: ["channel"],
     check: ({ older_than, keep, consumed = false }) => {
@@ -61,8 +61,8 @@ export const resetBus = defineOperation({
   name: "reset",
   summary: "Remove all messages, sessions, commands and signals, after a backup of the database",
   details: [
-    `Agents, watermarks and the channel ${SECURITY_CHANNEL} stay, and ids go on from where they were.`,
-    "Over a network it needs, in secure mode, an operator's token.",
+    `Agents, watermarks and the channel ${SECURITY_CHANNEL} stay, and ids continue from where they were.`,
+    "Over a network, in secure mode, it needs an operator's token.",
   ].join("\n"),
   examples: ["el-ipc reset"],
   access: { level: "keeper" },

@@ -21,7 +21,7 @@ import { toPublicSignal } from "./signals.ts";
 
 export const showStatus = defineOperation({
   name: "status",
-  summary: "Print all that is on the bus: sessions, commands, signals and channels",
+  summary: "Print the sessions, commands, signals and channels of the bus",
   examples: ["el-ipc status"],
   access: { level: "reader" },
   http: "GET /status",
@@ -47,7 +47,7 @@ export function toPublicStatus({ now, isSecure, sessions, commands, signals, cha
   };
 }
 
-/** All that is on the bus, in as few words as will do. */
+/** The state of the bus in a few lines. */
 function statusText(
   { secure_mode, peers, commands, signals, channels }: ReturnType<typeof toPublicStatus>,
   quote: Quote,
@@ -55,24 +55,24 @@ function statusText(
   const online = peers.filter(({ status }) => status === "online").map(({ id, role }) => `${id} ${role}`);
   const open = commands.filter(({ status }) => status === "pending" || status === "leased" || status === "dead");
   const lines = [
-    `peers online: ${inWords(online)} (${peers.length - online.length} gone)`,
-    `open commands: ${inWords(open.map(({ id, action, target, status }) => `${id} ${action} for ${target} ${status}`))}`,
-    `signals: ${inWords(signals.map(({ name }) => name))}`,
-    `channels: ${inWords(channels.map(({ channel, count }) => `${channel} (${count})`))}`,
+    `peers online: ${joinSome(online)} (${peers.length - online.length} gone)`,
+    `open commands: ${joinSome(open.map(({ id, action, target, status }) => `${id} ${action} for ${target} ${status}`))}`,
+    `signals: ${joinSome(signals.map(({ name }) => name))}`,
+    `channels: ${joinSome(channels.map(({ channel, count }) => `${channel} (${count})`))}`,
   ];
   return `${secure_mode ? "Secure" : "Open"} mode\n${quote({ from: "bus", text: lines.join("\n") })}`;
 }
 
 const MAX_LISTED = 20;
 
-function inWords(things: readonly string[]): string {
+function joinSome(things: readonly string[]): string {
   const more = things.length - MAX_LISTED;
   return [...things.slice(0, MAX_LISTED), ...(more > 0 ? [`${more} more`] : [])].join("; ") || "none";
 }
 
 export const watchEvents = defineOperation({
   name: "events",
-  summary: "Print everything that happens, a JSON line each; first all that is",
+  summary: "Print a snapshot of the bus, then every event, one line of JSON each",
   examples: ["el-ipc events"],
   access: { level: "reader" },
   http: "GET /events",
@@ -80,7 +80,7 @@ export const watchEvents = defineOperation({
   input: {
     fields: {
       since: optional({
-        ...text("Go on after this event's id instead of with a snapshot"),
+        ...text("Continue after the event with this id, instead of with a snapshot"),
         check: checkText(eventIdFault),
       }),
     },
@@ -141,11 +141,11 @@ function toPublicReadings(readings: readonly ReadProgress[]) {
 
 export const showTraffic = defineOperation({
   name: "traffic",
-  summary: "Say how many messages were sent in each of the last minutes, and by whom to which channel",
+  summary: "Count the messages of the last minutes, by minute and by sender and channel",
   examples: ["el-ipc traffic", "el-ipc traffic --minutes 10"],
   access: { level: "reader" },
   http: "GET /traffic",
-  input: { fields: { minutes: optional(whole("How far back (60)", { least: 1, most: 1_440 })) } },
+  input: { fields: { minutes: optional(whole("How far back (60)", { min: 1, max: 1_440 })) } },
   run: async (bus, { minutes = 60 }, { caller }) => ({
     ok: true,
     ...(await getTraffic(bus, minutes, caller)),
@@ -169,7 +169,7 @@ const MEANS: Readonly<Record<Access, string>> = {
 
 export const showRights = defineOperation({
   name: "rights",
-  summary: "Say for whom the bus takes you, and what you may ask of it",
+  summary: "Show who the bus thinks you are, and what you may do",
   examples: ["el-ipc rights", "el-ipc rights --url http://localhost:9876"],
   access: { level: "anyone", dependsOnCaller: () => true },
   http: "GET /rights",
@@ -186,14 +186,14 @@ export const showRights = defineOperation({
 
 export const showHealth = defineOperation({
   name: "health",
-  summary: "Say whether the bus works, whether it is in secure mode, and how much an agent has to read",
+  summary: "Show whether the bus works and is in secure mode, and how many unread messages an agent has",
   examples: ["el-ipc health", "el-ipc health builds herald"],
   access: { level: "anyone", dependsOnCaller: ({ agent }) => agent !== undefined },
   http: "GET /health",
   input: {
     fields: {
       channel: optional(name("A channel")),
-      agent: optional(name("An agent, whose unread messages there are counted")),
+      agent: optional(name("The agent whose unread messages there are counted")),
     },
     positionals: ["channel", "agent"],
     self: "agent",

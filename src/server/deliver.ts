@@ -58,26 +58,26 @@ function patience(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, PATIENCE_MS).unref());
 }
 
-/** Does what a connection asks for: `act` is the rest of it. */
+/** Runs `act` for an operation, in its turn. */
 export type SerialQueue = (operation: Operation, act: () => Promise<void>) => Promise<void>;
 
 /**
- * Does one thing after the other, each when the one before has ended: so a connection's large answers are made as they are
- * read. For somebody who has gone nothing is looked up any more; what they asked to have changed is.
+ * Runs a connection's requests one by one, so that large answers are made as they are read. Reads of a closed connection
+ * are skipped; writes still run.
  */
-export function createSerialQueue(isThere: () => boolean): SerialQueue {
+export function createSerialQueue(isOpen: () => boolean): SerialQueue {
   let last: Promise<void> = Promise.resolve();
   return (operation, act) => {
     const turn = last.then(async () => {
-      if (isThere() || !isLook(operation)) await act();
+      if (isOpen() || !isRead(operation)) await act();
     });
     last = turn.catch(() => {});
     return turn;
   };
 }
 
-/** What a look takes, it takes when that has arrived. */
-function isLook({ http }: Operation): boolean {
+/** Whether the operation changes nothing until its answer has arrived. */
+function isRead({ http }: Operation): boolean {
   return http?.startsWith("GET ") ?? false;
 }
 

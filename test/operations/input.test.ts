@@ -23,7 +23,7 @@ const fields = {
   channel: name("The channel"),
   note: optional(content("A text")),
   who: optional(identity("Who")),
-  limit: optional(whole("How many", { least: 1, most: 10 })),
+  limit: optional(whole("How many", { min: 1, max: 10 })),
   timeout: optional(seconds("How long")),
   wait: flag("Wait"),
   mode: optional(oneOf("How", ["fast", "slow"])),

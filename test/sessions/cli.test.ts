@@ -322,7 +322,7 @@ suite("waiters on the command line", { concurrency: 3 }, () => {
       assert.equal(code, 0);
       assert.match(stdout, /Usage: el-ipc (command|signal) /);
       if (words.includes("wait"))
-        assert.match(stdout, /--timeout N +Wait this many seconds at most \(over HTTP: milliseconds\)/);
+        assert.match(stdout, /--timeout N +Wait at most this many seconds \(over HTTP: milliseconds\)/);
     }
   });
 });
