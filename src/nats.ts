@@ -9,10 +9,10 @@ import { createNatsBells } from "./wakeup/nats.ts";
 
 export interface NatsOptions {
   readonly replicas: number;
-  /** While no server answers one is waited for, however long that takes. */
+  /** Waits without limit while no server answers. */
   readonly retry?: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** The folder where a reset copies the bus to before, as a database. */
+  /** The folder for the databases that resets copy the bus to. */
   readonly backups: string;
 }
 
@@ -21,20 +21,20 @@ export interface NatsEngine {
   readonly wakeup: Wakeup;
 }
 
-/** A bus on a NATS server, and its bells on the same connection. */
+/** A bus on a NATS server, with its bells on the same connection. */
 export async function openNats(
   address: string,
   { replicas, retry = false, signal, backups }: NatsOptions,
 ): Promise<NatsEngine> {
-  const named = readAddress(address);
-  const where = retry ? { ...named, patience: Number.POSITIVE_INFINITY, patient: true } : named;
-  const { bus } = where;
-  const connection = await connectNats(where, signal);
+  const parsed = readAddress(address);
+  const waiting = { ...parsed, patience: Number.POSITIVE_INFINITY, waitsForServer: true };
+  const connection = await connectNats(retry ? waiting : parsed, signal);
+  const { bus } = parsed;
   const backUp = async (archive: Archive) => {
     const { writeArchive } = await import("./storage/sqlite/archive.ts");
     return writeArchive((moment) => join(backups, `${bus}-${moment}.db`), archive);
   };
-  const store = openNatsStore(connection, { bus, replicas, archive: backUp });
+  const store = openNatsStore(connection, { bus, replicas, archive: backUp, now: () => Date.now() / 1_000 });
   const { nats } = connection;
   return { store, wakeup: createNatsBells({ nats, subjectOf: namesOf(bus).bell, changes: store.changes }) };
 }

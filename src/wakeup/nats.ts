@@ -6,26 +6,25 @@ import { createBells, createPoll } from "./bells.ts";
 export interface NatsBells {
   readonly nats: NatsConnection;
   readonly subjectOf: (topic: Topic) => string;
-  /** What was changed since it was last asked; undefined: anything. */
   readonly changes: Store["changes"];
 }
 
 /**
- * How often the store is asked whether somebody wrote whose ring wasn't heard: one that was killed between its commit and
- * its ring, or one at another server of a cluster that hadn't learned yet who listens.
+ * How often the store is asked for changes whose ring wasn't heard: a process may be killed between its commit and its
+ * ring, and a server of a cluster may not know yet who listens.
  */
-const CLOCK_MS = 2_000;
+const POLL_MS = 2_000;
 
-/** Bells between machines: a subject per topic, on which nothing is said but that it rings. */
+/** Bells between machines: a subject for each topic, and messages without content. */
 export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup {
   const bells = createBells();
   const ask = createPoll(bells, changes);
   const subscriptions = new Map<Topic, ReturnType<NatsConnection["subscribe"]>>();
-  let clock: NodeJS.Timeout | undefined;
-  let closed = false;
+  let poll: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
-  /** What was rung before the server knew of it isn't heard: so it rings once by itself as soon as the server knows. */
-  const listen = (topic: Topic): void => {
+  /** Rings once the server knows of the subscription, for rings that came before it. */
+  const subscribe = (topic: Topic): void => {
     const subscription = nats.subscribe(subjectOf(topic), { callback: () => bells.ring(topic) });
     subscriptions.set(topic, subscription);
     void nats.flush().then(
@@ -34,55 +33,55 @@ export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup
     );
   };
 
-  const hush = (topic: Topic): void => {
+  const unsubscribe = (topic: Topic): void => {
     if (!nats.isClosed()) subscriptions.get(topic)?.unsubscribe();
     subscriptions.delete(topic);
   };
 
-  /** While a connection was away its bells were not heard. */
+  /** Rings all bells after a reconnect, since none was heard meanwhile. */
   const watchConnection = async (): Promise<void> => {
     for await (const { type } of nats.status()) {
-      if (closed) return;
+      if (isClosed) return;
       if (type === "reconnect") bells.ringAll();
     }
   };
   void watchConnection();
 
-  const disarmed = (topic: Topic): void => {
-    if (!bells.has(topic)) hush(topic);
+  const disarm = (topic: Topic): void => {
+    if (!bells.has(topic)) unsubscribe(topic);
     if (subscriptions.size > 0) return;
-    clearInterval(clock);
-    clock = undefined;
+    clearInterval(poll);
+    poll = undefined;
   };
 
   return {
     ring(topic) {
       bells.ring(topic);
-      if (!closed && !nats.isClosed()) nats.publish(subjectOf(topic));
+      if (!isClosed && !nats.isClosed()) nats.publish(subjectOf(topic));
     },
 
     arm(topic) {
-      const first = !bells.has(topic);
-      const bell = bells.arm(topic, () => disarmed(topic));
-      clock ??= setInterval(ask, CLOCK_MS);
-      if (first && !nats.isClosed()) listen(topic);
+      const isFirst = !bells.has(topic);
+      const bell = bells.arm(topic, () => disarm(topic));
+      poll ??= setInterval(ask, POLL_MS);
+      if (isFirst && !nats.isClosed()) subscribe(topic);
       return bell;
     },
 
-    /** What was rung has left when this answers. */
+    /** Waits until its rings have left. */
     async [Symbol.asyncDispose]() {
-      closed = true;
-      clearInterval(clock);
-      for (const topic of [...subscriptions.keys()]) hush(topic);
-      if (!nats.isClosed()) await flushed(nats);
+      isClosed = true;
+      clearInterval(poll);
+      for (const topic of [...subscriptions.keys()]) unsubscribe(topic);
+      if (!nats.isClosed()) await flush(nats);
     },
   };
 }
 
-/** A bell may be lost: nobody waits longer than this for a server that is away. */
+/** A ring may be lost, so a server that doesn't answer is not waited for longer. */
 const FLUSH_MS = 1_000;
 
-async function flushed(nats: NatsConnection): Promise<void> {
+async function flush(nats: NatsConnection): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, FLUSH_MS);
   await Promise.race([nats.flush().catch(() => {}), late]);

@@ -7,20 +7,20 @@ import { needsNats, startNats } from "../support/nats-server.ts";
 import { temporaryFolder, until } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
-suite("a bus on NATS whose server is away", needsNats, () => {
-  test("who waits in line for a server that stays away fails with the first", async () => {
+suite("a bus on NATS whose server doesn't answer", needsNats, () => {
+  test("requests queued for a server that doesn't come back fail together with the first", async () => {
     await using away = await startNats();
     await using one = await openNatsBus(`${away.freshBus()}?wait=1`);
     away.process.kill("SIGSTOP");
     const sends = Array.from({ length: 20 }, () => assert.rejects(fill(one.store, "c", "me", "x"), /gave no answer/));
     const late = new AbortController();
     const all = Promise.all(sends).finally(() => late.abort());
-    // Of twenty that wait one after the other the last would come to its end after this.
-    await Promise.race([all, sleep(25_000, undefined, late).then(() => assert.fail("they wait in a line"))]);
+    // One after the other, twenty would take longer than this.
+    await Promise.race([all, sleep(25_000, undefined, late).then(() => assert.fail("they wait one after the other"))]);
     away.process.kill("SIGCONT");
   });
 
-  test("who waits in line behind one that gave up has its own time", async () => {
+  test("a request queued behind one that gave up still has its own time", async () => {
     await using away = await startNats();
     await using one = await openNatsBus(`${away.freshBus()}?wait=4`);
     away.process.kill("SIGSTOP");
@@ -33,7 +33,7 @@ suite("a bus on NATS whose server is away", needsNats, () => {
     assert.equal((await contents(one.store.messages.after("c", 0, 10))).at(-1), "second");
   });
 
-  test("what a server that stood still has stored without an answer is known as one's own", async () => {
+  test("a message that a hanging server stored without an answer is recognised as this process's own", async () => {
     await using slow = await startNats();
     const address = slow.freshBus();
     await using before = await openNatsBus(address);
@@ -48,7 +48,7 @@ suite("a bus on NATS whose server is away", needsNats, () => {
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "meanwhile"]);
   });
 
-  test("what is stored while no server is there waits for one, whatever its size", async () => {
+  test("a message sent while no server is there waits for one, whatever its size", async () => {
     using folder = temporaryFolder();
     const at = { port: await freePort(), folder: folder.path };
     const first = await startNats("", at);
@@ -62,7 +62,7 @@ suite("a bus on NATS whose server is away", needsNats, () => {
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["before", "meanwhile"]);
   });
 
-  test("a connection that is lost is made again, and what was asked meanwhile is done", async () => {
+  test("a lost connection is made again, and requests sent meanwhile are done", async () => {
     await using server = await startNats();
     await using one = await openNatsBus(server.freshBus());
     await fill(one.store, "c", "me", "before");

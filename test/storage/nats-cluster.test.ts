@@ -13,10 +13,11 @@ import { newOrder } from "../contracts/orders.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { assertGrowing, message } from "../contracts/place.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
-import { type Cluster, needsNats, startCluster } from "../support/nats-server.ts";
-import { until } from "../support/program.ts";
+import { type Cluster, needsCluster, needsOldCluster, startCluster, startNats } from "../support/nats-server.ts";
+import { run, temporaryFolder, until } from "../support/program.ts";
+import { freePort } from "../support/sockets.ts";
 
-suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () => {
+suite("a cluster of three NATS servers", { ...needsCluster, concurrency: 1 }, () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await startCluster();
@@ -28,7 +29,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
   const leaderOf = async ({ jsm }: Connection, stream: string): Promise<string> =>
     (await jsm.streams.info(stream)).cluster?.leader ?? assert.fail("no leader");
 
-  /** Sends until it is told to stop; answers with what was acknowledged. */
+  /** Sends until it is stopped; keeps what was acknowledged. */
   const sending = (store: Store, sender: string) => {
     const acknowledged = new Map<number, string>();
     const refused: unknown[] = [];
@@ -55,7 +56,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     };
   };
 
-  /** Reads all there is as it comes, as a waiter does, until it has read the last. */
+  /** Reads messages as they come, as a waiter does, until it has read the last. */
   const reading = async ({ store, connection, bus }: NatsBus, last: () => number) => {
     const bells = createNatsBells({ nats: connection.nats, subjectOf: namesOf(bus).bell, changes: store.changes });
     const seen: { id: number; content: string }[] = [];
@@ -76,7 +77,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     ["stopped, as if the network were cut", async (name) => cluster.pause(name), async (name) => cluster.resume(name)],
   ];
   for (const [index, [what, harm, mend]] of faults.entries()) {
-    test(`the leader is ${what} under load: nothing acknowledged is lost or doubled, and readers go on`, async () => {
+    test(`the leader is ${what} under load: no acknowledged message is lost or doubled, and readers go on`, async () => {
       const bus = `fault${index}`;
       await using first = await open(bus);
       await using second = await open(bus);
@@ -94,7 +95,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
       await mend(leader);
       await sleep(500);
       for (const sender of senders) await sender.stop();
-      // What got no answer may be there, too, so that counting doesn't tell when all is read.
+      // Unanswered messages may be stored too, so a count doesn't tell when all are read.
       last = Math.max(...senders.flatMap((sender) => [...sender.acknowledged.keys()]));
       const seen = await read;
       assertGrowing(seen.map(({ id }) => id));
@@ -108,7 +109,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     });
   }
 
-  test("orders that are taken while a server dies are taken once, and their ends told once", async () => {
+  test("commands taken while a server dies are taken once, and their ends told once", async () => {
     const bus = "orders";
     await using one = await open(bus);
     await using other = await open(bus);
@@ -136,7 +137,7 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     assert.deepEqual(told.toSorted(), ids.toSorted());
   });
 
-  test("a write whose answer got lost isn't in its own way", async () => {
+  test("a write whose answer was lost doesn't conflict with itself", async () => {
     const bus = "answers";
     const connection = await connectNats(readAddress(`${cluster.address}/${bus}`));
     let lost = false;
@@ -150,14 +151,14 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
     const streams = createStreams({ ...connection, js }, bus, 3);
     let seq = 0;
     for (const value of ["one", "two", "three"]) {
-      const put = await putRecord(streams, "bodies", streams.names.body("snapshot"), { value }, { seq });
+      const put = await putRecord(streams, "bodies", streams.names.payload("snapshot"), { value }, { seq });
       assert.equal(put, seq + 1, value);
       seq = put;
     }
     await connection.close();
   });
 
-  test("while the cluster is away a send fails within ten seconds and some, and says so; then all goes on", async () => {
+  test("without a quorum a send fails after about ten seconds and says so; then all goes on", async () => {
     await using opened = await open("away");
     const { store } = opened;
     await store.messages.append(message("a", "herald", "before"));
@@ -175,5 +176,35 @@ suite("a cluster of three NATS servers", { ...needsNats, concurrency: 1 }, () =>
       "it goes on",
       40_000,
     );
+  });
+});
+
+suite("a cluster of NATS servers older than 2.10", needsOldCluster, () => {
+  const refused =
+    /the NATS cluster at .* is older than 2\.10: upgrade all its servers to 2\.10 or newer, or use a single/;
+
+  test("is refused in a sentence", async () => {
+    await using cluster = await startCluster();
+    await assert.rejects(openNatsBus(cluster.address), refused);
+    const { code, stderr } = await run(["channels"], { IPC_STORE: cluster.address });
+    assert.equal(code, 1);
+    assert.match(stderr, refused);
+  });
+
+  test("is refused behind a leaf node too", async () => {
+    const leaves = await freePort();
+    using folders = temporaryFolder();
+    const inDomain = (name: string) => `jetstream { store_dir: "${folders.file(name)}", domain: hub }`;
+    await using _cluster = await startCluster((name) =>
+      name === "n1" ? `${inDomain(name)}\nleafnodes { listen: "127.0.0.1:${leaves}" }` : inDomain(name),
+    );
+    using folder = temporaryFolder();
+    const port = await freePort();
+    const remotes = `leafnodes { remotes: [ { url: "nats-leaf://127.0.0.1:${leaves}" } ] }`;
+    const config = `server_name: laptop\njetstream: disabled\n${remotes}`;
+    await using _leaf = await startNats(config, { port, folder: folder.path });
+    await using bus = await openNatsBus(`nats://127.0.0.1:${port}/far?domain=hub&wait=30`, { replicas: 3 });
+    await assert.rejects(bus.store.messages.append(message("c", "me", "x")), refused);
+    await assert.rejects(bus.store.messages.lastId(), refused);
   });
 });

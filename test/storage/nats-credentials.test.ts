@@ -8,7 +8,7 @@ import { needsNats, startNats } from "../support/nats-server.ts";
 import { run, start, temporaryFolder } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
-/** What NATS signs: an operator vouches for an account, and the account for a user. */
+/** A token as NATS signs it: an operator vouches for an account, and the account for a user. */
 function token(issuer: KeyPair, subject: KeyPair, nats: object): string {
   const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString("base64url");
   const claims = {
@@ -86,7 +86,7 @@ suite("credentials of NATS", needsNats, () => {
     );
   });
 
-  test("a leaf node passes on to the cluster's domain, where the streams are", async () => {
+  test("a leaf node passes requests on to the cluster's domain, where the streams are", async () => {
     using folder = temporaryFolder();
     using hubs = temporaryFolder();
     using laptops = temporaryFolder();
@@ -108,7 +108,7 @@ suite("credentials of NATS", needsNats, () => {
     await run(["send", "c", "b", "to the laptop"], direct);
     const read = await run(["read", "c", "laptop"], laptop);
     assert.deepEqual(contentsOf(JSON.parse(read.stdout)), ["from the laptop", "to the laptop"]);
-    // The cluster is out of reach for a while.
+    // The cluster can't be reached for a while.
     await first[Symbol.asyncDispose]();
     const meanwhile = start(["send", "c", "a", "meanwhile"], laptop);
     await sleep(1_000);

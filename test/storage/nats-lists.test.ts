@@ -16,7 +16,7 @@ import { natsSuite } from "../support/nats-suite.ts";
 import { until } from "../support/program.ts";
 import { noPolicy } from "../support/quiet.ts";
 
-/** Something that happens once, between what a server is first told of such a subject and when it hears of it. */
+/** Delays the first message to a matching subject until something has happened. */
 function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promise<unknown>): void {
   const publish = nats.publish.bind(nats);
   let first = true;
@@ -27,7 +27,7 @@ function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promi
   };
 }
 
-/** Something that happens once, when the server has first said how many messages there are. */
+/** Lets something happen once, after the server has first counted messages. */
 function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): void {
   const info = jsm.streams.info.bind(jsm.streams);
   let first = true;
@@ -41,7 +41,7 @@ function afterFirstCount({ jsm }: Connection, happens: () => Promise<unknown>): 
   };
 }
 
-/** The server stores what changes the sessions, and nobody hears its answer; ends with what this returns. */
+/** Loses the server's answers to steps on the sessions, until the returned function is called. */
 function withoutAnswer({ js }: Connection, bus: string): () => void {
   const publish = js.publish.bind(js);
   js.publish = async (subject, ...rest) => {
@@ -56,18 +56,18 @@ function withoutAnswer({ js }: Connection, bus: string): () => void {
 }
 
 natsSuite("lists of a bus on NATS", (server) => {
-  test("readers that move while all are listed are each listed, once", async () => {
+  test("readers that move during a list are each listed once", async () => {
     const address = server.freshBus();
     await using one = await openNatsBus(address);
     await using other = await openNatsBus(address);
     const ids = await fill(one.store, "c", "me", "1", "2");
     const [first = 0, second = 0] = ids;
-    // More than come in one batch, so that some are to be told still when others were.
+    // More than one batch, so that some are still to come when others have.
     const agents = Array.from({ length: 501 }, (_, n) => `agent ${String(n).padStart(3, "0")}`);
     for (const agent of agents) await one.store.messages.advance("c", agent, first);
     let batches = 0;
     const between = async () => {
-      // One that was told, and then one that wasn't.
+      // One that has come, and then one that hasn't.
       await other.store.messages.advance("c", agents[0] ?? "", second);
       await other.store.messages.advance("c", agents.at(-1) ?? "", second);
       batches++;
@@ -83,7 +83,7 @@ natsSuite("lists of a bus on NATS", (server) => {
     );
   });
 
-  test("the newest so many stay where others remove messages while it is looked which may go", async () => {
+  test("the newest messages are kept when others remove messages during a look", async () => {
     const address = server.freshBus();
     await using one = await openNatsBus(address);
     await using other = await openNatsBus(address);
@@ -105,7 +105,7 @@ natsSuite("lists of a bus on NATS", (server) => {
     });
   });
 
-  test("who prunes goes on to the end where others remove a part of it first, and says what it removed itself", async () => {
+  test("a prune goes on when others remove a part first, and counts only what it removed itself", async () => {
     const address = server.freshBus();
     await using one = await openNatsBus(address);
     await using other = await openNatsBus(address);
@@ -130,7 +130,7 @@ natsSuite("lists of a bus on NATS", (server) => {
     assert.equal((await one.store.messages.channels())[0]?.count, 100);
   });
 
-  test("what an order and a signal hold stays where nobody knows whether they were stored", async () => {
+  test("payloads of a command and a signal stay when it isn't known whether these were stored", async () => {
     await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
     const [params, result, data] = ["params", "result", "data"].map((text) => text.repeat(200));
     await one.store.sessions.connect(newPeer("bac-1"), undefined);
@@ -147,31 +147,33 @@ natsSuite("lists of a bus on NATS", (server) => {
     assert.equal((await one.store.signals.get("done"))?.data, data);
   });
 
-  test("what a refused order holds goes again, as does what one too large for the server holds", async () => {
+  test("payloads of a refused command are dropped, as are those of one too large for the server", async () => {
     await using small = await startNats("max_payload: 65536");
     await using one = await openNatsBus(small.freshBus());
     const params = "large ".repeat(200);
     const left = async () => (await one.connection.jsm.streams.info(`${one.bus}-bodies`)).state.messages;
     await one.store.commands.add([newOrder("cmd-1", { params })]);
     assert.equal(await left(), 1);
-    await assert.rejects(one.store.commands.add([newOrder("cmd-1", { params })]), /there is an order cmd-1/);
-    await until(async () => (await left()) === 1, "the refused order's params are gone");
+    await assert.rejects(one.store.commands.add([newOrder("cmd-1", { params })]), /there is a command cmd-1/);
+    await until(async () => (await left()) === 1, "the refused command's params are gone");
     const order = newOrder("cmd-2", { params, action: randomBytes(60_000).toString("hex") });
     await assert.rejects(one.store.commands.add([order]), /takes 57344 bytes at most/);
-    await until(async () => (await left()) === 1, "the large order's params are gone");
+    await until(async () => (await left()) === 1, "the large command's params are gone");
   });
 
-  test("a signal whose data somebody has removed from the server is told as that", async () => {
+  test("reading a signal or a command whose payload was removed fails with a sentence", async () => {
     await using one = await openNatsBus(server.freshBus());
     const signal = { name: "ready", data: "x".repeat(1_000), sender: "me", setAt: 1 };
     await one.store.signals.set(signal);
+    await one.store.commands.add([newOrder("cmd-1", { params: "x".repeat(1_000) })]);
     await one.connection.jsm.streams.purge(`${one.bus}-bodies`);
-    await assert.rejects(one.store.signals.get("ready"), /what the signal ready held is gone from the NATS server/);
+    await assert.rejects(one.store.commands.find("cmd-1"), /a part of command cmd-1 was removed from the NATS server/);
+    await assert.rejects(one.store.signals.get("ready"), /the data of signal ready was removed from the NATS server/);
     await one.store.signals.set(signal);
     assert.deepEqual(await one.store.signals.get("ready"), signal);
   });
 
-  test("who waits for messages alone asks the server one thing each time, and who waits for more four", async () => {
+  test("a waiter for messages sends one request each time, and a waiter for everything four", async () => {
     await using one = await openNatsBus(server.freshBus());
     await fill(one.store, "c", "me", "x");
     await one.store.messages.advance("c", "me", 1);

@@ -9,14 +9,14 @@ import { needsNats, startNats } from "../support/nats-server.ts";
 import { type Environment, run, temporaryFolder } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
-/** What docs/nats.md says that an agent needs, for the bus `el-ipc`. */
+/** The permissions that docs/nats.md lists for an agent on the bus `el-ipc`. */
 function permissionsIn(page: string): string {
   return /```text\n(permissions[\s\S]*?)```/.exec(page)?.[1] ?? assert.fail("the page lists no permissions");
 }
 
 const page = readFileSync(new URL("../../docs/nats.md", import.meta.url), "utf8");
 
-/** What an agent does. */
+/** Does what an agent does. */
 async function doAll(environment: Environment): Promise<void> {
   const all = [
     ["send", "c", "a", "hello"],
@@ -34,7 +34,7 @@ async function doAll(environment: Environment): Promise<void> {
 }
 
 suite("logging in to a NATS server", needsNats, () => {
-  test("by an el-ipc key, whose name in NATS the refusal tells", async () => {
+  test("by an el-ipc key; the refusal shows its name in NATS", async () => {
     using bus = temporaryBus();
     await bus.run("keygen", "--out", bus.file("herald"));
     const nkey = nkeyOf(rawKeyBytes(publicKeyOf(readPrivateKey(readFileSync(bus.file("herald.key"))))));
@@ -51,7 +51,7 @@ suite("logging in to a NATS server", needsNats, () => {
     assert.match(refused.stderr, new RegExp(`^Error: NATS at ${address}/el-ipc refused the key ${rival}: `));
   });
 
-  test("by user and password, which no message tells; without them it is refused", async () => {
+  test("by user and password, which no message shows; without them it is refused", async () => {
     await using server = await startNats(`authorization { user: "me", password: "s3 cret/@" }`);
     const address = `127.0.0.1:${server.port}`;
     const right = { IPC_STORE: `nats://me:s3%20cret%2F%40@${address}` };
@@ -64,7 +64,7 @@ suite("logging in to a NATS server", needsNats, () => {
     }
   });
 
-  test("with what the page lists an agent can do everything, and reach no other subject", async () => {
+  test("the page's permissions allow an agent everything, and no other subject", async () => {
     const user = `{ user: "agent", password: "secret", ${permissionsIn(page)} }`;
     await using server = await startNats(`authorization { users: [ ${user} ] }`);
     const environment = { IPC_STORE: `nats://agent:secret@127.0.0.1:${server.port}` };
@@ -74,7 +74,7 @@ suite("logging in to a NATS server", needsNats, () => {
     assert.match(other.stderr, /^Error: NATS at .* may not publish .*docs\/nats\.md/);
   });
 
-  test("behind a leaf node it can with the same under the domain's name, there and as whom the leaf node connects", async () => {
+  test("behind a leaf node the same permissions under the domain's name suffice, for the agent and the leaf node", async () => {
     using hubs = temporaryFolder();
     const leaves = await freePort();
     const user = (name: string, permissions: string) =>
@@ -121,10 +121,10 @@ suite("logging in to a NATS server", needsNats, () => {
 
 suite("a NATS address", () => {
   test("names servers, a bus and a login", () => {
-    const { servers, bus, user, password, creds, shown } = readAddress("nats://u%40x:p%3A@a,b:1,[::1]:2/team?creds=/c");
+    const { servers, bus, user, password, creds, label } = readAddress("nats://u%40x:p%3A@a,b:1,[::1]:2/team?creds=/c");
     assert.deepEqual(servers, ["a:4222", "b:1", "[::1]:2"]);
     assert.deepEqual([bus, user, password, creds], ["team", "u@x", "p:", "/c"]);
-    assert.equal(shown, "nats://a:4222,b:1,[::1]:2/team");
+    assert.equal(label, "nats://a:4222,b:1,[::1]:2/team");
     assert.equal(readAddress("nats://localhost").bus, "el-ipc");
   });
 
@@ -136,8 +136,8 @@ suite("a NATS address", () => {
     ["nats://a/b/c", /the bus in a NATS address is named by/],
     ["nats://a/x.y", /the bus in a NATS address is named by/],
     [`nats://a/${"x".repeat(65)}`, /the bus in a NATS address is named by/],
-    ["nats://a?credz=x", /has no "credz"; what it may have is creds,/],
-    ["nats://%zz@a", /are percent-encoded/],
+    ["nats://a?credz=x", /has no "credz"; it may have creds,/],
+    ["nats://%zz@a", /must be percent-encoded/],
     ["nats://a?domain=a.b", /is no JetStream domain/],
     ["nats://a?wait=forever", /is a number of seconds/],
   ];

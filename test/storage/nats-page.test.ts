@@ -26,7 +26,7 @@ function streamsOnPage() {
   return streams;
 }
 
-/** Stores something in each stream, and then once more what replaces it; answers with what the streams then are. */
+/** Stores something in each stream, then replaces it; returns the streams' configurations. */
 async function useAll(address: string) {
   await using bus = await openNatsBus(address);
   const { store } = bus;
@@ -50,7 +50,7 @@ async function configsOf({ jsm }: Connection) {
 }
 
 suite("the page about NATS", needsNats, () => {
-  test("lists the streams as el-ipc makes them, and those that are made from it do", async () => {
+  test("lists the streams as el-ipc makes them, and streams made from it work", async () => {
     const streams = streamsOnPage();
     await using one = await startNats();
     const made = await useAll(`nats://127.0.0.1:${one.port}`);

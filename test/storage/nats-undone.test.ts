@@ -3,44 +3,44 @@ import { test } from "node:test";
 import { readAddress } from "../../src/storage/nats/address.ts";
 import { type Connection, connectNats } from "../../src/storage/nats/connection.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
-import { createErrands } from "../../src/storage/nats/outbox.ts";
-import { createBodies } from "../../src/storage/nats/payloads.ts";
-import type { ErrandPurge } from "../../src/storage/nats/state.ts";
+import { createOutbox } from "../../src/storage/nats/outbox.ts";
+import { createPayloads } from "../../src/storage/nats/payloads.ts";
+import type { OutboxPurge } from "../../src/storage/nats/state.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
 import { newPeer } from "../contracts/peers.ts";
 import { contents, fill } from "../contracts/place.ts";
-import { openNatsBus } from "../support/nats-bus.ts";
+import { openNatsBus, systemNow } from "../support/nats-bus.ts";
 import { natsSuite } from "../support/nats-suite.ts";
 import { until } from "../support/program.ts";
 
 interface Undone {
   readonly id: string;
   readonly message?: { readonly channel: string; readonly sender: string; readonly content: string };
-  readonly purge?: ErrandPurge;
+  readonly purge?: OutboxPurge;
 }
 
-/** Notes what is to be done, as a process did so many seconds ago that was killed then; answers with what it noted. */
+/** Leaves an entry in the outbox, as a process did that was killed some seconds ago; returns the entry. */
 async function leave(connection: Connection, bus: string, secondsAgo: number, { id, message, purge }: Undone) {
   const streams = createStreams(connection, bus, 1);
-  const log = createLog(streams);
-  // On a log of their own, so that they don't do it themselves.
-  const errands = createErrands(streams, createLog(streams), createBodies(streams));
-  const prepared = message && (await errands.prepare({ ...message, timestamp: 5 }));
-  return log.step((draft) => {
-    const what = { ...(prepared && { message: prepared }), ...(purge && { purge }) };
-    const errand = { id, at: draft.at - secondsAgo, entry: draft.state.entry, ...what };
-    draft.put({ of: "errand", key: id, to: errand });
-    return errand;
+  const log = createLog(streams, systemNow);
+  // It has a log of its own, so it doesn't do the work itself.
+  const outbox = createOutbox(streams, createLog(streams, systemNow), createPayloads(streams));
+  const prepared = message && (await outbox.prepare({ ...message, timestamp: 5 }));
+  return log.step(({ state, at, put }) => {
+    const work = { ...(prepared && { message: prepared }), ...(purge && { purge }) };
+    const entry = { id, at: at - secondsAgo, entry: state.entry, ...work };
+    put({ of: "errand", key: id, to: entry });
+    return entry;
   });
 }
 
-natsSuite("what a killed process left undone on NATS", (server) => {
-  test("what whoever ended an order couldn't do any more is done by the next who comes, once", async () => {
+natsSuite("work that a killed process left in the outbox", (server) => {
+  test("is done once by the next process, whether or not the killed one had sent its message", async () => {
     const address = server.freshBus();
     await using other = await openNatsBus(address);
     await other.store.sessions.connect(newPeer("bac-1"), undefined);
     for (const sent of [false, true]) {
-      // As if it had been killed after its step: before its message was sent, or after that.
+      // As if it was killed after its step, before or after it sent the message.
       const where = readAddress(address);
       const connection = await connectNats(where);
       const content = sent ? "sent" : "unsent";
@@ -49,7 +49,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
       if (sent) await fill(other.store, "before", "x", "y");
       if (sent) {
         const fields = { channel: content, sender: "bac-1", at: 5, errand: noted.id };
-        // Under another id, as long after as a stream knows the ids of what it stored.
+        // Under another id, as if the stream had forgotten the first one.
         const publication = { id: "long ago", fields, data: content };
         const streams = createStreams(connection, where.bus, 1);
         await streams.publish("messages", streams.names.message(content), publication);
@@ -57,13 +57,13 @@ natsSuite("what a killed process left undone on NATS", (server) => {
       await connection.nats.close();
       await other.store.signals.set({ name: content, data: 1, sender: "x", setAt: 1 });
       await until(async () => (await other.store.messages.after(content, 0, 10)).length > 0, "it is done");
-      // What changed since is told once it is done.
+      // Later changes are told once it is done.
       await until(async () => (await other.store.journal.last()) > noted.entry, "it is told");
       assert.deepEqual(await contents(other.store.messages.after(content, 0, 10)), [content]);
     }
   });
 
-  test("what was left undone is done also where nothing else happens", async () => {
+  test("is done although nothing else happens", async () => {
     await using one = await openNatsBus(server.freshBus());
     const message = { channel: "c", sender: "me", content: "late" };
     await leave(one.connection, one.bus, 14, { id: "e", message });
@@ -73,7 +73,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
   });
 
-  test("what was left undone and can never be done keeps nothing else from being done", async () => {
+  test("keeps no other work back when it can never be done", async () => {
     await using one = await openNatsBus(`${server.freshBus()}?wait=1`);
     const subjects = [`${one.bus}.message.c`];
     await one.connection.jsm.streams.add({ name: `${one.bus}-messages`, subjects, allow_direct: true });
@@ -84,7 +84,7 @@ natsSuite("what a killed process left undone on NATS", (server) => {
     await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "the other is done");
   });
 
-  test("what was left undone and has no room is done once there is some, by what makes it", async () => {
+  test("is done once another entry has made room for it", async () => {
     await using one = await openNatsBus(server.freshBus());
     const subjects = [`${one.bus}.message.*`];
     const full = { name: `${one.bus}-messages`, subjects, max_msgs: 2, discard: "new", allow_direct: true } as const;

@@ -4,11 +4,11 @@ import { writeArchive } from "../../src/storage/sqlite/archive.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { storeContract } from "../contracts/store.ts";
 import { openNatsBus } from "../support/nats-bus.ts";
-import { natsVersion, needsNats, startCluster } from "../support/nats-server.ts";
+import { natsVersion, needsCluster, startCluster } from "../support/nats-server.ts";
 import { natsSuite } from "../support/nats-suite.ts";
 import { temporaryFolder } from "../support/program.ts";
 
-/** The promises, on buses whose streams lie on so many servers. */
+/** Runs the store's contract on buses whose streams are on so many servers. */
 function natsContract(what: string, replicas: number, freshBus: () => string): void {
   storeContract(what, async () => {
     const folder = temporaryFolder();
@@ -24,8 +24,8 @@ function natsContract(what: string, replicas: number, freshBus: () => string): v
 
 natsSuite("NATS JetStream", (server) => natsContract(`NATS JetStream ${natsVersion}`, 1, server.freshBus));
 
-suite("NATS JetStream, a cluster", needsNats, async () => {
-  if (natsVersion === undefined) return;
+suite("NATS JetStream, a cluster", needsCluster, async () => {
+  if (needsCluster.skip) return;
   const cluster = await startCluster();
   after(() => cluster[Symbol.asyncDispose]());
   natsContract(`a cluster of NATS JetStream ${natsVersion}`, 3, cluster.freshBus);

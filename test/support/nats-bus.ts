@@ -10,16 +10,17 @@ export interface NatsBus extends AsyncDisposable {
   readonly bus: string;
 }
 
-const nobodyResets = async () => assert.fail("nobody resets here");
+const refuseReset = async () => assert.fail("this test makes no backup");
+export const systemNow = () => Date.now() / 1_000;
 
-/** The bus of an address, as one process has it. */
+/** Opens the bus of an address, as one process does. */
 export async function openNatsBus(
   address: string,
-  { replicas = 1, archive = nobodyResets }: Partial<Omit<NatsOptions, "bus">> = {},
+  { replicas = 1, archive = refuseReset, now = systemNow }: Partial<Omit<NatsOptions, "bus">> = {},
 ): Promise<NatsBus> {
   const where = readAddress(address);
   const { bus } = where;
   const connection = await connectNats(where);
-  const store = openNatsStore(connection, { bus, replicas, archive });
+  const store = openNatsStore(connection, { bus, replicas, archive, now });
   return { store, connection, bus, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
 }

@@ -7,32 +7,39 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryFolder, until } from "./program.ts";
 import { freePort } from "./sockets.ts";
 
-/** The installed server's version; undefined where there is none. */
+/** The installed server's version; undefined without one. */
 export const natsVersion = /v(\d+\.\d+\.\d+)/.exec(
   spawnSync("nats-server", ["--version"], { encoding: "utf8" }).stdout ?? "",
 )?.[1];
 
-/** For a test that needs a server: why it is skipped, where there is none. */
+/** For a test that needs a server: why it is skipped. */
 export const needsNats = {
   skip: natsVersion === undefined && "nats-server is not installed (Debian: apt-get install nats-server)",
 };
 if (process.env.CI !== undefined) assert.equal(needsNats.skip, false);
 
+const [major = 0, minor = 0] = (natsVersion ?? "").split(".").map(Number);
+const isOld = major < 2 || (major === 2 && minor < 10);
+
+/** For a test that needs a cluster, or one that el-ipc refuses: why it is skipped. */
+export const needsCluster = { skip: needsNats.skip || (isOld && `a cluster of nats-server ${natsVersion} is refused`) };
+export const needsOldCluster = { skip: needsNats.skip || (!isOld && `nats-server ${natsVersion} is no old one`) };
+
 export interface NatsServer extends AsyncDisposable {
   readonly port: number;
-  /** Where it says what goes on in it. */
+  /** URL of its monitoring. */
   readonly monitor: string;
   readonly process: ChildProcess;
-  /** The address of a bus that nobody has used. */
+  /** The address of a new bus. */
   freshBus(): string;
-  /** All that it has logged. */
+  /** Its log so far. */
   log(): string;
 }
 
-/** Large enough for the largest that any engine must keep. */
+/** Enough for the largest value that any engine must store. */
 const MAX_PAYLOAD = 16 * 1024 * 1024;
 
-/** A server of its own on a free port, with JetStream in a folder of its own; `more` goes into its configuration. */
+/** Starts a server with JetStream in its own folder; `more` goes into its configuration. */
 export async function startNats(more = "", at?: { port: number; folder: string }): Promise<NatsServer> {
   const own = at === undefined ? temporaryFolder() : undefined;
   const port = at?.port ?? (await freePort());
@@ -75,20 +82,20 @@ export async function startNats(more = "", at?: { port: number; folder: string }
 }
 
 export interface Cluster extends AsyncDisposable {
-  /** Of its servers all. */
+  /** Names all its servers. */
   readonly address: string;
-  /** The address of a bus that nobody has used. */
+  /** The address of a new bus. */
   freshBus(): string;
   readonly names: readonly string[];
   kill(name: string): Promise<void>;
   restart(name: string): Promise<void>;
-  /** It stands still with its connections open, as if the network were cut. */
+  /** Stops the process with its connections open, as if the network were cut. */
   pause(name: string): Promise<void>;
   resume(name: string): Promise<void>;
 }
 
-/** Three servers on this machine that keep everything together. */
-export async function startCluster(): Promise<Cluster> {
+/** Starts a cluster of three servers; `more` goes into each one's configuration. */
+export async function startCluster(more = (_name: string) => ""): Promise<Cluster> {
   const names = ["n1", "n2", "n3"];
   const folders = names.map(() => temporaryFolder());
   const ports = await Promise.all(names.map(freePort));
@@ -98,7 +105,10 @@ export async function startCluster(): Promise<Cluster> {
     const listed = routes.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
     const cluster = `cluster { name: c, listen: "127.0.0.1:${routes[index]}", routes: [${listed}] }`;
     const at = { port: ports[index] ?? 0, folder: folders[index]?.path ?? "" };
-    started.set(names[index] ?? "", await startNats(`server_name: ${names[index]}\n${cluster}`, at));
+    started.set(
+      names[index] ?? "",
+      await startNats(`server_name: ${names[index]}\n${cluster}\n${more(names[index] ?? "")}`, at),
+    );
   };
   const server = (name: string) => started.get(name) ?? assert.fail(`there is no server ${name}`);
   await Promise.all(names.map((_, index) => start(index)));
@@ -119,7 +129,7 @@ export async function startCluster(): Promise<Cluster> {
     restart: (name) => start(names.indexOf(name)),
     async pause(name) {
       server(name).process.kill("SIGSTOP");
-      // Its threads stop one by one, each at its next turn, and may still answer until then.
+      // Its threads stop one by one, and may still answer until then.
       await sleep(200);
     },
     resume: async (name) => void server(name).process.kill("SIGCONT"),

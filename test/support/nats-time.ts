@@ -2,38 +2,37 @@ import { readAddress } from "../../src/storage/nats/address.ts";
 import { connectNats } from "../../src/storage/nats/connection.ts";
 import { createLog } from "../../src/storage/nats/log.ts";
 import { putRecord } from "../../src/storage/nats/records.ts";
-import { scan } from "../../src/storage/nats/scan.ts";
+import { scanLast } from "../../src/storage/nats/scan.ts";
 import { createStreams } from "../../src/storage/nats/streams.ts";
+import { systemNow } from "./nats-bus.ts";
 
-/** As if so many seconds had gone by for the sessions of a bus: one step in their log. */
+/** Moves the times of a bus's sessions and commands back, as if so many seconds had passed: one step in its log. */
 export async function secondsPassOnNats(address: string, seconds: number): Promise<void> {
   const where = readAddress(address);
   const connection = await connectNats(where);
-  const log = createLog(createStreams(connection, where.bus, 1));
+  const log = createLog(createStreams(connection, where.bus, 1), systemNow);
   const earlier = (at: number | null) => (at === null ? null : at - seconds);
-  await log.step((draft) => {
-    for (const peer of [...draft.state.peers.values()]) {
-      const to = { ...peer, lastSeen: peer.lastSeen - seconds, connectedAt: peer.connectedAt - seconds };
-      draft.put({ of: "peer", key: peer.id, to });
+  await log.step(({ state, put }) => {
+    for (const session of [...state.sessions.values()]) {
+      const [lastSeen, connectedAt] = [session.lastSeen - seconds, session.connectedAt - seconds];
+      put({ of: "peer", key: session.id, to: { ...session, lastSeen, connectedAt } });
     }
-    for (const order of [...draft.state.orders.values()]) {
-      const [leaseUntil, expiresAt, endedAt] = [order.leaseUntil, order.expiresAt, order.endedAt].map(earlier);
-      const to = { ...order, createdAt: order.createdAt - seconds };
-      const times = { leaseUntil: leaseUntil ?? null, expiresAt: expiresAt ?? null, endedAt: endedAt ?? null };
-      draft.put({ of: "order", key: order.id, to: { ...to, ...times } });
+    for (const command of [...state.commands.values()]) {
+      const { createdAt, leaseUntil, expiresAt, endedAt } = command;
+      const times = { leaseUntil: earlier(leaseUntil), expiresAt: earlier(expiresAt), endedAt: earlier(endedAt) };
+      put({ of: "order", key: command.id, to: { ...command, createdAt: createdAt - seconds, ...times } });
     }
   });
   await log.close();
   await connection.close();
 }
 
-/** As if the time had gone by for which what the mailboxes of a bus handed out is nobody else's. */
+/** Ends the leases of a bus's mailboxes, as if ten seconds had passed. */
 export async function mailLeasesEndOnNats(address: string): Promise<void> {
   const where = readAddress(address);
   const connection = await connectNats(where);
   const streams = createStreams(connection, where.bus, 1);
-  const mailboxes = { subject: `${where.bus}.mailbox.*`, from: 1, lastOnly: true };
-  for await (const { seq, subject, data } of scan(streams, "readers", mailboxes)) {
+  for await (const { seq, subject, data } of scanLast(streams, "readers", streams.names.everyMailbox)) {
     const value = JSON.parse(Buffer.from(data).toString());
     const leases = value.leases.map(([id, until]: [number, number]) => [id, until - 10]);
     await putRecord(streams, "readers", subject, { ...value, leases }, { seq });

@@ -2,45 +2,47 @@ import type {
   AgentStore,
   Archive,
   ArrivedIds,
-  Command,
   Journal,
   RequestKey,
   ResetResult,
   Revoked,
-  Signal,
   Watermark,
   WriteArchive,
 } from "../../core/store.ts";
-import { asEntered } from "./agents.ts";
-import { asOrder, unusedOf } from "./commands.ts";
-import { fieldsOf, jsonOf, numberIn, textIn } from "./fields.ts";
-import type { Draft } from "./log.ts";
-import { messagesAfter } from "./message-stream.ts";
-import type { Sessions } from "./outbox.ts";
+import { loadCommand, unusedPayloads } from "./commands.ts";
+import type { Transaction } from "./log.ts";
+import { messagesAfter } from "./messages.ts";
+import type { Context } from "./outbox.ts";
 import { namesIn } from "./payloads.ts";
-import { asWatermark, takenIn } from "./readers.ts";
-import { scan } from "./scan.ts";
-import { asSignal } from "./signals.ts";
-import type { OrderRecord, SignalRecord, Snapshot } from "./state.ts";
+import { fieldsOf, parseJson, readLeases, readName, readNonce, readWatermark, textIn } from "./records.ts";
+import { scanLast } from "./scan.ts";
+import { loadSignal } from "./signals.ts";
+import type { Snapshot } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
-export interface Archiving extends Sessions {
+export interface ArchiveContext extends Context {
   readonly streams: Streams;
   readonly agents: AgentStore;
   readonly journal: Journal;
 }
 
-/** All that is there now. */
-export async function archiveNow(archiving: Archiving, after: number): Promise<Archive> {
-  const now = await archiving.log.step(({ state }) => state.snapshot());
-  return archiveOf(archiving, now, after, await archiving.streams.lastSeq("messages"));
+/** The whole bus as it is now, with the messages after an id. */
+export async function archiveBus(context: ArchiveContext, after: number): Promise<Archive> {
+  const snapshot = await context.log.step(({ state }) => state.snapshot());
+  return archiveSnapshot(context, snapshot, after, await context.streams.lastSeq("messages"));
 }
 
-/** What a snapshot of the sessions holds, and the messages after an id and up to another. */
-export async function archiveOf(archiving: Archiving, before: Snapshot, after: number, upTo: number): Promise<Archive> {
-  const { streams, bodies, agents, journal } = archiving;
-  // All entries that are known: a number far enough back, and one that is there.
-  const first = Math.max(before.forgotten, before.entry - 10_000);
+const MAX_ENTRIES = 10_000;
+
+/** The messages after one id and up to another, with the sessions of a snapshot. */
+async function archiveSnapshot(
+  context: ArchiveContext,
+  snapshot: Snapshot,
+  after: number,
+  upTo: number,
+): Promise<Archive> {
+  const { streams, payloads, agents, journal } = context;
+  const first = Math.max(snapshot.forgotten, snapshot.entry - MAX_ENTRIES);
   return {
     messages: messagesBetween(streams, after, upTo),
     watermarks: watermarksOf(streams),
@@ -48,21 +50,21 @@ export async function archiveOf(archiving: Archiving, before: Snapshot, after: n
     nonces: noncesOf(streams),
     agents: await agents.list(),
     revoked: await revokedOf(streams),
-    peers: before.peers.map(({ since: _, ...peer }) => peer),
-    orders: eachOf(
-      before.orders.toSorted((a, b) => a.seq - b.seq),
-      (order: OrderRecord): Promise<Command> => asOrder(bodies, order),
+    peers: snapshot.peers.map(({ since: _, ...session }) => session),
+    orders: mapEach(
+      snapshot.orders.toSorted((a, b) => a.seq - b.seq),
+      (record) => loadCommand(context, record),
     ),
-    signals: eachOf(before.signals, async (record: SignalRecord): Promise<Signal> => {
+    signals: mapEach(snapshot.signals, async (record) => {
       const { name, sender, setAt } = record;
-      return (await asSignal(bodies, record)) ?? { name, sender, setAt, data: null };
+      return (await loadSignal(payloads, record)) ?? { name, sender, setAt, data: null };
     }),
-    journal: ((await journal.after(first, 10_000)) ?? []).filter(({ seq }) => seq <= before.entry),
+    journal: ((await journal.after(first, MAX_ENTRIES)) ?? []).filter(({ seq }) => seq <= snapshot.entry),
   };
 }
 
-async function* eachOf<T, U>(records: readonly T[], full: (record: T) => Promise<U>): AsyncGenerator<U> {
-  for (const record of records) yield await full(record);
+async function* mapEach<T, U>(records: readonly T[], map: (record: T) => Promise<U>): AsyncGenerator<U> {
+  for (const record of records) yield await map(record);
 }
 
 async function* messagesBetween(streams: Streams, after: number, upTo: number) {
@@ -73,71 +75,58 @@ async function* messagesBetween(streams: Streams, after: number, upTo: number) {
 }
 
 async function* watermarksOf(streams: Streams): AsyncGenerator<Watermark> {
-  const range = { subject: streams.names.everyWatermark, from: 1, lastOnly: true };
-  for await (const { data } of scan(streams, "readers", range)) {
-    yield asWatermark(data);
-  }
+  for await (const found of scanLast(streams, "readers", streams.names.everyWatermark)) yield readWatermark(found);
 }
 
 async function* arrivedOf(streams: Streams): AsyncGenerator<ArrivedIds> {
-  const range = { subject: streams.names.everyMailbox, from: 1, lastOnly: true };
-  for await (const { data } of scan(streams, "readers", range)) {
-    const value = fieldsOf(jsonOf(data));
-    const { settled } = takenIn(value);
-    if (settled.size > 0) yield { channel: textIn(value, "channel"), ids: [...settled] };
+  for await (const { data } of scanLast(streams, "readers", streams.names.everyMailbox)) {
+    const value = fieldsOf(parseJson(data));
+    const { arrived } = readLeases(value);
+    if (arrived.size > 0) yield { channel: textIn(value, "channel"), ids: [...arrived] };
   }
 }
 
 async function* noncesOf(streams: Streams): AsyncGenerator<RequestKey & { messageId: number }> {
-  for await (const { data } of scan(streams, "nonces", {
-    subject: streams.names.everyNonce,
-    from: 1,
-    lastOnly: true,
-  })) {
-    const value = fieldsOf(jsonOf(data));
-    if (value.gone === true || typeof value.result !== "number") continue;
-    const [signer, nonce, digest] = [textIn(value, "signer"), textIn(value, "nonce"), textIn(value, "digest")];
-    yield { signer, nonce, digest, at: numberIn(value, "at"), messageId: value.result };
+  for await (const { data } of scanLast(streams, "nonces", streams.names.everyNonce)) {
+    const { signer, nonce, digest, at, result, gone } = readNonce(fieldsOf(parseJson(data)));
+    if (!gone && result !== undefined) yield { signer, nonce, digest, at, messageId: result };
   }
 }
 
 async function revokedOf(streams: Streams): Promise<readonly Revoked[]> {
-  const revoked: Revoked[] = [];
-  const range = { subject: streams.names.agents("agent"), from: 1, lastOnly: true };
-  for await (const { data } of scan(streams, "agents", range)) {
-    const { revoked: one } = asEntered(jsonOf(data));
-    if (one !== undefined) revoked.push(one);
+  const found: Revoked[] = [];
+  for await (const { data } of scanLast(streams, "agents", streams.names.agents("agent"))) {
+    const { revoked } = readName(parseJson(data));
+    if (revoked !== undefined) found.push(revoked);
   }
-  return revoked;
+  return found;
 }
 
-export interface Resetting extends Archiving {
-  readonly archive: WriteArchive;
-}
-
-/** One step on the sessions, with the removal of the messages as what follows from it, so that both happen. */
-export function createReset(resetting: Resetting): (keptChannel: string) => Promise<ResetResult> {
-  const { streams, log, bodies, errands, archive } = resetting;
+/** One step clears the sessions and puts the removal of the messages into the outbox, so both happen. */
+export function createReset(
+  context: ArchiveContext,
+  archive: WriteArchive,
+): (keptChannel: string) => Promise<ResetResult> {
+  const { streams, log, payloads, outbox } = context;
   return async (keptChannel) => {
-    const before = await log.step(({ state }) => state.snapshot());
+    const snapshot = await log.step(({ state }) => state.snapshot());
     const upTo = await streams.lastSeq("messages");
-    const backup = await archive(await archiveOf(resetting, before, 0, upTo));
-    const { errand, unused } = await log.step((draft) => ({
-      errand: errands.note(draft, { purge: { upTo, keptChannel } }),
-      unused: clear(draft, before),
+    const backup = await archive(await archiveSnapshot(context, snapshot, 0, upTo));
+    const { work, unused } = await log.step((transaction) => ({
+      work: outbox.add(transaction, { purge: { upTo, keptChannel } }),
+      unused: clear(transaction, snapshot),
     }));
-    const removed = await errands.run(errand);
-    log.meanwhile(bodies.drop(unused));
+    const removed = await outbox.run(work);
+    log.inBackground(payloads.drop(unused));
     return { backup, removed };
   };
 }
 
-/** Only what the backup holds: what came meanwhile stays. Answers with the bodies that nothing needs any more. */
-function clear(draft: Draft, { placed, entry }: Snapshot): readonly string[] {
-  const { orders, signals } = draft.state;
-  const [hadOrders, hadSignals] = [[...orders.values()], [...signals.values()]];
-  draft.put({ of: "journal", what: "reset", placed, entry });
-  const goneOrders = hadOrders.filter(({ id }) => !orders.has(id));
-  const goneSignals = hadSignals.filter(({ name }) => !signals.has(name));
-  return [...unusedOf(goneOrders, draft.state), ...goneSignals.flatMap(({ data }) => namesIn(data))];
+/** Removes what the snapshot holds; what came later stays. Returns the payloads that nothing needs any more. */
+function clear({ state, put }: Transaction, { placed, entry }: Snapshot): readonly string[] {
+  const [commands, signals] = [[...state.commands.values()], [...state.signals.values()]];
+  put({ of: "journal", what: "reset", placed, entry });
+  const goneCommands = commands.filter(({ id }) => !state.commands.has(id));
+  const goneSignals = signals.filter(({ name }) => !state.signals.has(name));
+  return [...unusedPayloads(goneCommands, state), ...goneSignals.flatMap(({ data }) => namesIn(data))];
 }

@@ -1,30 +1,157 @@
 import { nuid } from "@nats-io/transport-node";
-import { IpcError, isIpcError } from "../../core/errors.ts";
+import { isIpcError } from "../../core/errors.ts";
 import type { Journal } from "../../core/store.ts";
-import { createFollower } from "./replica.ts";
-import type { Change, MutableState, State } from "./state.ts";
+import { fault } from "./connection.ts";
+import { createReplica, type Replica } from "./replica.ts";
+import type { Change, MutableState, State, Undo } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
-/** One step on the sessions, as it is worked out: on all that is, and without waiting for anything. */
-export interface Draft {
+/** One step on the sessions: it works on the whole state at once, and waits for nothing. */
+export interface Transaction {
   readonly state: State;
   readonly at: number;
   put(change: Change): void;
 }
 
-export interface Job {
-  readonly step: (draft: Draft) => unknown;
-  readonly done: (result: unknown) => void;
-  readonly failed: (error: unknown) => void;
+export type Log = ReturnType<typeof createLog>;
+
+interface Job {
+  readonly step: (transaction: Transaction) => unknown;
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: unknown) => void;
 }
 
-/** What a step changes shows in the state at once, for the steps behind it, and can be taken back. */
-export function createDraft(state: MutableState, at: number) {
-  const made: { change: Change; undo: () => void }[] = [];
+/** Steps that arrive together share a message, up to these limits. */
+const MAX_JOBS = 1_000;
+const MAX_BYTES = 256 * 1024;
+
+/** How often an event may be refused though no other event came first. */
+const MAX_REFUSALS = 10;
+const REFUSAL_PAUSE_MS = 50;
+
+/**
+ * Sessions, commands and signals, as a log of what changed. A step is stored as one message that expects to be the
+ * next, so it happens as a whole or not at all, and in one order for all processes.
+ *
+ * Steps wait as jobs in a queue, and are done in turns. A turn takes as many as fit into one event, and goes through
+ * these states:
+ *
+ * 1. **Catch up**, where the replica isn't current.
+ * 2. **Apply**: run the steps on the replica's state, as if their event were stored already. A step that throws is
+ *    undone alone, and rejects its job.
+ * 3. **Commit**. Steps that change nothing are answered if the replica has caught up during this turn. Changes are
+ *    stored as the next event, and answered once they are.
+ * 4. Otherwise **undo** all changes and catch up. If the event is in the log, its answer had been lost, and the jobs
+ *    are answered. If another event came first, go on with 2. If none did and the event was refused all the same, the
+ *    server doesn't know its own log yet: wait, and after `MAX_REFUSALS` give up.
+ *
+ * An error of the server undoes all changes, and rejects all jobs of the turn; but of jobs that are too large together,
+ * each is tried alone.
+ */
+export function createLog(streams: Streams, now: () => number) {
+  const queue: Job[] = [];
+  const listeners: ((state: State) => void)[] = [];
+  const tasks = new Set<Promise<unknown>>();
+  let working: Promise<void> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+
+  /** Runs a task that nobody waits for until the log is closed. Its failure is ignored. */
+  const inBackground = (task: Promise<unknown>): void => {
+    const tracked: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(tracked));
+    tasks.add(tracked);
+  };
+  const replica = createReplica(streams, inBackground);
+  const { state } = replica;
+
+  const runJobs = async (jobs: readonly Job[]): Promise<void> => {
+    try {
+      const done = await takeTurn(streams, replica, now, jobs);
+      queue.unshift(...jobs.slice(done));
+    } catch (error) {
+      if (jobs.length > 1 && isIpcError(error) && error.reason === "too_large") {
+        for (const job of jobs) await runJobs([job]);
+      } else for (const job of jobs) job.reject(error);
+    }
+  };
+
+  const work = async (): Promise<void> => {
+    await new Promise(setImmediate);
+    while (queue.length > 0) {
+      await runJobs(queue.splice(0, MAX_JOBS));
+      for (const listen of listeners) listen(state);
+    }
+    working = undefined;
+  };
+
+  /** Runs a step on the newest state; answers once what it changes is stored. */
+  const step = <T>(step: (transaction: Transaction) => T): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      queue.push({ step, resolve: (result) => resolve(result as T), reject });
+      working ??= work();
+    });
+
+  return {
+    step,
+    now,
+    recall: replica.recall,
+    /** Calls back after each turn. */
+    onStep: (listen: (state: State) => void) => void listeners.push(listen),
+    inBackground,
+
+    /** Looks at the log again after some seconds, also if no step comes. */
+    lookIn(seconds: number): void {
+      if (isClosed || timer !== undefined) return;
+      timer = setTimeout(() => {
+        timer = undefined;
+        inBackground(step(() => {}));
+      }, seconds * 1_000).unref();
+    },
+
+    async close(): Promise<void> {
+      isClosed = true;
+      clearTimeout(timer);
+      while (working !== undefined || tasks.size > 0) await Promise.all([working, ...tasks]);
+    },
+  };
+}
+
+/** Does as many jobs as fit into one event; returns how many. */
+async function takeTurn(streams: Streams, replica: Replica, now: () => number, jobs: readonly Job[]): Promise<number> {
+  let hasCaughtUp = false;
+  for (let refusals = 0; ; ) {
+    if (!replica.isCurrent()) {
+      await replica.catchUp();
+      hasCaughtUp = true;
+    }
+    const { position } = replica;
+    const batch = applyJobs(replica.state, now(), jobs);
+    const event = { id: nuid.next(), after: position.seq, follows: position.id, ...batch.event };
+    const isRead = batch.event.changes.length === 0;
+    try {
+      if (isRead ? hasCaughtUp : await replica.store(event)) return batch.answer();
+    } catch (error) {
+      batch.undo();
+      throw error;
+    }
+    batch.undo();
+    if (await replica.catchUp(isRead ? undefined : event)) return batch.answer();
+    hasCaughtUp = true;
+    if (!isRead && replica.position.seq === position.seq) {
+      if (++refusals > MAX_REFUSALS) throw refusedError(streams);
+      await new Promise((resolve) => setTimeout(resolve, REFUSAL_PAUSE_MS * refusals));
+    }
+  }
+}
+
+/** Runs jobs on a state, until an event is full. Their answers wait until that event is stored. */
+function applyJobs(state: MutableState, at: number, jobs: readonly Job[]) {
+  const made: { readonly change: Change; readonly undo: Undo }[] = [];
+  const answers: (() => void)[] = [];
   const { entry } = state;
   let bytes = 0;
 
-  const draft: Draft = {
+  const transaction: Transaction = {
     state,
     at,
     put(change) {
@@ -33,176 +160,48 @@ export function createDraft(state: MutableState, at: number) {
     },
   };
 
-  const undo = (to: number): void => {
+  const undo = (to = 0): void => {
     for (const { undo } of made.splice(to).reverse()) undo();
   };
 
-  return {
-    /** The journal's number before. */
-    entry,
-    undo,
-    bytes: () => bytes,
-    changes: () => made.map(({ change }) => change),
-    attempt(job: Job): () => void {
-      const before = made.length;
-      try {
-        const result = job.step(draft);
-        return () => job.done(result);
-      } catch (error) {
-        undo(before);
-        return () => job.failed(error);
-      }
-    },
-  };
-}
-
-/**
- * Sessions, orders and signals, as a log of what changed. A step is one message that expects to be the next, so all of it
- * happens or nothing, in one order for everybody; whoever was too slow looks at what came and works its step out anew.
- */
-export interface Log {
-  /** What the step answers, once everything it was worked out from is known to be so and what it changes is stored. */
-  step<T>(step: (draft: Draft) => T): Promise<T>;
-  /** Reads the journal as far back as it goes. */
-  recall(): Promise<void>;
-  /** Called after each step, with how things then are. */
-  afterwards(look: (state: State) => void): void;
-  /** Something that is seen to in the background, and waited for at the end. */
-  meanwhile(task: Promise<unknown>): void;
-  /** Looks again after so many seconds, though nothing happens. */
-  lookIn(seconds: number): void;
-  close(): Promise<void>;
-}
-
-/** Steps that arrive together share a message, up to so many and so much. */
-const MAX_JOBS = 1_000;
-const MAX_BYTES = 256 * 1024;
-
-/** So often the next event may not be taken though nothing came before it. */
-const MAX_REFUSALS = 10;
-
-export function createLog(streams: Streams): Log {
-  const waiting: Job[] = [];
-  const looks: ((state: State) => void)[] = [];
-  const tasks = new Set<Promise<unknown>>();
-  let working: Promise<void> | undefined;
-  let looking: NodeJS.Timeout | undefined;
-  let isClosed = false;
-
-  const meanwhile = (task: Promise<unknown>): void => {
-    const kept: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(kept));
-    tasks.add(kept);
-  };
-  const follower = createFollower(streams, meanwhile);
-  const { state } = follower;
-
-  /** Works out as many of the jobs as one message holds, until that is the next; answers how many those were. */
-  const turn = async (jobs: readonly Job[]): Promise<number> => {
-    let current = false;
-    for (let refusals = 0; ; ) {
-      if (!follower.isSure()) {
-        await follower.catchUp();
-        current = true;
-      }
-      const at = Date.now() / 1_000;
-      const draft = createDraft(state, at);
-      const settled: (() => void)[] = [];
-      for (const job of jobs) {
-        if (draft.bytes() > MAX_BYTES) break;
-        settled.push(draft.attempt(job));
-      }
-      const settle = () => {
-        for (const one of settled) one();
-        return settled.length;
-      };
-      const changes = draft.changes();
-      const { seq: after, id: follows } = follower.place;
-      const event = { id: nuid.next(), after, follows, entry: draft.entry, at, changes };
-      try {
-        if (changes.length === 0 ? current : await follower.store(event)) return settle();
-      } catch (error) {
-        draft.undo(0);
-        throw error;
-      }
-      draft.undo(0);
-      if (await follower.catchUp(event)) return settle();
-      // Nobody was quicker, and yet it wasn't the next.
-      if (changes.length > 0 && follower.place.seq === after) {
-        if (++refusals > MAX_REFUSALS) throw refused(streams);
-        await follower.rejoin();
-      }
-      current = true;
-    }
-  };
-
-  const work = async (): Promise<void> => {
-    await new Promise(setImmediate);
-    while (waiting.length > 0) {
-      await workOff(waiting.splice(0, MAX_JOBS));
-      for (const look of looks) look(state);
-    }
-    working = undefined;
-  };
-
-  const workOff = async (jobs: readonly Job[]): Promise<void> => {
+  for (const job of jobs) {
+    if (bytes > MAX_BYTES) break;
+    const before = made.length;
     try {
-      const done = await turn(jobs);
-      waiting.unshift(...jobs.slice(done));
+      const result = job.step(transaction);
+      answers.push(() => job.resolve(result));
     } catch (error) {
-      // Of several one alone may have been too large.
-      if (jobs.length > 1 && isIpcError(error) && error.reason === "too_large") {
-        for (const job of jobs) await workOff([job]);
-      } else for (const job of jobs) job.failed(error);
+      undo(before);
+      answers.push(() => job.reject(error));
     }
-  };
-
-  const takeStep = <T>(step: (draft: Draft) => T): Promise<T> =>
-    new Promise<T>((resolve, reject) => {
-      waiting.push({ step, done: (result) => resolve(result as T), failed: reject });
-      working ??= work();
-    });
+  }
 
   return {
-    step: takeStep,
-    recall: follower.recall,
-    afterwards: (look) => void looks.push(look),
-    meanwhile,
-
-    lookIn(seconds) {
-      if (isClosed || looking !== undefined) return;
-      looking = setTimeout(() => {
-        looking = undefined;
-        meanwhile(takeStep(() => {}));
-      }, seconds * 1_000).unref();
-    },
-
-    async close() {
-      isClosed = true;
-      clearTimeout(looking);
-      while (working !== undefined || tasks.size > 0) await Promise.all([working, ...tasks]);
+    event: { entry, at, changes: made.map(({ change }) => change) },
+    undo,
+    answer(): number {
+      for (const answer of answers) answer();
+      return answers.length;
     },
   };
 }
 
-function refused({ names }: Streams): IpcError {
-  return new IpcError(
-    "internal",
-    `the stream ${names.stream("sessions")} takes no event, though nothing else comes into it`,
-  );
+function refusedError({ names }: Streams): Error {
+  return fault(`the stream ${names.stream("sessions")} takes no event, though no other came first`);
 }
 
-/** So many entries are told of, and no older ones. */
+/** Entries that can be asked for. */
 const KEPT_ENTRIES = 10_000;
 
-/** The log of sessions, without what nobody is told. */
+/** The changes in the log that are told. */
 export function createJournal(log: Log): Journal {
   return {
-    last: () => log.step(({ state }) => lastOf(state)),
+    last: () => log.step(({ state }) => lastEntry(state)),
 
     async after(seq, limit) {
       const look = () =>
         log.step(({ state }) => {
-          const last = lastOf(state);
+          const last = lastEntry(state);
           if (seq > last || seq < Math.max(last - KEPT_ENTRIES, Math.min(state.forgotten, last))) return "gone";
           const first = state.entries[0]?.seq ?? state.entry + 1;
           if (seq + 1 < first) return "older";
@@ -218,7 +217,7 @@ export function createJournal(log: Log): Journal {
   };
 }
 
-/** What came with an errand is told once that is done, as the entry in the channel of activity is told first. */
-function lastOf({ entry, errands }: State): number {
-  return Math.min(entry, ...[...errands.values()].map((errand) => errand.entry));
+/** Entries after work that is still in the outbox are not told yet: a message that it sends comes first. */
+function lastEntry({ entry, outbox }: State): number {
+  return Math.min(entry, ...[...outbox.values()].map((work) => work.entry));
 }

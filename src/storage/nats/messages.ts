@@ -1,21 +1,162 @@
 import { nuid } from "@nats-io/transport-node";
 import { BATCH_BYTES } from "../../core/limits.ts";
 import { isOwnMailbox } from "../../core/names.ts";
-import type { ChannelSummary, Envelope, MessageStore, StoredMessage } from "../../core/store.ts";
+import type { ChannelSummary, Envelope, MessageStore, NewMessage, Store, StoredMessage } from "../../core/store.ts";
 import { createNonces } from "./agents.ts";
-import { fieldsOf, numberIn, textIn } from "./fields.ts";
-import { appendMessage, asMessage, batch, messagesAfter, senderIn, timestampIn } from "./message-stream.ts";
-import { findTaken, type Watermarks } from "./readers.ts";
-import { countOf, scan } from "./scan.ts";
-import type { Stored, Streams } from "./streams.ts";
+import type { StreamKind } from "./names.ts";
+import { channelIn, readMessage, senderIn, timestampIn, writeMessage } from "./records.ts";
+import { countMessages, scan, scanLast } from "./scan.ts";
+import type { Published, Stored, Streams } from "./streams.ts";
 
-/** Clocks differ: a message may be a little younger than the one that came after it. */
+/** `headers` go into the message's header beside ours. */
+export async function appendMessage(
+  streams: Streams,
+  message: NewMessage,
+  id: string,
+  headers: object = {},
+): Promise<Exclude<Published, "conflict">> {
+  const publication = { id, fields: { ...writeMessage(message), ...headers }, data: message.content };
+  const published = await streams.publish("messages", streams.names.message(message.channel), publication);
+  if (published === "conflict") throw new Error("a message that expects nothing met a conflict");
+  return published;
+}
+
+export async function* messagesAfter(
+  streams: Streams,
+  subject: string,
+  id: number,
+  enough = 1_000,
+): AsyncGenerator<StoredMessage> {
+  if (id >= Number.MAX_SAFE_INTEGER) return;
+  for await (const found of scan(streams, "messages", { subject, from: id + 1, enough })) yield readMessage(found);
+}
+
+/** Collects up to `limit` messages and a batch's bytes, but at least one. */
+export async function collect(
+  found: AsyncIterable<StoredMessage>,
+  limit: number,
+  isWanted: (message: StoredMessage) => boolean = () => true,
+): Promise<readonly StoredMessage[]> {
+  const messages: StoredMessage[] = [];
+  let bytes = 0;
+  if (limit <= 0) return messages;
+  for await (const message of found) {
+    if (!isWanted(message)) continue;
+    bytes += Buffer.byteLength(message.content);
+    if (messages.length > 0 && bytes > BATCH_BYTES) break;
+    messages.push(message);
+    if (messages.length === limit) break;
+  }
+  return messages;
+}
+
+/** What messages need to know of their readers. */
+export interface Watermarks extends Pick<MessageStore, "advance" | "readers"> {
+  readonly get: MessageStore["watermark"];
+  readonly furthest: MessageStore["watermarks"];
+  /** The messages of a mailbox that have arrived though the watermark hasn't passed them. */
+  arrived(mailbox: string): Promise<ReadonlySet<number>>;
+}
+
+const NONE: ReadonlySet<number> = new Set();
+
+/** One stream holds all channels, a subject each; a message's id is its sequence there. */
+export function createMessageStore(streams: Streams, watermarks: Watermarks): MessageStore {
+  const { names } = streams;
+  const nonces = createNonces(streams);
+
+  const after = (channel: string, id: number, limit: number) =>
+    messagesAfter(streams, names.message(channel), id, limit);
+
+  /** Messages may arrive out of order in an agent's own mailbox. */
+  const arrivedOf = async (channel: string, agent: string): Promise<ReadonlySet<number>> =>
+    isOwnMailbox(channel, agent) ? watermarks.arrived(channel) : NONE;
+
+  return {
+    async append(message, request) {
+      if (request === undefined) {
+        const { seq } = await appendMessage(streams, message, nuid.next());
+        return { outcome: "done", id: seq };
+      }
+      const claim = await nonces.claim(request);
+      if (claim === "clash") return { outcome: "clash", id: 0 };
+      if (claim.result !== undefined) return { outcome: "repeated", id: claim.result };
+      // A process that comes after a crash between these steps repeats them, and the stream recognises the id.
+      const { seq, repeated } = await appendMessage(streams, message, claim.id);
+      await nonces.settle(claim, seq);
+      return { outcome: repeated ? "repeated" : "done", id: seq };
+    },
+
+    async unread(channel, agent, { limit, others }) {
+      const arrived = await arrivedOf(channel, agent);
+      const found = after(channel, await watermarks.get(channel, agent), limit);
+      return collect(found, limit, ({ id, sender }) => !arrived.has(id) && (!others || sender !== agent));
+    },
+
+    after: (channel, id, limit) => collect(after(channel, id, limit), limit),
+
+    watermark: watermarks.get,
+    advance: watermarks.advance,
+    readers: watermarks.readers,
+    watermarks: watermarks.furthest,
+
+    async skipOwn(channel, agent) {
+      const from = await watermarks.get(channel, agent);
+      let to = from;
+      const range = { subject: names.message(channel), from: from + 1, headersOnly: true };
+      for await (const found of scan(streams, "messages", range)) {
+        if (senderIn(found) !== agent) break;
+        to = found.seq;
+      }
+      if (to > from) await watermarks.advance(channel, agent, to);
+    },
+
+    async pending(channel, agent) {
+      const arrived = await arrivedOf(channel, agent);
+      const subject = names.message(channel);
+      const from = (await watermarks.get(channel, agent)) + 1;
+      const count = await countMessages(streams, "messages", { subject, from });
+      if (count === 0 || arrived.size === 0) return count;
+      // Messages that were pruned may still be among the arrived.
+      const first = (await streams.next("messages", subject, from))?.seq ?? 0;
+      return Math.max(0, count - [...arrived].filter((id) => id >= first).length);
+    },
+
+    async find(id) {
+      if (!Number.isSafeInteger(id) || id < 1) return undefined;
+      const found = await streams.at("messages", id);
+      return found && readMessage(found);
+    },
+
+    lastId: async () => (await streams.last("messages", names.everyMessage))?.seq ?? 0,
+
+    allAfter: (id, limit) => collect(messagesAfter(streams, names.everyMessage, id, limit), limit),
+
+    ...createOverview(streams),
+
+    ...createPruning(streams, watermarks),
+
+    channels: () => listChannels(streams),
+  };
+}
+
+/** The server counts each subject's messages and knows its last one, so only the last of each is read. */
+async function listChannels(streams: Streams): Promise<readonly ChannelSummary[]> {
+  const subject = streams.names.everyMessage;
+  const counts = await streams.counts("messages", subject);
+  const channels: ChannelSummary[] = [];
+  const subjects = Object.keys(counts);
+  for await (const last of scanLast(streams, "messages", subject, { subjects, headersOnly: true })) {
+    channels.push({ channel: channelIn(last), count: counts[last.subject] ?? 1, lastMessage: timestampIn(last) });
+  }
+  return channels.sort((a, b) => b.lastMessage - a.lastMessage || (a.channel < b.channel ? -1 : 1));
+}
+
+/** Clocks differ: a message may be this much younger than the one stored after it. */
 const CLOCK_SECONDS = 60;
 
-type Overview = Pick<MessageStore, "before" | "recent" | "count" | "watermarks">;
-
-/** What those ask who watch the whole bus. */
-export function createOverview(streams: Streams, watermarks: Watermarks): Overview {
+/** Reads for those who watch the whole bus. */
+function createOverview(streams: Streams): Pick<MessageStore, "before" | "recent" | "count"> {
   const { names } = streams;
   return {
     async before(channel, id, limit) {
@@ -39,33 +180,31 @@ export function createOverview(streams: Streams, watermarks: Watermarks): Overvi
     },
 
     async recent(since, limit) {
-      const found: Envelope[] = [];
-      let looked = 0;
-      for await (const { seq, fields } of backwards(streams, names.everyMessage, Number.MAX_SAFE_INTEGER, limit)) {
-        const timestamp = timestampIn(fields);
+      const envelopes: Envelope[] = [];
+      let read = 0;
+      for await (const found of backwards(streams, names.everyMessage, Number.MAX_SAFE_INTEGER, limit)) {
+        const timestamp = timestampIn(found);
         if (timestamp < since - CLOCK_SECONDS) break;
-        const channel = textIn(fieldsOf(fields), "channel");
-        if (timestamp >= since) found.push({ id: seq, channel, sender: senderIn(fields), timestamp });
-        if (++looked === limit) break;
+        const [channel, sender] = [channelIn(found), senderIn(found)];
+        if (timestamp >= since) envelopes.push({ id: found.seq, channel, sender, timestamp });
+        if (++read === limit) break;
       }
-      return found;
+      return envelopes;
     },
 
     async count(channel, after, upTo, most) {
       const subject = names.message(channel);
       if (upTo <= after) return 0;
-      const countAfter = (id: number) => countOf(streams, "messages", { subject, from: id + 1 });
+      const countAfter = (id: number) => countMessages(streams, "messages", { subject, from: id + 1 });
       const [all, later] = await Promise.all([countAfter(after), countAfter(upTo)]);
       return Math.min(most, Math.max(0, all - later));
     },
-
-    watermarks: watermarks.furthest,
   };
 }
 
 /**
- * The messages of a subject before an id, newest first, without what they hold. A stream can only be read forwards: so it is
- * read in windows, each before the last, and as wide as it likely takes for so many to lie in it.
+ * Reads the messages of a subject before an id, newest first, without their data. A stream is only read forwards, so
+ * this reads windows, each before the last, and each as wide as `likely` messages probably need.
  */
 async function* backwards(
   streams: Streams,
@@ -78,14 +217,14 @@ async function* backwards(
   const first = (await streams.next("messages", subject, 1))?.seq ?? end;
   for (let width = likely; end > first; ) {
     const from = Math.max(first, end - width);
-    const found = await window(streams, subject, from, end);
+    const found = await readWindow(streams, subject, from, end);
     yield* found.reverse();
     end = from;
     width = found.length === 0 ? width * 4 : Math.min(width * 4, Math.ceil((width * likely) / found.length));
   }
 }
 
-async function window(streams: Streams, subject: string, from: number, end: number): Promise<Stored[]> {
+async function readWindow(streams: Streams, subject: string, from: number, end: number): Promise<Stored[]> {
   const found: Stored[] = [];
   for await (const one of scan(streams, "messages", { subject, from, headersOnly: true, enough: end - from })) {
     if (one.seq >= end) break;
@@ -95,18 +234,16 @@ async function window(streams: Streams, subject: string, from: number, end: numb
   return found;
 }
 
-type PruningSteps = Pick<MessageStore, "prunable" | "remove">;
-
-export function createPruning(streams: Streams, watermarks: Watermarks): PruningSteps {
+function createPruning(streams: Streams, watermarks: Watermarks): Pick<MessageStore, "prunable" | "remove"> {
   const { names } = streams;
 
   const countOf = async (subject: string): Promise<number> => (await streams.counts("messages", subject))[subject] ?? 0;
 
   /**
-   * Of the oldest of a subject those that leave so many behind them. Others may have removed some while they were looked
-   * at, and then they reach too far. What is there now is counted last: nothing that is removed before that counts twice.
+   * Cuts the oldest messages short so that `keep` stay behind them, also where others have removed some of them
+   * meanwhile. The count comes last: a message removed before it is counted nowhere.
    */
-  const leaving = async (subject: string, oldest: readonly number[], keep: number): Promise<readonly number[]> => {
+  const leaveNewest = async (subject: string, oldest: readonly number[], keep: number): Promise<readonly number[]> => {
     if (oldest.length === 0) return oldest;
     const first = (await streams.next("messages", subject, 1))?.seq ?? Number.POSITIVE_INFINITY;
     const behind = (await countOf(subject)) - oldest.filter((seq) => seq >= first).length;
@@ -121,13 +258,13 @@ export function createPruning(streams: Streams, watermarks: Watermarks): Pruning
       const slowest = readers.length === 0 ? 0 : Math.min(...readers.map(({ lastId }) => lastId));
       const oldest: number[] = [];
       if (most <= 0) return { upTo: 0, count: 0, unconsumed: 0 };
-      for await (const { seq, fields } of scan(streams, "messages", { subject, from: 1, headersOnly: true })) {
-        if (consumed && seq > slowest) break;
-        if (before !== undefined && timestampIn(fields) >= before) break;
-        oldest.push(seq);
+      for await (const found of scan(streams, "messages", { subject, from: 1, headersOnly: true })) {
+        if (consumed && found.seq > slowest) break;
+        if (before !== undefined && timestampIn(found) >= before) break;
+        oldest.push(found.seq);
         if (oldest.length === most) break;
       }
-      const may = keep === 0 ? oldest : await leaving(subject, oldest, keep);
+      const may = keep === 0 ? oldest : await leaveNewest(subject, oldest, keep);
       return { upTo: may.at(-1) ?? 0, count: may.length, unconsumed: may.filter((seq) => seq > slowest).length };
     },
 
@@ -142,101 +279,44 @@ export function createPruning(streams: Streams, watermarks: Watermarks): Pruning
         }
         if (last === 0) return 0;
         const removed = await streams.purge("messages", subject, last);
-        // Where somebody else was quicker there may be more behind those.
+        // 0: another process removed these first, and there may be more.
         if (removed > 0) return removed;
       }
     },
   };
 }
 
-const NONE: ReadonlySet<number> = new Set();
+/** The streams that hold no messages, and whose changes wake waiters. */
+const OTHERS: readonly StreamKind[] = ["readers", "agents", "sessions"];
 
-/** One stream of all channels, a subject each; a message's id is its sequence there. */
-export function createMessageStore(streams: Streams, watermarks: Watermarks): MessageStore {
-  const { names } = streams;
-  const nonces = createNonces(streams);
+/** Asks each stream how far it goes, and of new messages for their channels. The process's own changes count too. */
+export function createChanges(streams: Streams): Store["changes"] {
+  const known = new Map<StreamKind, number>();
 
-  const after = (channel: string, id: number, limit: number) =>
-    messagesAfter(streams, names.message(channel), id, limit);
+  const progress = async (kind: StreamKind) => {
+    const newest = await streams.lastSeq(kind);
+    const before = known.get(kind);
+    known.set(kind, newest);
+    return { newest, before };
+  };
 
-  /** In one's own mailbox messages may arrive in another order than they came in. */
-  const arrivedOf = async (channel: string, agent: string): Promise<ReadonlySet<number>> =>
-    isOwnMailbox(channel, agent) ? (await findTaken(streams, channel)).taken.settled : NONE;
-
-  return {
-    async append(message, once) {
-      if (once === undefined) return { outcome: "done", id: (await appendMessage(streams, message, nuid.next())).seq };
-      const claim = await nonces.claim(once);
-      if (claim === "clash") return { outcome: "clash", id: 0 };
-      if (claim.result !== undefined) return { outcome: "repeated", id: claim.result };
-      // Whoever comes after a crash between these steps does them once more, under the same id.
-      const { seq, repeated } = await appendMessage(streams, message, claim.id);
-      await nonces.settle(claim, seq);
-      return { outcome: repeated ? "repeated" : "done", id: seq };
-    },
-
-    async unread(channel, agent, { limit, others }) {
-      const arrived = await arrivedOf(channel, agent);
-      const found = after(channel, await watermarks.get(channel, agent), limit);
-      return batch(found, limit, ({ id, sender }) => !arrived.has(id) && (!others || sender !== agent));
-    },
-
-    after: (channel, id, limit) => batch(after(channel, id, limit), limit),
-
-    watermark: watermarks.get,
-    advance: watermarks.advance,
-    readers: watermarks.readers,
-
-    async skipOwn(channel, agent) {
-      const from = await watermarks.get(channel, agent);
-      let to = from;
-      const range = { subject: names.message(channel), from: from + 1, headersOnly: true };
-      for await (const { seq, fields } of scan(streams, "messages", range)) {
-        if (senderIn(fields) !== agent) break;
-        to = seq;
-      }
-      if (to > from) await watermarks.advance(channel, agent, to);
-    },
-
-    async pending(channel, agent) {
-      const arrived = await arrivedOf(channel, agent);
-      const subject = names.message(channel);
-      const from = (await watermarks.get(channel, agent)) + 1;
-      const count = await countOf(streams, "messages", { subject, from });
-      if (count === 0 || arrived.size === 0) return count;
-      // Of what was pruned it may be known still that it has arrived.
-      const first = (await streams.next("messages", subject, from))?.seq ?? 0;
-      return Math.max(0, count - [...arrived].filter((id) => id >= first).length);
-    },
-
-    async find(id) {
-      if (!Number.isSafeInteger(id) || id < 1) return undefined;
-      const found = await streams.at("messages", id);
-      return found && asMessage(found);
-    },
-
-    lastId: async () => (await streams.last("messages", names.everyMessage))?.seq ?? 0,
-
-    allAfter: (id, limit) => batch(messagesAfter(streams, names.everyMessage, id, limit), limit),
-
-    ...createOverview(streams, watermarks),
-
-    ...createPruning(streams, watermarks),
-
-    channels: () => channelsOf(streams),
+  return async (of) => {
+    const [{ newest, before }, ...others] = await Promise.all([
+      progress("messages"),
+      ...(of === "messages" ? [] : OTHERS.map(progress)),
+    ]);
+    if (before === undefined || newest < before) return undefined;
+    const changed = others.some((other) => other.newest !== other.before);
+    return { channels: newest === before ? [] : await channelsBetween(streams, before, newest), others: changed };
   };
 }
 
-/** The server counts each subject's messages, and keeps where the last one is: no message is read but the last of each. */
-async function channelsOf(streams: Streams): Promise<readonly ChannelSummary[]> {
-  const subject = streams.names.everyMessage;
-  const counts = await streams.counts("messages", subject);
-  const channels: ChannelSummary[] = [];
-  const range = { subject, subjects: Object.keys(counts), from: 1, lastOnly: true, headersOnly: true };
-  for await (const last of scan(streams, "messages", range)) {
-    const fields = fieldsOf(last.fields);
-    const count = counts[last.subject] ?? 1;
-    channels.push({ channel: textIn(fields, "channel"), count, lastMessage: numberIn(fields, "at") });
+async function channelsBetween(streams: Streams, from: number, to: number): Promise<readonly string[]> {
+  const channels = new Set<string>();
+  const range = { subject: streams.names.everyMessage, from: from + 1, headersOnly: true };
+  for await (const found of scan(streams, "messages", range)) {
+    if (found.seq > to) break;
+    channels.add(channelIn(found));
   }
-  return channels.sort((a, b) => b.lastMessage - a.lastMessage || (a.channel < b.channel ? -1 : 1));
+  return [...channels];
 }

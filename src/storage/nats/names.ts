@@ -1,45 +1,30 @@
-/** What a bus's streams and subjects are called. Everything of it is under its own name, so that buses share a server. */
-export interface Names {
-  readonly stream: (stream: StreamKind) => string;
-  /** What a stream takes; a subject belongs to one stream alone. */
-  readonly subjects: (stream: StreamKind) => readonly string[];
-  readonly message: (channel: string) => string;
-  readonly everyMessage: string;
-  readonly watermark: (channel: string, agent: string) => string;
-  readonly everyWatermark: string;
-  readonly everyNonce: string;
-  readonly watermarksOf: (channel: string) => string;
-  readonly mailbox: (channel: string) => string;
-  readonly everyMailbox: string;
-  readonly agent: (role: "agent" | "operator", name: string) => string;
-  readonly agents: (role: "agent" | "operator") => string;
-  readonly nonce: (signer: string, nonce: string) => string;
-  readonly sessions: string;
-  readonly body: (name: string) => string;
-  readonly bell: (topic: string) => string;
-}
+import type { Role } from "../../core/store.ts";
 
-export const streamKinds = ["messages", "readers", "agents", "nonces", "sessions", "bodies"] as const;
-export type StreamKind = (typeof streamKinds)[number];
+/** A stream is named after its kind, so these names stay. `bodies` holds payloads and snapshots. */
+export type StreamKind = "messages" | "readers" | "agents" | "nonces" | "sessions" | "bodies";
 
-export function namesOf(bus: string): Names {
+/** Names of a bus's streams and subjects. All begin with the bus's own name, so buses can share a server. */
+export type Names = ReturnType<typeof namesOf>;
+
+export function namesOf(bus: string) {
   return {
-    stream: (kind) => `${bus}-${kind}`,
-    subjects: (kind) => SUBJECTS[kind].map((subject) => `${bus}.${subject}`),
-    message: (channel) => `${bus}.message.${token(channel)}`,
+    stream: (kind: StreamKind) => `${bus}-${kind}`,
+    /** The subjects that a stream stores. No two streams share one. */
+    subjects: (kind: StreamKind): readonly string[] => SUBJECTS[kind].map((subject) => `${bus}.${subject}`),
+    message: (channel: string) => `${bus}.message.${subjectToken(channel)}`,
     everyMessage: `${bus}.message.*`,
-    watermark: (channel, agent) => `${bus}.watermark.${token(channel)}.${token(agent)}`,
+    watermark: (channel: string, agent: string) => `${bus}.watermark.${subjectToken(channel)}.${subjectToken(agent)}`,
+    watermarksOf: (channel: string) => `${bus}.watermark.${subjectToken(channel)}.*`,
     everyWatermark: `${bus}.watermark.*.*`,
-    everyNonce: `${bus}.nonce.*.*`,
-    watermarksOf: (channel) => `${bus}.watermark.${token(channel)}.*`,
+    mailbox: (channel: string) => `${bus}.mailbox.${subjectToken(channel)}`,
     everyMailbox: `${bus}.mailbox.*`,
-    mailbox: (channel) => `${bus}.mailbox.${token(channel)}`,
-    agent: (role, name) => `${bus}.agent.${role}.${token(name)}`,
-    agents: (role) => `${bus}.agent.${role}.*`,
-    nonce: (signer, nonce) => `${bus}.nonce.${token(signer)}.${token(nonce)}`,
+    agent: (role: Role, name: string) => `${bus}.agent.${role}.${subjectToken(name)}`,
+    agents: (role: Role) => `${bus}.agent.${role}.*`,
+    nonce: (signer: string, nonce: string) => `${bus}.nonce.${subjectToken(signer)}.${subjectToken(nonce)}`,
+    everyNonce: `${bus}.nonce.*.*`,
     sessions: `${bus}.session`,
-    body: (name) => `${bus}.body.${name}`,
-    bell: (topic) => `${bus}.bell.${token(topic)}`,
+    payload: (name: string) => `${bus}.body.${name}`,
+    bell: (topic: string) => `${bus}.bell.${subjectToken(topic)}`,
   };
 }
 
@@ -52,20 +37,20 @@ const SUBJECTS: Readonly<Record<StreamKind, readonly string[]>> = {
   bodies: ["body.*"],
 };
 
-const LONGEST = 150;
+const MAX_TOKEN = 150;
 
 /**
- * Any text as one token of a subject: letters and digits as they are, other bytes in hex. A long one is hashed, since a
- * server's control line has an end; so what a name was stands in the message, and is never read from a subject.
+ * Spells any text as one token of a subject: letters and digits as they are, other bytes in hex. A long text is hashed,
+ * since a server limits its control line; so names are stored in messages, and never read from subjects.
  */
-export function token(text: string): string {
+function subjectToken(text: string): string {
   if (text === "") return "=";
   const bytes = Buffer.from(text);
-  let spelled = "";
+  let token = "";
   for (const byte of bytes) {
     const letter = String.fromCharCode(byte);
-    spelled += /[A-Za-z0-9_-]/.test(letter) ? letter : `=${byte.toString(16).padStart(2, "0")}`;
-    if (spelled.length > LONGEST) return `=h${process.getBuiltinModule("node:crypto").hash("sha256", bytes)}`;
+    token += /[A-Za-z0-9_-]/.test(letter) ? letter : `=${byte.toString(16).padStart(2, "0")}`;
+    if (token.length > MAX_TOKEN) return `=h${process.getBuiltinModule("node:crypto").hash("sha256", bytes)}`;
   }
-  return spelled;
+  return token;
 }

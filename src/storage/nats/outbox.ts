@@ -1,47 +1,49 @@
 import { nuid } from "@nats-io/transport-node";
-import { fieldsOf } from "./fields.ts";
-import type { Draft, Log } from "./log.ts";
-import { appendMessage } from "./message-stream.ts";
-import { type Bodies, namesIn } from "./payloads.ts";
+import type { Log, Transaction } from "./log.ts";
+import { appendMessage } from "./messages.ts";
+import { namesIn, type Payloads } from "./payloads.ts";
+import { fieldsOf } from "./records.ts";
 import { scan } from "./scan.ts";
-import type { Errand, ErrandMessage } from "./state.ts";
+import type { OutboxEntry, OutboxMessage, OutboxPurge } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
-/**
- * What follows from a step on the sessions in another stream: a message, or the removal of many. The step stores that it
- * is to be done; then it is done, and then that it is. Where whoever does it is killed in between, the next who comes does
- * it: each part can be done twice and happens once.
- */
-export interface Errands {
-  prepare(message: Omit<ErrandMessage, "content" | "after"> & { readonly content: string }): Promise<ErrandMessage>;
-  /** A part of a step. */
-  note(draft: Draft, errand: Pick<Errand, "message" | "purge">): Errand;
-  /** Does it; where that can't be now, whoever comes next will. Answers with how many messages it removed. */
-  run(errand: Errand): Promise<number>;
+/** What the stores of sessions, commands and signals share. */
+export interface Context {
+  readonly log: Log;
+  readonly payloads: Payloads;
+  readonly outbox: Outbox;
 }
 
-/** Who noted it is given so long to do it, with all that is tried again. */
-const LEFT_SECONDS = 15;
+export type Outbox = ReturnType<typeof createOutbox>;
+
+/** After this time, retries included, the process that added an entry counts as dead. */
+const ABANDONED_SECONDS = 15;
 const SPARE_SECONDS = 0.1;
 
-export function createErrands(streams: Streams, log: Log, bodies: Bodies): Errands {
+/**
+ * Work that a step on the sessions causes in another stream: a message, or the removal of many. The step itself stores
+ * that the work is to be done; then it is done, and the entry removed. If the process is killed in between, another one
+ * does the work: it may run twice, and takes effect once.
+ */
+export function createOutbox(streams: Streams, log: Log, payloads: Payloads) {
   const { names } = streams;
 
-  const send = async (id: string, { channel, sender, content, timestamp }: ErrandMessage): Promise<void> => {
-    const text = await bodies.read(content);
+  const send = async (id: string, { channel, sender, content, timestamp }: OutboxMessage): Promise<void> => {
+    const text = await payloads.load(content);
+    // Another process has sent the message and dropped its content.
     if (text === undefined) return;
     const message = { channel, sender, content: String(text.value), timestamp, signature: "" };
     await appendMessage(streams, message, `errand ${id}`, { errand: id });
   };
 
-  /** The stream knows what it stored for a while; after that the message itself says that it is there. */
-  const wasSent = async (id: string, { channel, after }: ErrandMessage): Promise<boolean> => {
+  /** The stream recognises the message's id for a while only; later, the message's header shows that it was sent. */
+  const isSent = async (id: string, { channel, after }: OutboxMessage): Promise<boolean> => {
     const range = { subject: names.message(channel), from: after + 1, headersOnly: true };
     for await (const { fields } of scan(streams, "messages", range)) if (fieldsOf(fields).errand === id) return true;
     return false;
   };
 
-  const purge = async ({ upTo, keptChannel }: { upTo: number; keptChannel: string }): Promise<number> => {
+  const purge = async ({ upTo, keptChannel }: OutboxPurge): Promise<number> => {
     const kept = names.message(keptChannel);
     const subjects = Object.keys(await streams.counts("messages", names.everyMessage));
     let removed = 0;
@@ -49,59 +51,53 @@ export function createErrands(streams: Streams, log: Log, bodies: Bodies): Erran
     return removed;
   };
 
-  const finish = async ({ id, message, purge: what }: Errand, left: boolean): Promise<number> => {
-    if (message !== undefined && !(left && (await wasSent(id, message)))) await send(id, message);
-    const removed = what === undefined ? 0 : await purge(what);
-    await log.step((draft) => draft.state.errands.has(id) && draft.put({ of: "errand", key: id, to: null }));
-    if (message !== undefined) log.meanwhile(bodies.drop(namesIn(message.content)));
+  const finish = async ({ id, message, purge: range }: OutboxEntry, isAbandoned: boolean): Promise<number> => {
+    if (message !== undefined && !(isAbandoned && (await isSent(id, message)))) await send(id, message);
+    const removed = range === undefined ? 0 : await purge(range);
+    await log.step(({ state, put }) => state.outbox.has(id) && put({ of: "errand", key: id, to: null }));
+    if (message !== undefined) log.inBackground(payloads.drop(namesIn(message.content)));
     return removed;
   };
 
-  let finishing = false;
-  const finishLeft = (left: readonly Errand[]): void => {
-    if (left.length === 0 || finishing) return;
-    finishing = true;
-    log.meanwhile(
-      (async () => {
-        // What makes room first; what can't be done keeps nothing else from being done.
-        const inTurn = left.toSorted(
-          (one, other) => Number(one.purge === undefined) - Number(other.purge === undefined),
-        );
-        for (const errand of inTurn) await finish(errand, true).catch(() => {});
-      })().finally(() => {
-        finishing = false;
-      }),
-    );
+  let isFinishing = false;
+  const finishAbandoned = async (entries: readonly OutboxEntry[]): Promise<void> => {
+    if (entries.length === 0 || isFinishing) return;
+    isFinishing = true;
+    try {
+      // A purge makes room for messages. An entry that fails doesn't keep others back.
+      const [purges, messages] = [entries.filter(({ purge }) => purge), entries.filter(({ purge }) => !purge)];
+      for (const entry of [...purges, ...messages]) await finish(entry, true).catch(() => {});
+    } finally {
+      isFinishing = false;
+    }
   };
 
-  log.afterwards(({ errands }) => {
-    const now = Date.now() / 1_000;
-    const isLeft = ({ at }: Errand) => Math.abs(now - at) > LEFT_SECONDS;
-    const known = [...errands.values()];
-    finishLeft(known.filter(isLeft));
-    const dueIn = known.filter((errand) => !isLeft(errand)).map(({ at }) => at + LEFT_SECONDS - now);
-    if (known.length > 0) log.lookIn(Math.min(LEFT_SECONDS, ...dueIn) + SPARE_SECONDS);
+  log.onStep(({ outbox }) => {
+    const now = log.now();
+    const entries = [...outbox.values()];
+    const isAbandoned = ({ at }: OutboxEntry) => Math.abs(now - at) > ABANDONED_SECONDS;
+    log.inBackground(finishAbandoned(entries.filter(isAbandoned)));
+    const dueIn = entries.filter((entry) => !isAbandoned(entry)).map(({ at }) => at + ABANDONED_SECONDS - now);
+    if (entries.length > 0) log.lookIn(Math.min(ABANDONED_SECONDS, ...dueIn) + SPARE_SECONDS);
   });
 
   return {
-    async prepare({ content, ...message }) {
-      const [kept, after] = await Promise.all([bodies.keep(content), streams.lastSeq("messages")]);
-      return { ...message, content: kept, after };
+    async prepare({
+      content,
+      ...message
+    }: Omit<OutboxMessage, "content" | "after"> & { content: string }): Promise<OutboxMessage> {
+      const [payload, after] = await Promise.all([payloads.store(content), streams.lastSeq("messages")]);
+      return { ...message, content: payload, after };
     },
 
-    note(draft, what) {
-      const errand = { id: nuid.next(), at: draft.at, entry: draft.state.entry, ...what };
-      draft.put({ of: "errand", key: errand.id, to: errand });
-      return errand;
+    /** Adds an entry, as a part of a step. */
+    add({ state, at, put }: Transaction, work: Pick<OutboxEntry, "message" | "purge">): OutboxEntry {
+      const entry = { id: nuid.next(), at, entry: state.entry, ...work };
+      put({ of: "errand", key: entry.id, to: entry });
+      return entry;
     },
 
-    run: (errand) => finish(errand, false),
+    /** Does the work; returns how many messages it removed. Where it fails, a later process tries again. */
+    run: (entry: OutboxEntry) => finish(entry, false),
   };
-}
-
-/** What is kept of sessions, orders and signals, and what follows from a change of it. */
-export interface Sessions {
-  readonly log: Log;
-  readonly bodies: Bodies;
-  readonly errands: Errands;
 }

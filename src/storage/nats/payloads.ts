@@ -1,58 +1,67 @@
 import { nuid } from "@nats-io/transport-node";
 import { canonical } from "../../core/json.ts";
 import { nodeCrypto } from "../../core/keys.ts";
+import { BATCH_BYTES } from "../../core/limits.ts";
 import type { Json } from "../../core/store.ts";
-import { jsonOf } from "./fields.ts";
+import { parseJson } from "./records.ts";
 import type { Streams } from "./streams.ts";
 
-/** A value that somebody gave us: a small one as it is, a larger one by the name under which it lies. */
-export type Body =
+/** A value in a record: a small one itself, a large one by the name that it is stored under. */
+export type Payload =
   | { readonly json: Json; readonly bytes: number }
   | { readonly name: string; readonly digest: string; readonly bytes: number };
 
-export const NOTHING: Body = { json: null, bytes: 4 };
+export const NULL_PAYLOAD: Payload = { json: null, bytes: 4 };
 
-/** Larger ones would make what is read and written with every step larger. */
-const SMALL_BYTES = 512;
+/** A larger value isn't repeated in each event and snapshot that holds its record. */
+const MAX_INLINE_BYTES = 512;
 
-export interface Bodies {
-  /** Stores what is large. It is there before anything names it. */
-  keep(value: Json): Promise<Body>;
-  /** Undefined where it is gone, with what named it. */
-  read(body: Body): Promise<{ readonly value: Json } | undefined>;
-  drop(names: readonly string[]): Promise<void>;
-}
+export type Payloads = ReturnType<typeof createPayloads>;
 
-export function createBodies(streams: Streams): Bodies {
+export function createPayloads(streams: Streams) {
+  const { names } = streams;
   return {
-    async keep(value) {
+    /** Stores a large value, before any record names it. */
+    async store(value: Json): Promise<Payload> {
       const text = JSON.stringify(value ?? null);
       const bytes = Buffer.byteLength(text);
-      if (bytes <= SMALL_BYTES) return { json: value ?? null, bytes };
+      if (bytes <= MAX_INLINE_BYTES) return { json: value ?? null, bytes };
       const name = nuid.next();
-      await streams.publish("bodies", streams.names.body(name), { id: name, data: text });
+      await streams.publish("bodies", names.payload(name), { id: name, data: text });
       return { name, digest: digestOf(value), bytes };
     },
 
-    async read(body) {
-      if ("json" in body) return { value: body.json };
-      const found = await streams.last("bodies", streams.names.body(body.name));
-      return found && { value: jsonOf(found.data) };
+    /** Undefined where the value was removed. */
+    async load(payload: Payload): Promise<{ readonly value: Json } | undefined> {
+      if ("json" in payload) return { value: payload.json };
+      const found = await streams.last("bodies", names.payload(payload.name));
+      return found && { value: parseJson(found.data) };
     },
 
-    async drop(names) {
-      await Promise.all(names.map((name) => streams.purge("bodies", streams.names.body(name))));
+    async drop(dropped: readonly string[]): Promise<void> {
+      await Promise.all(dropped.map((name) => streams.purge("bodies", names.payload(name))));
     },
   };
 }
 
-/** Whether a body holds this value, in whatever order the names in it come. */
-export function holds(body: Body, value: Json): boolean {
-  return "json" in body ? canonical(body.json) === canonical(value) : body.digest === digestOf(value);
+/** Compares values, not the order of their keys. */
+export function isPayloadOf(payload: Payload, value: Json): boolean {
+  return "json" in payload ? canonical(payload.json) === canonical(value) : payload.digest === digestOf(value);
 }
 
-export function namesIn(...bodies: readonly Body[]): readonly string[] {
-  return bodies.flatMap((body) => ("name" in body ? [body.name] : []));
+/** The names that these payloads are stored under. */
+export function namesIn(...payloads: readonly Payload[]): readonly string[] {
+  return payloads.flatMap((payload) => ("name" in payload ? [payload.name] : []));
+}
+
+/** Turns records around, without the oldest whose payloads don't fit into one answer; keeps at least one. */
+export function oldestFirst<T>(newestFirst: readonly T[], payloadsOf: (record: T) => readonly Payload[]): T[] {
+  let bytes = 0;
+  const tooMany = newestFirst.findIndex((record, index) => {
+    for (const payload of payloadsOf(record)) bytes += payload.bytes;
+    return index > 0 && bytes > BATCH_BYTES;
+  });
+  return newestFirst.slice(0, tooMany === -1 ? newestFirst.length : tooMany).reverse();
 }
 
 function digestOf(value: Json): string {

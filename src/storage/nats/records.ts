@@ -1,20 +1,44 @@
 import { nuid } from "@nats-io/transport-node";
-import { type Fields, fieldsOf, jsonOf } from "./fields.ts";
+import { createReader, type Fields, shapes } from "../../core/records.ts";
+import type { Agent, NewMessage, RequestKey, Revoked, StoredMessage, Watermark } from "../../core/store.ts";
 import type { StreamKind } from "./names.ts";
 import type { Stored, Streams } from "./streams.ts";
 
-/** What a subject holds, and its sequence, by which a change is only made to what was looked at; 0 where there is nothing. */
+export function fieldsOf(value: unknown): Fields {
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+export function textIn(from: Fields, name: string): string {
+  const value = from[name];
+  return typeof value === "string" ? value : "";
+}
+
+export function numberIn(from: Fields, name: string): number {
+  const value = from[name];
+  return typeof value === "number" ? value : 0;
+}
+
+export function parseJson(data: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(data).toString());
+}
+
+/** A subject's last message as a record, with what a later change must expect: sequence 0 where there is none. */
 export interface Found {
   readonly seq: number;
+  /** The id that it was stored under. */
+  readonly id: string;
   readonly value: Fields | undefined;
 }
 
+export const NOT_FOUND: Found = { seq: 0, id: "", value: undefined };
+
 export async function getRecord(streams: Streams, kind: StreamKind, subject: string): Promise<Found> {
   const found = await streams.last(kind, subject);
-  return found === undefined ? { seq: 0, value: undefined } : { seq: found.seq, value: fieldsOf(jsonOf(found.data)) };
+  if (found === undefined) return NOT_FOUND;
+  return { seq: found.seq, id: found.id, value: fieldsOf(parseJson(found.data)) };
 }
 
-/** Stores the value where there still is what was found; answers with its sequence. */
+/** Stores a record in place of the one that was found, if that is still there; returns its sequence. */
 export async function putRecord(
   streams: Streams,
   kind: StreamKind,
@@ -27,28 +51,97 @@ export async function putRecord(
   return put === "conflict" ? put : put.seq;
 }
 
-/** An event's sequence in the log of sessions, and its id: a server that has lost its last gives their sequences again. */
-export interface Place {
-  readonly seq: number;
+/** A message's header; its data is its content. */
+export function writeMessage({ channel, sender, timestamp, signature, attested }: NewMessage): object {
+  return { channel, sender, at: timestamp, ...(signature !== "" && { signature }), ...(attested && { attested }) };
+}
+
+const readMessageFields = createReader(shapes.messages);
+
+export function readMessage({ seq, fields, data }: Stored): StoredMessage {
+  const header = fieldsOf(fields);
+  const content = Buffer.from(data).toString();
+  return readMessageFields({ ...header, id: seq, content, timestamp: header.at });
+}
+
+export function channelIn({ fields }: Stored): string {
+  return textIn(fieldsOf(fields), "channel");
+}
+
+export function senderIn({ fields }: Stored): string {
+  return textIn(fieldsOf(fields), "sender");
+}
+
+export function timestampIn({ fields }: Stored): number {
+  return numberIn(fieldsOf(fields), "at");
+}
+
+const readWatermarkFields = createReader(shapes.watermarks);
+
+export function readWatermark({ data }: Stored): Watermark {
+  return readWatermarkFields(fieldsOf(parseJson(data)));
+}
+
+/** A mailbox's messages that were handed out and that the watermark hasn't passed. */
+export interface Leases {
+  /** When each lease ends. */
+  readonly ends: ReadonlyMap<number, number>;
+  /** Messages that have arrived. */
+  readonly arrived: ReadonlySet<number>;
+}
+
+export function writeLeases(channel: string, { ends, arrived }: Leases): object {
+  return { channel, leases: [...ends], settled: [...arrived] };
+}
+
+export function readLeases(value: Fields | undefined): Leases {
+  const { leases, settled } = fieldsOf(value);
+  const ends = Array.isArray(leases) ? leases.flatMap((pair) => (isPair(pair) ? [pair] : [])) : [];
+  return { ends: new Map(ends), arrived: new Set(Array.isArray(settled) ? settled.map(Number) : []) };
+}
+
+function isPair(value: unknown): value is readonly [number, number] {
+  return Array.isArray(value) && typeof value[0] === "number" && typeof value[1] === "number";
+}
+
+/** What is stored under an agent's name: the agent, or what is left of it. */
+export interface NameRecord {
+  readonly agent?: Agent;
+  readonly revoked?: Revoked;
+}
+
+const readAgent = createReader(shapes.agents);
+const readRevoked = createReader(shapes.revoked);
+
+export function readName(value: unknown): NameRecord {
+  const { agent, revoked } = fieldsOf(value);
+  return {
+    ...(agent === undefined ? {} : { agent: readAgent(fieldsOf(agent)) }),
+    ...(revoked === undefined ? {} : { revoked: readRevoked(fieldsOf(revoked)) }),
+  };
+}
+
+/** A signed request that has begun, and perhaps ended. */
+export interface NonceRecord extends RequestKey {
+  /** Names the request's own steps, whichever process does them. */
   readonly id: string;
+  /** Where the stream of agents ended when the request began. */
+  readonly agentsSeq: number;
+  /** What was answered: a message's id, or 0 for a change of an agent. */
+  readonly result?: number;
+  /** The request was refused, so its nonce is free. */
+  readonly gone?: boolean;
 }
 
-export const BEGINNING: Place = { seq: 0, id: "" };
-
-export function isSame(one: Place, other: Place): boolean {
-  return one.seq === other.seq && one.id === other.id;
-}
-
-/** Where the log ends. */
-export async function endOfLog(streams: Streams): Promise<Place> {
-  return placeOf(await streams.last("sessions", streams.names.sessions));
-}
-
-/** Whether the log still has this event. */
-export async function isInLog(streams: Streams, place: Place): Promise<boolean> {
-  return place.seq === 0 || isSame(placeOf(await streams.at("sessions", place.seq)), place);
-}
-
-function placeOf(found: Stored | undefined): Place {
-  return found === undefined ? BEGINNING : { seq: found.seq, id: found.id };
+export function readNonce(from: Fields): NonceRecord {
+  return {
+    signer: textIn(from, "signer"),
+    nonce: textIn(from, "nonce"),
+    digest: textIn(from, "digest"),
+    at: numberIn(from, "at"),
+    id: textIn(from, "id"),
+    agentsSeq: numberIn(from, "agentsSeq"),
+    ...(typeof from.result === "number" && { result: from.result }),
+    gone: from.gone === true,
+  };
 }

@@ -1,151 +1,175 @@
 import { nuid } from "@nats-io/transport-node";
 import { IpcError } from "../../core/errors.ts";
+import type { Fields } from "../../core/records.ts";
 import type { JournalEntry } from "../../core/store.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { type Fields, numberIn, textIn } from "./fields.ts";
-import { decodeEvent, encodeEvent, entriesIn, type LogEvent, pack, unpack } from "./log-events.ts";
-import { BEGINNING, endOfLog, type Found, getRecord, isInLog, isSame, type Place, putRecord } from "./records.ts";
+import { type Found, getRecord, numberIn, putRecord, textIn } from "./records.ts";
 import { scan } from "./scan.ts";
-import { createState, type MutableState, type Snapshot } from "./state.ts";
-import type { Streams } from "./streams.ts";
+import {
+  decodeEvent,
+  decodeSnapshot,
+  EMPTY,
+  encodeEvent,
+  encodeSnapshot,
+  entriesIn,
+  type LogEvent,
+  MutableState,
+  type Snapshot,
+} from "./state.ts";
+import type { Stored, Streams } from "./streams.ts";
+
+export type Replica = ReturnType<typeof createReplica>;
+
+/** No server crashes and is back within this time. */
+const CURRENT_MS = 1_000;
+/** A leader that was cut off from its cluster may show an old log for some seconds before it notices. */
+const GRACE_MS = 12_000;
+const PAUSE_MS = 200;
 
 /**
- * All that the log came to at a position, so that who comes doesn't read it from its beginning. One is made by whoever
- * notices that the log behind the last is longer than that was, so both stay in proportion.
+ * A replica holds the state that the log of sessions comes to, up to a position. It is in one of three states.
+ *
+ * - **Unread**: nothing is known, since the replica is new, or what it knew isn't in the log any more. `catchUp` loads
+ *   the latest snapshot and the events behind it, which makes the replica current. Where the log doesn't hold the event
+ *   that the snapshot was made at, or has a gap behind it, something was lost: catching up fails with a sentence, and
+ *   the replica stays unread.
+ * - **Current**: everything up to the end of the log was known a moment ago, and the connection hasn't broken since. A
+ *   step may build on it without a request. It becomes stale after `CURRENT_MS`, or when the connection breaks.
+ * - **Stale**: a position is known, and others may have written behind it. `catchUp` compares it with the log. Where
+ *   the log ends there or goes on from there, the replica follows and is current. Where the log ends earlier, has
+ *   another event at the position, or goes on from another one, the replica becomes unread, and loads.
+ *
+ * `store` appends an event. Taken, it moves the position. If the replica had become stale by then, a server may have
+ * restarted and lost the event that this one was built on; then the replica becomes unread. Refused, it changes
+ * nothing: another event came first, and `catchUp` reads it.
+ *
+ * The answer to a stored event may be lost, so `catchUp` says whether an event of ours was in the log all the same.
  */
-export interface Snapshots {
-  /** Where the latest one was made. */
-  place(): Promise<Place | undefined>;
-  latest(): Promise<{ readonly place: Place; readonly snapshot: Snapshot } | undefined>;
-  /** Counts an event's bytes; answers whether a snapshot is due. */
-  count(bytes: number): boolean;
-  take(snapshot: Snapshot, place: Place): Promise<void>;
-}
+export function createReplica(streams: Streams, inBackground: (task: Promise<unknown>) => void) {
+  const { connection } = streams;
+  const log = createEventLog(streams);
+  const snapshots = createSnapshots(streams, log);
+  const state = new MutableState();
+  /** Undefined while unread. */
+  let position: Position | undefined;
+  let checked = { breaks: 0, at: Number.NEGATIVE_INFINITY };
 
-const LEAST_BYTES = 128 * 1024;
-const PART_BYTES = 256 * 1024;
+  const now = () => ({ breaks: connection.breaks(), at: monotonicMs() });
+  const isCurrent = () =>
+    position !== undefined && checked.breaks === connection.breaks() && monotonicMs() < checked.at + CURRENT_MS;
 
-/** Events that stay behind a snapshot, for those who watch what changes. */
-const KEPT_EVENTS = 20_000;
-
-export function createSnapshots(streams: Streams): Snapshots {
-  const { names } = streams;
-  const head = names.body("snapshot");
-  let since = 0;
-  let size = LEAST_BYTES;
-  let taking = false;
-
-  const read = async (parts: readonly string[]): Promise<Snapshot | undefined> => {
-    const found = await Promise.all(parts.map((name) => streams.last("bodies", names.body(name))));
-    const chunks = found.flatMap((part) => (part === undefined ? [] : [part.data]));
-    if (chunks.length < parts.length) return undefined;
-    const snapshot = unpack(Buffer.concat(chunks));
-    if (isSnapshot(snapshot)) return snapshot;
-    throw new Error("the snapshot of the sessions is none of el-ipc's");
+  const apply = (events: readonly LoggedEvent[]): void => {
+    for (const { seq, event, bytes } of events) {
+      for (const change of event.changes) state.apply(change, event.at);
+      position = { seq, id: event.id };
+      snapshots.count(bytes);
+    }
   };
 
-  const drop = (parts: readonly string[]) =>
-    Promise.all(parts.map((name) => streams.purge("bodies", names.body(name)))).then(() => {});
-
-  /** Answers with the names of its parts. Where they can't all be stored, none of them stays. */
-  const storeParts = async (bytes: Uint8Array): Promise<readonly string[]> => {
-    const most = Math.max(1, Math.min(PART_BYTES, streams.connection.room()));
-    const parts: string[] = [];
-    try {
-      for (let at = 0; at < bytes.length; at += most) {
-        const name = nuid.next();
-        parts.push(name);
-        await streams.publish("bodies", names.body(name), { id: name, data: bytes.subarray(at, at + most) });
+  /** From unread to current. */
+  const load = async (): Promise<void> => {
+    for (let missed: Position | undefined; ; ) {
+      const { position: from, snapshot } = await snapshots.latest();
+      const events = snapshot && (await log.has(from)) ? await log.after(from) : undefined;
+      if (snapshot !== undefined && events !== undefined) {
+        state.restore(snapshot);
+        position = from;
+        return apply(events);
       }
-    } catch (error) {
-      await drop(parts);
-      throw error;
+      // A later snapshot that another process has just made replaces this one, and the events before it.
+      if (missed !== undefined && isSame(missed, from)) throw lostError(streams, whatIsLost(from, snapshot));
+      missed = from;
     }
-    return parts;
+  };
+
+  /** From stale to current; undefined where the log isn't the one that was read. */
+  const follow = async (from: Position): Promise<readonly LoggedEvent[] | undefined> => {
+    if (checked.breaks !== connection.breaks()) {
+      // A server that restarted may have lost what the snapshot holds, though not what this replica knows.
+      const latest = await snapshots.position();
+      if (latest !== undefined && !(await log.has(latest))) return undefined;
+    }
+    const events = await log.after(from);
+    const next = events?.[0];
+    if (events === undefined || (next !== undefined && next.event.follows !== from.id)) return undefined;
+    apply(events);
+    return events;
+  };
+
+  const catchUpOnce = async (own?: LogEvent): Promise<boolean> => {
+    const begun = now();
+    const followed = position && (await follow(position));
+    if (followed === undefined) {
+      position = undefined;
+      await load();
+    }
+    state.trim();
+    checked = begun;
+    if (own === undefined) return false;
+    if (followed !== undefined) return followed.some(({ event }) => event.id === own.id);
+    for await (const { event } of log.events(own.after + 1)) if (event.id === own.id) return true;
+    return false;
   };
 
   return {
-    async place() {
-      const { value } = await getRecord(streams, "bodies", head);
-      return value && placeIn(value);
+    state,
+    /** The last event that the state holds. */
+    get position(): Position {
+      return position ?? BEGINNING;
     },
+    isCurrent,
 
-    async latest() {
-      for (let missed: Found | undefined; ; ) {
-        const found = await getRecord(streams, "bodies", head);
-        since = 0;
-        // Where a part is gone, there is a later one; or else it is as if there were none.
-        if (found.value === undefined || found.seq === missed?.seq) return undefined;
-        size = Math.max(LEAST_BYTES, numberIn(found.value, "bytes"));
-        const snapshot = await read(partsIn(found, "parts"));
-        if (snapshot !== undefined) return { place: placeIn(found.value), snapshot };
-        missed = found;
+    /** Reads what others have stored; returns whether this event was there. */
+    async catchUp(own?: LogEvent): Promise<boolean> {
+      for (const end = monotonicMs() + GRACE_MS; ; ) {
+        try {
+          return await catchUpOnce(own);
+        } catch (error) {
+          const isFinal = connection.isSingleServer() || monotonicMs() > end;
+          if (!(error instanceof LostError) || isFinal) throw error;
+        }
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
     },
 
-    count(bytes) {
-      since += bytes;
-      return since > size && !taking;
+    /** Stores an event that the state already holds; returns whether it was the next. */
+    async store(event: LogEvent): Promise<boolean> {
+      const data = encodeEvent(event);
+      const expect = { lastSubjectSequence: event.after };
+      const put = await streams.publish("sessions", streams.names.sessions, { id: event.id, data, expect });
+      if (put === "conflict") return false;
+      const wasCurrent = isCurrent();
+      const begun = now();
+      const before = { seq: event.after, id: event.follows };
+      const isBuiltOnLog = wasCurrent || (await log.has(before).catch(() => false));
+      position = isBuiltOnLog ? { seq: put.seq, id: event.id } : undefined;
+      checked = begun;
+      const isSnapshotDue = snapshots.count(data.byteLength);
+      if (isSnapshotDue && position !== undefined) inBackground(snapshots.take(state.snapshot(), position));
+      state.trim();
+      return true;
     },
 
-    async take(snapshot, { seq, id }) {
-      taking = true;
-      since = 0;
-      try {
-        const bytes = pack(JSON.stringify(snapshot));
-        size = Math.max(LEAST_BYTES, bytes.length);
-        const parts = await storeParts(bytes);
-        const before = await getRecord(streams, "bodies", head);
-        const there = before.value && placeIn(before.value);
-        // One of more than the log has is no later one.
-        const isLater = there !== undefined && there.seq >= seq && (await isInLog(streams, there));
-        const former = partsIn(before, "parts");
-        const value = { position: seq, id, parts, former, bytes: bytes.length };
-        // Where this gets no answer the parts stay: a head that names them may still come to be stored.
-        const put = isLater ? "conflict" : await putRecord(streams, "bodies", head, value, before);
-        if (put === "conflict") return await drop(parts);
-        // Where the last one got no answer, those of the one before may still be there.
-        await drop([...former, ...partsIn(before, "former")]);
-        await streams.purge("sessions", names.sessions, seq - KEPT_EVENTS);
-      } finally {
-        taking = false;
-      }
+    /** Reads the journal as far back as the log goes. */
+    async recall(): Promise<void> {
+      const { entry } = state;
+      const older: JournalEntry[] = [];
+      for await (const { event } of log.events(1)) older.push(...entriesIn(event).filter(({ seq }) => seq <= entry));
+      state.recall(older);
     },
   };
 }
 
-function placeIn(value: Fields): Place {
-  return { seq: numberIn(value, "position"), id: textIn(value, "id") };
+/** A place in the log. A server that has lost its last events gives their sequences again, so the id counts too. */
+export interface Position {
+  readonly seq: number;
+  readonly id: string;
 }
 
-function partsIn({ value }: Found, which: "parts" | "former"): readonly string[] {
-  const parts = value?.[which];
-  return Array.isArray(parts) ? parts.map(String) : [];
-}
+const BEGINNING: Position = { seq: 0, id: "" };
 
-/** As with an event: what is inside is our own. */
-function isSnapshot(value: unknown): value is Snapshot {
-  return typeof value === "object" && value !== null && "orders" in value && Array.isArray(value.orders);
-}
-
-/**
- * What this process knows of the log, and how it came to it. A server that fell may have forgotten its last events, and
- * somebody may have emptied a stream or removed it: then what is known is thrown away, and read again.
- */
-export interface Follower {
-  readonly state: MutableState;
-  /** The last event that the state holds. */
-  readonly place: Place;
-  /** Whether that was so a moment ago, and can be built on without a look. */
-  isSure(): boolean;
-  /** Reads what others have stored; answers whether this event was there. */
-  catchUp(own?: LogEvent): Promise<boolean>;
-  /** Stores an event that the state already holds; answers whether it was the next. */
-  store(event: LogEvent): Promise<boolean>;
-  /** Begins anew, where the log isn't the one that was read. */
-  rejoin(): Promise<void>;
-  /** Reads the journal as far back as it goes. */
-  recall(): Promise<void>;
+function isSame(one: Position, other: Position): boolean {
+  return one.seq === other.seq && one.id === other.id;
 }
 
 interface LoggedEvent {
@@ -154,22 +178,11 @@ interface LoggedEvent {
   readonly bytes: number;
 }
 
-/** No server falls and is there again as quickly. */
-const SURE_MS = 1_000;
+type EventLog = ReturnType<typeof createEventLog>;
 
-export function createFollower(streams: Streams, meanwhile: (task: Promise<unknown>) => void): Follower {
-  const { names, connection } = streams;
-  const state = createState();
-  const snapshots = createSnapshots(streams);
-  /** Undefined before anything was read. */
-  let known: Place | undefined;
-  /** The snapshot that it goes back to. */
-  let base = BEGINNING;
-  let looked = { breaks: 0, at: Number.NEGATIVE_INFINITY };
-
-  const now = () => ({ breaks: connection.breaks(), at: monotonicMs() });
-  const isSure = () =>
-    known !== undefined && looked.breaks === connection.breaks() && monotonicMs() < looked.at + SURE_MS;
+/** Reads the log of sessions as the server has it now. */
+function createEventLog(streams: Streams) {
+  const { names } = streams;
 
   async function* events(from: number): AsyncGenerator<LoggedEvent, void, void> {
     for await (const { seq, data } of scan(streams, "sessions", { subject: names.sessions, from })) {
@@ -177,142 +190,152 @@ export function createFollower(streams: Streams, meanwhile: (task: Promise<unkno
     }
   }
 
-  const apply = ({ seq, event, bytes }: LoggedEvent): void => {
-    for (const change of event.changes) state.apply(change, event.at);
-    known = { seq, id: event.id };
-    snapshots.count(bytes);
-  };
-
-  /** All that the snapshot comes to, with what follows on it where the log goes on from it at another place. */
-  const load = async (): Promise<{ readonly place: Place; readonly isJoined: boolean }> => {
-    const found = await snapshots.latest();
-    state.restore(found?.snapshot);
-    const place = found?.place ?? BEGINNING;
-    known = place;
-    base = place;
-    if (await isInLog(streams, place)) return { place, isJoined: true };
-    for await (const next of events(1)) {
-      if (next.event.follows !== place.id) continue;
-      apply(next);
-      return { place, isJoined: true };
-    }
-    return { place, isJoined: false };
-  };
-
-  /** Whether there is a snapshot of more than the log has: whoever is behind it would never come to that. */
-  const isOutdone = async (place: Place): Promise<boolean> => {
-    const head = await snapshots.place();
-    return head !== undefined && head.seq > place.seq && !isSame(head, base) && !(await isInLog(streams, head));
-  };
-
-  /** What comes behind a place; undefined where it doesn't follow on it. `byId`: also by whom the first is. */
-  const eventsBehind = async (place: Place, byId: boolean): Promise<readonly LoggedEvent[] | undefined> => {
-    const came: LoggedEvent[] = [];
-    let last = place.seq;
-    for await (const found of events(place.seq + 1)) {
-      const { after, follows } = found.event;
-      if (after !== last || (byId && came.length === 0 && follows !== place.id)) return undefined;
-      came.push(found);
-      last = found.seq;
-    }
-    return came;
-  };
-
-  const isStored = async ({ id, after }: LogEvent): Promise<boolean> => {
-    for await (const { event } of events(after + 1)) if (event.id === id) return true;
-    return false;
-  };
-
-  const catchUp = async (own?: LogEvent): Promise<boolean> => {
-    for (let loaded: Awaited<ReturnType<typeof load>> | undefined; ; ) {
-      const begun = now();
-      if (known === undefined || (loaded === undefined && !isSure() && (await isOutdone(known)))) {
-        const before = loaded;
-        loaded = await load();
-        if (before !== undefined && isSame(before.place, loaded.place)) throw unreadable(streams, loaded.place.seq);
-      }
-      const from = known ?? BEGINNING;
-      const end = await endOfLog(streams);
-      const isShort = end.seq < from.seq || (end.seq === from.seq && end.id !== from.id);
-      const isThrough = isSame(end, from) || (isShort && loaded !== undefined);
-      const byId = loaded === undefined || !loaded.isJoined;
-      const came = isThrough ? [] : isShort ? undefined : await eventsBehind(from, byId);
-      if (came === undefined) {
-        known = undefined;
-        continue;
-      }
-      for (const one of came) apply(one);
-      state.trim();
-      looked = begun;
-      if (own === undefined) return false;
-      // A snapshot may hold it already.
-      return loaded === undefined ? came.some(({ event }) => event.id === own.id) : isStored(own);
-    }
-  };
-
-  const store = async (event: LogEvent, behind = event.after): Promise<boolean> => {
-    const data = encodeEvent(event);
-    const expect = { lastSubjectSequence: behind };
-    const put = await streams.publish("sessions", names.sessions, { id: event.id, data, expect });
-    if (put === "conflict") return false;
-    const wasSure = isSure();
-    const begun = now();
-    const before = { seq: event.after, id: event.follows };
-    // After a break, or a while, what it was worked out on may be what a server has forgotten meanwhile.
-    known = wasSure || (await isInLog(streams, before).catch(() => false)) ? { seq: put.seq, id: event.id } : undefined;
-    looked = begun;
-    const isDue = snapshots.count(data.byteLength);
-    if (isDue && known !== undefined) meanwhile(snapshots.take(state.snapshot(), known));
-    state.trim();
-    return true;
+  const end = async (): Promise<Position> => {
+    const find = () => streams.last("sessions", names.sessions);
+    const last = (await find()) ?? ((await streams.lastSeq("sessions")) > 0 ? await find() : BEGINNING);
+    if (last === undefined) throw lostError(streams, "has lost its events");
+    return { seq: last.seq, id: last.id };
   };
 
   return {
-    state,
-    get place() {
-      return known ?? BEGINNING;
-    },
-    isSure,
-    catchUp,
-    store,
+    events,
+    has: async (position: Position): Promise<boolean> =>
+      position.seq === 0 || isSame(positionOf(await streams.at("sessions", position.seq)), position),
 
     /**
-     * Where the snapshot holds more than the log, the log goes on from what the snapshot holds: with an event that follows
-     * on it, and lies where the log now ends. Of several who do this at once only one comes first.
+     * The events after a position; undefined where the log doesn't reach it, has another one there, or a gap behind it.
      */
-    async rejoin() {
-      const end = await endOfLog(streams);
-      known = undefined;
-      await catchUp();
-      const { seq, id } = known ?? BEGINNING;
-      if (await isInLog(streams, { seq, id })) return;
-      const event = {
-        id: nuid.next(),
-        after: seq,
-        follows: id,
-        entry: state.entry,
-        at: Date.now() / 1_000,
-        changes: [],
-      };
-      if (!(await store(event, end.seq))) return;
-      await catchUp();
-      if (known !== undefined) meanwhile(snapshots.take(state.snapshot(), known));
-    },
-
-    async recall() {
-      const { entry } = state;
-      const older: JournalEntry[] = [];
-      for await (const { event } of events(1)) older.push(...entriesIn(event).filter(({ seq }) => seq <= entry));
-      state.recall(older);
+    async after(position: Position): Promise<readonly LoggedEvent[] | undefined> {
+      const last = await end();
+      if (isSame(last, position)) return [];
+      if (last.seq <= position.seq) return undefined;
+      const found: LoggedEvent[] = [];
+      let { seq } = position;
+      for await (const next of events(seq + 1)) {
+        if (next.event.after !== seq) return undefined;
+        found.push(next);
+        seq = next.seq;
+      }
+      return found;
     },
   };
 }
 
-function unreadable({ names }: Streams, seq: number): IpcError {
+function positionOf(found: Stored | undefined): Position {
+  return found === undefined ? BEGINNING : { seq: found.seq, id: found.id };
+}
+
+function whatIsLost({ seq }: Position, snapshot: Snapshot | undefined): string {
+  if (snapshot === undefined) return "has lost a part of its snapshot";
+  return seq === 0 ? "has lost its first events" : `has lost event ${seq} or a later one`;
+}
+
+/** The log or its snapshot lacks something that only an administrator or a power cut takes away. */
+class LostError extends IpcError {}
+
+function lostError({ names }: Streams, what: string): LostError {
   const [sessions, bodies] = [names.stream("sessions"), names.stream("bodies")];
-  const lost = seq === 0 ? "its first events" : `events behind number ${seq}`;
   const words =
-    `the stream ${sessions} has lost ${lost}, and no snapshot holds them: nothing may leave it by age or number. To begin ` +
-    `with no peers, orders and signals, remove it and ${bodies}; messages stay`;
-  return new IpcError("internal", words);
+    `the stream ${sessions} ${what}: it or ${bodies} was emptied or removed, or the server lost it in a power cut. Restore ` +
+    `both; or, to begin with no sessions, commands and signals, end all el-ipc processes of this bus and remove both. ` +
+    `Messages and agents stay`;
+  return new LostError("internal", words);
+}
+
+const MIN_BYTES = 128 * 1024;
+const MAX_PART_BYTES = 256 * 1024;
+
+/** Events kept behind a snapshot, for those who read the journal. */
+const KEPT_EVENTS = 20_000;
+
+/**
+ * Snapshots of the state, so that a process doesn't read the log from its beginning. The process that finds the log
+ * behind the last snapshot longer than that snapshot makes the next one, so neither outgrows the other.
+ */
+function createSnapshots(streams: Streams, log: EventLog) {
+  const { names } = streams;
+  const head = names.payload("snapshot");
+  let bytesSince = 0;
+  let lastBytes = MIN_BYTES;
+  let isTaking = false;
+
+  const readParts = async (parts: readonly string[]): Promise<Snapshot | undefined> => {
+    const found = await Promise.all(parts.map((name) => streams.last("bodies", names.payload(name))));
+    const chunks = found.flatMap((part) => (part === undefined ? [] : [part.data]));
+    return chunks.length < parts.length ? undefined : decodeSnapshot(Buffer.concat(chunks));
+  };
+
+  const dropParts = async (parts: readonly string[]) => {
+    await Promise.all(parts.map((name) => streams.purge("bodies", names.payload(name))));
+  };
+
+  /** Returns the parts' names. Where one can't be stored, the others are dropped. */
+  const storeParts = async (bytes: Uint8Array): Promise<readonly string[]> => {
+    const size = Math.max(1, Math.min(MAX_PART_BYTES, streams.connection.maxData()));
+    const parts: string[] = [];
+    try {
+      for (let at = 0; at < bytes.length; at += size) {
+        const name = nuid.next();
+        parts.push(name);
+        await streams.publish("bodies", names.payload(name), { id: name, data: bytes.subarray(at, at + size) });
+      }
+    } catch (error) {
+      await dropParts(parts);
+      throw error;
+    }
+    return parts;
+  };
+
+  return {
+    async position(): Promise<Position | undefined> {
+      const { value } = await getRecord(streams, "bodies", head);
+      return value && positionIn(value);
+    },
+
+    /** The latest one, or the empty state at the beginning. Undefined `snapshot`: a part of it is gone. */
+    async latest(): Promise<{ readonly position: Position; readonly snapshot: Snapshot | undefined }> {
+      const { value, ...found } = await getRecord(streams, "bodies", head);
+      bytesSince = 0;
+      if (value === undefined) return { position: BEGINNING, snapshot: EMPTY };
+      lastBytes = Math.max(MIN_BYTES, numberIn(value, "bytes"));
+      return { position: positionIn(value), snapshot: await readParts(partsIn({ value, ...found })) };
+    },
+
+    /** Counts an event's bytes; returns whether a snapshot is due. */
+    count(bytes: number): boolean {
+      bytesSince += bytes;
+      return bytesSince > lastBytes && !isTaking;
+    },
+
+    async take(snapshot: Snapshot, { seq, id }: Position): Promise<void> {
+      isTaking = true;
+      bytesSince = 0;
+      try {
+        const bytes = encodeSnapshot(snapshot);
+        lastBytes = Math.max(MIN_BYTES, bytes.length);
+        const parts = await storeParts(bytes);
+        const before = await getRecord(streams, "bodies", head);
+        const last = before.value && positionIn(before.value);
+        // One that the log doesn't lead up to is never replaced: it holds what the log has lost.
+        const isNext = last === undefined || (last.seq < seq && (await log.has(last)));
+        const value = { position: seq, id, parts, bytes: bytes.length };
+        // Where no answer comes the parts stay, since the head may name them.
+        const put = isNext ? await putRecord(streams, "bodies", head, value, before) : "conflict";
+        if (put === "conflict") return await dropParts(parts);
+        await dropParts(partsIn(before));
+        await streams.purge("sessions", names.sessions, seq - KEPT_EVENTS);
+      } finally {
+        isTaking = false;
+      }
+    },
+  };
+}
+
+function positionIn(value: Fields): Position {
+  return { seq: numberIn(value, "position"), id: textIn(value, "id") };
+}
+
+function partsIn({ value }: Found): readonly string[] {
+  const parts = value?.parts;
+  return Array.isArray(parts) ? parts.map(String) : [];
 }

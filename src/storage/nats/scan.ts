@@ -1,109 +1,108 @@
 import { AckPolicy, type ConsumerInfo, DeliverPolicy } from "@nats-io/jetstream";
 import { createInbox, errors, type Msg, nuid } from "@nats-io/transport-node";
-import { isPassing } from "./connection.ts";
+import { isTransient } from "./connection.ts";
 import type { StreamKind } from "./names.ts";
-import { fieldsIn, idIn } from "./publishing.ts";
-import type { Stored, Streams } from "./streams.ts";
+import { fieldsIn, idIn, type Stored, type Streams } from "./streams.ts";
 
 export interface Range {
   readonly subject: string;
   /** The first sequence. */
   readonly from: number;
-  /** Of each subject the last message alone. */
-  readonly lastOnly?: boolean;
-  /** For that, which there are, where it was asked before. */
-  readonly subjects?: readonly string[];
-  /** Without what the messages hold. */
+  /** Leaves out the messages' data. */
   readonly headersOnly?: boolean;
-  /** So many are likely to be enough: an old server takes half a millisecond for each, wanted or not. */
+  /** How many messages the caller probably needs: 2.9 takes half a millisecond for each, needed or not. */
   readonly enough?: number;
 }
 
-/** So many are asked for one by one before a consumer is made for the rest. */
-const FEW = 3;
-/** So many, where a cluster had none for it: it may have put it on a server that is gone. */
-const MANY = 50;
-/** So many are asked for at the same time. */
-const AT_ONCE = 50;
-const CHUNK = { messages: 500, bytes: 4 * 1024 * 1024 };
+/** Read one by one before a consumer is made for the rest. */
+const SINGLY_FIRST = 3;
+/** Read one by one after a consumer failed: a cluster may have put it on a server that is gone. */
+const SINGLY_AFTER_FAILURE = 50;
+/** Requests for single messages at a time. */
+const PARALLEL_REQUESTS = 50;
+const BATCH = { messages: 500, bytes: 4 * 1024 * 1024 };
 const PULL_MS = 2_500;
 const ABANDONED_MS = 10_000;
 const MILLISECOND = 1_000_000;
 
 /**
- * The messages of a range, in their order and without a gap: each is told by the stream's leader or by a consumer of its
- * own, and the end by the leader alone, since a consumer lies on any replica and that may be behind.
+ * Reads the messages of a range in their order, without gaps. A consumer may be on a replica that is behind, so only
+ * the stream's leader says where the range ends.
  */
 export async function* scan(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  if (range.lastOnly) {
-    yield* lastOfEach(streams, kind, range);
-    return;
-  }
   let { from } = range;
-  for (let singly = (await streams.isOldCluster(kind)) ? Number.POSITIVE_INFINITY : FEW; ; ) {
+  for (let singly = SINGLY_FIRST; ; ) {
     for (let n = 0; n < singly; n++) {
       const found = await streams.next(kind, range.subject, from);
       if (found === undefined) return;
       yield found;
       from = found.seq + 1;
     }
-    // One by one also what is too large to come in a batch, and what a server that went has left.
+    // A message too large for a batch ends it, and is read singly, as is what a lost consumer left.
     singly = 1;
     try {
-      for await (const found of delivered(streams, kind, { ...range, from })) {
+      for await (const found of consume(streams, kind, { ...range, from })) {
         yield found;
         from = found.seq + 1;
       }
     } catch (error) {
-      if (!isPassing(error)) throw error;
-      singly = MANY;
+      if (!isTransient(error)) throw error;
+      singly = SINGLY_AFTER_FAILURE;
     }
   }
 }
 
 /**
- * Which subjects there are is said by the leader. A consumer passes over one whose last message is replaced while it reads,
- * and may have come to what replaced it before it was asked for all it has: so none is told twice, and the leader is asked
- * for what is missing. That may be gone by then.
+ * Reads the last message of each subject that a wildcard matches, each once. The leader says which subjects there are.
+ * A consumer skips one whose last message is replaced while it reads, and may deliver both: so the leader is asked for
+ * those that are missing.
  */
-async function* lastOfEach(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
-  const subjects = range.subjects ?? Object.keys(await streams.counts(kind, range.subject));
-  const singly = subjects.length <= FEW || (await streams.isOldCluster(kind));
-  const found = singly ? new Map<string, Stored>() : await consumed(streams, kind, range);
+export async function* scanLast(
+  streams: Streams,
+  kind: StreamKind,
+  subject: string,
+  { subjects, headersOnly = false }: { subjects?: readonly string[]; headersOnly?: boolean } = {},
+): AsyncGenerator<Stored, void, void> {
+  const all = subjects ?? Object.keys(await streams.counts(kind, subject));
+  const range = { subject, from: "last" as const, headersOnly };
+  const found = all.length <= SINGLY_FIRST ? new Map<string, Stored>() : await consumeLast(streams, kind, range);
   yield* found.values();
-  const missing = subjects.filter((subject) => !found.has(subject));
-  for (let from = 0; from < missing.length; from += AT_ONCE) {
-    const lasts = missing.slice(from, from + AT_ONCE).map((subject) => streams.last(kind, subject));
+  const missing = all.filter((one) => !found.has(one));
+  for (let from = 0; from < missing.length; from += PARALLEL_REQUESTS) {
+    const lasts = missing.slice(from, from + PARALLEL_REQUESTS).map((one) => streams.last(kind, one));
     for (const last of await Promise.all(lasts)) if (last !== undefined) yield last;
   }
 }
 
-/** The last of each subject that a consumer has, which lies on a replica that isn't behind. */
-function consumed(streams: Streams, kind: StreamKind, range: Range): Promise<ReadonlyMap<string, Stored>> {
-  return streams.connection.attempt(async () => {
+/** The last message of each subject, from a consumer that isn't behind. */
+function consumeLast(streams: Streams, kind: StreamKind, range: ConsumerRange): Promise<ReadonlyMap<string, Stored>> {
+  return streams.connection.retry(async () => {
     const newest = (await streams.last(kind, range.subject))?.seq ?? 0;
     const found = new Map<string, Stored>();
     let upTo = 0;
-    for await (const one of delivered(streams, kind, range)) {
-      found.set(one.subject, one);
-      upTo = one.seq;
+    for await (const message of consume(streams, kind, range)) {
+      found.set(message.subject, message);
+      upTo = message.seq;
     }
-    // In the order of the stream: a replica that has the newest has all before it.
+    // They come in the stream's order, so a replica that has the newest has all before it.
     if (upTo < newest) throw new errors.TimeoutError();
     return found;
   });
 }
 
-/** What a consumer of its own delivers; less than there is where one is too large, or was lost on its way. */
-async function* delivered(streams: Streams, kind: StreamKind, range: Range): AsyncGenerator<Stored, void, void> {
+/** From `last`: only the last message of each subject. */
+type ConsumerRange = Omit<Range, "from"> & { readonly from: number | "last" };
+
+/** Reads a range through a consumer; ends early at a message that is too large, or where one was lost on its way. */
+async function* consume(streams: Streams, kind: StreamKind, range: ConsumerRange): AsyncGenerator<Stored, void, void> {
   const consumer = await openConsumer(streams, kind, range);
   if (consumer === undefined) return;
-  const most = Math.min(CHUNK.messages, range.enough ?? CHUNK.messages);
+  const size = Math.min(BATCH.messages, range.enough ?? BATCH.messages);
   try {
-    for (let told = 0; told < consumer.num_pending; ) {
-      const batch = await pull(streams, consumer, told, Math.min(consumer.num_pending - told, most));
+    for (let count = 0; count < consumer.num_pending; ) {
+      const batch = await pull(streams, consumer, count, Math.min(consumer.num_pending - count, size));
       if (batch.length === 0) return;
-      told += batch.length;
+      count += batch.length;
       yield* batch;
     }
   } finally {
@@ -111,32 +110,23 @@ async function* delivered(streams: Streams, kind: StreamKind, range: Range): Asy
   }
 }
 
-/**
- * How many messages a range holds. A replica that is behind may tell less: in an old cluster it isn't asked for the first few,
- * and so whether there are any is always told right.
- */
-export async function countOf(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
-  let { from } = range;
-  let count = 0;
-  for (const singly = (await streams.isOldCluster(kind)) ? MANY : 0; count < singly; count++) {
-    const found = await streams.next(kind, range.subject, from);
-    if (found === undefined) return count;
-    from = found.seq + 1;
-  }
-  const consumer = await streams.connection.attempt(() => openConsumer(streams, kind, { ...range, from }));
-  if (consumer === undefined) return count;
+/** Counts the messages of a range. A replica that is behind may count fewer. */
+export async function countMessages(streams: Streams, kind: StreamKind, range: Range): Promise<number> {
+  const consumer = await streams.connection.retry(() => openConsumer(streams, kind, range));
+  if (consumer === undefined) return 0;
   closeConsumer(streams, consumer);
-  return count + consumer.num_pending;
+  return consumer.num_pending;
 }
 
 function openConsumer(
-  { connection, names, answerOf }: Streams,
+  { connection, names, ask }: Streams,
   kind: StreamKind,
-  { subject, from, lastOnly = false, headersOnly = false }: Range,
+  { subject, from, headersOnly = false }: ConsumerRange,
 ): Promise<ConsumerInfo | undefined> {
-  const start = lastOnly
-    ? { deliver_policy: DeliverPolicy.LastPerSubject }
-    : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) };
+  const start =
+    from === "last"
+      ? { deliver_policy: DeliverPolicy.LastPerSubject }
+      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: Math.max(1, from) };
   const config = {
     ...start,
     name: nuid.next(),
@@ -148,17 +138,17 @@ function openConsumer(
     num_replicas: 1,
     inactive_threshold: ABANDONED_MS * MILLISECOND,
   };
-  return answerOf(kind, () => connection.jsm.consumers.add(names.stream(kind), config));
+  return ask(kind, () => connection.jsm.consumers.add(names.stream(kind), config));
 }
 
-/** Nobody waits for it: one that stays behind leaves by itself. */
+/** Not waited for: a consumer that stays behind expires. */
 function closeConsumer({ connection }: Streams, { stream_name, name }: ConsumerInfo): void {
   if (connection.nats.isClosed()) return;
   connection.nats.publish(`${connection.apiPrefix}.CONSUMER.DELETE.${stream_name}.${name}`);
 }
 
-/** What the consumer has next after what it told, so many at most, and no more bytes than a batch should have. */
-function pull({ connection }: Streams, consumer: ConsumerInfo, told: number, most: number): Promise<readonly Stored[]> {
+/** The consumer's messages after the first `count`, up to a batch's limits. */
+function pull({ connection }: Streams, consumer: ConsumerInfo, count: number, limit: number): Promise<Stored[]> {
   const { nats, apiPrefix } = connection;
   const { stream_name, name } = consumer;
   const inbox = createInbox();
@@ -174,27 +164,27 @@ function pull({ connection }: Streams, consumer: ConsumerInfo, told: number, mos
       callback: (error, message) => {
         if (error !== null) return done(error);
         if (message.headers !== undefined && message.headers.code !== 0) return done();
-        const { count, stored } = deliveredIn(message);
-        // One got lost on its way: what is behind it is asked for anew.
-        if (count !== told + found.length + 1) return done();
+        const { delivery, stored } = readDelivery(message);
+        // One was lost on its way: the next pull or consumer begins there.
+        if (delivery !== count + found.length + 1) return done();
         found.push(stored);
-        if (found.length === most) done();
+        if (found.length === limit) done();
       },
     });
     const timer = setTimeout(() => done(new errors.TimeoutError()), PULL_MS);
-    const asked = { batch: most, no_wait: true, max_bytes: CHUNK.bytes };
+    const asked = { batch: limit, no_wait: true, max_bytes: BATCH.bytes };
     nats.publish(`${apiPrefix}.CONSUMER.MSG.NEXT.${stream_name}.${name}`, JSON.stringify(asked), { reply: inbox });
   });
 }
 
 /**
- * Where a message comes from stands in its subject for acknowledgements: the stream's sequence and the consumer's own, as
- * the sixth and the seventh part, or two parts later where domains are named too.
+ * A message's reply subject holds the stream's sequence and the consumer's count, as its sixth and seventh part, or two
+ * parts later where it names a domain.
  */
-function deliveredIn({ subject, reply = "", headers, data }: Msg): { count: number; stored: Stored } {
+function readDelivery({ subject, reply = "", headers, data }: Msg): { delivery: number; stored: Stored } {
   const parts = reply.split(".");
   const at = parts.length > 9 ? 7 : 5;
   const bytes = Number(headers?.get("Nats-Msg-Size") || data.byteLength);
   const stored = { seq: Number(parts[at]), id: idIn(headers), subject, fields: fieldsIn(headers), data, bytes };
-  return { count: Number(parts[at + 1]), stored };
+  return { delivery: Number(parts[at + 1]), stored };
 }

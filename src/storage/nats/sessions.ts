@@ -1,89 +1,93 @@
 import type { ExclusiveRole, Session, SessionStore } from "../../core/store.ts";
-import { asOrder, change } from "./commands.ts";
-import type { Sessions } from "./outbox.ts";
-import type { OrderRecord, PeerRecord, State } from "./state.ts";
+import { loadCommand, putCommand } from "./commands.ts";
+import type { Context } from "./outbox.ts";
+import type { CommandRecord, SessionRecord, State } from "./state.ts";
 
-export function createSessionStore({ log, bodies }: Sessions): SessionStore {
+export function createSessionStore({ log, payloads }: Context): SessionStore {
   return {
-    connect: (peer, sole) =>
-      log.step((draft) => {
-        const { state } = draft;
-        if (isTaken(state, peer.id, sole)) return "taken";
-        if (state.peers.has(peer.id)) throw new Error(`there is a peer ${peer.id} already`);
-        draft.put({ of: "peer", key: peer.id, to: { ...peer, since: state.entry + 1 }, what: "connected" });
+    connect: (session, sole) =>
+      log.step(({ state, put }) => {
+        if (isRoleTaken(state, session.id, sole)) return "taken";
+        if (state.sessions.has(session.id)) throw new Error(`there is a session ${session.id} already`);
+        put({ of: "peer", key: session.id, to: { ...session, since: state.entry + 1 }, what: "connected" });
         return "done";
       }),
 
     async find(id) {
-      const found = await log.step(({ state }) => state.peers.get(id));
-      return found && asPeer(found);
+      const found = await log.step(({ state }) => state.sessions.get(id));
+      return found && asSession(found);
     },
 
-    list: () => log.step(({ state }) => inOrder([...state.peers.values()])),
+    list: () => log.step(({ state }) => listSessions([...state.sessions.values()])),
 
     ofAgent: (name) =>
-      log.step(({ state }) => inOrder([...state.peers.values()].filter(({ agent }) => agent === name))),
+      log.step(({ state }) => listSessions([...state.sessions.values()].filter(({ agent }) => agent === name))),
 
     seen: (id, at, waitingFor) =>
-      log.step((draft) => {
-        const peer = draft.state.peers.get(id);
-        if (peer === undefined) return false;
-        const told = peer.waitingFor === waitingFor ? {} : { what: waitingFor === null ? "works" : "waits" };
-        const to = { ...peer, lastSeen: Math.max(peer.lastSeen, at), waitingFor };
-        draft.put({ of: "peer", key: id, to, ...told });
+      log.step(({ state, put }) => {
+        const session = state.sessions.get(id);
+        if (session === undefined) return false;
+        const told = session.waitingFor === waitingFor ? {} : { what: waitingFor === null ? "works" : "waits" };
+        const to = { ...session, lastSeen: Math.max(session.lastSeen, at), waitingFor };
+        put({ of: "peer", key: id, to, ...told });
         return true;
       }),
 
     renew: (id, at) =>
-      log.step((draft) => {
-        const peer = draft.state.peers.get(id);
-        if (peer === undefined) return false;
-        draft.put({ of: "peer", key: id, to: { ...peer, lastSeen: Math.max(peer.lastSeen, at) } });
-        for (const order of heldBy(draft.state, id)) change(draft, { ...order, leaseUntil: at + order.leaseSeconds });
+      log.step((transaction) => {
+        const { state, put } = transaction;
+        const session = state.sessions.get(id);
+        if (session === undefined) return false;
+        put({ of: "peer", key: id, to: { ...session, lastSeen: Math.max(session.lastSeen, at) } });
+        for (const command of heldBy(state, id)) {
+          putCommand(transaction, { ...command, leaseUntil: at + command.leaseSeconds });
+        }
         return true;
       }),
 
     setRole: (id, role, sole) =>
-      log.step((draft) => {
-        if (isTaken(draft.state, id, sole)) return "taken";
-        const peer = draft.state.peers.get(id);
-        if (peer === undefined) return "missing";
-        draft.put({ of: "peer", key: id, to: { ...peer, role }, what: "changed_role" });
+      log.step(({ state, put }) => {
+        if (isRoleTaken(state, id, sole)) return "taken";
+        const session = state.sessions.get(id);
+        if (session === undefined) return "missing";
+        put({ of: "peer", key: id, to: { ...session, role }, what: "changed_role" });
         return "done";
       }),
 
     async leave(id, at) {
-      const dead = await log.step((draft) => {
-        const { state } = draft;
-        if (!state.peers.has(id)) return undefined;
-        draft.put({ of: "peer", key: id, to: null, what: "left" });
-        for (const order of heldBy(state, id)) {
-          if (order.target === null) change(draft, { ...order, status: "pending", holder: null, leaseUntil: null });
+      const dead = await log.step((transaction) => {
+        const { state, put } = transaction;
+        if (!state.sessions.has(id)) return undefined;
+        put({ of: "peer", key: id, to: null, what: "left" });
+        for (const command of heldBy(state, id)) {
+          if (command.target !== null) continue;
+          putCommand(transaction, { ...command, status: "pending", holder: null, leaseUntil: null });
         }
-        // Nobody else can take them.
-        const own = [...state.open.values()].filter(({ target }) => target === id);
-        return own.map((order) => change(draft, { ...order, status: "dead", leaseUntil: null, endedAt: at }));
+        const own = [...state.openCommands.values()].filter(({ target }) => target === id);
+        return own.map((command) =>
+          putCommand(transaction, { ...command, status: "dead", leaseUntil: null, endedAt: at }),
+        );
       });
-      return dead && Promise.all(dead.map((order) => asOrder(bodies, order)));
+      return dead && Promise.all(dead.map((command) => loadCommand({ log, payloads }, command)));
     },
   };
 }
 
-function inOrder(peers: readonly PeerRecord[]): Session[] {
-  return peers.toSorted((a, b) => a.connectedAt - b.connectedAt || (a.id < b.id ? -1 : 1)).map(asPeer);
+function listSessions(sessions: readonly SessionRecord[]): Session[] {
+  return sessions.toSorted((a, b) => a.connectedAt - b.connectedAt || (a.id < b.id ? -1 : 1)).map(asSession);
 }
 
-function isTaken({ peers }: State, id: string, sole: ExclusiveRole | undefined): boolean {
+function isRoleTaken({ sessions }: State, id: string, sole: ExclusiveRole | undefined): boolean {
   if (sole === undefined) return false;
-  return [...peers.values()].some(
-    (peer) => peer.role === sole.role && peer.lastSeen > sole.aliveSince && peer.id !== id,
+  return [...sessions.values()].some(
+    (session) => session.role === sole.role && session.lastSeen > sole.aliveSince && session.id !== id,
   );
 }
 
-function heldBy({ open }: State, peer: string): OrderRecord[] {
-  return [...open.values()].filter(({ holder, status }) => holder === peer && status === "leased");
+function heldBy({ openCommands }: State, id: string): CommandRecord[] {
+  return [...openCommands.values()].filter(({ holder, status }) => holder === id && status === "leased");
 }
 
-function asPeer({ since: _, ...peer }: PeerRecord): Session {
-  return peer;
+function asSession({ since: _, ...session }: SessionRecord): Session {
+  return session;
 }

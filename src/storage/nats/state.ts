@@ -1,56 +1,60 @@
 import type { Command, JournalEntry, Session, Signal } from "../../core/store.ts";
-import type { Body } from "./payloads.ts";
+import type { Payload } from "./payloads.ts";
 
-/** An order as the log has it: in place of what it holds, where that is. `seq` numbers orders as they were sent. */
-export interface OrderRecord extends Omit<Command, "params" | "result"> {
+/** A command in the log, with payloads in place of its values. `seq` numbers commands in the order they were sent. */
+export interface CommandRecord extends Omit<Command, "params" | "result"> {
   readonly seq: number;
-  readonly params: Body;
-  readonly result: Body;
+  readonly params: Payload;
+  readonly result: Payload;
 }
 
-/** `since`: the journal's number when it connected, or was set. */
-export interface PeerRecord extends Session {
+/** `since`: the journal's number when the session connected. */
+export interface SessionRecord extends Session {
   readonly since: number;
 }
 
+/** `since`: the journal's number when the signal was set. */
 export interface SignalRecord extends Omit<Signal, "data"> {
   readonly since: number;
-  readonly data: Body;
+  readonly data: Payload;
 }
 
-/** What follows from a step and lies outside of the log. It stands here until it is done, by whoever comes next. */
-export interface Errand {
+/** Work that a step causes in another stream. It stays in the outbox until a process has done it. */
+export interface OutboxEntry {
   readonly id: string;
   readonly at: number;
-  /** The journal's number before the step: what came then is told once this is done. */
+  /** The journal's number before the step. Later entries are not told before this work is done. */
   readonly entry: number;
-  readonly message?: ErrandMessage;
-  readonly purge?: ErrandPurge;
+  readonly message?: OutboxMessage;
+  readonly purge?: OutboxPurge;
 }
 
-export interface ErrandMessage {
+export interface OutboxMessage {
   readonly channel: string;
   readonly sender: string;
-  readonly content: Body;
+  readonly content: Payload;
   readonly timestamp: number;
   /** The newest message before the step. */
   readonly after: number;
 }
 
-export interface ErrandPurge {
+export interface OutboxPurge {
   readonly upTo: number;
   readonly keptChannel: string;
 }
 
-/** `what` is told in the journal; without it the change is told to nobody. */
+/**
+ * A change in the log, as it is stored: the log keeps the names that it began with (`peer`, `order`, `errand`). `what`
+ * goes into the journal; without it nobody is told.
+ */
 export type Change =
-  | { readonly of: "peer"; readonly key: string; readonly to: PeerRecord | null; readonly what?: string }
-  | { readonly of: "order"; readonly key: string; readonly to: OrderRecord | null; readonly what?: string }
+  | { readonly of: "peer"; readonly key: string; readonly to: SessionRecord | null; readonly what?: string }
+  | { readonly of: "order"; readonly key: string; readonly to: CommandRecord | null; readonly what?: string }
   | { readonly of: "signal"; readonly key: string; readonly to: SignalRecord | null; readonly what?: string }
-  | { readonly of: "errand"; readonly key: string; readonly to: Errand | null }
+  | { readonly of: "errand"; readonly key: string; readonly to: OutboxEntry | null }
   | Reset;
 
-/** What came up to these numbers, of the orders and of the journal, is gone. */
+/** Removes all commands up to one number, and all sessions and signals up to another of the journal. */
 export interface Reset {
   readonly of: "journal";
   readonly what: "reset";
@@ -58,173 +62,164 @@ export interface Reset {
   readonly entry: number;
 }
 
-/** What the journal tells of a change, if anything. */
-export function toldOf(change: Change): Pick<JournalEntry, "kind" | "key" | "what"> | undefined {
-  if (change.of === "journal") return { kind: "signal", key: "", what: change.what };
-  if (change.of === "errand" || change.what === undefined) return undefined;
-  return { kind: change.of, key: change.key, what: change.what };
+/** One message of the log: what one step, or several that came together, changed. */
+export interface LogEvent {
+  readonly id: string;
+  /** The sequence of the event before it; 0 for the first. */
+  readonly after: number;
+  /** The id of the event before it: a server that has lost its last events gives their sequences again. */
+  readonly follows: string;
+  /** The journal's number before it. */
+  readonly entry: number;
+  readonly at: number;
+  readonly changes: readonly Change[];
 }
 
-/** All that the log's changes come to. */
+/** What the log's changes come to, as a step sees it. */
 export interface State {
-  readonly peers: ReadonlyMap<string, PeerRecord>;
-  readonly orders: ReadonlyMap<string, OrderRecord>;
-  /** Those of them that have not ended. */
-  readonly open: ReadonlyMap<string, OrderRecord>;
+  readonly sessions: ReadonlyMap<string, SessionRecord>;
+  readonly commands: ReadonlyMap<string, CommandRecord>;
+  /** The commands that have not ended. */
+  readonly openCommands: ReadonlyMap<string, CommandRecord>;
   readonly signals: ReadonlyMap<string, SignalRecord>;
-  readonly errands: ReadonlyMap<string, Errand>;
-  /** The last number of the journal, and of the orders. */
+  readonly outbox: ReadonlyMap<string, OutboxEntry>;
+  /** The last number of the journal. */
   readonly entry: number;
+  /** The last number of a command. */
   readonly placed: number;
-  /** The journal's number at the last reset: what it was before, nobody is told. */
+  /** The journal's number at the last reset: earlier entries are not told. */
   readonly forgotten: number;
-  /** What is known of the journal's end. */
+  /** The end of the journal, as far as it is in memory. */
   readonly entries: readonly JournalEntry[];
   snapshot(): Snapshot;
 }
 
-/** The state without what can be told from the rest of it. */
+/** The state as it is stored, without what can be worked out from it. */
 export interface Snapshot {
   readonly entry: number;
   readonly placed: number;
   readonly forgotten: number;
-  readonly peers: readonly PeerRecord[];
-  readonly orders: readonly OrderRecord[];
+  readonly peers: readonly SessionRecord[];
+  readonly orders: readonly CommandRecord[];
   readonly signals: readonly SignalRecord[];
-  readonly errands: readonly Errand[];
+  readonly errands: readonly OutboxEntry[];
 }
 
-export interface MutableState extends State {
-  /** Answers with how to undo it. */
-  apply(change: Change, at: number): () => void;
-  restore(snapshot: Snapshot | undefined): void;
-  /** Entries from before those that are known, as far as none is missing in between. */
-  recall(older: readonly JournalEntry[]): void;
-  /** Forgets entries that nobody can ask for any more. */
-  trim(): void;
-}
+export type Undo = () => void;
 
-/** More than can be asked for: the rest is read again where it is. */
+/** More than can be asked for. Older ones are read from the log again. */
 const MAX_ENTRIES = 20_000;
 
-export function createState(): MutableState {
-  const peers = new Map<string, PeerRecord>();
-  const orders = new Map<string, OrderRecord>();
-  const open = new Map<string, OrderRecord>();
-  const signals = new Map<string, SignalRecord>();
-  const errands = new Map<string, Errand>();
-  let entries: JournalEntry[] = [];
-  let entry = 0;
-  let placed = 0;
-  let forgotten = 0;
+export class MutableState implements State {
+  readonly sessions = new Map<string, SessionRecord>();
+  readonly commands = new Map<string, CommandRecord>();
+  readonly openCommands = new Map<string, CommandRecord>();
+  readonly signals = new Map<string, SignalRecord>();
+  readonly outbox = new Map<string, OutboxEntry>();
+  entry = 0;
+  placed = 0;
+  forgotten = 0;
+  entries: JournalEntry[] = [];
 
-  const place = (key: string, order: OrderRecord | null): (() => void) => {
-    const before = placed;
-    placed = Math.max(placed, order?.seq ?? 0);
-    const undo = [
-      put(orders, key, order),
-      put(open, key, order?.status === "pending" || order?.status === "leased" ? order : null),
+  apply(change: Change, at: number): Undo {
+    const undo = this.#applyRecord(change);
+    const told = journalOf(change);
+    if (told === undefined) return undo;
+    this.entry++;
+    this.entries.push({ seq: this.entry, at, ...told });
+    return () => {
+      this.entries.pop();
+      this.entry--;
+      undo();
+    };
+  }
+
+  #applyRecord(change: Change): Undo {
+    if (change.of === "peer") return put(this.sessions, change.key, change.to);
+    if (change.of === "order") return this.#putCommand(change.key, change.to);
+    if (change.of === "signal") return put(this.signals, change.key, change.to);
+    if (change.of === "errand") return put(this.outbox, change.key, change.to);
+    return this.#reset(change);
+  }
+
+  #putCommand(key: string, command: CommandRecord | null): Undo {
+    const { placed } = this;
+    this.placed = Math.max(placed, command?.seq ?? 0);
+    const isOpen = command?.status === "pending" || command?.status === "leased";
+    const undos = [put(this.commands, key, command), put(this.openCommands, key, isOpen ? command : null)];
+    return () => {
+      this.placed = placed;
+      for (const undo of undos) undo();
+    };
+  }
+
+  #reset({ placed, entry }: Reset): Undo {
+    const { forgotten, commands, sessions, signals } = this;
+    this.forgotten = this.entry + 1;
+    const undos = [
+      ...[...commands.values()].filter(({ seq }) => seq <= placed).map(({ id }) => this.#putCommand(id, null)),
+      ...[...sessions.values()].filter(({ since }) => since <= entry).map(({ id }) => put(sessions, id, null)),
+      ...[...signals.values()].filter(({ since }) => since <= entry).map(({ name }) => put(signals, name, null)),
     ];
     return () => {
-      placed = before;
-      for (const one of undo) one();
+      this.forgotten = forgotten;
+      for (const undo of undos) undo();
     };
-  };
+  }
 
-  const clear = (reset: Reset): (() => void) => {
-    const before = forgotten;
-    forgotten = entry + 1;
-    const undo = [
-      ...[...orders.values()].filter(({ seq }) => seq <= reset.placed).map(({ id }) => place(id, null)),
-      ...[...peers.values()].filter(({ since }) => since <= reset.entry).map(({ id }) => put(peers, id, null)),
-      ...[...signals.values()].filter(({ since }) => since <= reset.entry).map(({ name }) => put(signals, name, null)),
-    ];
-    return () => {
-      forgotten = before;
-      for (const one of undo) one();
+  snapshot(): Snapshot {
+    return {
+      entry: this.entry,
+      placed: this.placed,
+      forgotten: this.forgotten,
+      peers: [...this.sessions.values()],
+      orders: [...this.commands.values()],
+      signals: [...this.signals.values()],
+      errands: [...this.outbox.values()],
     };
-  };
+  }
 
-  const putOne = (change: Change): (() => void) => {
-    if (change.of === "peer") return put(peers, change.key, change.to);
-    if (change.of === "signal") return put(signals, change.key, change.to);
-    if (change.of === "errand") return put(errands, change.key, change.to);
-    if (change.of === "journal") return clear(change);
-    return place(change.key, change.to);
-  };
+  restore({ peers, orders, signals, errands, ...numbers }: Snapshot): void {
+    for (const map of [this.sessions, this.commands, this.openCommands, this.signals, this.outbox]) map.clear();
+    for (const session of peers) this.sessions.set(session.id, session);
+    for (const command of orders) this.#putCommand(command.id, command);
+    for (const signal of signals) this.signals.set(signal.name, signal);
+    for (const work of errands) this.outbox.set(work.id, work);
+    this.entries = [];
+    this.entry = numbers.entry;
+    this.placed = numbers.placed;
+    this.forgotten = numbers.forgotten ?? 0;
+  }
 
-  return {
-    peers,
-    orders,
-    open,
-    signals,
-    errands,
-    get entry() {
-      return entry;
-    },
-    get placed() {
-      return placed;
-    },
-    get forgotten() {
-      return forgotten;
-    },
-    get entries() {
-      return entries;
-    },
+  /** Puts older entries of the journal before those in memory, as far as none is missing in between. */
+  recall(older: readonly JournalEntry[]): void {
+    const first = this.entries[0]?.seq ?? this.entry + 1;
+    const found: JournalEntry[] = [];
+    for (const one of older.toReversed()) {
+      const next = first - 1 - found.length;
+      if (one.seq < next) break;
+      if (one.seq === next) found.push(one);
+    }
+    this.entries = [...found.reverse(), ...this.entries].slice(-MAX_ENTRIES);
+  }
 
-    apply(change, at) {
-      const undo = putOne(change);
-      const told = toldOf(change);
-      if (told === undefined) return undo;
-      entry++;
-      entries.push({ seq: entry, at, ...told });
-      return () => {
-        entries.pop();
-        entry--;
-        undo();
-      };
-    },
-
-    snapshot: () => ({
-      entry,
-      placed,
-      forgotten,
-      peers: [...peers.values()],
-      orders: [...orders.values()],
-      signals: [...signals.values()],
-      errands: [...errands.values()],
-    }),
-
-    restore(snapshot) {
-      for (const map of [peers, orders, open, signals, errands]) map.clear();
-      entries = [];
-      entry = snapshot?.entry ?? 0;
-      for (const peer of snapshot?.peers ?? []) peers.set(peer.id, peer);
-      for (const order of snapshot?.orders ?? []) place(order.id, order);
-      for (const signal of snapshot?.signals ?? []) signals.set(signal.name, signal);
-      for (const errand of snapshot?.errands ?? []) errands.set(errand.id, errand);
-      placed = snapshot?.placed ?? 0;
-      forgotten = snapshot?.forgotten ?? 0;
-    },
-
-    recall(older) {
-      const first = entries[0]?.seq ?? entry + 1;
-      const found: JournalEntry[] = [];
-      for (const one of older.toReversed()) {
-        const next = first - 1 - found.length;
-        if (one.seq < next) break;
-        if (one.seq === next) found.push(one);
-      }
-      entries = [...found.reverse(), ...entries].slice(-MAX_ENTRIES);
-    },
-
-    trim() {
-      if (entries.length >= 2 * MAX_ENTRIES) entries = entries.slice(-MAX_ENTRIES);
-    },
-  };
+  /** Drops entries of the journal that nobody can ask for. */
+  trim(): void {
+    if (this.entries.length >= 2 * MAX_ENTRIES) this.entries = this.entries.slice(-MAX_ENTRIES);
+  }
 }
 
-function put<T>(map: Map<string, T>, key: string, value: T | null): () => void {
+export const EMPTY: Snapshot = {
+  entry: 0,
+  placed: 0,
+  forgotten: 0,
+  peers: [],
+  orders: [],
+  signals: [],
+  errands: [],
+};
+
+function put<T>(map: Map<string, T>, key: string, value: T | null): Undo {
   const before = map.get(key);
   if (value === null) map.delete(key);
   else map.set(key, value);
@@ -232,4 +227,59 @@ function put<T>(map: Map<string, T>, key: string, value: T | null): () => void {
     if (before === undefined) map.delete(key);
     else map.set(key, before);
   };
+}
+
+function journalOf(change: Change): Pick<JournalEntry, "kind" | "key" | "what"> | undefined {
+  if (change.of === "journal") return { kind: "signal", key: "", what: change.what };
+  if (change.of === "errand" || change.what === undefined) return undefined;
+  return { kind: change.of, key: change.key, what: change.what };
+}
+
+/** The journal's entries in an event. */
+export function entriesIn({ entry, at, changes }: LogEvent): readonly JournalEntry[] {
+  const told = changes.flatMap((change) => journalOf(change) ?? []);
+  return told.map((one, index) => ({ seq: entry + index + 1, at, ...one }));
+}
+
+/** Larger events are compressed: many commands sent at once are much alike. */
+const MAX_PLAIN_BYTES = 32 * 1024;
+const OPENING_BRACE = 0x7b;
+
+export function encodeEvent(event: LogEvent): Uint8Array {
+  return pack(JSON.stringify(event));
+}
+
+export function decodeEvent(data: Uint8Array): LogEvent {
+  const event = unpack(data);
+  if (isEvent(event)) return event;
+  throw new Error("the log of sessions holds what el-ipc didn't write");
+}
+
+/** Only el-ipc writes events, so one is not checked further. */
+function isEvent(value: unknown): value is LogEvent {
+  return typeof value === "object" && value !== null && "changes" in value && Array.isArray(value.changes);
+}
+
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+  return pack(JSON.stringify(snapshot));
+}
+
+export function decodeSnapshot(data: Uint8Array): Snapshot {
+  const snapshot = unpack(data);
+  if (isSnapshot(snapshot)) return snapshot;
+  throw new Error("the snapshot of the sessions holds what el-ipc didn't write");
+}
+
+function isSnapshot(value: unknown): value is Snapshot {
+  return typeof value === "object" && value !== null && "orders" in value && Array.isArray(value.orders);
+}
+
+function pack(json: string): Uint8Array {
+  const bytes = Buffer.from(json);
+  return bytes.length < MAX_PLAIN_BYTES ? bytes : process.getBuiltinModule("node:zlib").deflateRawSync(bytes);
+}
+
+function unpack(data: Uint8Array): unknown {
+  const bytes = data[0] === OPENING_BRACE ? data : process.getBuiltinModule("node:zlib").inflateRawSync(data);
+  return JSON.parse(Buffer.from(bytes).toString());
 }

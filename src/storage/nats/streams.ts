@@ -1,135 +1,127 @@
-import { DiscardPolicy, type MsgRequest, RetentionPolicy, StorageType, type StoredMsg } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  type MsgRequest,
+  RetentionPolicy,
+  StorageType,
+  type StoredMsg,
+  type StreamInfo,
+} from "@nats-io/jetstream";
+import { headers, type MsgHdrs } from "@nats-io/transport-node";
+import { invalid } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { type Connection, isOverlap, isStreamThere, Unsettled } from "./connection.ts";
+import {
+  type Connection,
+  fault,
+  isConflict,
+  isNoResponders,
+  isStreamNameInUse,
+  isStreamNotFound,
+  isSubjectsOverlap,
+  isTemporary,
+  oldClusterError,
+  UnsettledError,
+} from "./connection.ts";
 import { type Names, namesOf, type StreamKind } from "./names.ts";
-import { createPublish, fieldsIn, idIn, type Publish } from "./publishing.ts";
-import { type AnswerOf, createReadiness, createSharing } from "./readiness.ts";
 
-/** A message as a stream keeps it. `fields` is what we say about it in a header of our own. */
+/** A message as a stream stores it. */
 export interface Stored {
   readonly seq: number;
-  /** The one under which it was stored. */
+  /** The id that it was published under. */
   readonly id: string;
   readonly subject: string;
+  /** What our own header says about the message. */
   readonly fields: unknown;
   readonly data: Uint8Array;
-  /** How much it holds, where that was left out, too. */
+  /** Size of the data, also where it was left out. */
   readonly bytes: number;
 }
 
-/** The streams of one bus. What isn't there reads as empty, and is made when something is first stored in it. */
-export interface Streams {
-  readonly connection: Connection;
-  readonly names: Names;
-  readonly bus: string;
-  readonly publish: Publish;
-  /** The last message of a subject, or of all that a wildcard names. */
-  last(kind: StreamKind, subject: string): Promise<Stored | undefined>;
-  /** The first message of a subject, or of all that a wildcard names, at a sequence or behind it. */
-  next(kind: StreamKind, subject: string, seq: number): Promise<Stored | undefined>;
-  at(kind: StreamKind, seq: number): Promise<Stored | undefined>;
-  /** The last sequence that was given to any message; 0 where there was none. */
-  lastSeq(kind: StreamKind): Promise<number>;
-  counts(kind: StreamKind, subject: string): Promise<Readonly<Record<string, number>>>;
-  /** Removes the messages of a subject up to a sequence, or all; answers with how many there were. */
-  purge(kind: StreamKind, subject: string, upTo?: number): Promise<number>;
-  /**
-   * Whether the stream lies in a cluster of 2.9. A server of it that stood still, and goes on, has other messages under some
-   * ids until it has caught up; so only leaders are read. And it doesn't compare what several expect at once.
-   */
-  isOldCluster(kind: StreamKind): Promise<boolean>;
-  /** What the stream answers once it may be asked; undefined where there is none. */
-  readonly answerOf: AnswerOf;
-}
+export type Streams = ReturnType<typeof createStreams>;
+
+/** Sends a request to a stream once it is safe to; undefined where the stream doesn't exist. */
+export type Ask = <T>(kind: StreamKind, request: () => Promise<T>) => Promise<T | undefined>;
 
 /**
- * How long a stream knows the ids of what it has stored. A signed request is taken for ten minutes at most, so one that
- * comes again after a crash between its steps is always known.
+ * How long a stream recognises the ids of its messages. A signed request is valid for ten minutes at most, so one that
+ * is repeated after a crash between its steps is always recognised.
  */
 const DUPLICATES_MS = 20 * 60_000;
-/** Nonces leave after two hours; an hour is what is promised. */
+/** An hour is promised. */
 const NONCES_MS = 2 * 3_600_000;
 const MILLISECOND = 1_000_000;
-const AGE_KNOWN_MS = 60_000;
 
-export function createStreams(connection: Connection, bus: string, replicas: number): Streams {
-  const { jsm, attempt } = connection;
+/**
+ * The streams of one bus. A stream that doesn't exist yet reads as empty, and is made when something is first stored.
+ */
+export function createStreams(connection: Connection, bus: string, replicas: number) {
+  const { jsm, retry } = connection;
   const names = namesOf(bus);
   const share = createSharing();
-  const readiness = createReadiness(connection, names, share);
-  const { answerOf, messageOf, infoOf } = readiness;
+  const presence = createPresence(connection, names, share);
+  const { ask, getMessage, getInfo } = presence;
 
-  /** Made with limits that leave nothing out by themselves; one that is there already stays as it is. */
+  /** A stream that exists already stays as it is. */
   const make = async (kind: StreamKind): Promise<void> => {
-    const one = kind !== "messages" && kind !== "sessions";
+    if (kind === "messages") await refuseOrphans(presence, names);
     try {
-      await jsm.streams.add({
+      const info = await jsm.streams.add({
         name: names.stream(kind),
         description: `el-ipc: the ${kind} of the bus ${bus}`,
         subjects: [...names.subjects(kind)],
         allow_direct: true,
         retention: RetentionPolicy.Limits,
         storage: StorageType.File,
-        // One that is full refuses what is new, and forgets nothing.
+        // A full stream refuses new messages, and forgets none.
         discard: DiscardPolicy.New,
         num_replicas: replicas,
-        max_msgs_per_subject: one ? 1 : -1,
+        max_msgs_per_subject: kind === "messages" || kind === "sessions" ? -1 : 1,
         max_age: kind === "nonces" ? NONCES_MS * MILLISECOND : 0,
         duplicate_window: DUPLICATES_MS * MILLISECOND,
       });
+      refuseOldCluster(info);
     } catch (error) {
-      if (isStreamThere(error)) return;
-      if (!isOverlap(error)) throw error;
-      await readiness.isThere(kind);
-      throw new Unsettled("what was in the way has just been made, or removed");
+      if (isStreamNameInUse(error)) return;
+      if (!isSubjectsOverlap(error)) throw error;
+      await presence.exists(kind);
+      throw new UnsettledError("the stream that was in the way has just been made, or removed");
     }
   };
 
   const message = (kind: StreamKind, query: MsgRequest) =>
     share(`${kind} ${JSON.stringify(query)}`, async () => {
-      const found = await attempt(() => messageOf(kind, query));
+      const found = await retry(() => getMessage(kind, query));
       return found ? asStored(found) : undefined;
     });
 
-  const info = (kind: StreamKind, subjects?: string) => attempt(() => infoOf(kind, subjects));
-
-  const ages = new Map<StreamKind, { readonly isOld: boolean; readonly at: number }>();
-
-  /** Servers tell the time with what they say of a stream from 2.10 on. A cluster may be renewed while this runs. */
-  const isOldCluster = async (kind: StreamKind): Promise<boolean> => {
-    if (connection.isAlone()) return false;
-    const known = ages.get(kind);
-    if (known !== undefined && monotonicMs() < known.at + AGE_KNOWN_MS) return known.isOld;
-    const found = await info(kind);
-    if (found === undefined) return false;
-    const isOld = found.cluster !== undefined && !("ts" in found);
-    ages.set(kind, { isOld, at: monotonicMs() });
-    return isOld;
-  };
+  const info = (kind: StreamKind, subjects?: string) => retry(() => getInfo(kind, subjects));
 
   return {
     connection,
     names,
     bus,
 
-    publish: createPublish(connection, names, readiness, isOldCluster, make),
-    isOldCluster,
-    answerOf,
-    last: (kind, subject) => message(kind, { last_by_subj: subject }),
-    next(kind, subject, seq) {
-      // The client's types don't know that it may be asked like this.
+    publish: createPublish(connection, names, presence, make),
+    ask,
+    /** The last message of a subject, or of all that a wildcard matches. */
+    last: (kind: StreamKind, subject: string) => message(kind, { last_by_subj: subject }),
+    /** The first message of a subject, or of all that a wildcard matches, at a sequence or after it. */
+    next(kind: StreamKind, subject: string, seq: number) {
+      // The server takes this combination; the client's types don't have it.
       const query = { next_by_subj: subject, seq: Math.max(1, seq) };
       return message(kind, query);
     },
-    at: (kind, seq) => message(kind, { seq }),
-    lastSeq: async (kind) => (await info(kind))?.state.last_seq ?? 0,
-    counts: async (kind, subject) => (await info(kind, subject))?.state.subjects ?? {},
+    at: (kind: StreamKind, seq: number) => message(kind, { seq }),
+    /** The last sequence that was given to any message; 0 where there was none. */
+    lastSeq: async (kind: StreamKind) => (await info(kind))?.state.last_seq ?? 0,
+    counts: async (kind: StreamKind, subject: string): Promise<Readonly<Record<string, number>>> =>
+      (await info(kind, subject))?.state.subjects ?? {},
 
-    async purge(kind, subject, upTo) {
-      // The server takes the first sequence for no limit at all.
+    /** Removes the messages of a subject up to a sequence, or all of them; returns how many it removed. */
+    async purge(kind: StreamKind, subject: string, upTo?: number): Promise<number> {
+      // To the server, sequence 1 would mean no limit.
       if (upTo !== undefined && upTo < 1) return 0;
       const what = { filter: subject, ...(upTo === undefined ? {} : { seq: upTo + 1 }) };
-      const done = await attempt(() => answerOf(kind, () => jsm.streams.purge(names.stream(kind), what)));
+      const done = await retry(() => ask(kind, () => jsm.streams.purge(names.stream(kind), what)));
       return done?.purged ?? 0;
     },
   };
@@ -137,4 +129,312 @@ export function createStreams(connection: Connection, bus: string, replicas: num
 
 function asStored({ seq, subject, header, data }: StoredMsg): Stored {
   return { seq, id: idIn(header), subject, fields: fieldsIn(header), data, bytes: data.byteLength };
+}
+
+/**
+ * A new stream of messages would give ids again that watermarks have passed, so its messages would never be read. No
+ * watermark moves before there is a message: where one has moved and the messages don't exist, they were removed.
+ */
+async function refuseOrphans({ getMessage, exists }: Presence, names: Names): Promise<void> {
+  const watermark = await getMessage("readers", { last_by_subj: names.everyWatermark });
+  if (!watermark || watermark.json<{ lastId?: unknown }>().lastId === 0 || (await exists("messages"))) return;
+  const [messages, readers] = [names.stream("messages"), names.stream("readers")];
+  throw fault(
+    `the stream ${messages} was removed, and ${readers} still says how far each agent has read it: restore ${messages}, or remove ${readers} too`,
+  );
+}
+
+/** Servers put the time into what they say of a stream from 2.10 on; only a clustered one names its cluster. */
+function refuseOldCluster(info: StreamInfo): void {
+  if (info.cluster?.name && !("ts" in info)) throw oldClusterError(info.cluster.name);
+}
+
+/** A stream is asked this often whether it has begun. One made without direct reads never answers. */
+const MAX_PROBES = 10;
+const PROBE_MS = 50;
+/** A cluster may not list a stream for a moment while it elects a leader. */
+const GRACE_MS = 5_000;
+
+type Presence = ReturnType<typeof createPresence>;
+
+/**
+ * Which streams exist. Every request here is sent once: its caller retries it.
+ *
+ * A 2.9.10 server may crash when it is asked for a message of a stream that is just being made. A stream that answers
+ * direct reads has begun, so each is asked for one first, once per process.
+ */
+function createPresence(connection: Connection, names: Names, share: Share) {
+  const { nats, jsm, apiPrefix } = connection;
+  const known = new Set<StreamKind>();
+  const missingSince = new Map<StreamKind, number>();
+
+  const probe = (stream: string): Promise<boolean> =>
+    nats.request(`${apiPrefix}.DIRECT.GET.${stream}`, JSON.stringify({ seq: 1 }), { timeout: PROBE_MS }).then(
+      () => true,
+      () => false,
+    );
+
+  /** The streams that store what is published to this subject. */
+  const storing = (subject: string) => Array.fromAsync(jsm.streams.names(subject));
+
+  const isListed = async (kind: StreamKind): Promise<boolean> =>
+    (await storing(names.subjects(kind)[0] ?? "")).includes(names.stream(kind));
+
+  const markKnown = (kind: StreamKind): void => {
+    known.add(kind);
+    missingSince.delete(kind);
+  };
+
+  const look = async (kind: StreamKind): Promise<boolean> => {
+    if (!(await isListed(kind))) return false;
+    for (let probes = 0; probes < MAX_PROBES && !(await probe(names.stream(kind))); probes++);
+    if (!connection.isSingleServer()) refuseOldCluster(await jsm.streams.info(names.stream(kind)));
+    markKnown(kind);
+    return true;
+  };
+
+  /** For a request that found no stream: fails where this process has used it, since somebody then removed it. */
+  const refuseRemoved = async (kind: StreamKind): Promise<void> => {
+    if (!known.has(kind)) return;
+    const since = missingSince.get(kind) ?? monotonicMs();
+    missingSince.set(kind, since);
+    if (!connection.isSingleServer() && monotonicMs() < since + GRACE_MS) {
+      throw new UnsettledError("the cluster doesn't list the stream");
+    }
+    throw fault(
+      `the stream ${names.stream(kind)} was removed while el-ipc used it: restore it; or, to begin with an empty one, restart el-ipc`,
+    );
+  };
+
+  const ask: Ask = async (kind, request) => {
+    try {
+      if (!known.has(kind) && !(await share(`whether ${kind} exists`, () => look(kind)))) return undefined;
+      const answer = await request();
+      missingSince.delete(kind);
+      return answer;
+    } catch (error) {
+      if (!isStreamNotFound(error)) throw error;
+      if (await isListed(kind)) throw new UnsettledError("the server lists the stream, and says it doesn't exist");
+      await refuseRemoved(kind);
+      return undefined;
+    }
+  };
+
+  return {
+    ask,
+    getMessage: (kind: StreamKind, query: MsgRequest) =>
+      ask(kind, () => jsm.streams.getMessage(names.stream(kind), query)),
+    /** `subjects`: counts the messages of each of these. */
+    getInfo: (kind: StreamKind, subjects?: string) =>
+      ask(kind, async () => {
+        const options = subjects === undefined ? undefined : { subjects_filter: subjects };
+        const info = await jsm.streams.info(names.stream(kind), options);
+        refuseOldCluster(info);
+        return info;
+      }),
+    storing,
+    /** Fails where another stream has the subjects. */
+    async exists(kind: StreamKind): Promise<boolean> {
+      const stream = names.stream(kind);
+      const listed = (await Promise.all(names.subjects(kind).map(storing))).flat();
+      if (listed.includes(stream)) return true;
+      if (listed[0] !== undefined) throw overlapError(listed[0], stream);
+      return false;
+    },
+    /** Whether this process has used the stream. */
+    isKnown: (kind: StreamKind) => known.has(kind),
+    markKnown,
+    refuseRemoved,
+  };
+}
+
+/** With two streams on one subject a message may be stored in the wrong one, or never be acknowledged. */
+function overlapError(other: string, stream: string): Error {
+  return fault(`the stream ${other} takes what ${stream} is for: docs/nats.md lists what each stream takes`);
+}
+
+type Share = <T>(key: string, read: () => Promise<T>) => Promise<T>;
+
+/**
+ * Shares reads of the same key: callers that arrive during a read share the one after it. So each gets an answer from
+ * after its call, and in order: no caller of a key overtakes another.
+ */
+function createSharing(): Share {
+  const reading = new Map<string, { readonly current: Promise<unknown>; next?: Promise<unknown> }>();
+
+  const start = <T>(key: string, read: () => Promise<T>): Promise<T> => {
+    const current = read();
+    const reads = { current };
+    reading.set(key, reads);
+    const end = () => !("next" in reads) && reading.delete(key);
+    current.then(end, end);
+    return current;
+  };
+
+  return <T>(key: string, read: () => Promise<T>): Promise<T> => {
+    const reads = reading.get(key);
+    if (reads === undefined) return start(key, read);
+    reads.next ??= reads.current.catch(() => {}).then(() => start(key, read));
+    return reads.next as Promise<T>;
+  };
+}
+
+interface Publication {
+  /** A second message under the same id is not stored. */
+  readonly id: string;
+  readonly fields?: object;
+  readonly data?: Uint8Array | string;
+  /** Stores only while this is the last message of the subject, or of the stream; 0: while there is none. */
+  readonly expect?: { readonly lastSubjectSequence: number } | { readonly lastSequence: number };
+}
+
+/** `repeated`: another process had stored a message under this id before. */
+export type Published = { readonly seq: number; readonly repeated: boolean } | "conflict";
+
+type Publish = (kind: StreamKind, subject: string, publication: Publication) => Promise<Published>;
+
+/** One message on its way, over all its tries. */
+interface Delivery extends Publication {
+  readonly kind: StreamKind;
+  readonly subject: string;
+  readonly head: MsgHdrs;
+  /** A try got no answer, so the message may be stored already. */
+  isUnsure: boolean;
+}
+
+const FIELDS = "El-Ipc";
+const MESSAGE_ID = "Nats-Msg-Id";
+
+/**
+ * Stores messages, each once. A message is tried again for four reasons, each in a function of its own:
+ *
+ * - `retry` (connection): no answer came, or the server says to ask again. The try is repeated under the same id.
+ * - `publishFirst`: the stream doesn't exist. It is made with `make`, and asked again at once.
+ * - `inOrder`: the stream is not known yet, and another message is being tried. This one waits for it, so that messages
+ *   keep their order and the stream is made once.
+ * - `store`: the answer doesn't tell whether the message is stored. The stream itself is read; where that doesn't tell
+ *   either, the whole try is repeated.
+ */
+function createPublish(
+  connection: Connection,
+  names: Names,
+  presence: Presence,
+  make: (kind: StreamKind) => Promise<void>,
+): Publish {
+  const { js, retry, patience, maxPayload, maxData } = connection;
+  const beginning = new Map<StreamKind, Promise<unknown>>();
+
+  const inOrder = async <T>(kind: StreamKind, store: () => Promise<T>): Promise<T> => {
+    const begun = monotonicMs();
+    while (!presence.isKnown(kind)) {
+      const first = beginning.get(kind);
+      if (first === undefined) {
+        const stored = store();
+        beginning.set(kind, stored);
+        return stored.finally(() => beginning.delete(kind));
+      }
+      // Where the first fails, the next is the first; those that have waited for too long fail with it.
+      await first.catch((error: unknown) => {
+        if (monotonicMs() > begun + patience) throw error;
+      });
+    }
+    return store();
+  };
+
+  const publishOnce = async (delivery: Delivery) => {
+    const { kind, subject, id, data = "", head, expect } = delivery;
+    try {
+      const answer = await js.publish(subject, data, { msgID: id, headers: head, ...(expect && { expect }) });
+      if (answer.stream !== names.stream(kind)) throw overlapError(answer.stream, names.stream(kind));
+      return answer;
+    } catch (error) {
+      if (isConflict(error)) {
+        if (!presence.isKnown(kind)) await presence.exists(kind);
+        return "conflict";
+      }
+      delivery.isUnsure ||= !isNoResponders(error) && !isTemporary(error);
+      throw error;
+    }
+  };
+
+  const publishFirst = async (delivery: Delivery) => {
+    const { kind, subject } = delivery;
+    const isStored = async () => (await presence.storing(subject)).includes(names.stream(kind));
+    // A stream that never acknowledges may have the subject; and a subscriber to everything hides that no stream has it.
+    if (delivery.isUnsure && !presence.isKnown(kind) && !(await presence.exists(kind))) await make(kind);
+    for (;;) {
+      try {
+        return await publishOnce(delivery);
+      } catch (error) {
+        if (!isNoResponders(error) || (await isStored())) throw error;
+        await presence.refuseRemoved(kind);
+        await make(kind);
+        if (!(await isStored())) throw otherSubjectsError(names.stream(kind), subject);
+      }
+    }
+  };
+
+  const store = async (delivery: Delivery): Promise<Published> => {
+    const { kind, subject, id } = delivery;
+    const answer = await publishFirst(delivery);
+    presence.markKnown(kind);
+    if (answer === "conflict") {
+      // Clusters up to 2.10 compare before they look at the id, so an earlier try of ours may be in the way.
+      const last = delivery.isUnsure ? await presence.getMessage(kind, { last_by_subj: subject }) : undefined;
+      return last && idIn(last.header) === id ? { seq: last.seq, repeated: false } : "conflict";
+    }
+    const { seq, duplicate } = answer;
+    if (duplicate && !(await holds(presence, delivery, seq))) throw new UnsettledError("it isn't stored yet");
+    return { seq, repeated: duplicate && !delivery.isUnsure };
+  };
+
+  return async (kind, subject, publication) => {
+    const { fields, data = "" } = publication;
+    checkSize(data, maxData(), maxPayload());
+    const head = headers();
+    if (fields !== undefined) head.set(FIELDS, toAscii(JSON.stringify(fields)));
+    const delivery = { ...publication, kind, subject, head, isUnsure: false };
+    return inOrder(kind, () => retry(() => store(delivery)));
+  };
+}
+
+/**
+ * Whether the stream has the message where it says so. A leader answers a repeated id from memory, also while the first
+ * message is still to be agreed on: then it may name sequence 0 (2.10 does), or one where another message came to lie.
+ * A message that was removed since was there.
+ */
+async function holds({ getMessage, getInfo }: Presence, { kind, id }: Delivery, seq: number): Promise<boolean> {
+  if (seq === 0) return false;
+  const found = await getMessage(kind, { seq });
+  if (found) return idIn(found.header) === id;
+  return seq <= ((await getInfo(kind))?.state.last_seq ?? 0);
+}
+
+/** The id that a message was published under. */
+export function idIn(head: { get(name: string): string } | undefined): string {
+  return head?.get(MESSAGE_ID) ?? "";
+}
+
+/** What a message's header says about it; undefined without a header of ours. */
+export function fieldsIn(head: { get(name: string): string } | undefined): unknown {
+  const text = head?.get(FIELDS);
+  return text ? JSON.parse(text) : undefined;
+}
+
+/** Header values are ASCII, and lose spaces at their ends. */
+function toAscii(json: string): string {
+  return json.replace(/[\u007f-\uffff]/g, (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+function checkSize(data: Uint8Array | string, maxData: number, maxPayload: number): void {
+  const bytes = Buffer.byteLength(data);
+  if (bytes <= maxData) return;
+  const words = `this NATS server takes ${maxData} bytes at most (its max_payload is ${maxPayload}), not ${bytes}`;
+  throw invalid(words, "too_large");
+}
+
+function otherSubjectsError(stream: string, subject: string): Error {
+  return fault(
+    `there is a stream ${stream}, but it doesn't take ${subject}: docs/nats.md lists what each stream takes`,
+  );
 }
