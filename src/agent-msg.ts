@@ -2,7 +2,9 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { type Client, openClient } from "./client.ts";
+import type { Client } from "./client/client.ts";
+import { readFile } from "./client/files.ts";
+import { connectClient } from "./client.ts";
 import { isIpcError } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { messageBytes, sign } from "./core/signature.ts";
@@ -14,7 +16,7 @@ import { openFolder } from "./surfaces/agent-msg/folder.ts";
 import { createMailboxes } from "./surfaces/agent-msg/mailboxes.ts";
 import { run } from "./surfaces/agent-msg/run.ts";
 import { createLifetime, type Lifetime } from "./surfaces/cli/lifetime.ts";
-import { ClosedOutput, print, printNote, readFile } from "./surfaces/cli/terminal.ts";
+import { ClosedOutput, print, printNote } from "./surfaces/cli/terminal.ts";
 
 /** The exit code of a program that SIGPIPE ended. */
 const CLOSED_OUTPUT = 141;
@@ -55,7 +57,8 @@ function createContext(environment: Environment, lifetime: Lifetime): ProgramCon
     async openMailboxes(agent, { create } = { create: false }) {
       const isThere = url !== undefined || store !== undefined || existsSync(databasePath);
       if (!isThere && !create) return undefined;
-      client ??= await openClient({ environment, url, agent, key: keyFile, token, warn: printNote, signal });
+      client ??= connectClient({ environment, url, agent, key: readKey?.(), token, warn: printNote, signal });
+      await client.open();
       return createMailboxes(client.ask, signal);
     },
     dialer: createDialer(environment, readKey, printNote, signal),

@@ -3,7 +3,7 @@ import { trustAnswer } from "./client/remote.ts";
 import { createSigner } from "./client/signer.ts";
 import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
-import { createNotes, type Environment } from "./environment.ts";
+import { createUserState, type Environment } from "./environment.ts";
 import { isLoopback } from "./server/loopback.ts";
 import { askServer, type Dial } from "./surfaces/agent-msg/websocket.ts";
 import type { FrameConnection } from "./wire/frames.ts";
@@ -20,7 +20,7 @@ export function createDialer(
   warn: (sentence: string) => void,
   signal: AbortSignal,
 ) {
-  const pins = createNotes(configFolder);
+  const knownServers = createUserState(configFolder);
 
   /** A token names the server's bus, which a first connection without a token asks for. */
   const createToken = async (agent: string, url: string, headers: Headers, key: KeyObject) => {
@@ -30,7 +30,7 @@ export function createDialer(
       key,
       ask: async (request) => trustAnswer(request, await askServer(connection, frames, request.operation.name)),
       url: url.replace(/^ws/, "http"),
-      pins,
+      knownServers,
       warn,
       signal,
     });

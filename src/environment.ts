@@ -96,21 +96,21 @@ function portOf(text: string | undefined): number {
   throw invalid(`IPC_PORT must be a port from 0 to 65535, not ${JSON.stringify(text)}`);
 }
 
-/** What this user's el-ipc remembers outside of any database: lists of lines in a folder of its own, to read and to edit. */
-export interface Notes {
-  /** Files that have had an operator. One without is not what it was, and not to be used as if it were new. */
+/** User state kept outside the database: two lists of lines that a person may read and edit. */
+export interface UserState {
+  /** Databases that have had an operator. One without an operator has been replaced, and must not be used as if it were new. */
   hasDatabase(path: string): boolean;
-  /** Answers whether it could be noted. */
+  /** Answers whether the line could be written. */
   addDatabase(path: string): boolean;
   readonly databasesFile: string;
 
-  /** Whom a server said to be when it was first signed for. */
+  /** The DID that a server had when something was first signed for it. */
   serverDid(url: string): string | undefined;
   addServer(url: string, did: string): boolean;
   readonly serversFile: string;
 }
 
-export function createNotes(folder: string): Notes {
+export function createUserState(folder: string): UserState {
   const databasesFile = join(folder, "databases");
   const serversFile = join(folder, "servers");
 

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
-import { type Asker, askEach, askOnce } from "./answers.ts";
-import { type Client, type Connecting, openClient } from "./client.ts";
+import { type Asker, askEach, askOnce, type Client } from "./client/client.ts";
+import { type ConnectOptions as ClientTarget, connectClient, loadKey } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
 import { type Environment, readEnvironment, withDatabase, withStore } from "./environment.ts";
@@ -77,18 +77,19 @@ export interface ConnectedBus extends Methods, AsyncDisposable {
 export async function connect(target?: string, options: ConnectOptions = {}): Promise<ConnectedBus> {
   const { url, environment } = placeOf(readEnvironment(process.env), target);
   const agent = options.agent ?? environment.agent;
-  const client = await openClient({
+  const client = connectClient({
     environment: { ...environment, apiKey: options.apiKey ?? environment.apiKey },
     url,
     agent,
-    key: options.key ?? environment.keyFile,
+    key: loadKey(options.key ?? environment.keyFile),
     token: options.token ?? environment.token,
     warn: (sentence) => process.emitWarning(sentence.replace(/^Warning: /, "")),
   });
+  await client.open();
   return connected(client, agent);
 }
 
-function placeOf(environment: Environment, target: string | undefined): Pick<Connecting, "environment" | "url"> {
+function placeOf(environment: Environment, target: string | undefined): Pick<ClientTarget, "environment" | "url"> {
   if (target === undefined) return { environment, url: environment.url };
   if (/^(nats|tls):\/\//i.test(target)) return { environment: withStore(environment, target), url: undefined };
   if (/^[a-z]+:\/\//i.test(target)) return { environment, url: target };

@@ -1,3 +1,4 @@
+import { readFile } from "./client/files.ts";
 import { createSigner, tokenFor } from "./client/signer.ts";
 import { openServer } from "./client.ts";
 import type { Identity } from "./core/access.ts";
@@ -5,12 +6,11 @@ import type { Bus } from "./core/bus.ts";
 import { isIpcError, unauthorized } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { verifyToken } from "./core/token.ts";
-import { createNotes, type Environment } from "./environment.ts";
+import { createUserState, type Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { listToolOperations } from "./operations/index.ts";
 import type { Signer } from "./operations/operation.ts";
 import { createLocalEndpoint, type Endpoint } from "./operations/perform.ts";
-import { readFile } from "./surfaces/cli/terminal.ts";
 import type { Client } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
 
@@ -30,12 +30,13 @@ export async function serveMcp(
   signal: AbortSignal,
 ): Promise<void> {
   const key = keyFile === undefined ? undefined : readPrivateKey(readFile(keyFile));
-  const pins = createNotes(environment.configFolder);
+  const knownServers = createUserState(environment.configFolder);
   await using bus = await openEndpoints(environment, url, signal, () =>
     signer && agent !== undefined ? { signer, agent } : undefined,
   );
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
-  const signer = key && (() => createSigner({ key, ask: bus.asNobody.ask, url, pins, warn: console.error, signal }));
+  const signer =
+    key && (() => createSigner({ key, ask: bus.asNobody.ask, url, knownServers, warn: console.error, signal }));
   const client: Client = { endpoint: bus.asAgent, agent, signer, help: HELP };
   const failed = (error: unknown) => void (environment.debug && console.error(error));
   const operations = listToolOperations();

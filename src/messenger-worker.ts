@@ -1,5 +1,5 @@
 import { type MessagePort, workerData } from "node:worker_threads";
-import { openClient } from "./client.ts";
+import { connectClient, loadKey } from "./client.ts";
 import { publicError } from "./core/errors.ts";
 import { readEnvironment } from "./environment.ts";
 import type { Letter } from "./surfaces/agent-msg/folder.ts";
@@ -48,6 +48,7 @@ async function openMailboxes(agent: string): Promise<Mailboxes> {
   const environment = readEnvironment(process.env);
   const { keyFile, token, url } = environment;
   const warn = (sentence: string) => process.emitWarning(sentence);
-  const client = await openClient({ environment, url, agent, key: keyFile, token, warn });
+  const client = connectClient({ environment, url, agent, key: loadKey(keyFile), token, warn });
+  await client.open();
   return createMailboxes(client.ask, new AbortController().signal);
 }

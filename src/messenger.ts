@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { readFile } from "./client/files.ts";
 import { IpcError, invalid } from "./core/errors.ts";
 import { readPrivateKey } from "./core/keys.ts";
 import { messageBytes, sign } from "./core/signature.ts";
@@ -9,7 +10,6 @@ import { readEnvironment } from "./environment.ts";
 import type { BusAnswer, BusRequest } from "./messenger-worker.ts";
 import { type Folder, type Letter, openFolder, sendLetter } from "./surfaces/agent-msg/folder.ts";
 import { type Listener, openListener } from "./surfaces/agent-msg/websocket.ts";
-import { readFile } from "./surfaces/cli/terminal.ts";
 
 /**
  * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` return without a promise, as in

@@ -1,9 +1,10 @@
 import { closeSync, createReadStream, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
+import { explainFileError } from "./client/files.ts";
 import { formatCount, hasCode, invalid, isIpcError } from "./core/errors.ts";
 import { createImporter, type Exported, exportBus, type Imported, readLine } from "./core/moving.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
-import { clearProgress, print, printNote, showProgress, whyOf } from "./surfaces/cli/terminal.ts";
+import { clearProgress, print, printNote, showProgress } from "./surfaces/cli/terminal.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "./wire/json-lines.ts";
 import { onOneLine } from "./wire/printable.ts";
 
@@ -138,7 +139,7 @@ function openFile(file: string, flags: string): number {
   try {
     return openSync(file, flags, 0o600);
   } catch (error) {
-    throw invalid(`${nameOf(file)} can't be opened: ${whyOf(error)}`);
+    throw invalid(`${nameOf(file)} can't be opened: ${explainFileError(error)}`);
   }
 }
 

@@ -5,7 +5,7 @@ import { IpcError } from "./core/errors.ts";
 import type { Brokers, Link } from "./core/link.ts";
 import type { Store } from "./core/store.ts";
 import type { Wakeup } from "./core/waiting.ts";
-import { createNotes, type Environment } from "./environment.ts";
+import { createUserState, type Environment } from "./environment.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
 
@@ -25,21 +25,21 @@ export async function openBus(
   { port, seeding = false, warn = () => {}, signal }: Opening,
 ): Promise<Bus> {
   const { place, signatures, readsNeedToken } = environment;
-  const notes = createNotes(environment.configFolder);
+  const userState = createUserState(environment.configFolder);
   const { store, wakeup } = await openEngine(environment, signal);
-  if (!seeding && notes.hasDatabase(place) && (await store.agents.firstOperator()) === undefined) {
+  if (!seeding && userState.hasDatabase(place) && (await store.agents.firstOperator()) === undefined) {
     await wakeup[Symbol.asyncDispose]();
     await store[Symbol.asyncDispose]();
     throw new IpcError(
       "unauthorized",
       `The database ${place} had an operator and has none now: it was replaced, or its folder cleaned. ` +
-        `Restore it, seed an operator anew, or remove its line from ${notes.databasesFile} to begin again in open mode`,
+        `Restore it, seed an operator anew, or remove its line from ${userState.databasesFile} to begin again in open mode`,
     );
   }
   const card = cardOf(environment, port);
   const secured = () => {
-    if (!notes.addDatabase(place))
-      warn(`Warning: ${notes.databasesFile} can't be written, so nobody will notice if this database is lost`);
+    if (!userState.addDatabase(place))
+      warn(`Warning: ${userState.databasesFile} can't be written, so nobody will notice if this database is lost`);
   };
   return createBus({
     store,

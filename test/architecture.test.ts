@@ -21,7 +21,7 @@ const map: readonly Row[] = [
   row("core",           [],                             ["lazy node:crypto", "jose"]),
   row("operations",     ["core"],                       ["lazy node:crypto"]),
   row("server",         ["core", "operations"],         []),
-  row("client",         ["core", "operations"],         ["mri", "lazy node:crypto"]),
+  row("client",         ["core", "operations", "wire"], ["mri", "node:fs", "lazy node:crypto"]),
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
   row("storage/nats",   ["core"],                       ["@nats-io/transport-node", "@nats-io/jetstream", "node:fs", "lazy node:crypto", "lazy node:zlib"]),
   row("wakeup",         ["core"],                       ["node:fs", "node:path", "lazy node:crypto", "lazy @nats-io/transport-node"]),

@@ -7,6 +7,7 @@ import { readPrivateKey } from "../src/core/keys.ts";
 import { messageBytes, sign } from "../src/core/signature.ts";
 import { DEFAULT_PORT, readEnvironment } from "../src/environment.ts";
 import { listToolOperations, operations } from "../src/operations/index.ts";
+import { createProgramCommands } from "../src/programs.ts";
 import { optionsOf } from "../src/surfaces/cli/arguments.ts";
 import { argumentsOf, isTool } from "../src/surfaces/mcp/tools.ts";
 import { isThere, jsonOf, repository } from "./plugin/support.ts";
@@ -28,10 +29,7 @@ function textOf(...path: string[]): string {
   return readFileSync(join(repository, ...path), "utf8");
 }
 
-/** The verbs that start something instead of asking the bus. */
-const starters = [
-  ...textOf("src/main.ts").matchAll(/\b(?:defineProgramCommand\(\{\s*name: |serving\(\s*)"([a-z -]+)"/g),
-].map(([, name = ""]) => name);
+const starters = createProgramCommands(readEnvironment({})).map(({ name }) => name);
 
 const verbs = [...starters, ...operations.map(({ name }) => name)];
 

@@ -9,9 +9,11 @@ import { needsToken } from "./signer.ts";
 export interface ServerTarget {
   readonly url: string;
   readonly apiKey: string | undefined;
-  /** Makes a token for a request that needs one, where there is a way to. */
-  readonly token: (request: Request) => Promise<string | undefined>;
+  readonly token: TokenSource;
 }
+
+/** Makes a token for a request that needs one, where there is a way to. */
+export type TokenSource = (request: Request) => Promise<string | undefined>;
 
 export interface Item {
   readonly value: unknown;

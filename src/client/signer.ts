@@ -19,16 +19,16 @@ export interface Signing {
   readonly ask: Ask;
   /** The bus's address, where it is behind a server. */
   readonly url: string | undefined;
-  readonly pins: KnownServers;
+  readonly knownServers: KnownServers;
   /** Shows a warning beside the answer. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
 
-export function createSigner({ key, ask, url, pins, warn, signal }: Signing): Signer {
+export function createSigner({ key, ask, url, knownServers, warn, signal }: Signing): Signer {
   let did: Promise<string> | undefined;
   const audience = () => {
-    did ??= askDid(ask, signal).then((said) => (url === undefined ? said : pinned(pins, url, said, warn)));
+    did ??= askDid(ask, signal).then((did) => (url === undefined ? did : checkServer(knownServers, url, did, warn)));
     return did;
   };
   return {
@@ -66,17 +66,18 @@ async function askDid(ask: Ask, signal: AbortSignal): Promise<string> {
 /** A DID becomes part of a line of the file, so it must hold no line end. */
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
-function pinned(pins: KnownServers, url: string, said: string, warn: (text: string) => void): string {
+/** Compares a server's DID with the one it had before, and remembers that of a new server. */
+function checkServer(servers: KnownServers, url: string, did: string, warn: (text: string) => void): string {
   const { protocol, host, pathname } = new URL(url);
   const server = `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
-  const known = pins.serverDid(server);
-  if (known === undefined && said !== "" && !pins.addServer(server, said)) {
-    warn(`Warning: ${pins.serversFile} can't be written, so nobody will notice if another server answers there`);
+  const known = servers.serverDid(server);
+  if (known === undefined && did !== "" && !servers.addServer(server, did)) {
+    warn(`Warning: ${servers.serversFile} can't be written, so nobody will notice if another server answers there`);
   }
-  if (known === undefined || known === said) return said;
+  if (known === undefined || known === did) return did;
   throw invalid(
-    `The server at ${server} was ${known} and now says that it is ${said || "nobody, in open mode"}: nothing is signed for it. ` +
-      `If that is right, remove its line from ${pins.serversFile}`,
+    `The server at ${server} was ${known} and now says that it is ${did || "nobody, in open mode"}: nothing is signed for it. ` +
+      `If that is right, remove its line from ${servers.serversFile}`,
   );
 }
 

@@ -1,5 +1,13 @@
 import type { KeyObject } from "node:crypto";
 import { closeSync, constants, openSync, unlinkSync, writeSync } from "node:fs";
+import {
+  explainFileError,
+  othersCanRead,
+  readFile,
+  readStandardInput,
+  readTextFile,
+  withoutLineEnd,
+} from "../../client/files.ts";
 import { conflict, hasCode, invalid } from "../../core/errors.ts";
 import { readPrivateKey } from "../../core/keys.ts";
 import {
@@ -13,19 +21,7 @@ import {
 import type { Endpoint } from "../../operations/perform.ts";
 import { onOneLine } from "../../wire/printable.ts";
 import type { Arguments } from "./arguments.ts";
-import {
-  clearProgress,
-  othersCanRead,
-  othersCanReadOutput,
-  print,
-  printNote,
-  readFile,
-  readStandardInput,
-  readTextFile,
-  showProgress,
-  whyOf,
-  withoutLineEnd,
-} from "./terminal.ts";
+import { clearProgress, othersCanReadOutput, print, printNote, showProgress } from "./terminal.ts";
 
 const KEY_BYTES = 32;
 
@@ -71,7 +67,7 @@ export function writeFiles(files: readonly AnswerFile[]): void {
   } catch (error) {
     for (const path of made) unlinkSync(path);
     if (hasCode(error, "EEXIST")) throw invalid(`${nextOf(files, made)} exists already; nothing was written`);
-    throw invalid(`${nextOf(files, made)} can't be written: ${whyOf(error)}`);
+    throw invalid(`${nextOf(files, made)} can't be written: ${explainFileError(error)}`);
   }
 }
 

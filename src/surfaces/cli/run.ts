@@ -1,17 +1,9 @@
-import { askerOf, createSigner, type KnownServers, tokenFor } from "../../client/signer.ts";
+import type { KeyObject } from "node:crypto";
+import type { Client } from "../../client/client.ts";
+import { askerOf } from "../../client/signer.ts";
 import { IpcError, invalid, isIpcError, publicError, type Reason, unauthorized } from "../../core/errors.ts";
 import { joinWords, parseInput } from "../../operations/fields.ts";
-import {
-  isStream,
-  isWaiting,
-  type Operation,
-  parseRequest,
-  type Request,
-  type Signer,
-  signRequest,
-} from "../../operations/operation.ts";
-import type { Endpoint } from "../../operations/perform.ts";
-import { showHealth } from "../../operations/watching.ts";
+import { isStream, isWaiting, type Operation, parseRequest, type Request } from "../../operations/operation.ts";
 import { deliver, giveBack, readKey, withTexts } from "./answer.ts";
 import { type Arguments, flagOf, isOperation, parseArguments, positionalsOf, type Verb } from "./arguments.ts";
 import { familyHelp, helpOf, overview, usageOf } from "./help.ts";
@@ -21,31 +13,32 @@ import { ClosedOutput, print, printNote } from "./terminal.ts";
 export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
-  /** Opens the bus: this machine's database, or the one behind the server at `url`. */
-  readonly open: (operation: Operation, where: Where, token: TokenSource) => Promise<Endpoint & AsyncDisposable>;
-  readonly pins: KnownServers;
-  /** What the environment says for those who leave it out. */
+  readonly connect: (target: Target) => Client;
+  /** The environment's values, used where nothing was typed. */
   readonly self: string | undefined;
   readonly keyFile: string | undefined;
-  /** A token to show to a server, where none is to be made. */
-  readonly token: string | undefined;
   readonly url: string | undefined;
-  /** Whether a fault is shown with all that is known of it. */
+  /** Whether unexpected errors are printed with their details. */
   readonly debug: boolean;
 }
 
-/** At which server, or in which store; neither where that is this machine's database. */
-export interface Where {
+/** The bus to ask: behind the server at `url`, on the NATS server `store`, or else in this machine's database. */
+interface Where {
   readonly url: string | undefined;
   readonly store: string | undefined;
-  /** While it is away it is waited for. */
+  /** Whether to wait for a NATS server that isn't reachable. */
   readonly retry: boolean;
+}
+
+export interface Target extends Where {
+  /** The first operation that the bus is opened for. */
+  readonly operation: Operation;
+  readonly key: KeyObject | undefined;
+  readonly warn: (sentence: string) => void;
   readonly signal: AbortSignal;
 }
 
-export type TokenSource = () => Promise<string | undefined>;
-
-/** Does what was typed. Answers with the exit code; standard output holds the answer and nothing else. */
+/** Runs a command line. Answers with the exit code. Standard output holds the answer and nothing else. */
 export async function run(shell: Shell, typed: readonly string[]): Promise<number> {
   using lifetime = createLifetime();
   try {
@@ -59,10 +52,10 @@ export async function run(shell: Shell, typed: readonly string[]): Promise<numbe
   }
 }
 
-/** As a program that SIGPIPE ended. */
+/** The exit code of a program that SIGPIPE ended. */
 const CLOSED_OUTPUT = 141;
 
-/** Answers whether it came to its own end, and not to that of the process. */
+/** Answers whether the command came to its own end, and not to that of the process. */
 async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifetime): Promise<boolean> {
   const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
@@ -84,7 +77,7 @@ function isHelp(word: string | undefined): boolean {
   return word === "--help" || word === "-h";
 }
 
-/** Those that begin with the same word. */
+/** The verbs that begin with the same word. */
 function familyOf(verbs: readonly Verb[], first: string): readonly Verb[] {
   return verbs.filter(({ name }) => name.startsWith(`${first} `));
 }
@@ -118,7 +111,7 @@ function findVerb(
   throw invalid(`unknown command ${JSON.stringify(unknown)}; ${hint}`);
 }
 
-/** Whether one slip of a finger lies between two words: a letter too many, too few or another one, or two swapped. */
+/** Whether two words are one typing error apart: a letter added, missing or wrong, or two swapped. */
 function isNear(word: string, typed: string): boolean {
   let at = 0;
   while (at < word.length && word[at] === typed[at]) at++;
@@ -130,25 +123,19 @@ function isNear(word: string, typed: string): boolean {
 async function perform(shell: Shell, operation: Operation, given: Arguments, lifetime: Lifetime): Promise<boolean> {
   const { signal } = lifetime;
   const input = withTexts(operation, given);
-  const where = placeOf(shell, given, signal);
+  const where = placeOf(shell, given);
   const parsed = readRequest(operation, input);
   const keyFile = given.key ?? shell.keyFile;
   if (operation.signature?.required && keyFile === undefined) throw keyNeeded(operation);
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.signature !== undefined);
-  // Until here a file or standard input may have been slow: a signal then ended it at once.
+  // A signal ends a slow read of a file or of standard input at once; from here on it ends the wait.
   lifetime.begin();
-  let signer: Signer | undefined;
-  const asker = () => askerOf(parsed, shell.self);
-  const token = async () => shell.token ?? (await tokenFor(asker(), signer));
-  await using bus = await shell.open(operation, operation.storeless ? { ...where, url: undefined } : where, token);
-  // An operation that uses no store may still have to know for which bus it signs.
-  await using signedFor = key && operation.storeless ? await shell.open(showHealth, where, token) : undefined;
-  // An event source hands on what a waiter says beside its answer as part of the event.
+  // An event source passes a waiter's warnings on as part of the event.
   const warn = operation.stream || isWaiting(parsed) ? () => {} : printNote;
-  signer = key && createSigner({ key, ask: (signedFor ?? bus).ask, url: where.url, pins: shell.pins, warn, signal });
-  const request = signer === undefined ? parsed : await signRequest(parsed, signer);
-  const isSigned = signer !== undefined && operation.signature !== undefined;
-  const isUnnamed = signer !== undefined && asker() === undefined;
+  await using bus = shell.connect({ ...where, operation, key, warn, signal });
+  const request = await bus.sign(parsed);
+  const isSigned = key !== undefined && operation.signature !== undefined;
+  const isUnnamed = key !== undefined && askerOf(request, shell.self) === undefined;
   const answer = await bus.ask(request, signal).catch((error) => {
     throw explain(isSigned ? withKeyHint(error) : error, operation, isUnnamed);
   });
@@ -163,12 +150,12 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, lif
   return !signal.aborted;
 }
 
-/** The bus that was asked for. What was typed wins over the environment. */
-function placeOf(shell: Shell, { url: typedUrl, store, retry }: Arguments, signal: AbortSignal): Where {
+/** The bus to ask. Options win over the environment. */
+function placeOf(shell: Shell, { url: typedUrl, store, retry }: Arguments): Where {
   if (store !== undefined && typedUrl !== undefined) throw invalid("--url and --store name two buses: give one");
   const url = typedUrl ?? (store === undefined ? shell.url : undefined);
   if (retry && url !== undefined) throw invalid("--retry waits for a NATS server, and --url asks another");
-  return { url, store, retry, signal };
+  return { url, store, retry };
 }
 
 function readRequest(operation: Operation, input: Readonly<Record<string, unknown>>): Request {
