@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import { join } from "node:path";
 import { serveBus, serveOverTcp } from "./brokers.ts";
 import { admit, type Caller, isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
@@ -17,6 +18,10 @@ import type { TcpServer } from "./surfaces/tcp/server.ts";
 import { printable } from "./wire/printable.ts";
 
 const DASHBOARD = "/dashboard";
+
+/** Where the build puts the dashboard, seen from sources.d itself and from src. */
+const BUILT = join(import.meta.dirname, "..", "sources.d");
+
 const MCP_PATH = "/mcp";
 
 export interface Serving {
@@ -74,7 +79,7 @@ export async function serve(
     product,
     mounts: [
       { prefix: MCP_PATH, handle: async (...request) => (await mcp.loaded()).handle(...request) },
-      { prefix: DASHBOARD, open: true, handle: createDashboard({ folder: import.meta.dirname, prefix: DASHBOARD }) },
+      { prefix: DASHBOARD, open: true, handle: createDashboard({ folder: BUILT, prefix: DASHBOARD }) },
     ],
     upgrade: async (...request) => (await webSockets.loaded()).upgrade(...request),
   }).catch(async (error: unknown) => {

@@ -237,7 +237,7 @@ test(`no file is shorter than ${MIN_LINES} lines with a single importer`, () => 
   ]);
 });
 
-suite("what breaks a law is refused, with a text that says what to do", () => {
+suite("a broken law is reported, with what to do about it", () => {
   // biome-ignore format: a table
   const planted: readonly [keyof typeof laws, string, string, RegExp][] = [
     ["keepTheMap", "core/messages.ts", 'import { readFileSync } from "node:fs";', /^src\/core\/messages\.ts:1 imports node:fs, which core may not\. It may import nothing of ours, and else node:crypto \(lazily\) and jose\. Move what needs it to a folder that may, or let main\.ts/],
@@ -285,7 +285,7 @@ suite("what breaks a law is refused, with a text that says what to do", () => {
     });
   }
 
-  test("and what keeps them isn't", () => {
+  test("code that keeps the laws is not reported", () => {
     const good: readonly [string, string][] = [
       [
         "main.ts",
@@ -323,7 +323,7 @@ test("every operation that is defined is in the table, once", async () => {
   }
 });
 
-test("what one can ask over HTTP one can ask on the command line", async () => {
+test("every HTTP operation has a verb on the command line", async () => {
   const asked = operations.filter(({ http }) => http !== undefined);
   assert.ok(asked.length >= 8);
   for (const { code, stdout, name } of await Promise.all(

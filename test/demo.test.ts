@@ -4,8 +4,7 @@ import { readdirSync } from "node:fs";
 import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { ask } from "./support/http.ts";
-import { startModule } from "./support/module.ts";
-import { temporaryFolder, until } from "./support/program.ts";
+import { startModule, temporaryFolder, waitUntil } from "./support/program.ts";
 
 const demo = new URL("../scripts/demo/index.ts", import.meta.url);
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -66,7 +65,7 @@ suite("npm run demo", () => {
   test("goes on, and takes commands, until Ctrl-C; then nothing is left", async () => {
     using folder = temporaryFolder();
     await using shown = startModule(demo, [], { TMPDIR: folder.path });
-    const output = await shown.printed("Ctrl-C ends it all");
+    const output = await shown.untilPrinted("Ctrl-C ends it all");
     const url = /serves on (\S+),/.exec(output)?.[1] ?? assert.fail(output);
     const body = { target: "linux-client", action: "fly" };
     const sent = await ask(url, "POST /commands/send", { body });
@@ -78,7 +77,7 @@ suite("npm run demo", () => {
     });
     shown.child.kill("SIGINT");
     assert.equal((await shown.ended).stderr, "");
-    await until(() => isGone(url), "the broker is gone");
+    await waitUntil(() => isGone(url), "the broker is gone");
     assert.deepEqual(
       readdirSync(folder.path).filter((name) => name.startsWith("el-ipc")),
       [],

@@ -2,20 +2,20 @@
 import assert from "node:assert/strict";
 import { createPrivateKey, sign } from "node:crypto";
 import { suite, test } from "node:test";
-import { tcpPortOf } from "./support/brokers.ts";
 import {
   contentsOf,
   type Message,
   messagesOf,
   placeKeys,
   type TemporaryBus,
+  tcpPortOf,
   temporaryBus,
   textIn,
 } from "./support/bus.ts";
-import { ask, open as openStream } from "./support/http.ts";
-import { modelOn } from "./support/mcp-surface.ts";
-import { type Server, until } from "./support/program.ts";
-import { askLine, lines, rawWebSocket, type Said } from "./support/sockets.ts";
+import { ask, openAnswer } from "./support/http.ts";
+import { modelSurface } from "./support/mcp.ts";
+import { type Server, waitUntil } from "./support/program.ts";
+import { askLine, connectLines, connectWebSocket, type Frame } from "./support/sockets.ts";
 
 interface Sending {
   readonly channel: string;
@@ -76,7 +76,7 @@ const surfaces: readonly Surface[] = [
   {
     name: "MCP",
     // What a model is given no tool for its user asks elsewhere.
-    open: (bus, server) => ({ ...http(server), ...modelOn(bus, server, () => tcpPort(server)) }),
+    open: (bus, server) => ({ ...http(server), ...modelSurface(bus, server, () => tcpPort(server)) }),
     refusal: /^Refused: secure mode is on\. .*IPC_AGENT .*IPC_KEY/,
     ownPlace: true,
   },
@@ -159,7 +159,7 @@ function serverSentEvents(server: Server): Driver {
     const came: unknown[] = [];
     if (count === 0) return messagesOf(came);
     const controller = new AbortController();
-    const stream = await openStream(server.url, `GET /follow?${query}`, { signal: controller.signal });
+    const stream = await openAnswer(server.url, `GET /follow?${query}`, { signal: controller.signal });
     let text = "";
     try {
       for await (const chunk of stream.setEncoding("utf8")) {
@@ -233,7 +233,7 @@ function tcp(server: Server): Driver {
     },
     async fetch(mailbox) {
       const { messages } = await answer({ op: "fetch", mailbox });
-      return Object(messages).map(({ from, msg }: Said): Letter => [String(from), String(msg)]);
+      return Object(messages).map(({ from, msg }: Frame): Letter => [String(from), String(msg)]);
     },
   };
 }
@@ -243,12 +243,12 @@ function webSocket(server: Server): Driver {
   return {
     ...asking((ask, input) => overWebSocket(server, ask, input)),
     async post(to, from, message) {
-      using socket = await rawWebSocket(server.port);
+      using socket = await connectWebSocket(server.port);
       socket.say({ type: "message", id: 1, to, from, message });
       await socket.nextOf("stored");
     },
     async fetch(mailbox) {
-      using socket = await rawWebSocket(server.port);
+      using socket = await connectWebSocket(server.port);
       socket.say({ type: "register", agent: mailbox });
       const { unread } = await socket.nextOf("registered");
       const letters: Letter[] = [];
@@ -268,13 +268,13 @@ async function tcpPort(server: Server): Promise<number> {
 }
 
 async function overTcp(server: Server, ask: string, input: object): Promise<unknown> {
-  using line = await lines(await tcpPort(server));
+  using line = await connectLines(await tcpPort(server));
   line.say({ id: 1, ask, input });
   return answerIn(await line.next());
 }
 
 async function overWebSocket(server: Server, ask: string, input: object): Promise<unknown> {
-  using socket = await rawWebSocket(server.port);
+  using socket = await connectWebSocket(server.port);
   socket.say({ type: "ask", id: 1, ask, input });
   const answer = answerIn(await socket.next());
   // What it was answered is settled once a ping behind it has been: a second question comes behind that.
@@ -283,7 +283,7 @@ async function overWebSocket(server: Server, ask: string, input: object): Promis
   return answer;
 }
 
-function answerIn({ ok, answer, error }: Said): unknown {
+function answerIn({ ok, answer, error }: Frame): unknown {
   if (ok === true) return answer;
   throw new Error(String(error));
 }
@@ -314,7 +314,7 @@ suite("every surface tells the same story", { concurrency: true }, () => {
     const drivers = surfaces.map(({ open, ...surface }) => ({ ...surface, driver: open(bus, server) }));
     for (const { name, driver } of drivers) {
       const waiting = drivers.map((other) => other.driver.wait("news", other.name));
-      await until(async () => (await openRequests(server)) >= REMOTE_WAITERS, "the waiters");
+      await waitUntil(async () => (await openRequests(server)) >= REMOTE_WAITERS, "the waiters");
       await driver.send({ channel: "news", sender: name, content: `from ${name}` });
       for (const messages of await Promise.all(waiting)) assert.deepEqual(contentsOf(messages), [`from ${name}`]);
     }

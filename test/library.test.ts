@@ -9,10 +9,9 @@ import type * as library from "../src/library.ts";
 import { operations } from "../src/operations/index.ts";
 import { methodName } from "../src/operations/operation.ts";
 import { jsonOf, repository } from "./plugin/support.ts";
-import { tcpPortOf } from "./support/brokers.ts";
-import { contentsOf, secureBus, temporaryBus } from "./support/bus.ts";
+import { contentsOf, secureBus, tcpPortOf, temporaryBus } from "./support/bus.ts";
 import { blocksOf, section } from "./support/markdown.ts";
-import { start, temporaryFolder, temporaryHome, until } from "./support/program.ts";
+import { start, temporaryFolder, temporaryHome, waitUntil } from "./support/program.ts";
 
 const { connect, isIpcError }: typeof library = createRequire(import.meta.url)("../sources.d/ipc-library.js");
 
@@ -313,7 +312,7 @@ messages.forEach(msg => console.log(msg.message));
       "a is connected already, from elsewhere",
       "b handled",
     ]);
-    await until(async () => (await bus.run("inbox", "a")).stderr.startsWith("0 unread"), "it was consumed");
+    await waitUntil(async () => (await bus.run("inbox", "a")).stderr.startsWith("0 unread"), "it was consumed");
   });
 });
 

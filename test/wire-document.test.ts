@@ -2,12 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { suite, test } from "node:test";
-import { tcpPortOf } from "./support/brokers.ts";
-import { temporaryBus } from "./support/bus.ts";
-import { wire } from "./support/http.ts";
+import { tcpPortOf, temporaryBus } from "./support/bus.ts";
+import { connectRaw } from "./support/http.ts";
 import { blocksOf } from "./support/markdown.ts";
-import { start, until } from "./support/program.ts";
-import { freePort, lines, rawWebSocket, type Said } from "./support/sockets.ts";
+import { start, waitUntil } from "./support/program.ts";
+import { connectLines, connectWebSocket, type Frame, freePort } from "./support/sockets.ts";
 
 const blocks = blocksOf(readFileSync(new URL("../docs/wire.md", import.meta.url), "utf8"));
 
@@ -15,7 +14,7 @@ const examples = (language: string) => blocks.filter((block) => block.language =
 
 interface Speaking extends Disposable {
   say(value: unknown): void;
-  next(): Promise<Said>;
+  next(): Promise<Frame>;
 }
 
 /** `A> {…}` says, `A< {…}` expects. `@M` is a value that stays the same; `…` any value, or any more fields. */
@@ -63,7 +62,7 @@ suite("docs/wire.md", { concurrency: 3 }, () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
       const port = await tcpPortOf(server);
-      await play(example, () => lines(port));
+      await play(example, () => connectLines(port));
     });
   }
 
@@ -71,7 +70,7 @@ suite("docs/wire.md", { concurrency: 3 }, () => {
     test(`over WebSocket, example ${index + 1}`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve();
-      await play(example, () => rawWebSocket(server.port));
+      await play(example, () => connectWebSocket(server.port));
     });
   }
 
@@ -81,7 +80,7 @@ suite("docs/wire.md", { concurrency: 3 }, () => {
     await using receiver = start(["tcp", "receive", String(port)], {});
     const connected = async () => {
       for (;;) {
-        const line = await lines(port);
+        const line = await connectLines(port);
         if (!line.socket.destroyed) return line;
       }
     };
@@ -96,8 +95,8 @@ suite("docs/wire.md", { concurrency: 3 }, () => {
     const request = example.split("\n").filter((line) => line.startsWith(">"));
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using socket = await wire(server.url, request.map((line) => line.slice(2)).join("\r\n"));
-    await until(() => socket.soFar().includes('"ok"'), "an answer");
+    using socket = await connectRaw(server.url, request.map((line) => line.slice(2)).join("\r\n"));
+    await waitUntil(() => socket.soFar().includes('"ok"'), "an answer");
     assert.ok(socket.soFar().startsWith(said[0]?.slice(2) ?? "?"));
     assert.match(socket.soFar(), /\{"ok":true,"id":\d+\}$/);
   });

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { contentsOf, messagesOf, succeeded, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { contentsOf, expectSuccess, messagesOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { environmentOf, type Result, until } from "../support/program.ts";
+import { environmentOf, type Result, waitUntil } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 const file = process.env.ORIGINAL ?? "";
@@ -34,7 +34,7 @@ function python(bus: TemporaryBus, ...words: string[]): Promise<Result> {
 }
 
 async function pythonAnswer(bus: TemporaryBus, ...words: string[]): Promise<unknown> {
-  return JSON.parse((await succeeded(python(bus, ...words))).stdout);
+  return JSON.parse((await expectSuccess(python(bus, ...words))).stdout);
 }
 
 suite("the Python original on the same database", { skip, concurrency: 4 }, () => {
@@ -78,10 +78,10 @@ suite("the Python original on the same database", { skip, concurrency: 4 }, () =
 
   test("identities that one makes the other knows: operators, agents, keys, signatures and the DID", async () => {
     using bus = temporaryBus();
-    bus.place("py-ops.key", (await succeeded(python(bus, "seed", "py-ops"))).stdout);
-    bus.place("node-ops.key", (await succeeded(bus.run("seed", "node-ops"))).stdout);
-    await succeeded(python(bus, "keygen", "--out", bus.file("py")));
-    await succeeded(bus.run("keygen", "--out", bus.file("node")));
+    bus.place("py-ops.key", (await expectSuccess(python(bus, "seed", "py-ops"))).stdout);
+    bus.place("node-ops.key", (await expectSuccess(bus.run("seed", "node-ops"))).stdout);
+    await expectSuccess(python(bus, "keygen", "--out", bus.file("py")));
+    await expectSuccess(bus.run("keygen", "--out", bus.file("node")));
     const register = (name: string, operator: string) => [
       "register",
       name,
@@ -92,12 +92,12 @@ suite("the Python original on the same database", { skip, concurrency: 4 }, () =
       "--key",
       bus.file(`${operator}.key`),
     ];
-    await succeeded(bus.run(...register("py", "py-ops")));
-    await succeeded(python(bus, ...register("node", "node-ops")));
+    await expectSuccess(bus.run(...register("py", "py-ops")));
+    await expectSuccess(python(bus, ...register("node", "node-ops")));
     const send = (name: string) => ["send", "c", name, `by ${name} ü`, "--key", bus.file(`${name}.key`)];
     for (const name of ["py", "node", "py-ops", "node-ops"]) {
-      await succeeded(bus.run(...send(name)));
-      await succeeded(python(bus, ...send(name)));
+      await expectSuccess(bus.run(...send(name)));
+      await expectSuccess(python(bus, ...send(name)));
     }
     const messages = messagesOf(await bus.answer("read", "c", "a"));
     assert.deepEqual(
@@ -112,22 +112,22 @@ suite("the Python original on the same database", { skip, concurrency: 4 }, () =
     assert.deepEqual(await bus.answer("agent-card"), await pythonAnswer(bus, "agent-card"));
   });
 
-  test("the original can't put an agent in an operator's place, which would end secure mode", async () => {
+  test("the original can't replace an operator by an agent, which would end secure mode", async () => {
     using bus = temporaryBus();
-    bus.place("ops.key", (await succeeded(bus.run("seed", "ops"))).stdout);
+    bus.place("ops.key", (await expectSuccess(bus.run("seed", "ops"))).stdout);
     await bus.run("keygen", "--out", bus.file("k"));
     const words = ["register", "ops", "--pubkey", bus.file("k.pub"), "--as", "ops", "--key", bus.file("ops.key")];
     assert.notEqual((await python(bus, ...words)).code, 0);
     assert.match((await bus.run("health")).stdout, /"secure_mode":true/);
   });
 
-  test("its server and ours serve one database at the same time, and answer alike", async () => {
+  test("its server and ours serve one database at once and give the same answers", async () => {
     using bus = temporaryBus();
     const port = await freePort();
     using _ = start(bus, ["serve", String(port)]);
     await using ours = await bus.serve({ IPC_AGENT_URL: "http://same" });
     const theirs = { url: `http://127.0.0.1:${port}` };
-    await until(
+    await waitUntil(
       () =>
         ask(theirs.url, "GET /health").then(
           () => true,
@@ -166,7 +166,7 @@ suite("the Python original on the same database", { skip, concurrency: 4 }, () =
     const writers = Array.from({ length: 6 }, async (_, writer) => {
       for (let count = 0; count < 5; count++) {
         const words = ["send", "c", `writer-${writer}`, `${count}`];
-        await succeeded(writer % 2 === 0 ? bus.run(...words) : python(bus, ...words));
+        await expectSuccess(writer % 2 === 0 ? bus.run(...words) : python(bus, ...words));
       }
     });
     const seen: string[] = [];

@@ -5,7 +5,7 @@ import { createPublicKey } from "node:crypto";
 import { suite, test } from "node:test";
 import { readPrivateKey } from "../../src/core/keys.ts";
 import { messageBytesV1, sign } from "../../src/core/signature.ts";
-import { messagesOf, secureBus, succeeded, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
+import { expectSuccess, messagesOf, secureBus, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
 import { environmentOf } from "../support/program.ts";
 
 const contents = ["Hello", "two\nlines\n", "ü 日本語 🎉 \u0000 \u001b[31m", "quotes \" ' and \\", "x".repeat(100_000)];
@@ -87,7 +87,7 @@ except Exception: print("no")`,
 
 for (const signer of signers) {
   suite(signer.name, { skip: signer.missing, concurrency: true }, () => {
-    test("E20 what it signs is accepted, and what it signs of something else is refused", async () => {
+    test("E20 its signatures are accepted for what it signed, and for nothing else", async () => {
       using bus = await secureBus("herald");
       for (const content of contents) {
         const signature = signer
@@ -109,9 +109,9 @@ for (const signer of signers) {
       assert.match(refused.stderr, /invalid signature/);
     });
 
-    test("what we sign it accepts, with keys of ours", async () => {
+    test("it accepts our signatures and our keys", async () => {
       using bus = temporaryBus();
-      await succeeded(bus.run("keygen", "--out", bus.file("herald")));
+      await expectSuccess(bus.run("keygen", "--out", bus.file("herald")));
       const key = readPrivateKey(Buffer.from(textIn(bus.file("herald.key"))));
       for (const content of contents) {
         const bytes = Buffer.from(`c\nherald\n${content}`);
@@ -121,12 +121,12 @@ for (const signer of signers) {
       }
     });
 
-    test("its keys register, sign and are told apart as ours do", async () => {
+    test("its keys register, sign and are told apart like ours", async () => {
       using bus = await secureBus();
       signer.makeKeys(bus.file("theirs"));
       const signed = ["--as", "ops", "--key", bus.file("ops.key")];
-      await succeeded(bus.run("register", "herald", "--pubkey", bus.file("theirs.pub"), ...signed));
-      await succeeded(bus.run("send", "c", "herald", "with their key", "--key", bus.file("theirs.key")));
+      await expectSuccess(bus.run("register", "herald", "--pubkey", bus.file("theirs.pub"), ...signed));
+      await expectSuccess(bus.run("send", "c", "herald", "with their key", "--key", bus.file("theirs.key")));
       const wrong = await bus.run("send", "c", "herald", "x", "--key", bus.file("ops.key"));
       assert.match(wrong.stderr, /invalid signature/);
       const half = createPublicKey(textIn(bus.file("theirs.key"))).export({ type: "spki", format: "pem" });

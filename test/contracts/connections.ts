@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { several } from "../support/several.ts";
+import { openSeveral } from "../support/store.ts";
 import { operator } from "./agents.ts";
 import { assertGrowing, type Check, contents, fill } from "./place.ts";
 
@@ -41,7 +41,7 @@ export function checkConnections(check: Check): void {
   });
 
   check("a reader beside several writers misses nothing and sees ids only grow", async (store, place) => {
-    await using writers = await several(3, () => place.open());
+    await using writers = await openSeveral(3, () => place.open());
     let done = false;
     const written = Promise.all(
       writers.map(async (writer, index) => {

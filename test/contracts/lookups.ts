@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BATCH_BYTES } from "../../src/core/limits.ts";
 import type { NewMessage } from "../../src/core/store.ts";
-import { append } from "../support/append.ts";
+import { append } from "../support/store.ts";
 import { type Check, contents, fill, hostileNames } from "./place.ts";
 
 /** Messages by their ids, whoever reads them. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { BATCH_BYTES } from "../../src/core/limits.ts";
 import type { Command, NewCommand, Store } from "../../src/core/store.ts";
-import { several } from "../support/several.ts";
+import { openSeveral } from "../support/store.ts";
 import { newPeer } from "./peers.ts";
 import { type Check, hostileNames } from "./place.ts";
 
@@ -150,7 +150,7 @@ export function checkOrders(check: Check): void {
 
   check("however many take at once, over several connections, each order is taken once", async (store, place) => {
     const peers = ["bac-0", "bac-1", "bac-2", "bac-3"];
-    await using others = await several(3, () => place.open());
+    await using others = await openSeveral(3, () => place.open());
     const stores = [store, ...others];
     await connected(store, ...peers);
     await store.commands.add(Array.from({ length: 60 }, (_, n) => newOrder(`cmd-${n}`)));

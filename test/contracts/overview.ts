@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { MessageStore } from "../../src/core/store.ts";
-import { append } from "../support/append.ts";
+import { append } from "../support/store.ts";
 import { type Check, message } from "./place.ts";
 
 /** What every engine answers to those who watch the whole bus. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { NewMessage, Store } from "../../src/core/store.ts";
-import { append } from "../support/append.ts";
+import { append } from "../support/store.ts";
 
 /** Where an engine keeps one new and empty store. */
 export interface Place extends AsyncDisposable {

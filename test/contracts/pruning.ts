@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { PruneCriteria, Store } from "../../src/core/store.ts";
-import { append } from "../support/append.ts";
+import { append } from "../support/store.ts";
 import { type Check, contents, fill, message } from "./place.ts";
 
 /** Ten messages, `m0` to `m9`, at the seconds 0 to 9, with messages of another channel between them. */

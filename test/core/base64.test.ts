@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { test } from "node:test";
 import { strictBase64 } from "../../src/core/keys.ts";
 
-test("canonical base64 is read, of any length", () => {
+test("canonical base64 of any length is read", () => {
   for (let length = 0; length < 200; length++) {
     const bytes = randomBytes(length);
     assert.deepEqual(strictBase64(bytes.toString("base64")), bytes);

@@ -8,11 +8,12 @@ import { type Topic, waitForEach } from "../../src/core/waiting.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertSoon } from "../contracts/wakeup.ts";
-import { startModule } from "../support/module.ts";
-import { temporaryFolder } from "../support/program.ts";
-import { noPolicy, nothingChanges } from "../support/quiet.ts";
+import { startModule, temporaryFolder } from "../support/program.ts";
+import { amount } from "../support/soak.ts";
+import { noPolicy, nothingChanges } from "../support/store.ts";
 
-const pong = new URL("pong.ts", import.meta.url);
+const pong = new URL("answering-process.ts", import.meta.url);
+const ROUNDS = amount(400, 2_000);
 
 const never = new AbortController().signal;
 
@@ -43,7 +44,7 @@ async function say(bus: Bus, channel: string, content: string): Promise<number> 
   return (await send(bus, { channel, sender: "herald", content, signature: undefined }, THIS_PROCESS)).id;
 }
 
-test("what is there already is had at once, and no bell is made for it", async () => {
+test("a wait finds what is there at once, without a bell", async () => {
   using folder = temporaryFolder();
   await using bus = await busAt(folder.file("bus.db"));
   let armed = 0;
@@ -61,7 +62,7 @@ test("what is there already is had at once, and no bell is made for it", async (
   assert.equal(armed, 0);
 });
 
-test("a wait gives each thing that comes, and nothing twice", async () => {
+test("a wait yields each new thing once", async () => {
   using folder = temporaryFolder();
   await using near = await busAt(folder.file("bus.db"));
   await using far = await busAt(folder.file("bus.db"));
@@ -94,7 +95,7 @@ test("a wait whose time is up ends with nothing", async () => {
   }
 });
 
-test("a wait without time looks once more, and finds what came meanwhile", async () => {
+test("a wait of no time looks once more, and finds what just came", async () => {
   using folder = temporaryFolder();
   await using bus = await busAt(folder.file("bus.db"));
   let looks = 0;
@@ -120,7 +121,7 @@ test("other channels' messages don't make a wait longer than it should be", asyn
   assert.deepEqual(await waited, []);
 });
 
-test("a wait that is given up ends at once, whether it sleeps or hasn't begun", async () => {
+test("an aborted wait ends at once, asleep or not yet begun", async () => {
   using folder = temporaryFolder();
   await using bus = await busAt(folder.file("bus.db"));
   const aborting = new AbortController();
@@ -135,7 +136,7 @@ test("a wait that is given up ends at once, whether it sleeps or hasn't begun", 
   assert.deepEqual(left, []);
 });
 
-test("a fault that a look meets is told to who waits", async () => {
+test("an error while looking reaches the waiter", async () => {
   using folder = temporaryFolder();
   await using bus = await busAt(folder.file("bus.db"));
   let looks = 0;
@@ -149,7 +150,7 @@ test("a fault that a look meets is told to who waits", async () => {
   await assert.rejects(waited, /the disk is gone/);
 });
 
-test("a burst is collected behind the first message, for as long as was asked", async () => {
+test("a burst is collected after the first message, for the time asked", async () => {
   using folder = temporaryFolder();
   await using near = await busAt(folder.file("bus.db"));
   await using far = await busAt(folder.file("bus.db"));
@@ -168,17 +169,16 @@ test("a burst is collected behind the first message, for as long as was asked", 
   assert.ok(took > 280 && took < 10_000, `${took} ms`);
 });
 
-test("E9 of two thousand messages between two processes, each answered at once, no wake-up is lost", async () => {
+test(`E9 no wake-up is lost while two processes answer each other ${ROUNDS} times`, async () => {
   using folder = temporaryFolder();
   const path = folder.file("bus.db");
-  const rounds = 2_000;
   await using bus = await busAt(path);
-  await using other = startModule(pong, [path, "ping", "pong", String(rounds)]);
-  for (let round = 0; round < rounds; round++) {
+  await using other = startModule(pong, [path, "ping", "pong", String(ROUNDS)]);
+  for (let round = 0; round < ROUNDS; round++) {
     await say(bus, "ping", `round ${round}`);
     const end = performance.now() + Math.random() * 0.4;
     while (performance.now() < end);
-    const [found] = await read(bus, reading("pong", { seconds: 3 }), never);
+    const [found] = await read(bus, reading("pong", { seconds: 30 }), never);
     assert.equal(found?.content, `round ${round}`, "a wake-up was lost");
     await acknowledge(bus, "pong", "reader", found.id);
   }

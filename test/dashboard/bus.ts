@@ -2,7 +2,7 @@ import type { Bus } from "../../src/core/bus.ts";
 import { readEnvironment } from "../../src/environment.ts";
 import { openBus } from "../../src/open.ts";
 import { newPeer } from "../contracts/peers.ts";
-import { succeeded, type TemporaryBus } from "../support/bus.ts";
+import { expectSuccess, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { type Server, temporaryHome } from "../support/program.ts";
 
@@ -49,7 +49,9 @@ export function sessionsOn({ url }: Server, headers: Readonly<Record<string, str
 /** A token of an agent whose key lies beside the bus. */
 export async function tokenOf(bus: TemporaryBus, { url }: Server, agent: string, seconds = 3_600): Promise<string> {
   const key = bus.file(`${agent}.key`);
-  const { stdout } = await succeeded(bus.run("token", agent, "--key", key, "--url", url, "--seconds", `${seconds}`));
+  const { stdout } = await expectSuccess(
+    bus.run("token", agent, "--key", key, "--url", url, "--seconds", `${seconds}`),
+  );
   return stdout.trim();
 }
 

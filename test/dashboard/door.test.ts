@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
+import { expectSuccess, secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { live, panel, seriousFaults, skip, startBrowser, visit } from "./browser.ts";
 import { tokenOf } from "./bus.ts";
@@ -61,8 +61,8 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
   test("closes when a token runs out, and opens to the next with everything as it was", async () => {
     using bus = await secureBus("ada", "herald");
     await using server = await bus.serve({ IPC_READ_AUTH: "required" });
-    await succeeded(bus.run("send", "builds", "herald", "signed", "--key", bus.file("herald.key")));
-    await succeeded(bus.run("send", "@ada", "herald", "for ada alone", "--key", bus.file("herald.key")));
+    await expectSuccess(bus.run("send", "builds", "herald", "signed", "--key", bus.file("herald.key")));
+    await expectSuccess(bus.run("send", "@ada", "herald", "for ada alone", "--key", bus.file("herald.key")));
     await using opened = await visit(browser, server.url, { expects: /40[13]/ });
     const { page } = opened;
     const signIn = async (token: string) => {
@@ -109,8 +109,8 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
   test("shows whoever comes next nothing of what it showed the one before", async () => {
     using bus = await secureBus("ada", "herald");
     await using server = await bus.serve();
-    await succeeded(bus.run("send", "builds", "herald", "for everybody", "--key", bus.file("herald.key")));
-    await succeeded(bus.run("send", "@ops", "herald", "for ops alone", "--key", bus.file("herald.key")));
+    await expectSuccess(bus.run("send", "builds", "herald", "for everybody", "--key", bus.file("herald.key")));
+    await expectSuccess(bus.run("send", "@ops", "herald", "for ops alone", "--key", bus.file("herald.key")));
     await using opened = await visit(browser, server.url, { expects: /403/ });
     const { page } = opened;
     await panel(page, "Channels").getByRole("article").getByText("for ops alone").waitFor();

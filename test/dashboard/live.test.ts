@@ -3,9 +3,9 @@ import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { newPeer } from "../contracts/peers.ts";
 import { message } from "../contracts/place.ts";
-import { append } from "../support/append.ts";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { listening, type Server, until } from "../support/program.ts";
+import { type Server, untilListening, waitUntil } from "../support/program.ts";
+import { append } from "../support/store.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
 import { busOf, sessionsOn } from "./bus.ts";
 
@@ -32,7 +32,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     const tryNow = page.getByRole("button", { name: "Try now" });
     await tryNow.waitFor();
     await bus.run("send", "builds", "herald", "meanwhile");
-    await using second = await listening(bus.start(["serve", String(first.port)]));
+    await using second = await untilListening(bus.start(["serve", String(first.port)]));
     // It may go on by itself before anybody has clicked.
     await Promise.race([tryNow.click(), live(page)]);
     await live(page);
@@ -77,7 +77,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     await channels.locator(".messages > ul").focus();
     await page.keyboard.press("Home");
     await channels.getByRole("button", { name: /newest/ }).waitFor();
-    await until(async () => {
+    await waitUntil(async () => {
       await page.evaluate("document.querySelector('.messages').scrollTop = 0");
       return (
         (await channels
@@ -89,7 +89,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
     assert.ok((await rowsOf(page)) < 250);
     const height = Number(await page.evaluate("document.querySelector('.messages').scrollHeight"));
     assert.ok(height > 50_000, `a scroll bar for all of them, and not for ${height} pixels`);
-    await until(async () => (await channels.getByText("Loading…").count()) === 0, "nothing is on its way");
+    await waitUntil(async () => (await channels.getByText("Loading…").count()) === 0, "nothing is on its way");
     const before = await topOf(page);
     await flood(server, 200, 10_000);
     await channels.getByRole("button", { name: "200 new ↓" }).waitFor();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
 import { temporaryBus } from "../support/bus.ts";
-import { until } from "../support/program.ts";
+import { waitUntil } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
 import { connectedLongAgo, sessionsOn } from "./bus.ts";
 
@@ -129,9 +129,9 @@ suite("the dashboard shows", { skip, concurrency: 2 }, () => {
     await activity.getByRole("button", { name: "Resume" }).click();
     await activity.getByText("red").waitFor();
     await activity.getByLabel("Messages").uncheck();
-    await until(async () => (await activity.getByText("red").count()) === 0, "messages are left out");
+    await waitUntil(async () => (await activity.getByText("red").count()) === 0, "messages are left out");
     await activity.getByLabel("Filter activity").fill("STOP");
-    await until(async () => (await activity.getByRole("listitem").count()) === 1, "only what was searched for");
+    await waitUntil(async () => (await activity.getByRole("listitem").count()) === 1, "only what was searched for");
   });
 
   test("pictures: messages per minute, who talks to whom, waiting times", async () => {
@@ -151,11 +151,14 @@ suite("the dashboard shows", { skip, concurrency: 2 }, () => {
     assert.ok(Number(await opened.page.evaluate("document.querySelector('.pictures canvas').width")) > 300);
     await pictures.getByRole("radio", { name: "Who talks to whom" }).check();
     const cells = () => pictures.getByRole("row").allInnerTexts();
-    await until(async () => (await cells()).some((row) => /^herald\s+3$/.test(row)), "herald told reader three things");
+    await waitUntil(
+      async () => (await cells()).some((row) => /^herald\s+3$/.test(row)),
+      "herald told reader three things",
+    );
     await pictures.getByRole("radio", { name: "to channels" }).check();
-    await until(async () => (await cells()).some((row) => /activity/.test(row)), "the channels are columns");
+    await waitUntil(async () => (await cells()).some((row) => /activity/.test(row)), "the channels are columns");
     await pictures.getByRole("radio", { name: "by command" }).check();
-    await until(async () => (await cells()).some((row) => /^human\s+1$/.test(row)), "one command by a human");
+    await waitUntil(async () => (await cells()).some((row) => /^human\s+1$/.test(row)), "one command by a human");
     await pictures.getByRole("radio", { name: "Waiting times" }).check();
     await pictures.getByRole("img", { name: /Waiting times of commands\. 1 done/ }).waitFor();
   });

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { secureBus, succeeded, temporaryBus } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
-import { until } from "../support/program.ts";
+import { expectSuccess, secureBus, temporaryBus } from "../support/bus.ts";
+import { ask, openAnswer } from "../support/http.ts";
+import { waitUntil } from "../support/program.ts";
 import { live, panel, skip, startBrowser, visit } from "./browser.ts";
 import { sessionsOn, tokenOf } from "./bus.ts";
 
@@ -106,7 +106,7 @@ suite("at the dashboard", { skip, concurrency: 2 }, () => {
     assert.equal(await page.evaluate(wide), 0, "no row is wider than its list");
     await page.getByRole("article").filter({ hasText: "wwwwwwww" }).getByText("100 k characters in all").waitFor();
     await page.getByRole("article").filter({ hasText: "wwwwwwww" }).getByRole("button", { name: "Show more" }).click();
-    await until(
+    await waitUntil(
       async () =>
         Number(
           await page.evaluate(
@@ -120,7 +120,7 @@ suite("at the dashboard", { skip, concurrency: 2 }, () => {
   test("in secure mode a human signs in with a token, and what they may not do isn't offered", async () => {
     using bus = await secureBus("ada", "herald");
     await using server = await bus.serve();
-    await succeeded(bus.run("send", "builds", "herald", "signed", "--key", bus.file("herald.key")));
+    await expectSuccess(bus.run("send", "builds", "herald", "signed", "--key", bus.file("herald.key")));
     await using opened = await visit(browser, server.url, { expects: /403/ });
     const { page } = opened;
     await panel(page, "Channels").getByRole("article").getByText("signed").first().waitFor();
@@ -172,19 +172,19 @@ test("an agent's token shows neither others' mailboxes nor the alarms, in the st
   await using server = await bus.serve({ IPC_READ_AUTH: "required" });
   const headers = { Authorization: `Bearer ${await tokenOf(bus, server, "ada")}` };
   const sent = (channel: string, text: string) =>
-    succeeded(bus.run("send", channel, "herald", text, "--key", bus.file("herald.key")));
+    expectSuccess(bus.run("send", channel, "herald", text, "--key", bus.file("herald.key")));
   await sent("@ops", "for ops, from before");
   await ask(server.url, "GET /status");
-  const stream = await open(server.url, "GET /events", { headers });
+  const stream = await openAnswer(server.url, "GET /events", { headers });
   let told = "";
   stream.setEncoding("utf8").on("data", (text: string) => {
     told += text;
   });
   stream.on("error", () => {});
-  await until(() => told.includes("snapshot"), "a snapshot");
+  await waitUntil(() => told.includes("snapshot"), "a snapshot");
   await sent("@ops", "for ops");
   await sent("@ada", "for ada");
-  await until(() => told.includes("for ada"), "what is for ada");
+  await waitUntil(() => told.includes("for ada"), "what is for ada");
   stream.destroy();
   assert.doesNotMatch(told, /@ops|for ops|"security"/);
   const { text } = await ask(server.url, "GET /status", { headers });

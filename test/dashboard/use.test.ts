@@ -3,7 +3,7 @@ import { after, before, suite, test } from "node:test";
 import type { Browser, Page } from "playwright-core";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import type { Server } from "../support/program.ts";
-import { until } from "../support/program.ts";
+import { waitUntil } from "../support/program.ts";
 import { live, panel, seriousFaults, skip, startBrowser, visit } from "./browser.ts";
 import { connectedLongAgo, sessionsOn } from "./bus.ts";
 
@@ -92,7 +92,7 @@ suite("the dashboard is used", { skip, concurrency: 2 }, () => {
       );
     const first = await active();
     await page.keyboard.press("ArrowDown");
-    await until(async () => (await active()) !== first, "the next channel is the active one");
+    await waitUntil(async () => (await active()) !== first, "the next channel is the active one");
     for (let step = 0; step < 4 && !/^builds/.test(String(await active())); step++)
       await page.keyboard.press("ArrowUp");
     for (let step = 0; step < 4 && !/^builds/.test(String(await active())); step++)

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open, type StandIn, standInSocket } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
+import { ask, openAnswer, type StandIn, startStandInSocket } from "../support/http.ts";
+import { type Server, waitUntil } from "../support/program.ts";
 
 /** A way to a server that breaks after so many bytes of an answer, again and again, and mostly in the middle of a line. */
 function breakingWay(server: Server, bytes: () => number): Promise<StandIn & { readonly breaks: number }> {
   let breaks = 0;
-  const way = standInSocket((near) => {
+  const way = startStandInSocket((near) => {
     const far = connect(server.port, "127.0.0.1");
     let left = bytes();
     const end = () => {
@@ -43,17 +43,20 @@ async function fill(bus: TemporaryBus, server: Server, count: number): Promise<r
   return contents;
 }
 
-suite("a connection that breaks, again and again, in the middle of what is said", { concurrency: 3 }, () => {
+suite("a connection that breaks again and again, in the middle of an answer", { concurrency: 3 }, () => {
   test("follow prints each message once, in order, and has consumed them all in the end", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const contents = await fill(bus, server, 40);
     using way = await breakingWay(server, () => 1_500 + Math.floor(Math.random() * 1_500));
     await using follower = bus.start(["follow", "room", "me", "--url", way.url]);
-    await follower.printed('"content":"39 ');
+    await follower.untilPrinted('"content":"39 ');
     await bus.run("send", "room", "a", "the last");
-    await follower.printed("the last");
-    await until(async () => (await bus.run("health", "room", "me")).stdout.includes('"pending":0'), "all is consumed");
+    await follower.untilPrinted("the last");
+    await waitUntil(
+      async () => (await bus.run("health", "room", "me")).stdout.includes('"pending":0'),
+      "all is consumed",
+    );
     follower.child.kill("SIGTERM");
     const { stdout, stderr } = await follower.ended;
     const printed = stdout.trimEnd().split("\n");
@@ -61,7 +64,7 @@ suite("a connection that breaks, again and again, in the middle of what is said"
     assert.ok(way.breaks > 5, `${way.breaks} breaks`);
   });
 
-  test("a stream that is taken up with Last-Event-ID misses nothing and gives nothing twice", async () => {
+  test("a stream resumed with Last-Event-ID misses nothing and repeats nothing", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const contents = await fill(bus, server, 30);
@@ -70,7 +73,7 @@ suite("a connection that breaks, again and again, in the middle of what is said"
     let last: string | undefined;
     for (let tries = 0; got.length < contents.length && tries < 200; tries++) {
       const headers: Record<string, string> = last === undefined ? {} : { "Last-Event-ID": last };
-      const stream = await open(way.url, "GET /follow?channel=room&agent=me", { headers }).catch(() => undefined);
+      const stream = await openAnswer(way.url, "GET /follow?channel=room&agent=me", { headers }).catch(() => undefined);
       let text = "";
       try {
         for await (const chunk of stream ?? []) {
@@ -116,7 +119,7 @@ suite("a connection that breaks, again and again, in the middle of what is said"
   });
 });
 
-test("two who read under one name at once get everything between them, and each what it gets in order", async () => {
+test("two readers of one name get everything between them, each in order", async () => {
   using bus = temporaryBus();
   await using server = await bus.serve();
   const contents = await fill(bus, server, 60);

@@ -108,7 +108,7 @@ suite("a disk that is full", { concurrency: 3, ...aboutTheFile }, () => {
     assert.doesNotMatch((await ask(server.url, "GET /metrics")).text, /status="500"[^\n]* 0$/m);
   });
 
-  test("is said by whoever opens the database on it, however little room is left", async (t) => {
+  test("is reported by whatever opens the database on it, however little room is left", async (t) => {
     using bus = onSmallDisk(t);
     if (bus === undefined) return;
     await bus.run("send", "room", "a", "kept");
@@ -156,51 +156,43 @@ suite("a disk that is full", { concurrency: 3, ...aboutTheFile }, () => {
   });
 });
 
-test(
-  "a disk that can only be read is said, and the next send after it can be written succeeds",
-  aboutTheFile,
-  async (t) => {
-    using bus = onSmallDisk(t);
-    if (bus === undefined) return;
-    await bus.run("send", "room", "a", "kept");
-    bus.disk.remount("ro");
-    for (const words of [
-      ["send", "room", "a", "x"],
-      ["read", "room", "b"],
-      ["prune", "--keep", "1"],
-      ["serve", "0"],
-    ]) {
-      const { code, stdout, stderr } = await bus.run(...words);
-      assert.deepEqual([code, stdout], [1, ""], words[0]);
-      assert.match(
-        stderr,
-        /^Error: The database \S+ can't be written: see whether .*, and whether the disk is read-only or full\n$/,
-      );
-    }
-    bus.disk.remount("rw");
-    await bus.run("send", "room", "a", "after");
-    assert.deepEqual(contentsOf(JSON.parse((await bus.run("read", "room", "b")).stdout)), ["kept", "after"]);
-  },
-);
+test("a read-only disk is reported, and sends succeed once it can be written again", aboutTheFile, async (t) => {
+  using bus = onSmallDisk(t);
+  if (bus === undefined) return;
+  await bus.run("send", "room", "a", "kept");
+  bus.disk.remount("ro");
+  for (const words of [
+    ["send", "room", "a", "x"],
+    ["read", "room", "b"],
+    ["prune", "--keep", "1"],
+    ["serve", "0"],
+  ]) {
+    const { code, stdout, stderr } = await bus.run(...words);
+    assert.deepEqual([code, stdout], [1, ""], words[0]);
+    assert.match(
+      stderr,
+      /^Error: The database \S+ can't be written: see whether .*, and whether the disk is read-only or full\n$/,
+    );
+  }
+  bus.disk.remount("rw");
+  await bus.run("send", "room", "a", "after");
+  assert.deepEqual(contentsOf(JSON.parse((await bus.run("read", "room", "b")).stdout)), ["kept", "after"]);
+});
 
-test(
-  "a log that a killed process left is read by whoever comes next, with or without its index",
-  aboutTheFile,
-  async () => {
-    using bus = temporaryBus();
-    const { database, log } = await killedInTheMiddle(bus);
-    const sent = contentsOf(await bus.answer("read", "room", "a", "--peek"));
-    for (const copied of [
-      ["bus.db", "bus.db-wal"],
-      ["bus.db", "bus.db-wal", "bus.db-shm"],
-    ]) {
-      using other = temporaryBus();
-      for (const name of copied) other.place(name, name === "bus.db" ? database : (log[name] ?? ""));
-      assert.deepEqual(contentsOf(await other.answer("read", "room", "b")), sent);
-      assert.equal((await other.run("send", "room", "a", "on it goes")).code, 0);
-    }
-  },
-);
+test("the log of a killed process is read by the next one, with or without its index", aboutTheFile, async () => {
+  using bus = temporaryBus();
+  const { database, log } = await killedInTheMiddle(bus);
+  const sent = contentsOf(await bus.answer("read", "room", "a", "--peek"));
+  for (const copied of [
+    ["bus.db", "bus.db-wal"],
+    ["bus.db", "bus.db-wal", "bus.db-shm"],
+  ]) {
+    using other = temporaryBus();
+    for (const name of copied) other.place(name, name === "bus.db" ? database : (log[name] ?? ""));
+    assert.deepEqual(contentsOf(await other.answer("read", "room", "b")), sent);
+    assert.equal((await other.run("send", "room", "a", "on it goes")).code, 0);
+  }
+});
 
 /** What lies there after a server was killed that had answered 50 sends; none of it in the database file itself. */
 async function killedInTheMiddle(bus: TemporaryBus): Promise<{ database: Buffer; log: Record<string, Buffer> }> {
@@ -214,34 +206,30 @@ async function killedInTheMiddle(bus: TemporaryBus): Promise<{ database: Buffer;
   return { database: read("bus.db"), log: { "bus.db-wal": read("bus.db-wal"), "bus.db-shm": read("bus.db-shm") } };
 }
 
-test(
-  "a file damaged in the middle is said near and far, and what the sentence says to do mends it",
-  aboutTheFile,
-  async () => {
-    using bus = temporaryBus();
-    for (let n = 0; n < 30; n++) await bus.run("send", "room", "a", `${n} ${"x".repeat(9_000)}`);
-    const { backup } = Object(await bus.answer("reset"));
-    copyFileSync(backup, bus.file("bus.db"));
-    const bytes = readFileSync(bus.file("bus.db"));
-    bytes.fill(0xa5, Math.floor(bytes.length / 3));
-    writeFileSync(bus.file("bus.db"), bytes);
-    const sentence =
-      /The database \S+ is damaged: stop what has it open, move it away together with its -wal and -shm, and put a backup in its place, or begin anew without one/;
-    const near = await bus.run("read", "room", "b");
-    assert.deepEqual([near.code, near.stdout], [1, ""]);
-    assert.match(near.stderr, sentence);
-    {
-      await using server = await bus.serve();
-      const far = await ask(server.url, "GET /messages?channel=room&agent=b");
-      assert.equal(far.status, 500);
-      assert.match(Object(far.json).error, sentence);
-      assert.equal((await ask(server.url, "GET /health")).status, 200, "the server lives on");
-      server.child.kill("SIGTERM");
-      await server.ended;
-    }
-    for (const name of ["bus.db", "bus.db-wal", "bus.db-shm"])
-      if (existsSync(bus.file(name))) renameSync(bus.file(name), bus.file(`${name}.away`));
-    copyFileSync(backup, bus.file("bus.db"));
-    assert.equal(contentsOf(await bus.answer("read", "room", "b")).length, 30);
-  },
-);
+test("a damaged file is reported near and far, and following the advice repairs it", aboutTheFile, async () => {
+  using bus = temporaryBus();
+  for (let n = 0; n < 30; n++) await bus.run("send", "room", "a", `${n} ${"x".repeat(9_000)}`);
+  const { backup } = Object(await bus.answer("reset"));
+  copyFileSync(backup, bus.file("bus.db"));
+  const bytes = readFileSync(bus.file("bus.db"));
+  bytes.fill(0xa5, Math.floor(bytes.length / 3));
+  writeFileSync(bus.file("bus.db"), bytes);
+  const sentence =
+    /The database \S+ is damaged: stop what has it open, move it away together with its -wal and -shm, and put a backup in its place, or begin anew without one/;
+  const near = await bus.run("read", "room", "b");
+  assert.deepEqual([near.code, near.stdout], [1, ""]);
+  assert.match(near.stderr, sentence);
+  {
+    await using server = await bus.serve();
+    const far = await ask(server.url, "GET /messages?channel=room&agent=b");
+    assert.equal(far.status, 500);
+    assert.match(Object(far.json).error, sentence);
+    assert.equal((await ask(server.url, "GET /health")).status, 200, "the server lives on");
+    server.child.kill("SIGTERM");
+    await server.ended;
+  }
+  for (const name of ["bus.db", "bus.db-wal", "bus.db-shm"])
+    if (existsSync(bus.file(name))) renameSync(bus.file(name), bus.file(`${name}.away`));
+  copyFileSync(backup, bus.file("bus.db"));
+  assert.equal(contentsOf(await bus.answer("read", "room", "b")).length, 30);
+});

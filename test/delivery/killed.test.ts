@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { suite, test } from "node:test";
-import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open, type Wire, wire } from "../support/http.ts";
-import { createIdentity, sentV2, stampFor } from "../support/identity.ts";
-import { listening, type Program, type Server, until } from "../support/program.ts";
-import { connect, mailLeasesEnd, waitFor } from "../support/sessions.ts";
-import { bellsHang } from "../support/waiters.ts";
+import { contentsOf, type TemporaryBus, temporaryBus, untilBellsHang } from "../support/bus.ts";
+import { ask, connectRaw, openAnswer, type RawConnection } from "../support/http.ts";
+import { createIdentity, signV2, stampFor } from "../support/identity.ts";
+import { type Program, type Server, untilListening, waitUntil } from "../support/program.ts";
+import { connect, endMailLeases, waitForCommand } from "../support/sessions.ts";
 
-const dying = ["--import", new URL("dying.ts", import.meta.url).href];
+const dying = ["--import", new URL("kill-preload.ts", import.meta.url).href];
 
 /** A process of the program that is killed at a moment of its own. */
 function startDying(bus: TemporaryBus, moment: string, ...words: string[]): Program {
@@ -22,7 +21,7 @@ async function assertKilled(program: Program): Promise<string> {
 }
 
 function serveDying(bus: TemporaryBus, moment: string): Promise<Server> {
-  return listening(startDying(bus, moment, "serve", "0"));
+  return untilListening(startDying(bus, moment, "serve", "0"));
 }
 
 const CHANNEL_READS = ["read room me", "read room me --wait", "read room me --json", "follow room me"];
@@ -55,14 +54,14 @@ suite("a command line that is killed", { concurrency: 4 }, () => {
         await bus.run("post", "me", "one", "--from", "a");
         assert.match(await assertKilled(startDying(place, "printed", ...words.split(" "))), /one/);
         assert.equal((await place.run("fetch", "me")).stdout, "");
-        await mailLeasesEnd(bus);
+        await endMailLeases(bus);
         assert.match((await place.run("fetch", "me")).stdout, /one/);
         assert.equal((await place.run("fetch", "me")).stdout, "");
       }
     });
   }
 
-  test("D13 whose reader has gone in the middle of a fetch gives its messages to the next at once", async () => {
+  test("D13 whose reader is gone in the middle of a fetch gives its messages back at once", async () => {
     using bus = temporaryBus();
     const long = "x".repeat(1_000_000);
     await bus.start(["post", "me", "-", "--from", "a"], { input: long }).ended;
@@ -81,26 +80,26 @@ suite("a sender that is killed between its commit and its bell", { concurrency: 
     "read --wait": async (bus) => (await bus.start(["read", "room", "w1", "--wait", "--timeout", "20"]).ended).stdout,
     follow: async (bus) => {
       await using follower = bus.start(["follow", "room", "w2"]);
-      return await follower.printed("\n");
+      return await follower.untilPrinted("\n");
     },
     "a long-poll": async (_, { url }) =>
       (await ask(url, "GET /messages?channel=room&agent=w3&wait=true&timeout=20")).text,
     "a stream": async (_, { url }) => {
-      const stream = await open(url, "GET /follow?channel=room&agent=w4");
+      const stream = await openAnswer(url, "GET /follow?channel=room&agent=w4");
       for await (const chunk of stream) if (String(chunk).includes("data:")) return String(chunk);
       return "";
     },
     events: async (bus) => {
       await using watcher = bus.start(["events"]);
-      return await watcher.printed("quiet");
+      return await watcher.untilPrinted("quiet");
     },
   };
 
-  test("is heard all the same, by everyone who waits, within a moment", async () => {
+  test("is heard all the same, by every waiter, within a moment", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const heard = Object.entries(waiters).map(async ([what, wait]) => [what, await wait(bus, server)] as const);
-    await bellsHang(bus, 2);
+    await untilBellsHang(bus, 2);
     const started = performance.now();
     assert.equal(await assertKilled(startDying(bus, "stored", "send", "room", "a", "quiet")), "");
     for (const [what, got] of await Promise.all(heard)) assert.match(String(got), /quiet/, what);
@@ -109,17 +108,17 @@ suite("a sender that is killed between its commit and its bell", { concurrency: 
     assert.deepEqual(contentsOf(await bus.answer("read", "room", "late")), ["quiet"]);
   });
 
-  test("is heard by who waits for a mailbox, for a command, and for a reading", async () => {
+  test("is heard by a wait for a mailbox, for a command and for a receipt", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const peer = await connect(server, "worker");
     const id = Object(await bus.answer("send", "room", "a", "read me")).id;
     const waits = [
       bus.start(["wait", "me", "--timeout", "20"]).ended.then(({ stdout }) => stdout),
-      waitFor(server, peer, 20_000).then(({ text }) => text),
+      waitForCommand(server, peer, 20_000).then(({ text }) => text),
       bus.start(["receipts", String(id), "--wait-for", "reader", "--timeout", "20"]).ended.then(({ stdout }) => stdout),
     ];
-    await bellsHang(bus, 3);
+    await untilBellsHang(bus, 3);
     await assertKilled(startDying(bus, "stored", "post", "me", "quiet mail", "--from", "a"));
     await assertKilled(startDying(bus, "stored", "command", "send", "worker", "quiet_work"));
     await assertKilled(startDying(bus, "stored", "ack", "room", "reader", String(id)));
@@ -142,10 +141,10 @@ suite("a server that is killed", { concurrency: 4 }, () => {
       await using server = await serveDying(bus, "answered");
       assert.ok((await ask(server.url, what)).text.includes(text));
       await assertKilledServer(server);
-      await mailLeasesEnd(bus);
+      await endMailLeases(bus);
       await using again = await bus.serve();
       assert.ok((await ask(again.url, what)).text.includes(text), "and again");
-      await until(async () => !(await ask(again.url, what)).text.includes(text), "and no more");
+      await waitUntil(async () => !(await ask(again.url, what)).text.includes(text), "and no more");
     }
   });
 
@@ -165,10 +164,10 @@ suite("a server that is killed", { concurrency: 4 }, () => {
 
   test("between a commit and its answer has stored it once, and says so to the same request", async () => {
     using bus = temporaryBus();
-    const body = sentV2(createIdentity("a"), { channel: "room", content: "once" }, stampFor(""));
+    const body = signV2(createIdentity("a"), { channel: "room", content: "once" }, stampFor(""));
     // The one who waits makes the bell that the server dies at.
     await using _waiter = bus.start(["follow", "room", "w", "--peek"]);
-    await bellsHang(bus, 1);
+    await untilBellsHang(bus, 1);
     await using server = await serveDying(bus, "stored");
     await assert.rejects(ask(server.url, "POST /send", { body }));
     await assertKilledServer(server);
@@ -194,7 +193,7 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
     await ask(server.url, "POST /mailboxes/me", { body: { from: "a", message: long } });
     for (const path of ["/messages?channel=room&agent=me&ack=manual", "/mailboxes/me/fetch?ack=manual"]) {
       await takeHalf(server, path);
-      await mailLeasesEnd(bus);
+      await endMailLeases(bus);
       assert.ok((await ask(server.url, `GET ${path}`)).text.includes(long), path);
     }
   });
@@ -208,7 +207,7 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
         await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
         await ask(server.url, "POST /mailboxes/me", { body: { from: "a", message: long } });
         await takeHalf(server, path, vanish);
-        await until(async () => (await ask(server.url, `GET ${path}`)).text.includes(long), path);
+        await waitUntil(async () => (await ask(server.url, `GET ${path}`)).text.includes(long), path);
       }
     }
   });
@@ -219,24 +218,24 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
     const path = "/messages?channel=room&agent=me";
     const isRead = async () => Object((await ask(server.url, "GET /health?channel=room&agent=me")).json).pending === 0;
     const request = `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
-    const ways: readonly ((connection: Wire) => Promise<unknown> | unknown)[] = [
+    const ways: readonly ((connection: RawConnection) => Promise<unknown> | unknown)[] = [
       (connection) => connection.socket.end(),
       async (connection) => {
         connection.socket.write(request);
-        await until(() => connection.soFar().endsWith("\r\n\r\n[]"), "the next answer");
+        await waitUntil(() => connection.soFar().endsWith("\r\n\r\n[]"), "the next answer");
       },
       () => undefined,
     ];
     for (const way of ways) {
       await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
-      using connection = await wire(server.url, request);
-      await until(() => connection.soFar().endsWith("}]"), "all of it");
+      using connection = await connectRaw(server.url, request);
+      await waitUntil(() => connection.soFar().endsWith("}]"), "all of it");
       await way(connection);
-      await until(isRead, "it is read");
+      await waitUntil(isRead, "it is read");
     }
-    const pipelined = await wire(server.url, request + request);
+    const pipelined = await connectRaw(server.url, request + request);
     await ask(server.url, "POST /send", { body: { channel: "room", sender: "a", content: long } });
-    await until(() => pipelined.soFar().endsWith("[]"), "both answers");
+    await waitUntil(() => pipelined.soFar().endsWith("[]"), "both answers");
     pipelined[Symbol.dispose]();
   });
 
@@ -245,11 +244,11 @@ suite("a client that vanishes", { concurrency: 4 }, () => {
     path: string,
     vanish = (socket: Socket): void => void socket.resetAndDestroy(),
   ): Promise<void> {
-    using connection = await wire(server.url, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    using connection = await connectRaw(server.url, `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
     connection.socket.on("data", () => {
       if (connection.soFar().length > 512 * 1024) connection.socket.pause();
     });
-    await until(() => connection.socket.isPaused(), "half of it");
+    await waitUntil(() => connection.socket.isPaused(), "half of it");
     assert.ok(connection.soFar().length < 1024 * 1024);
     vanish(connection.socket);
     await connection.all;

@@ -6,9 +6,10 @@ import { operations } from "../../src/operations/index.ts";
 import { temporaryBus } from "../support/bus.ts";
 import { ask, statusesIn } from "../support/http.ts";
 import type { Server } from "../support/program.ts";
+import { amount } from "../support/soak.ts";
 import { type Chance, createChance } from "./random.ts";
 
-const REQUESTS = 3_000;
+const REQUESTS = amount(1_500, 20_000);
 const AT_ONCE = 48;
 
 /** A wait, a stream and half a request are left after this; everything else is answered long before. */

@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { smallDisk } from "../support/disk.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
+import { amount, onlyInSoak } from "../support/soak.ts";
 import { violations } from "./check/violations.ts";
 import { type History, ofKind } from "./events.ts";
 import { run } from "./run/run.ts";
 
-const SECONDS = Number(process.env.HISTORY_SECONDS ?? 4);
+const SECONDS = amount(1, 10, "HISTORY_SECONDS");
+/** On NATS the secure bus is the one that `npm test` runs. */
+const soakOnNats = { skip: onlyInSoak.skip || needsNats.skip };
+const KEPT = `loses, doubles and reorders nothing in ${SECONDS} s`;
 const SEED = Number(process.env.HISTORY_SEED) || Math.floor(Math.random() * 2 ** 31);
 
 /** That nothing happened which may not, and that enough happened for that to mean something. */
@@ -21,26 +25,26 @@ function assertKept(t: TestContext, history: History): void {
   );
 }
 
-test(`an open bus for ${SECONDS} s, everybody on it killed all along, and a reset: nothing is lost, doubled or out of order`, async (t) => {
+test(`an open bus with kills and a reset ${KEPT}`, async (t) => {
   assertKept(t, await run({ seed: SEED, seconds: SECONDS, secure: false, reset: true }));
 });
 
-test(`a secure bus for ${SECONDS} s, everybody on it killed all along, and agents registered beside`, async (t) => {
+test(`a secure bus with kills and registrations ${KEPT}`, onlyInSoak, async (t) => {
   assertKept(t, await run({ seed: SEED + 1, seconds: SECONDS, secure: true, reset: false }));
 });
 
-test(`a bus for ${SECONDS} s on a disk that is full now and then`, async (t) => {
+test(`a bus on a disk that is full now and then ${KEPT}`, onlyInSoak, async (t) => {
   using disk = smallDisk(16);
   if (disk.path === undefined) return t.skip(disk.why);
   assertKept(t, await run({ seed: SEED + 2, seconds: SECONDS, secure: false, reset: false, disk: disk.path }));
 });
 
-test(`an open bus on NATS for ${SECONDS} s, everybody on it killed all along, and a reset`, needsNats, async (t) => {
+test(`an open bus on NATS with kills and a reset ${KEPT}`, soakOnNats, async (t) => {
   await using server = await startNats();
   assertKept(t, await run({ seed: SEED + 3, seconds: SECONDS, secure: false, reset: true, nats: server.freshBus() }));
 });
 
-test(`a secure bus on NATS for ${SECONDS} s, everybody on it killed all along`, needsNats, async (t) => {
+test(`a secure bus on NATS with kills ${KEPT}`, needsNats, async (t) => {
   await using server = await startNats();
   assertKept(t, await run({ seed: SEED + 4, seconds: SECONDS, secure: true, reset: false, nats: server.freshBus() }));
 });

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
-import { standInSocket } from "../support/http.ts";
-import { run, start, until } from "../support/program.ts";
-import { freePort, lines } from "../support/sockets.ts";
+import { startStandInSocket } from "../support/http.ts";
+import { run, start, waitUntil } from "../support/program.ts";
+import { connectLines, freePort } from "../support/sockets.ts";
 
 const tcp = (...words: string[]) => run(["tcp", ...words], {});
 
 /** A receiver, once it listens. */
 async function receiver(port: number, ...words: string[]) {
   const program = start(["tcp", "receive", String(port), ...words], {});
-  await until(() => listens(port), "the receiver");
+  await waitUntil(() => listens(port), "the receiver");
   return program;
 }
 
@@ -62,7 +62,7 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     assert.equal((await second.ended).stdout, "hello B\n");
   });
 
-  test("T5 a wait that is in vain ends in its time, as a failure", async () => {
+  test("T5 a wait that times out fails", async () => {
     const port = await freePort();
     const started = performance.now();
     const { code, stdout, stderr } = await tcp("receive", String(port), "--timeout", "0.3");
@@ -70,7 +70,7 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     assert.ok(performance.now() - started > 300);
   });
 
-  test("nobody there is said so, with what to do", async () => {
+  test("a missing receiver is reported, with what to do", async () => {
     const port = await freePort();
     const hint = `Error: Nobody listens at localhost:${port}: start \`el-ipc tcp receive ${port}\` there\n`;
     assert.deepEqual(await tcp("ping", `localhost:${port}`), { code: 1, stdout: "", stderr: hint });
@@ -89,14 +89,14 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     const tooLarge = await run(["tcp", "send", `localhost:${port}`, "-"], {}, `${large}x`);
     assert.match(tooLarge.stderr, /message must be 1 MiB of UTF-8 at most/);
     await using listening = await receiver(port);
-    using raw = await lines(port);
+    using raw = await connectLines(port);
     raw.say({ type: "message", text: `${large}x` });
     assert.deepEqual(await raw.next(), { type: "error", error: "the text must be 1 MiB of UTF-8 at most" });
     assert.equal((await run(["tcp", "send", `localhost:${port}`, "-"], {}, large)).code, 0);
     assert.equal((await listening.ended).stdout, `${large}\n`);
   });
 
-  test("whatever else is said ends that connection and not the wait", async () => {
+  test("anything unexpected ends its connection, not the wait", async () => {
     const port = await freePort();
     await using listening = await receiver(port);
     for (const said of [
@@ -106,12 +106,12 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
       '{"type":"message"}\n',
       '{"type":"message","text":"x"',
     ]) {
-      using raw = await lines(port);
+      using raw = await connectLines(port);
       raw.socket.end(said);
       assert.equal((await raw.next()).type, "error", said);
       await raw.closed;
     }
-    using endless = await lines(port);
+    using endless = await connectLines(port);
     const flood = Buffer.alloc(1024 * 1024, "a");
     for (let count = 0; count < 8; count++) endless.socket.write(flood);
     assert.deepEqual(await endless.next(), { type: "error", error: "the line is too long" });
@@ -119,7 +119,7 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     assert.equal((await listening.ended).stdout, "still there\n");
   });
 
-  test("the sender hears that it was taken once it was printed, and what couldn't be printed it hears, too", async () => {
+  test("the sender hears whether its text was printed", async () => {
     const port = await freePort();
     const listening = await receiver(port);
     listening.child.stdout.destroy();
@@ -128,11 +128,11 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     assert.equal(sent.stderr, `Error: localhost:${port} did not take it: it could not be taken\n`);
   });
 
-  test("of two senders at once one is told that the other was first", async () => {
+  test("of two senders at once, the second is told that it was too late", async () => {
     const port = await freePort();
     await using listening = await receiver(port);
-    using one = await lines(port);
-    using other = await lines(port);
+    using one = await connectLines(port);
+    using other = await connectLines(port);
     one.say({ type: "message", text: "first" });
     other.say({ type: "message", text: "second" });
     const answers = await Promise.all([one.next(), other.next()]);
@@ -142,8 +142,8 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
     assert.equal(lost?.type, "error");
   });
 
-  test("T10 T24 a port that is taken, and an address that isn't ours, are said so", async () => {
-    using taken = await standInSocket(() => {});
+  test("T10 T24 a taken port and a foreign address are reported", async () => {
+    using taken = await startStandInSocket(() => {});
     assert.match(
       (await tcp("receive", String(taken.port))).stderr,
       /is taken: something listens there already; choose another port/,
@@ -161,12 +161,12 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
   test("T24 only this machine is listened to, unless --bind says otherwise", async () => {
     const port = await freePort();
     await using all = start(["tcp", "receive", String(port), "--bind", "0.0.0.0"], {});
-    await until(() => listens(port), "the receiver");
+    await waitUntil(() => listens(port), "the receiver");
     assert.equal((await tcp("send", `127.0.0.2:${port}`, "from beyond, nearly")).code, 0);
     assert.equal((await all.ended).stdout, "from beyond, nearly\n");
   });
 
-  test("T20 T22 T23 the defaults and the limits stand in the help", async () => {
+  test("T20 T22 T23 the help states the defaults and the limits", async () => {
     const help = async (verb: string) => (await run(["tcp", verb, "--help"], {})).stdout;
     assert.match(await help("receive"), /19900/);
     assert.match(await help("receive"), /60; 300 is the most/);

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
+import { ask, openAnswer } from "../support/http.ts";
 import { NEWEST, OLDER, type Place, sse, streamable } from "../support/mcp.ts";
-import { type Server, until } from "../support/program.ts";
+import { type Server, waitUntil } from "../support/program.ts";
 
 const HEADERS = { "Content-Type": "application/json", Accept: "application/json, text/event-stream" };
 
@@ -35,12 +35,12 @@ suite("MCP over HTTP", () => {
     });
   }
 
-  test("B11 /mcp/sse speaks S4's revision", async () => {
+  test("B11 /mcp/sse speaks the broker's revision", async () => {
     await using model = await sse().connect(stage);
     assert.equal(model.client.getNegotiatedProtocolVersion(), "2024-11-05");
   });
 
-  test("where a client looks for OAuth it finds JSON that says there is none", async () => {
+  test("a client that looks for OAuth finds JSON that says there is none", async () => {
     for (const path of [
       "/.well-known/oauth-protected-resource",
       "/.well-known/oauth-protected-resource/mcp",
@@ -57,7 +57,7 @@ suite("MCP over HTTP", () => {
     }
   });
 
-  test("with an API key OAuth discovery is answered without it, and all else asks for it", async () => {
+  test("OAuth discovery needs no API key, and everything else does", async () => {
     await using server = await stage.bus.serve({ IPC_API_KEY: "secret" });
     assert.equal((await ask(server.url, "GET /.well-known/oauth-authorization-server")).status, 404);
     const refused = await ask(server.url, "POST /mcp", { headers: HEADERS, body: initialize });
@@ -67,7 +67,7 @@ suite("MCP over HTTP", () => {
     await model.join("keyed");
   });
 
-  test("a page elsewhere, and a name that was rebound to this machine, are refused", async () => {
+  test("foreign pages and names rebound to this machine are refused", async () => {
     const { port } = stage.server;
     for (const headers of [
       { Origin: "https://evil.example" },
@@ -92,7 +92,7 @@ suite("MCP over HTTP", () => {
     assert.partialDeepStrictEqual(json, { code: "invalid" });
   });
 
-  test("what is no JSON, no message or of no session is answered as the protocol says", async () => {
+  test("bad JSON, bad messages and unknown sessions are answered as the protocol says", async () => {
     assert.equal((await post("{")).status, 400);
     assert.equal((await post('"text"')).status, 400);
     assert.equal((await post({ jsonrpc: "2.0", id: 1, method: "tools/list" })).status, 400);
@@ -123,23 +123,23 @@ suite("MCP over HTTP", () => {
   });
 
   test("an SSE client posts to where its stream says, and nobody posts when it is closed", async () => {
-    const stream = await open(stage.server.url, "GET /mcp/sse");
+    const stream = await openAnswer(stage.server.url, "GET /mcp/sse");
     let text = "";
     stream.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;
     });
     stream.on("error", () => {});
-    await until(() => text.includes("\n\n"), "it says where");
+    await waitUntil(() => text.includes("\n\n"), "it says where");
     const [, path = ""] = /^event: endpoint\ndata: (\/mcp\/messages\?sessionId=[\w-]+)\n\n/.exec(text) ?? [];
     assert.equal((await post(initialize, {}, path)).status, 202);
-    await until(() => text.includes('"serverInfo"'), "it answers");
+    await waitUntil(() => text.includes('"serverInfo"'), "it answers");
     assert.equal((await post("{", {}, path)).status, 400);
     assert.equal((await post([initialize], {}, path)).status, 400);
     stream.destroy();
-    await until(async () => (await post(initialize, {}, path)).status === 404, "it is gone");
+    await waitUntil(async () => (await post(initialize, {}, path)).status === 404, "it is gone");
   });
 
-  test("there are so many sessions and no more; who is refused is told when to come again", async () => {
+  test("sessions are limited, and a refused client is told when to try again", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const statuses = new Map<number, number>();
@@ -163,7 +163,7 @@ suite("MCP over HTTP", () => {
     const waits = models.map((model) =>
       model.call("wait_for_signal", { name: "never", timeout: 100 }).catch(() => "ended"),
     );
-    await until(async () => {
+    await waitUntil(async () => {
       const { text } = await ask(server.url, "GET /metrics");
       return Number(/el_ipc_http_open_requests (\d+)/.exec(text)?.[1]) >= 4;
     }, "they wait");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { secureBus, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { standInSocket } from "../support/http.ts";
+import { startStandInSocket } from "../support/http.ts";
 import { everyWay, type Model } from "../support/mcp.ts";
 import { freePort } from "../support/sockets.ts";
 
@@ -38,7 +38,7 @@ suite("the tool ipc", { concurrency: 3 }, () => {
     }
   });
 
-  test("T9 T10 T11 T15 T16 whoever is first has the broker, and both use it", async () => {
+  test("T9 T10 T11 T15 T16 the first one starts the broker, and both use it", async () => {
     using bus = temporaryBus();
     const port = await freePort();
     await using a = await session(bus);
@@ -85,16 +85,18 @@ suite("the tool ipc", { concurrency: 3 }, () => {
     ]);
   });
 
-  test("T10 a port that something else has isn't taken for a broker's; the original's broker is used", async () => {
+  test("T10 another program's port isn't taken for a broker's; the original's broker is used", async () => {
     using bus = temporaryBus();
     await using a = await session(bus);
-    using other = await standInSocket((socket) => void socket.on("data", () => socket.end("HTTP/1.1 400\r\n\r\n")));
+    using other = await startStandInSocket(
+      (socket) => void socket.on("data", () => socket.end("HTTP/1.1 400\r\n\r\n")),
+    );
     assert.match(
       await a.refusal("ipc", { operation: "broker_start", port: other.port }),
       /is in use, and not by a broker/,
     );
     const asked: unknown[] = [];
-    using original = await standInSocket((socket) => {
+    using original = await startStandInSocket((socket) => {
       socket.on("data", (bytes) => {
         const { op } = Object(JSON.parse(String(bytes)));
         asked.push(op);

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { temporaryBus } from "../support/bus.ts";
 import { everyWay, NEWEST, stdio, streamable } from "../support/mcp.ts";
-import { startModule } from "../support/module.ts";
-import { lives, until } from "../support/program.ts";
-import { command, order, said } from "../support/sessions.ts";
+import { isAlive, startModule, waitUntil } from "../support/program.ts";
+import { askFor, findCommand, sendCommand } from "../support/sessions.ts";
 
-const client = new URL("client.ts", import.meta.url);
+const client = new URL("client-process.ts", import.meta.url);
 
 suite("kill -9", { concurrency: 2 }, () => {
   const far = { name: `${stdio().name}, of a server`, way: stdio(), far: true };
@@ -18,17 +17,17 @@ suite("kill -9", { concurrency: 2 }, () => {
       const place = JSON.stringify({ environment, server: { url: server.url } });
       // What it can't clean up any more lies in the bus's own folder.
       await using doomed = startModule(client, [way.name, place], { TMPDIR: bus.file(".") });
-      const told: { peer: string; server: number | null } = JSON.parse(await doomed.printed("\n"));
-      const waitsFor = async () => (await said(server, `GET /peers/${told.peer}`)).peer.waiting_for;
-      await until(async () => (await waitsFor()) === "commands", "it waits");
+      const told: { peer: string; server: number | null } = JSON.parse(await doomed.untilPrinted("\n"));
+      const waitsFor = async () => (await askFor(server, `GET /peers/${told.peer}`)).peer.waiting_for;
+      await waitUntil(async () => (await waitsFor()) === "commands", "it waits");
 
       doomed.child.kill("SIGKILL");
       assert.equal((await doomed.ended).stderr, "");
-      await until(async () => (await waitsFor()) === null, "it waits no more");
-      await until(() => told.server === null || !lives(told.server), "the process that it started is gone");
+      await waitUntil(async () => (await waitsFor()) === null, "it waits no more");
+      await waitUntil(() => told.server === null || !isAlive(told.server), "the process that it started is gone");
 
-      const id = await order(server, told.peer);
-      assert.partialDeepStrictEqual(await command(server, id), { status: "pending", attempts: 0, holder: null });
+      const id = await sendCommand(server, told.peer);
+      assert.partialDeepStrictEqual(await findCommand(server, id), { status: "pending", attempts: 0, holder: null });
       await using next = await streamable(NEWEST).connect({ environment, server });
       const taken = await next.call("wait_for_command", { timeout: 20, peer_id: told.peer });
       assert.ok(taken.startsWith(`${id}: `), taken);
@@ -42,11 +41,11 @@ suite("kill -9", { concurrency: 2 }, () => {
       await using _last = { [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
       const first = await way.connect({ environment: bus.environment, server });
       const peer = await first.join("worker");
-      const begun = await order(server, peer, "begun");
+      const begun = await sendCommand(server, peer, "begun");
       assert.match(await first.call("wait_for_command", { timeout: 20 }), new RegExp(`^${begun}: `));
       await first.call("signal", { name: "half_way", data: { done: 1 } });
       await first.call("send_message", { channel: "log", message: "half of it is done" });
-      const later = await order(server, peer, "later");
+      const later = await sendCommand(server, peer, "later");
 
       server.child.kill("SIGKILL");
       await server.ended;
@@ -68,9 +67,9 @@ suite("kill -9", { concurrency: 2 }, () => {
     await using server = await bus.serve();
     const place = JSON.stringify({ environment: bus.environment, server: { url: server.url } });
     await using doomed = startModule(client, [stdio().name, place], { TMPDIR: bus.file(".") });
-    const { peer }: { peer: string } = JSON.parse(await doomed.printed("\n"));
-    const sent = await said(server, "POST /commands/send", { target: peer, action: "work", lease: 1 });
-    await doomed.printed(sent.command.id);
+    const { peer }: { peer: string } = JSON.parse(await doomed.untilPrinted("\n"));
+    const sent = await askFor(server, "POST /commands/send", { target: peer, action: "work", lease: 1 });
+    await doomed.untilPrinted(sent.command.id);
     doomed.child.kill("SIGKILL");
     await doomed.ended;
     await using next = await streamable(NEWEST).connect({ environment: bus.environment, server });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { createQuote } from "../../src/surfaces/mcp/tools.ts";
-import { succeeded, temporaryBus } from "../support/bus.ts";
+import { expectSuccess, temporaryBus } from "../support/bus.ts";
 import { NEWEST, stdio, streamable } from "../support/mcp.ts";
 
 /** The marks that a reader finds in an answer. */
@@ -59,12 +59,12 @@ suite("what others wrote is marked as theirs", () => {
     }
   });
 
-  test("what a reader wouldn't see is shown", () => {
+  test("invisible characters are shown", () => {
     const text = createQuote()({ from: "x", text: "a\u202eb\u0007c\u{e0041}d\u001b[2J" });
     assert.equal(text, '<data from="x" trust="unverified">a\\u{202e}b\\u{7}c\\u{e0041}d\\u{1b}[2J</data>');
   });
 
-  test("an answer stays of a size that a model can afford, and says what it leaves out", () => {
+  test("an answer stays small enough for a model, and says what it leaves out", () => {
     const quote = createQuote();
     const first = quote({ from: "x", text: "a".repeat(70_000) });
     assert.ok(first.length < 61_000);
@@ -102,11 +102,11 @@ suite("what others wrote is marked as theirs", () => {
     }
   });
 
-  test("a signature from before there was anybody to check it proves nothing", async () => {
+  test("a signature from before the first operator proves nothing", async () => {
     using bus = temporaryBus();
-    await succeeded(bus.run("keygen", "--out", bus.file("any")));
-    await succeeded(bus.run("send", "room", "ops", "I was ops all along", "--key", bus.file("any.key")));
-    await succeeded(bus.run("seed", "ops"));
+    await expectSuccess(bus.run("keygen", "--out", bus.file("any")));
+    await expectSuccess(bus.run("send", "room", "ops", "I was ops all along", "--key", bus.file("any.key")));
+    await expectSuccess(bus.run("seed", "ops"));
     await using server = await bus.serve();
     await using model = await stdio().connect({ environment: bus.environment, server });
     assert.match(await model.call("read_messages", { channel: "room" }), /<data from="ops" trust="unverified">/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
-import { secureBus, succeeded, type TemporaryBus } from "../support/bus.ts";
+import { expectSuccess, secureBus, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { NEWEST, OLDER, type Options, type Place, sse, stdio, streamable } from "../support/mcp.ts";
 
@@ -18,7 +18,7 @@ suite("MCP in secure mode", () => {
     environment: { IPC_AGENT: agent, IPC_KEY: stage.bus.file(`${agent}.key`) },
   });
   const tokenOf = async (agent: string): Promise<Options> => {
-    const { stdout } = await succeeded(stage.bus.run("token", agent, "--key", stage.bus.file(`${agent}.key`)));
+    const { stdout } = await expectSuccess(stage.bus.run("token", agent, "--key", stage.bus.file(`${agent}.key`)));
     return { headers: { Authorization: `Bearer ${stdout.trim()}` } };
   };
   const overStdio = (agent: string) => stdio().connect(stage, keyOf(agent));

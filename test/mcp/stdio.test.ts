@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { cpSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { suite, test } from "node:test";
-import { aboutTheFile, secureBus, succeeded, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, expectSuccess, secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { NEWEST, OLDER, stdio } from "../support/mcp.ts";
-import { entry, lives, until } from "../support/program.ts";
+import { entry, isAlive, waitUntil } from "../support/program.ts";
 
 const clientInfo = { name: "test", version: "1" };
 
@@ -58,7 +58,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
       using bus = temporaryBus();
       await using served = bus.start(["mcp"], { input: null });
       served.child.stdin.write(lines(...opening));
-      await served.printed("serverInfo");
+      await served.untilPrinted("serverInfo");
       served.child.kill(signal);
       assert.equal((await served.ended).stderr, "");
     });
@@ -72,10 +72,10 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     const pid = transport !== undefined && "pid" in transport ? Number(transport.pid) : Number.NaN;
     assert.equal(process.kill(pid, 0), true);
     await model.client.close();
-    await until(() => !lives(pid), "it is gone");
+    await waitUntil(() => !isAlive(pid), "it is gone");
   });
 
-  test("garbage on its input is no end, and reaches neither its output nor its errors", async () => {
+  test("garbage on its input doesn't end it, and reaches neither output nor errors", async () => {
     using bus = temporaryBus();
     const input = `garbage\n{"jsonrpc":"2.0"}\n${lines(...opening, call(2, "list_channels"))}`;
     const { code, stdout, stderr } = await bus.start(["mcp"], { input }).ended;
@@ -84,7 +84,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     for (const line of stdout.trimEnd().split("\n")) JSON.parse(line);
   });
 
-  test("what can't be begun is said in a sentence on standard error", async () => {
+  test("a failed start is reported in a sentence on standard error", async () => {
     using bus = temporaryBus();
     const { code, stdout, stderr } = await bus.run("mcp", "--key", bus.file("nowhere.key"));
     assert.deepEqual([code, stdout], [1, ""]);
@@ -94,7 +94,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
   test("with IPC_URL it is a client of that server, by HTTP or by TCP", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({}, "--tcp", "0");
-    const [, tcp = ""] = /"tcp":"(tcp:[^"]+)"/.exec(await server.said("tcp")) ?? [];
+    const [, tcp = ""] = /"tcp":"(tcp:[^"]+)"/.exec(await server.untilLogged("tcp")) ?? [];
     for (const [revision, url] of [
       [OLDER, server.url],
       [NEWEST, server.url],
@@ -132,7 +132,7 @@ suite("el-ipc mcp", { concurrency: 4 }, () => {
     await using model = await stdio().connect({ environment: bus.environment, server });
     await model.join("early");
     await model.call("send_message", { channel: "c", message: "open" });
-    await succeeded(bus.run("seed", "ops"));
+    await expectSuccess(bus.run("seed", "ops"));
     assert.match(await model.refusal("send_message", { channel: "c", message: "secure" }), /secure mode is on/);
   });
 

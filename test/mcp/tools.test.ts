@@ -3,7 +3,7 @@ import { after, before, suite, test } from "node:test";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { everyWay, type Model, type Place } from "../support/mcp.ts";
-import { until } from "../support/program.ts";
+import { waitUntil } from "../support/program.ts";
 
 /** A bus with a server, for all of a suite. */
 interface Stage extends Place {
@@ -109,7 +109,7 @@ for (const way of everyWay) {
         status: "acked",
         result: { url: "http://localhost:7400" },
       });
-      await until(async () => {
+      await waitUntil(async () => {
         const { commands } = await get(`/commands?peer=${model.peer}&status=acked`);
         return Array.isArray(commands) && commands.some(({ kind }) => kind === "command_response");
       }, "a response asks for no acknowledgement");
@@ -154,7 +154,7 @@ for (const way of everyWay) {
       assert.equal(await model.call("read_messages", { channel: "silent", timeout: 0.1 }), "No messages");
     });
 
-    test("B22 B23 a signal that is set is there for who waits, before and after", async () => {
+    test("B22 B23 a signal reaches waits from before and after it was set", async () => {
       const waiting = model.call("wait_for_signal", { name: "ready", timeout: 30 });
       assert.equal(await model.call("signal", { name: "ready", data: { port: 7400 } }), "ready is set");
       const expected = `<data from="${model.peer}" trust="unverified">ready {"port":7400}</data>`;
@@ -176,7 +176,7 @@ for (const way of everyWay) {
       assert.ok(status.length < 1_500);
     });
 
-    test("what can't be done is an error with a sentence that says what to do", async () => {
+    test("a tool that fails says what to do", async () => {
       assert.equal(await model.refusal("send_message", { channel: "builds" }), "message required");
       assert.match(await model.refusal("send_message", { channel: "a\nb", message: "x" }), /^channel must not contain/);
       assert.match(
@@ -195,7 +195,7 @@ for (const way of everyWay) {
       await assert.rejects(model.call("no_such_tool"), /There is no tool no_such_tool/);
     });
 
-    test("who isn't connected is told to connect, and never speaks as a human", async () => {
+    test("a client that isn't connected is told to connect, and never speaks as a human", async () => {
       await using stranger = await way.connect(stage);
       for (const [tool, given] of [
         ["send_message", { channel: "builds", message: "x" }],
@@ -208,7 +208,7 @@ for (const way of everyWay) {
       }
     });
 
-    test("numbers and objects that a model writes as text are taken as what they are", async () => {
+    test("numbers and objects written as text are understood", async () => {
       assert.equal(await model.call("read_messages", { channel: "empty", since_id: "5" }), "No messages");
       await model.call("signal", { name: "written", data: '{"port":1}' });
       assert.match(await model.call("wait_for_signal", { name: "written", timeout: "5" }), /written \{"port":1\}/);

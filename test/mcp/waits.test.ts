@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
+import { fastClock } from "../support/clock.ts";
+import { ask, openAnswer } from "../support/http.ts";
 import { everyWay, NEWEST, OLDER, type Place, sse, stdio, streamable } from "../support/mcp.ts";
-import { listening, until } from "../support/program.ts";
-
-const quickClock = ["--import", new URL("../support/quick-clock.ts", import.meta.url).href];
+import { untilListening, waitUntil } from "../support/program.ts";
 
 suite("waiting over MCP", () => {
   const stack = new AsyncDisposableStack();
@@ -15,8 +14,8 @@ suite("waiting over MCP", () => {
   before(async () => {
     const bus = stack.use(temporaryBus());
     stage = { bus, environment: bus.environment, server: stack.use(await bus.serve()) };
-    const started = bus.start(["serve", "0"], { node: quickClock });
-    quick = { environment: bus.environment, server: stack.use(await listening(started)) };
+    const started = bus.start(["serve", "0"], { node: fastClock });
+    quick = { environment: bus.environment, server: stack.use(await untilListening(started)) };
   });
   after(() => stack.disposeAsync());
 
@@ -38,10 +37,10 @@ suite("waiting over MCP", () => {
       const model = await way.connect(stage, { vanish: vanish.signal });
       const peer = await model.join("worker");
       const waiting = model.call("wait_for_command", { timeout: 60 });
-      await until(async () => (await waitsFor(peer)) === "commands", "it waits");
+      await waitUntil(async () => (await waitsFor(peer)) === "commands", "it waits");
       vanish.abort();
       await Promise.all([assert.rejects(waiting), model.client.close()]);
-      await until(async () => (await waitsFor(peer)) === null, "it waits no more");
+      await waitUntil(async () => (await waitsFor(peer)) === null, "it waits no more");
       const id = await order(peer);
       assert.partialDeepStrictEqual(await commandOf(id), { status: "pending", attempts: 0 });
     });
@@ -52,7 +51,7 @@ suite("waiting over MCP", () => {
         const model = await way.connect(stage, { vanish: vanish.signal });
         const peer = await model.join("racer");
         const waiting = model.call("wait_for_command", { timeout: 60 }).catch(() => undefined);
-        await until(async () => (await waitsFor(peer)) === "commands", "it waits");
+        await waitUntil(async () => (await waitsFor(peer)) === "commands", "it waits");
         const sent = order(peer, 1);
         await new Promise((resolve) => setTimeout(resolve, round));
         vanish.abort();
@@ -71,10 +70,10 @@ suite("waiting over MCP", () => {
       const peer = await model.join("canceller");
       const cancel = new AbortController();
       const waiting = model.call("wait_for_command", { timeout: 60 }, { signal: cancel.signal });
-      await until(async () => (await waitsFor(peer)) === "commands", "it waits");
+      await waitUntil(async () => (await waitsFor(peer)) === "commands", "it waits");
       cancel.abort();
       await assert.rejects(waiting);
-      await until(async () => (await waitsFor(peer)) === null, "it waits no more");
+      await waitUntil(async () => (await waitsFor(peer)) === null, "it waits no more");
       const id = await order(peer);
       assert.partialDeepStrictEqual(await commandOf(id), { status: "pending", attempts: 0 });
       assert.match(await model.call("wait_for_command", { timeout: 20 }), new RegExp(id));
@@ -90,9 +89,9 @@ suite("waiting over MCP", () => {
       say({ id, method: "tools/call", params: { name, arguments: given } });
     say({ id: 1, method: "initialize", params: { protocolVersion: OLDER, capabilities: {}, clientInfo } });
     call(2, "connect", { role: "killed" });
-    const [, peer = ""] = /peer_id: (kil-\w+),/.exec(await served.printed(/peer_id: kil-\w+,/)) ?? [];
+    const [, peer = ""] = /peer_id: (kil-\w+),/.exec(await served.untilPrinted(/peer_id: kil-\w+,/)) ?? [];
     call(3, "wait_for_command", { timeout: 60 });
-    await until(async () => (await waitsFor(peer)) === "commands", "it waits");
+    await waitUntil(async () => (await waitsFor(peer)) === "commands", "it waits");
     served.child.stdin.end();
     const { code, stderr } = await served.ended;
     assert.deepEqual([code, stderr], [0, ""]);
@@ -102,13 +101,13 @@ suite("waiting over MCP", () => {
   });
 
   for (const way of [stdio(), streamable(NEWEST), streamable(OLDER), sse()]) {
-    test(`who asks for progress hears every 15 s that a wait goes on: ${way.name}`, async () => {
-      await using model = await way.connect(quick, { node: quickClock });
+    test(`a client that asks for progress hears every 15 s that a wait goes on: ${way.name}`, async () => {
+      await using model = await way.connect(quick, { node: fastClock });
       await model.join("patient");
       const heard: number[] = [];
       const onprogress = ({ progress }: { progress: number }) => void heard.push(progress);
       const waiting = model.call("wait_for_signal", { name: way.name, timeout: 300 }, { onprogress });
-      await until(() => heard.length >= 3, "it hears");
+      await waitUntil(() => heard.length >= 3, "it hears");
       await ask(stage.server.url, `POST /signals/${encodeURIComponent(way.name)}`, { body: {} });
       await waiting;
       assert.deepEqual(heard.slice(0, 3), [15, 30, 45]);
@@ -121,7 +120,7 @@ suite("waiting over MCP", () => {
       "io.modelcontextprotocol/clientCapabilities": {},
     };
     const params = { name: "wait_for_signal", arguments: { name: "never", timeout: 300 }, _meta };
-    const response = await open(quick.server.url, "POST /mcp", {
+    const response = await openAnswer(quick.server.url, "POST /mcp", {
       headers: {
         "Content-Type": "application/json",
         Accept: "application/json, text/event-stream",
@@ -134,7 +133,7 @@ suite("waiting over MCP", () => {
     const chunks: string[] = [];
     response.setEncoding("utf8").on("data", (chunk) => chunks.push(chunk));
     response.on("error", () => {});
-    await until(() => chunks.length > 3, "it is kept alive");
+    await waitUntil(() => chunks.length > 3, "it is kept alive");
     assert.match(chunks[0] ?? "", /^: *\n\n$/);
     assert.ok(chunks.every((chunk) => chunk.startsWith(":")));
     response.destroy();
@@ -142,11 +141,11 @@ suite("waiting over MCP", () => {
 
   for (const way of [stdio(), streamable(OLDER), sse()]) {
     test(`whose connection stands is there, though it calls nothing: ${way.name}`, async () => {
-      await using model = await way.connect(quick, { node: quickClock });
+      await using model = await way.connect(quick, { node: fastClock });
       const peer = await model.join("quiet");
       const seen = async () => (await peers()).find(({ id }) => id === peer)?.last_seen ?? 0;
       const joined = await seen();
-      await until(async () => (await seen()) > joined, "it is seen");
+      await waitUntil(async () => (await seen()) > joined, "it is seen");
     });
   }
 });

@@ -43,7 +43,7 @@ function assertRefused(input: unknown, sentence: string, reason?: string, of: Fi
 }
 
 suite("what a caller sends", () => {
-  test("is taken as it is, where it is right", () => {
+  test("is accepted as it is, if it is right", () => {
     const input = {
       channel: "builds",
       note: "\u0000 any text\n",
@@ -58,14 +58,14 @@ suite("what a caller sends", () => {
     assert.deepEqual(parseInput(fields, { channel: "builds" }), { channel: "builds" });
   });
 
-  test("may hold more than is asked, which is left out", () => {
+  test("may hold unknown fields, which are ignored", () => {
     const input = JSON.parse('{"channel": "builds", "more": 1, "__proto__": {"wait": true}, "constructor": "x"}');
     const parsed = parseInput(fields, input);
     assert.deepEqual(parsed, { channel: "builds" });
     assert.equal(parsed.wait, undefined);
   });
 
-  test("says nothing where it says null or an empty text", () => {
+  test("may say null or an empty text, which means nothing", () => {
     assert.deepEqual(parseInput(fields, { channel: "builds", note: "", who: null, limit: "" }), { channel: "builds" });
     assertRefused({ channel: "" }, "channel required");
     assertRefused({ channel: null }, "channel required");
@@ -77,7 +77,7 @@ suite("what a caller sends", () => {
     }
   });
 
-  test("is told all that is missing, in the original's words", () => {
+  test("is told everything that is missing, in the original's words", () => {
     const three = { channel: name(""), sender: name(""), content: content("") };
     assertRefused({}, "channel, sender, and content required", undefined, three);
     assertRefused({ channel: "a", sender: "b" }, "channel, sender, and content required", undefined, three);
@@ -85,7 +85,7 @@ suite("what a caller sends", () => {
     assertRefused({}, "channel required");
   });
 
-  test("isn't found in what every object has", () => {
+  test("isn't found among the properties that every object has", () => {
     assertRefused({}, "constructor required", undefined, { constructor: text("") });
     assertRefused(JSON.parse("{}"), "toString required", undefined, { toString: text("") });
   });

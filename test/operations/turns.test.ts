@@ -6,7 +6,7 @@ import { createSerialQueue } from "../../src/server/deliver.ts";
 const named = (name: string) => operations.find((one) => one.name === name) ?? assert.fail(name);
 const look = named("channel messages");
 
-test("each has its turn when the one before has ended, even where that failed", async () => {
+test("each task starts when the one before has ended, even if that failed", async () => {
   const inTurn = createSerialQueue(() => true);
   const told: string[] = [];
   const begun = (name: string) => async () => {
@@ -23,7 +23,7 @@ test("each has its turn when the one before has ended, even where that failed", 
   assert.deepEqual(told, ["a begins", "a ends", "b begins", "b ends", "c begins", "c ends"]);
 });
 
-test("for whoever is gone when its turn comes nothing is looked up, and all else is done", async () => {
+test("reads of a closed connection are skipped; writes still run", async () => {
   let isThere = true;
   const inTurn = createSerialQueue(() => isThere);
   const done: string[] = [];

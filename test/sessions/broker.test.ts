@@ -3,9 +3,9 @@ import { networkInterfaces } from "node:os";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryBus } from "../support/bus.ts";
-import { ask, standIn } from "../support/http.ts";
-import { listening } from "../support/program.ts";
-import { connect, order, said, taken } from "../support/sessions.ts";
+import { ask, startStandIn } from "../support/http.ts";
+import { untilListening } from "../support/program.ts";
+import { askFor, connect, sendCommand, takeCommand } from "../support/sessions.ts";
 
 suite("broker", { concurrency: 4 }, () => {
   test("B8 it is documented with port 9100, and listens on this machine alone", async () => {
@@ -22,15 +22,15 @@ suite("broker", { concurrency: 4 }, () => {
     const broker = bus.with({ IPC_PORT: "1" }).start(["broker"]);
     const { promise: ended, resolve } = Promise.withResolvers<"ended">();
     void broker.ended.then(() => resolve("ended"));
-    const end = await Promise.race([ended, broker.said('"event":"listening"').catch(() => "ended" as const)]);
+    const end = await Promise.race([ended, broker.untilLogged('"event":"listening"').catch(() => "ended" as const)]);
     if (end === "ended") {
       // Somebody else's tests, or broker, are on this machine.
       assert.match((await broker.ended).stderr, /port 9100/i);
       return;
     }
-    await using server = await listening(broker);
+    await using server = await untilListening(broker);
     assert.equal(server.url, "http://127.0.0.1:9100");
-    assert.deepEqual((await said(server, "GET /peers")).peers, []);
+    assert.deepEqual((await askFor(server, "GET /peers")).peers, []);
   });
 
   test("B9 --port and --host say where", async () => {
@@ -41,8 +41,8 @@ suite("broker", { concurrency: 4 }, () => {
       ["--port=0", "--host=127.0.0.1"],
       ["--host", "localhost", "0"],
     ]) {
-      await using server = await listening(bus.start(["broker", ...words]));
-      assert.equal((await said(server, "GET /status")).ok, true);
+      await using server = await untilListening(bus.start(["broker", ...words]));
+      assert.equal((await askFor(server, "GET /status")).ok, true);
     }
     for (const words of [["--port", "70000"], ["--port", "x"], ["-1"], ["0", "1"]]) {
       const { code, stdout, stderr } = await bus.run("broker", ...words);
@@ -71,39 +71,39 @@ suite("broker", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const busy = await bus.run("broker", String(server.port));
     assert.match(busy.stderr, new RegExp(`^Error: el-ipc/\\S+ serves on port ${server.port} already`));
-    using other = await standIn((_, response) => response.end("hello"));
+    using other = await startStandIn((_, response) => response.end("hello"));
     assert.match((await bus.run("broker", String(other.port))).stderr, /taken by another program/);
   });
 
   test("B7 sessions of this machine and of others meet on one bus, with the key that those need", async () => {
     using bus = temporaryBus();
-    await using server = await listening(
+    await using server = await untilListening(
       bus.with({ IPC_API_KEY: "s3cret" }).start(["broker", "0", "--host", "0.0.0.0"]),
     );
     const reached = { ...server, url: `http://127.0.0.1:${server.port}` };
     const elsewhere = { Host: "bus.example", Authorization: "Bearer s3cret" };
-    const { id } = await said(reached, "POST /peers/connect", { role: "linux-client" }, 200, elsewhere);
+    const { id } = await askFor(reached, "POST /peers/connect", { role: "linux-client" }, 200, elsewhere);
     const local = await bus.answer("connect", "backend", "--json");
     const asked = bus.run("ask", String(id), "connect_and_test", '{"port":7400}', "--from", Object(local).id);
     const got = await ask(reached.url, `GET /commands/${id}/wait?timeout=10000`, { headers: elsewhere });
     const { command } = Object(got.json);
     assert.deepEqual([command.fromId, command.params], [Object(local).id, { port: 7400 }]);
-    await said(reached, `POST /commands/${command.id}/ack`, { result: "reached" }, 200, elsewhere);
+    await askFor(reached, `POST /commands/${command.id}/ack`, { result: "reached" }, 200, elsewhere);
     assert.deepEqual(await asked, { code: 0, stdout: '"reached"\n', stderr: "" });
     for (const headers of [{ Host: "bus.example" }, { Host: "bus.example", Authorization: "Bearer wrong" }]) {
-      await said(reached, "GET /peers", undefined, 401, headers);
+      await askFor(reached, "GET /peers", undefined, 401, headers);
     }
   });
 
   test("a broker that isn't asked anything does nothing, and ends cleanly", async () => {
     using bus = temporaryBus();
-    await using broker = await listening(bus.start(["broker", "0"]));
+    await using broker = await untilListening(bus.start(["broker", "0"]));
     const id = await connect(broker, "backend");
-    const sent = await order(broker, id);
+    const sent = await sendCommand(broker, id);
     await sleep(100);
     broker.child.kill("SIGTERM");
     assert.equal((await broker.ended).code, 0);
     await using again = await bus.serve();
-    assert.equal((await taken(again, id))?.id, sent);
+    assert.equal((await takeCommand(again, id))?.id, sent);
   });
 });

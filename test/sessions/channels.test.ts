@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { contentsOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { connect, said } from "../support/sessions.ts";
+import { askFor, connect } from "../support/sessions.ts";
 
-suite("channels over S4's routes", { concurrency: 4 }, () => {
+suite("channels over the broker's routes", { concurrency: 4 }, () => {
   test("B3 B33 POST /channels/<name>/send takes any JSON body, and it comes back as it was", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
@@ -31,11 +31,11 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
     ];
     const ids: unknown[] = [];
     for (const body of bodies) {
-      const { ok, id } = await said(server, "POST /channels/builds/send", JSON.stringify(body));
+      const { ok, id } = await askFor(server, "POST /channels/builds/send", JSON.stringify(body));
       assert.equal(ok, true);
       ids.push(id);
     }
-    const { ok, messages } = await said(server, "GET /channels/builds/messages");
+    const { ok, messages } = await askFor(server, "GET /channels/builds/messages");
     assert.equal(ok, true);
     assert.deepEqual(
       messages.map(({ id, channel, from, data }) => [id, channel, from, data]),
@@ -55,18 +55,18 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
       const { status } = await ask(server.url, "POST /channels/builds/send", { body: JSON.stringify(large) });
       assert.equal(status, 413);
     }
-    await said(server, "POST /channels/builds/send", JSON.stringify("x".repeat(1024 * 1024 - 2)));
-    assert.equal((await said(server, "GET /channels/builds/messages")).messages.length, 1);
+    await askFor(server, "POST /channels/builds/send", JSON.stringify("x".repeat(1024 * 1024 - 2)));
+    assert.equal((await askFor(server, "GET /channels/builds/messages")).messages.length, 1);
   });
 
-  test("B33 ?from= says who sends: a session by its id, or a name", async () => {
+  test("B33 ?from= names the sender: a session's id or a name", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const id = await connect(server, "backend");
     for (const from of [id, "ada", "", undefined]) {
-      await said(server, `POST /channels/c/send${from === undefined ? "" : `?from=${from}`}`, { from: "not this" });
+      await askFor(server, `POST /channels/c/send${from === undefined ? "" : `?from=${from}`}`, { from: "not this" });
     }
-    const { messages } = await said(server, "GET /channels/c/messages");
+    const { messages } = await askFor(server, "GET /channels/c/messages");
     assert.deepEqual(
       messages.map(({ from, data }) => [from, data]),
       [id, "ada", "human", "human"].map((from) => [from, { from: "not this" }]),
@@ -78,19 +78,19 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const ids: number[] = [];
     for (let n = 0; n < 6; n++) {
-      ids.push(Number((await said(server, "POST /channels/c/send", { n })).id));
-      await said(server, "POST /channels/other/send", { n });
+      ids.push(Number((await askFor(server, "POST /channels/c/send", { n })).id));
+      await askFor(server, "POST /channels/other/send", { n });
     }
     const list = async (query: string) =>
-      (await said(server, `GET /channels/c/messages${query}`)).messages.map(({ data }) => Object(data).n);
+      (await askFor(server, `GET /channels/c/messages${query}`)).messages.map(({ data }) => Object(data).n);
     for (let round = 0; round < 2; round++) assert.deepEqual(await list(""), [0, 1, 2, 3, 4, 5], "nothing is consumed");
     assert.deepEqual(await list(`?since=${ids[3]}`), [4, 5]);
     assert.deepEqual(await list("?since=0"), [0, 1, 2, 3, 4, 5]);
     assert.deepEqual(await list(`?since=${ids[5]}`), []);
     assert.deepEqual(await list(`?since=${ids[1]}&limit=2`), [2, 3]);
     for (const wrong of ["-1", "x", "1.5", "1e3"])
-      await said(server, `GET /channels/c/messages?since=${wrong}`, undefined, 400);
-    assert.deepEqual(await said(server, "GET /channels/nowhere/messages"), { ok: true, messages: [] });
+      await askFor(server, `GET /channels/c/messages?since=${wrong}`, undefined, 400);
+    assert.deepEqual(await askFor(server, "GET /channels/nowhere/messages"), { ok: true, messages: [] });
   });
 
   test("any name can be a channel's, in an address as in a message", async () => {
@@ -98,28 +98,28 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     for (const name of ["a b", "ü/🦜", "..", "%2F", "?since=5", "messages", "a&b=c", "*"]) {
       const path = `/channels/${encodeURIComponent(name)}`;
-      await said(server, `POST ${path}/send`, { to: name });
-      const { messages } = await said(server, `GET ${path}/messages`);
+      await askFor(server, `POST ${path}/send`, { to: name });
+      const { messages } = await askFor(server, `GET ${path}/messages`);
       assert.deepEqual(
         messages.map(({ channel, data }) => [channel, data]),
         [[name, { to: name }]],
       );
     }
-    await said(server, "GET /channels/%FF/messages", undefined, 400);
-    await said(server, "POST /channels/a%0Ab/send", {}, 400);
+    await askFor(server, "GET /channels/%FF/messages", undefined, 400);
+    await askFor(server, "POST /channels/a%0Ab/send", {}, 400);
   });
 
-  test("B3 it is one bus: what S4's routes send the command line reads, and the other way round", async () => {
+  test("B3 it is one bus: the broker's routes and the command line read each other's messages", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const waiter = bus.start(["read", "builds", "reader", "--wait"]);
-    await said(server, "POST /channels/builds/send", JSON.stringify("main is green"));
+    await askFor(server, "POST /channels/builds/send", JSON.stringify("main is green"));
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["main is green"]);
-    await said(server, "POST /channels/builds/send", { status: "red" });
+    await askFor(server, "POST /channels/builds/send", { status: "red" });
     assert.deepEqual(contentsOf(await bus.answer("read", "builds", "reader")), ['{"status":"red"}']);
     await bus.run("send", "builds", "herald", "plain words");
     await bus.run("send", "builds", "herald", '{"json":true}');
-    const { messages } = await said(server, "GET /channels/builds/messages?since=2");
+    const { messages } = await askFor(server, "GET /channels/builds/messages?since=2");
     assert.deepEqual(
       messages.map(({ from, data }) => [from, data]),
       [
@@ -129,10 +129,10 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
     );
   });
 
-  test("GET /channels keeps S1's array, S4's channels in it", async () => {
+  test("GET /channels keeps the original's array, with the broker's channels in it", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    await said(server, "POST /channels/builds/send", {});
+    await askFor(server, "POST /channels/builds/send", {});
     const { status, json } = await ask(server.url, "GET /channels");
     assert.ok(Array.isArray(json));
     assert.deepEqual([status, json.map(({ channel, count }) => [channel, count])], [200, [["builds", 1]]]);
@@ -141,6 +141,6 @@ suite("channels over S4's routes", { concurrency: 4 }, () => {
   test("only the bus itself writes to the channel security", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    await said(server, "POST /channels/security/send", { event: "all is well" }, 403);
+    await askFor(server, "POST /channels/security/send", { event: "all is well" }, 403);
   });
 });

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { run, type Server, until } from "../support/program.ts";
-import { secondsPass } from "../support/sessions.ts";
+import { run, type Server, waitUntil } from "../support/program.ts";
+import { letSecondsPass } from "../support/sessions.ts";
 
 /** What it prints, as a value. */
 async function value(bus: TemporaryBus, ...words: string[]) {
@@ -81,9 +81,9 @@ for (const [where, arrive] of places) {
       );
     });
 
-    check("a peer that is gone is shown as gone, by when it was last seen", async (bus, near) => {
+    check("a session that wasn't seen lately is shown as gone", async (bus, near) => {
       const id = await connected(bus, "backend");
-      await secondsPass(near, 95);
+      await letSecondsPass(near, 95);
       assert.equal((await bus.run("peers")).stdout, `${id}  backend  gone\n`);
       await refuses(bus, ["command", "send", "backend", "x"], new RegExp(`^Error: Every backend is gone: ${id}\n$`));
     });
@@ -118,7 +118,7 @@ for (const [where, arrive] of places) {
       assert.equal((await bus.run("command", "result", id)).stdout, '{"pid":4711}\n');
     });
 
-    check("--timeout is in seconds, and who runs out of it fails", async (bus) => {
+    check("--timeout is in seconds, and a timeout is a failure", async (bus) => {
       const id = await connected(bus, "backend");
       const order = await sent(bus, id, "x");
       const signal = ["signal", "wait", "never"];
@@ -150,7 +150,7 @@ for (const [where, arrive] of places) {
       await refuses(bus, ["ask", "nobody", "x"], /^Error: There is no session and no role nobody\n$/);
     });
 
-    check("ask of a role prints how each of its sessions ended, and fails where one failed", async (bus) => {
+    check("asking a role prints how each session ended, and fails if one failed", async (bus) => {
       const ids = [await connected(bus, "tester"), await connected(bus, "tester")];
       const asking = bus.start(["ask", "tester", "run"]);
       const taken = await Promise.all(ids.map((id) => bus.run("command", "wait", id, "--timeout", "20")));
@@ -171,7 +171,7 @@ for (const [where, arrive] of places) {
       for (const { ended } of waiters) assert.equal((await ended).code, 0);
     });
 
-    check("B30 command list and pending show what there is, and take nothing", async (bus) => {
+    check("B30 command list and pending show commands without taking them", async (bus) => {
       const id = await connected(bus, "backend");
       const orders = [await sent(bus, id, "one"), await sent(bus, id, "two")];
       const line = (n: number, status: string) =>
@@ -187,18 +187,18 @@ for (const [where, arrive] of places) {
     });
 
     check(
-      "--any, --lease and --expires say how a command is handed out, and retry offers it again",
+      "--any, --lease and --expires control how a command is handed out; retry offers it again",
       async (bus, near) => {
         const [one, two] = [await connected(bus, "tester"), await connected(bus, "tester")];
         const any = await sent(bus, "tester", "run", "--any", "--lease", "60");
         const first = JSON.parse((await bus.run("command", "wait", one)).stdout);
         assert.equal(first.id, any);
         await refuses(bus, ["command", "wait", two, "--timeout", "0"], /No command came/);
-        await secondsPass(near, 61);
+        await letSecondsPass(near, 61);
         const second = JSON.parse((await bus.run("command", "wait", two)).stdout);
         assert.deepEqual([second.id, second.attempts], [any, 2]);
         const late = await sent(bus, one, "late", "--expires", "1");
-        await secondsPass(near, 2);
+        await letSecondsPass(near, 2);
         await refuses(bus, ["command", "result", late], new RegExp(`^Error: The command ${late} is expired\n$`));
         assert.equal((await bus.run("command", "retry", late)).stdout, `${late} is offered again\n`);
         assert.equal(JSON.parse((await bus.run("command", "wait", one)).stdout).id, late);
@@ -206,7 +206,7 @@ for (const [where, arrive] of places) {
       },
     );
 
-    check("a command that can't be printed is there for the next, at once", async (bus) => {
+    check("a command that couldn't be printed is offered again at once", async (bus) => {
       const id = await connected(bus, "backend");
       const waiter = bus.start(["command", "wait", id]);
       waiter.child.stdout.destroy();
@@ -274,7 +274,7 @@ for (const [where, arrive] of places) {
       assert.deepEqual([after.peers, after.commands, after.signals], [[], [], []]);
     });
 
-    check("IPC_AGENT says who orders; without it that is a human", async (bus) => {
+    check("IPC_AGENT names the sender of a command; without it that is a human", async (bus) => {
       const id = await connected(bus, "backend");
       assert.equal((await value(bus, "command", "send", id, "x")).command.from, "human");
       const me = bus.with({ IPC_AGENT: "ada" });
@@ -290,7 +290,7 @@ suite("waiters on the command line", { concurrency: 3 }, () => {
       using bus = temporaryBus();
       const id = await connected(bus, "backend");
       await using waiter = bus.start(["command", "wait", id]);
-      await until(async () => (await value(bus, "whoami", id)).peer.waiting_for === "commands", "it waits");
+      await waitUntil(async () => (await value(bus, "whoami", id)).peer.waiting_for === "commands", "it waits");
       waiter.child.kill(signal);
       const { stdout, stderr } = await waiter.ended;
       assert.deepEqual([stdout, stderr], ["", ""]);
@@ -301,7 +301,7 @@ suite("waiters on the command line", { concurrency: 3 }, () => {
     });
   }
 
-  test("the verbs are listed by their family, and a wrong one is told which there are", async () => {
+  test("verbs are listed by family, and an unknown one is refused with the list", async () => {
     using bus = temporaryBus();
     for (const family of ["command", "signal", "channel"]) {
       const { code, stdout } = await bus.run("help", family);

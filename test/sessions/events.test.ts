@@ -3,11 +3,20 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
-import { connect, order, said, secondsPass, type Told, taken, type Watch, watch } from "../support/sessions.ts";
+import { type Server, waitUntil } from "../support/program.ts";
+import {
+  askFor,
+  connect,
+  letSecondsPass,
+  sendCommand,
+  takeCommand,
+  type Watch,
+  type WatchedEvent,
+  watch,
+} from "../support/sessions.ts";
 
 /** What changed, without what is only said of it. */
-const told = (events: readonly Told[]) =>
+const told = (events: readonly WatchedEvent[]) =>
   events.map(({ type, data }) => {
     if (type === "message") return `message ${JSON.stringify(data.data)}`;
     return `${type} ${data.name ?? data.action ?? data.role ?? ""}`;
@@ -18,29 +27,29 @@ async function change(server: Server, from: number, count: number): Promise<{ me
   const [messages, signals]: [string[], string[]] = [[], []];
   for (let n = from; n < from + count; n++) {
     if (n % 2 === 0) {
-      await said(server, `POST /channels/c${n % 3}/send`, { n });
+      await askFor(server, `POST /channels/c${n % 3}/send`, { n });
       messages.push(`message {"n":${n}}`);
     } else {
-      await said(server, `POST /signals/s${n}`, {});
+      await askFor(server, `POST /signals/s${n}`, {});
       signals.push(`signal_set s${n}`);
     }
   }
   return { messages, signals };
 }
 
-const ofType = (events: readonly Told[], type: string) => told(events.filter((event) => event.type === type));
+const ofType = (events: readonly WatchedEvent[], type: string) => told(events.filter((event) => event.type === type));
 
 suite("GET /events", { concurrency: 4 }, () => {
   test("B39 begins with a snapshot, which is what GET /status says", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const id = await connect(server, "backend");
-    await order(server, id);
-    await said(server, "POST /channels/builds/send", {});
+    await sendCommand(server, id);
+    await askFor(server, "POST /channels/builds/send", {});
     using watching = await watch(server);
-    const [snapshot] = await watching.came("snapshot");
+    const [snapshot] = await watching.untilCame("snapshot");
     assert.equal(watching.events[0], snapshot);
-    const status = Object(await said(server, "GET /status"));
+    const status = Object(await askFor(server, "GET /status"));
     for (const part of ["peers", "commands", "signals", "channels", "secure_mode"]) {
       assert.deepEqual(snapshot?.data[part], status[part], part);
     }
@@ -48,23 +57,23 @@ suite("GET /events", { concurrency: 4 }, () => {
     assert.equal(watching.events.length, 1, "and nothing that was before comes after it");
   });
 
-  test("then tells each change, as it is made, whoever makes it", async () => {
+  test("then reports each change as it is made, by anyone", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await using other = await bus.serve();
     using watching = await watch(server);
-    await watching.came("snapshot");
+    await watching.untilCame("snapshot");
     const id = await connect(server, "backend");
     await bus.run("send", "builds", "herald", "by hand");
-    await said(other, `POST /peers/${id}/role`, { role: "tester" });
-    const sent = await order(other, id, "run");
-    await taken(server, id);
-    await said(server, `POST /commands/${sent}/ack`, { result: 7 });
+    await askFor(other, `POST /peers/${id}/role`, { role: "tester" });
+    const sent = await sendCommand(other, id, "run");
+    await takeCommand(server, id);
+    await askFor(server, `POST /commands/${sent}/ack`, { result: 7 });
     await bus.run("signal", "set", "go");
     await bus.run("signal", "clear", "go");
-    await said(other, `DELETE /peers/${id}`);
-    await watching.came("peer_left");
-    await watching.came("signal_cleared");
+    await askFor(other, `DELETE /peers/${id}`);
+    await watching.untilCame("peer_left");
+    await watching.untilCame("signal_cleared");
     const heard = told(watching.events).filter((one) => !/^(snapshot|peer_(waits|works))/.test(one));
     // A subject is told as it is, not as it was.
     const connected = heard.find((one) => one.startsWith("peer_connected"));
@@ -88,14 +97,14 @@ suite("GET /events", { concurrency: 4 }, () => {
     );
   });
 
-  test("each event says when it was, and its id is where a watcher goes on from", async () => {
+  test("each event has its time, and an id to resume from", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using watching = await watch(server);
-    await watching.came("snapshot");
+    await watching.untilCame("snapshot");
     await change(server, 0, 10);
-    await watching.came("signal_set", 5);
-    await watching.came("message", 5);
+    await watching.untilCame("signal_set", 5);
+    await watching.untilCame("message", 5);
     const ids = watching.events.map(({ id }) => id);
     assert.equal(new Set(ids).size, ids.length);
     for (const { id, ts } of watching.events) {
@@ -105,7 +114,7 @@ suite("GET /events", { concurrency: 4 }, () => {
     for (const index of [0, 3, 7]) {
       using again = await watch(server, ids[index]);
       const rest = watching.events.slice(index + 1);
-      await until(() => again.events.length >= rest.length, "the rest comes");
+      await waitUntil(() => again.events.length >= rest.length, "the rest comes");
       for (const type of ["message", "signal_set"]) {
         assert.deepEqual(ofType(again.events, type), ofType(rest, type), `${type} after ${ids[index]}`);
       }
@@ -113,11 +122,11 @@ suite("GET /events", { concurrency: 4 }, () => {
     }
   });
 
-  test("a watcher whose connection breaks again and again while 200 things change hears of each once", async () => {
+  test("a watcher whose connection keeps breaking hears of each of 200 changes once", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await using other = await bus.serve();
-    const heard: Told[] = [];
+    const heard: WatchedEvent[] = [];
     let done = false;
     const watching = (async () => {
       for (let last: string | undefined; !(done && heard.filter(({ type }) => type !== "snapshot").length >= 200); ) {
@@ -129,7 +138,7 @@ suite("GET /events", { concurrency: 4 }, () => {
         last = part.events.at(-1)?.id ?? last;
       }
     })();
-    await until(() => heard.length > 0 || done, "it watches");
+    await waitUntil(() => heard.length > 0 || done, "it watches");
     const [one, two] = await Promise.all([change(server, 0, 100), change(other, 100, 100)]);
     done = true;
     await watching;
@@ -144,19 +153,19 @@ suite("GET /events", { concurrency: 4 }, () => {
     }
   });
 
-  test("what changes while a watcher begins is in its snapshot or behind it", async () => {
+  test("a change while a watcher connects is in its snapshot or after it", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     let next = 0;
     let done = false;
     const changing = (async () => {
-      for (; !done; next++) await said(server, `POST /signals/s${next}`, {});
+      for (; !done; next++) await askFor(server, `POST /signals/s${next}`, {});
     })();
     for (let round = 0; round < 15; round++) {
       using watching = await watch(server);
-      const [snapshot] = await watching.came("snapshot");
+      const [snapshot] = await watching.untilCame("snapshot");
       const after = next + 2;
-      await until(() => watching.events.some(({ data }) => data.name === `s${after}`), `s${after} comes`);
+      await waitUntil(() => watching.events.some(({ data }) => data.name === `s${after}`), `s${after} comes`);
       const known = [...Object(snapshot?.data).signals, ...watching.events.map(({ data }) => data)];
       const names = new Set(known.map(({ name }) => name));
       for (let n = 0; n <= after; n++) assert.ok(names.has(`s${n}`), `round ${round}: s${n} of ${after}`);
@@ -171,7 +180,7 @@ suite("GET /events", { concurrency: 4 }, () => {
     {
       await using server = await bus.serve();
       using watching = await watch(server);
-      last = (await watching.came("snapshot"))[0]?.id;
+      last = (await watching.untilCame("snapshot"))[0]?.id;
       server.child.kill("SIGKILL");
       await watching.ended;
     }
@@ -179,40 +188,40 @@ suite("GET /events", { concurrency: 4 }, () => {
     await bus.run("send", "c", "herald", "meanwhile");
     await using server = await bus.serve();
     using watching = await watch(server, last);
-    await watching.came("message");
-    await watching.came("signal_set");
+    await watching.untilCame("message");
+    await watching.untilCame("signal_set");
     assert.deepEqual(told(watching.events), ['message "meanwhile"', "signal_set meanwhile"]);
   });
 
-  test("from what is too old to be known, or was never, it begins anew with a snapshot", async () => {
+  test("from an unknown or forgotten event it starts over with a snapshot", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    await said(server, "POST /signals/go", {});
+    await askFor(server, "POST /signals/go", {});
     for (const since of ["0.999999", "5.12345"]) {
       using watching = await watch(server, since);
-      await watching.came("snapshot");
+      await watching.untilCame("snapshot");
     }
     for (const since of ["x", "1", "-1.0", "1.2.3", "1e3.0", "9999999999999999.0"]) {
       assert.match(
-        (await said(server, `GET /events?since=${since}`, undefined, 400)).error,
+        (await askFor(server, `GET /events?since=${since}`, undefined, 400)).error,
         /^since must be an event's id, such as \d+\.\d+$/,
       );
     }
   });
 
-  test("the command line prints it a line each, over a server that comes and goes", async () => {
+  test("the command line prints a line for each event, across a server's restart", async () => {
     using bus = temporaryBus();
     const server = await bus.serve();
     await using watcher = bus.with({ IPC_URL: server.url }).start(["events"]);
     await using near = bus.start(["events"]);
-    for (const program of [watcher, near]) await program.printed('"type":"snapshot"');
-    await said(server, "POST /signals/one", {});
-    await watcher.printed('"name":"one"');
+    for (const program of [watcher, near]) await program.untilPrinted('"type":"snapshot"');
+    await askFor(server, "POST /signals/one", {});
+    await watcher.untilPrinted('"name":"one"');
     server.child.kill("SIGKILL");
     await server.ended;
     await bus.run("signal", "set", "two");
     await using _again = await bus.serve({}, "--port", String(server.port)).catch(() => bus.serve({}));
-    await near.printed('"name":"two"');
+    await near.untilPrinted('"name":"two"');
     for (const program of [near]) {
       program.child.kill("SIGINT");
       const { stdout, stderr } = await program.ended;
@@ -227,28 +236,28 @@ suite("GET /events", { concurrency: 4 }, () => {
     }
   });
 
-  test("a refusal is heard of like anything else", async () => {
+  test("a refusal is reported like any change", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     using watching = await watch(server);
-    await watching.came("snapshot");
+    await watching.untilCame("snapshot");
     await ask(server.url, "POST /send", { body: { channel: "c", sender: "herald", content: "unsigned" } });
-    const [alarm] = await watching.came("message");
+    const [alarm] = await watching.untilCame("message");
     assert.equal(alarm?.data.channel, "security");
   });
 
-  test("who has gone is told so by when it was last seen, in a snapshot and with each change of its", async () => {
+  test("a session that is gone is shown as gone in the snapshot and in its changes", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const id = await connect(server, "backend");
-    await secondsPass(bus, 100);
+    await letSecondsPass(bus, 100);
     using watching = await watch(server);
-    const [snapshot] = await watching.came("snapshot");
+    const [snapshot] = await watching.untilCame("snapshot");
     assert.equal(Object(snapshot?.data).peers[0].status, "gone");
     const waiting = ask(server.url, `GET /commands/${id}/wait?timeout=300`);
-    const [waits] = await watching.came("peer_waits");
+    const [waits] = await watching.untilCame("peer_waits");
     assert.deepEqual([waits?.data.id, waits?.data.status, waits?.data.waiting_for], [id, "online", "commands"]);
     await waiting;
-    await watching.came("peer_works");
+    await watching.untilCame("peer_works");
   });
 });

@@ -1,21 +1,21 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { contentsOf, messagesOf, secureBus, succeeded, type TemporaryBus } from "../support/bus.ts";
+import { contentsOf, expectSuccess, messagesOf, secureBus, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
-import { type Said, said, saidIn, watch } from "../support/sessions.ts";
+import { type Server, waitUntil } from "../support/program.ts";
+import { answerIn, askFor, type ServerAnswer, watch } from "../support/sessions.ts";
 
 /** Asks as an agent, by its token. */
-type As = (what: string, body?: unknown, status?: number) => Promise<Said>;
+type As = (what: string, body?: unknown, status?: number) => Promise<ServerAnswer>;
 
 async function tokenOf(bus: TemporaryBus, agent: string): Promise<string> {
-  const { stdout } = await succeeded(bus.run("token", agent, "--key", bus.file(`${agent}.key`)));
+  const { stdout } = await expectSuccess(bus.run("token", agent, "--key", bus.file(`${agent}.key`)));
   return stdout.trim();
 }
 
 async function as(bus: TemporaryBus, server: Server, agent: string): Promise<As> {
   const Authorization = `Bearer ${await tokenOf(bus, agent)}`;
-  return (what, body, status = 200) => said(server, what, body, status, { Authorization });
+  return (what, body, status = 200) => askFor(server, what, body, status, { Authorization });
 }
 
 async function connected(agent: As, role: string): Promise<string> {
@@ -42,17 +42,17 @@ const acts: readonly string[] = [
 const body = { role: "backend", target: "backend", action: "x" };
 
 suite("sessions in secure mode", { concurrency: 4 }, () => {
-  test("who acts needs a token: without one it is 401, and nothing is done", async () => {
+  test("acting needs a token: without one it is 401, and nothing is done", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     const herald = await as(bus, server, "herald");
     const id = await connected(herald, "backend");
     const { command } = await herald("POST /commands/send", { target: id, action: "x" });
     await herald("POST /signals/go", {});
-    const before = await said(server, "GET /status");
+    const before = await askFor(server, "GET /status");
     for (const act of acts) {
       const what = act.replace("ID", id).replace("CMD", command.id);
-      const { ok, error, code } = await said(server, what, what.startsWith("POST") ? body : undefined, 401);
+      const { ok, error, code } = await askFor(server, what, what.startsWith("POST") ? body : undefined, 401);
       assert.deepEqual([ok, code], [false, "unauthorized"], what);
       assert.match(
         error,
@@ -64,12 +64,12 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
       });
       assert.equal(status, 403, `${what} with a token that is none`);
     }
-    const after = await said(server, "GET /status");
-    const facts = ({ peers, commands, signals }: Said) => [peers, commands, signals];
+    const after = await askFor(server, "GET /status");
+    const facts = ({ peers, commands, signals }: ServerAnswer) => [peers, commands, signals];
     assert.deepEqual(facts(after), facts(before));
   });
 
-  test("on this machine one may look without a token, unless IPC_READ_AUTH asks for it", async () => {
+  test("on this machine reading needs no token, unless IPC_READ_AUTH asks for one", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     await using strict = await bus.serve({ IPC_READ_AUTH: "required" });
@@ -79,14 +79,14 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     const looks = ["GET /peers", "GET /peers/discover", `GET /peers/${id}`, "GET /commands", `GET /commands/${id}`];
     looks.push("GET /signals", "GET /signals/go", "GET /signals/go/wait", "GET /status", "GET /channels/c/messages");
     for (const what of looks) {
-      await said(server, what);
-      await said(strict, what, undefined, 401);
-      await said(server, what, undefined, 401, { Host: "bus.example" });
+      await askFor(server, what);
+      await askFor(strict, what, undefined, 401);
+      await askFor(server, what, undefined, 401, { Host: "bus.example" });
       await (await as(bus, strict, "herald"))(what);
     }
   });
 
-  test("a session belongs to the token that made it: nobody else speaks for it, waits for it or ends it", async () => {
+  test("a session belongs to the token that made it: nobody else speaks, waits or leaves for it", async () => {
     using bus = await secureBus("herald", "mallory");
     await using server = await bus.serve();
     const [herald, mallory, ops] = [
@@ -95,7 +95,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
       await as(bus, server, "ops"),
     ];
     const id = await connected(herald, "backend");
-    assert.equal((await said(server, `GET /peers/${id}`)).peer.agent, "herald");
+    assert.equal((await askFor(server, `GET /peers/${id}`)).peer.agent, "herald");
     const { command } = await ops("POST /commands/send", { target: id, action: "x" });
     const foreign = [
       `POST /peers/${id}/heartbeat`,
@@ -123,10 +123,10 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     await herald(`POST /peers/${id}/role`, { role: "tester" });
     await ops(`POST /peers/${id}/heartbeat`);
     assert.deepEqual(await ops(`DELETE /peers/${id}`), { ok: true });
-    assert.deepEqual((await said(server, "GET /peers")).peers, []);
+    assert.deepEqual((await askFor(server, "GET /peers")).peers, []);
   });
 
-  test("a session that was connected before there was an operator, or past the server, is nobody's token's", async () => {
+  test("no token speaks for a session from before the first operator, or from the database", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     const herald = await as(bus, server, "herald");
@@ -134,12 +134,12 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     const { error } = await herald(`GET /commands/${id}/wait?timeout=0`, undefined, 403);
     assert.equal(error, `not allowed: the session ${id} was connected without a token: connect again`);
     // Who opens the database itself is past it: the file's owner decided that.
-    await succeeded(bus.run("command", "send", id, "x"));
+    await expectSuccess(bus.run("command", "send", id, "x"));
     assert.equal((await bus.run("command", "wait", id)).code, 0);
     await (await as(bus, server, "ops"))(`POST /peers/${id}/heartbeat`);
   });
 
-  test("a command for whoever is first is ended by who holds it, and before that by one who could", async () => {
+  test("a command for any of a role is ended by its holder, or before that by one of the role", async () => {
     using bus = await secureBus("herald", "mallory", "mia");
     await using server = await bus.serve();
     const [herald, mallory, mia] = [
@@ -162,7 +162,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     await mallory(`POST /commands/${free}/ack`, {});
   });
 
-  test("B6 who orders is who the token says, whatever the request calls itself", async () => {
+  test("B6 the sender of a command is the token's agent, whatever the request says", async () => {
     using bus = await secureBus("herald", "mallory");
     await using server = await bus.serve();
     const [herald, mallory] = [await as(bus, server, "herald"), await as(bus, server, "mallory")];
@@ -176,7 +176,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     assert.deepEqual([command.from, command.fromId], ["backend", id]);
   });
 
-  test("B33 what a session sends to a channel is its agent's, attested by the server", async () => {
+  test("B33 a session's channel messages are its agent's, attested by the server", async () => {
     using bus = await secureBus("herald", "mallory");
     await using server = await bus.serve();
     const [herald, mallory] = [await as(bus, server, "herald"), await as(bus, server, "mallory")];
@@ -200,12 +200,12 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const [herald, ops] = [await as(bus, server, "herald"), await as(bus, server, "ops")];
     const id = await connected(herald, "backend");
-    await said(server, "POST /reset", undefined, 401);
+    await askFor(server, "POST /reset", undefined, 401);
     assert.match((await herald("POST /reset", undefined, 403)).error, /herald is not an operator/);
-    assert.equal((await said(server, `GET /peers/${id}`)).ok, true);
+    assert.equal((await askFor(server, `GET /peers/${id}`)).ok, true);
     assert.equal((await ops("POST /reset")).ok, true);
-    await said(server, `GET /peers/${id}`, undefined, 404);
-    assert.equal((await said(server, "GET /health")).secure_mode, true);
+    await askFor(server, `GET /peers/${id}`, undefined, 404);
+    assert.equal((await askFor(server, "GET /health")).secure_mode, true);
     assert.ok(contentsOf(await bus.answer("read", "security", "ops")).length > 0, "its alarms stay");
   });
 
@@ -219,7 +219,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     await (await as(bus, server, "ops"))(`GET /receipts?id=${id}`);
   });
 
-  test("the command line shows a server who asks, by --key or IPC_KEY, for whatever it does", async () => {
+  test("the command line shows a server its identity with --key or IPC_KEY, for every verb", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     const me = bus.with({ IPC_URL: server.url, IPC_KEY: bus.file("herald.key"), IPC_AGENT: "herald" });
@@ -229,7 +229,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     const waited = await me.run("command", "wait", id, "--timeout", "20");
     const { id: sent, from } = JSON.parse(waited.stdout);
     assert.equal(from, "backend");
-    await succeeded(me.run("command", "ack", sent, "3"));
+    await expectSuccess(me.run("command", "ack", sent, "3"));
     assert.equal((await asking.ended).stdout, "3\n");
     for (const words of [
       ["heartbeat", id],
@@ -268,9 +268,11 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
   test("a wait and a stream end when the token behind them does", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
-    const { stdout } = await succeeded(bus.run("token", "herald", "--key", bus.file("herald.key"), "--seconds", "3"));
+    const { stdout } = await expectSuccess(
+      bus.run("token", "herald", "--key", bus.file("herald.key"), "--seconds", "3"),
+    );
     const Authorization = `Bearer ${stdout.trim()}`;
-    const { id } = await said(server, "POST /peers/connect", { role: "backend" }, 200, { Authorization });
+    const { id } = await askFor(server, "POST /peers/connect", { role: "backend" }, 200, { Authorization });
     const waiting = ask(server.url, `GET /commands/${id}/wait?timeout=60000`, { headers: { Authorization } });
     using watching = await watch(server, undefined, { Authorization });
     const started = performance.now();
@@ -278,11 +280,14 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     await watching.ended;
     assert.ok(performance.now() - started < 20_000);
     const herald = await as(bus, server, "herald");
-    await until(async () => (await said(server, `GET /peers/${id}`)).peer.waiting_for === null, "it waits no more");
+    await waitUntil(
+      async () => (await askFor(server, `GET /peers/${id}`)).peer.waiting_for === null,
+      "it waits no more",
+    );
     const { command } = await herald("POST /commands/send", { target: id, action: "x" });
     const answer = await ask(server.url, `GET /commands/${id}/wait`, {
       headers: { Authorization: `Bearer ${await tokenOf(bus, "herald")}` },
     });
-    assert.equal(saidIn(answer).command.id, command.id);
+    assert.equal(answerIn(answer).command.id, command.id);
   });
 });

@@ -3,15 +3,14 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { startModule } from "../support/module.ts";
-import { listening, type Program, type Server, until } from "../support/program.ts";
-import { command, said, type Told, watch } from "../support/sessions.ts";
+import { type Program, type Server, startModule, untilListening, waitUntil } from "../support/program.ts";
+import { askFor, findCommand, type WatchedEvent, watch } from "../support/sessions.ts";
 
-const worker = new URL("worker.ts", import.meta.url);
+const worker = new URL("worker-process.ts", import.meta.url);
 
 /** A broker on a port that stays the same, whoever serves on it. */
 async function broker(bus: TemporaryBus, port: number): Promise<Server> {
-  return listening(bus.start(["broker", String(port)]));
+  return untilListening(bus.start(["broker", String(port)]));
 }
 
 interface Session extends AsyncDisposable {
@@ -24,19 +23,19 @@ interface Session extends AsyncDisposable {
 async function session(url: string, role: string): Promise<Session> {
   const program = startModule(worker, [url, role]);
   const said = async () =>
-    (await program.printed(""))
+    (await program.untilPrinted(""))
       .trim()
       .split("\n")
       .filter(Boolean)
       .map((line) => JSON.parse(line));
-  await program.printed('"connected"');
+  await program.untilPrinted('"connected"');
   const [first] = await said();
   return { id: first.connected, program, told: said, [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
 }
 
 /** A human who watches, as the dashboard does: over every break, from where it was. */
 function dashboard(current: () => Server) {
-  const heard: Told[] = [];
+  const heard: WatchedEvent[] = [];
   let closed = false;
   const watching = (async () => {
     for (let last: string | undefined; !closed; ) {
@@ -65,7 +64,7 @@ function dashboard(current: () => Server) {
 }
 
 suite("four sessions", () => {
-  test("B47 B49 the example: the human orders backend and linux-client, both acknowledge, all of it is visible live, and killing the broker in the middle loses nothing", async () => {
+  test("B47 B49 the example works: both sessions acknowledge, all is visible live, and a killed broker loses nothing", async () => {
     using bus = temporaryBus();
     let server = await broker(bus, 0);
     const { port, url } = server;
@@ -84,29 +83,29 @@ suite("four sessions", () => {
       server = await broker(bus, port);
     };
     const send = async (target: string, action: string, params: object, from: string) =>
-      (await said(server, "POST /commands/send", { from, target, action, params })).command.id;
+      (await askFor(server, "POST /commands/send", { from, target, action, params })).command.id;
 
     const start = await send("backend", "start_server", { port: 7400 }, "human");
-    await backend.program.printed(start);
+    await backend.program.untilPrinted(start);
     // It works on it now: the broker dies, and is back when it is done, or later.
     const waiting = ask(url, "GET /signals/start_server_done/wait?timeout=60000").catch(() => "broken");
-    await said(server, "POST /channels/log/send?from=human", { before: "the kill" });
+    await askFor(server, "POST /channels/log/send?from=human", { before: "the kill" });
     await killed(() => sleep(400));
     assert.equal(await waiting, "broken");
-    await until(async () => (await command(server, start)).status === "acked", "backend acknowledges");
+    await waitUntil(async () => (await findCommand(server, start)).status === "acked", "backend acknowledges");
 
-    const { signal } = await said(server, "GET /signals/start_server_done/wait");
+    const { signal } = await askFor(server, "GET /signals/start_server_done/wait");
     const { ip, port: where } = Object(signal.data).result;
     const connect = await send(client.id, "connect_and_test", { ip, port: where }, orchestrator.id);
     const later = await send(client.id, "connect_and_test", { ip, port: 1 }, orchestrator.id);
-    await client.program.printed(connect);
+    await client.program.untilPrinted(connect);
     await killed();
     for (const id of [connect, later]) {
-      await until(async () => (await command(server, id)).status === "acked", "linux-client acknowledges");
+      await waitUntil(async () => (await findCommand(server, id)).status === "acked", "linux-client acknowledges");
     }
-    await orchestrator.program.printed(later);
+    await orchestrator.program.untilPrinted(later);
 
-    const { commands, signals, peers } = await said(server, "GET /status");
+    const { commands, signals, peers } = await askFor(server, "GET /status");
     const ofKind = (kind: string) => commands.filter((one) => one.kind === kind);
     assert.deepEqual(
       ofKind("command").map(({ id, status, attempts, result }) => [id, status, attempts, result]),
@@ -132,10 +131,10 @@ suite("four sessions", () => {
       "start_server_done",
     ]);
     assert.deepEqual(
-      (await said(server, "GET /channels/log/messages")).messages.map(({ data }) => data),
+      (await askFor(server, "GET /channels/log/messages")).messages.map(({ data }) => data),
       [{ before: "the kill" }],
     );
-    const { messages } = await said(server, "GET /channels/activity/messages");
+    const { messages } = await askFor(server, "GET /channels/activity/messages");
     assert.deepEqual(
       messages.map(({ data }) => Object(data).command_id),
       [start, connect, later],
@@ -154,7 +153,7 @@ suite("four sessions", () => {
     );
 
     const ends = () => watching.heard.filter(({ type }) => type === "command_acked").map(({ data }) => data.id);
-    await until(() => ends().length >= 3 + ofKind("command_response").length, "the human sees all of it");
+    await waitUntil(() => ends().length >= 3 + ofKind("command_response").length, "the human sees all of it");
     assert.deepEqual(
       ends().filter((id) => [start, connect, later].some((one) => one === id)),
       [start, connect, later],
@@ -173,46 +172,46 @@ suite("four sessions", () => {
     }
   });
 
-  test("D18 all that was answered is there after SIGKILL, in the middle of many changes at once", async () => {
+  test("D18 everything answered survives a SIGKILL in the middle of many changes", async () => {
     using bus = temporaryBus();
     const server = await bus.serve();
-    const { id } = await said(server, "POST /peers/connect", { role: "backend" });
+    const { id } = await askFor(server, "POST /peers/connect", { role: "backend" });
     const done = { commands: new Set<string>(), signals: new Set<string>(), acked: new Map<string, number>() };
     const working = Array.from({ length: 4 }, async (_, lane) => {
       for (let n = 0; ; n++) {
         try {
-          const { command } = await said(server, "POST /commands/send", { target: id, action: `act_${lane}_${n}` });
+          const { command } = await askFor(server, "POST /commands/send", { target: id, action: `act_${lane}_${n}` });
           done.commands.add(command.id);
-          await said(server, `POST /signals/s_${lane}_${n}`, { data: n });
+          await askFor(server, `POST /signals/s_${lane}_${n}`, { data: n });
           done.signals.add(`s_${lane}_${n}`);
-          await said(server, `POST /commands/${command.id}/ack`, { result: n });
+          await askFor(server, `POST /commands/${command.id}/ack`, { result: n });
           done.acked.set(command.id, n);
         } catch {
           return;
         }
       }
     });
-    await until(() => done.acked.size > 40, "there is something to lose");
+    await waitUntil(() => done.acked.size > 40, "there is something to lose");
     server.child.kill("SIGKILL");
     await Promise.all(working);
     await using again = await bus.serve();
-    const { commands } = await said(again, "GET /commands?limit=1000");
+    const { commands } = await askFor(again, "GET /commands?limit=1000");
     const byId = new Map(commands.map((one) => [one.id, one]));
     for (const sent of done.commands) assert.ok(byId.has(sent), `the command ${sent}`);
     for (const [acked, n] of done.acked)
       assert.deepEqual([byId.get(acked)?.status, byId.get(acked)?.result], ["acked", n]);
-    const { signals } = await said(again, "GET /signals");
+    const { signals } = await askFor(again, "GET /signals");
     const names = new Set(signals.map(({ name }) => name));
     for (const name of done.signals) assert.ok(names.has(name), `the signal ${name}`);
     for (const one of commands) {
       // What follows from an end is there exactly where the end is.
       assert.equal(names.has(`${one.action}_done`), one.status === "acked", one.action);
     }
-    assert.equal((await said(again, `GET /peers/${id}`)).peer.role, "backend");
+    assert.equal((await askFor(again, `GET /peers/${id}`)).peer.role, "backend");
     // Where they lie apart, whoever comes next tells of an end that the kill left untold.
     const acked = commands.filter(({ status }) => status === "acked").length;
-    const told = async () => (await said(again, "GET /channels/activity/messages")).messages.length;
-    await until(async () => (await told()) >= acked, "each end is told", 40_000);
+    const told = async () => (await askFor(again, "GET /channels/activity/messages")).messages.length;
+    await waitUntil(async () => (await told()) >= acked, "each end is told", 40_000);
     assert.equal(await told(), acked, "once");
   });
 });

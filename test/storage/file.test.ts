@@ -15,8 +15,8 @@ import { isIpcError } from "../../src/core/errors.ts";
 import { migrations, openDatabase } from "../../src/storage/sqlite/database.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
-import { append } from "../support/append.ts";
 import { run, temporaryFolder } from "../support/program.ts";
+import { append } from "../support/store.ts";
 
 const tables = new URL("../../src/storage/sqlite/tables.sql", import.meta.url);
 

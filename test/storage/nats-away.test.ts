@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { contents, fill, message } from "../contracts/place.ts";
 import { openNatsBus } from "../support/nats-bus.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
-import { temporaryFolder, until } from "../support/program.ts";
+import { temporaryFolder, waitUntil } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 suite("a bus on NATS whose server doesn't answer", needsNats, () => {
@@ -55,7 +55,7 @@ suite("a bus on NATS whose server doesn't answer", needsNats, () => {
     await using one = await openNatsBus(first.freshBus());
     await fill(one.store, "c", "me", "before");
     await first[Symbol.asyncDispose]();
-    await until(() => one.connection.nats.info === undefined, "it looks for a server");
+    await waitUntil(() => one.connection.nats.info === undefined, "it looks for a server");
     const sent = fill(one.store, "c", "me", "meanwhile");
     await using _second = await startNats("", at);
     await sent;

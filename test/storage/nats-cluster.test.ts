@@ -14,7 +14,7 @@ import { newPeer } from "../contracts/peers.ts";
 import { assertGrowing, message } from "../contracts/place.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { type Cluster, needsCluster, needsOldCluster, startCluster, startNats } from "../support/nats-server.ts";
-import { run, temporaryFolder, until } from "../support/program.ts";
+import { run, temporaryFolder, waitUntil } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 suite("a cluster of three NATS servers", { ...needsCluster, concurrency: 1 }, () => {
@@ -91,7 +91,7 @@ suite("a cluster of three NATS servers", { ...needsCluster, concurrency: 1 }, ()
       const leader = await leaderOf(reader.connection, `${bus}-messages`);
       const before = acknowledged();
       await harm(leader);
-      await until(() => acknowledged() > before + 20, "sending goes on without it", 40_000);
+      await waitUntil(() => acknowledged() > before + 20, "sending goes on without it", 40_000);
       await mend(leader);
       await sleep(500);
       for (const sender of senders) await sender.stop();
@@ -171,7 +171,7 @@ suite("a cluster of three NATS servers", { ...needsCluster, concurrency: 1 }, ()
     );
     assert.ok(performance.now() - started < 20_000, `after ${performance.now() - started} ms`);
     for (const name of [first, second]) await cluster.resume(name);
-    await until(
+    await waitUntil(
       async () => (await store.messages.append(message("a", "herald", "after")).catch(() => undefined)) !== undefined,
       "it goes on",
       40_000,

@@ -13,8 +13,8 @@ import { contents, fill } from "../contracts/place.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { startNats } from "../support/nats-server.ts";
 import { natsSuite } from "../support/nats-suite.ts";
-import { until } from "../support/program.ts";
-import { noPolicy } from "../support/quiet.ts";
+import { waitUntil } from "../support/program.ts";
+import { noPolicy } from "../support/store.ts";
 
 /** Delays the first message to a matching subject until something has happened. */
 function beforeFirst({ nats }: Connection, subject: RegExp, happens: () => Promise<unknown>): void {
@@ -155,10 +155,10 @@ natsSuite("lists of a bus on NATS", (server) => {
     await one.store.commands.add([newOrder("cmd-1", { params })]);
     assert.equal(await left(), 1);
     await assert.rejects(one.store.commands.add([newOrder("cmd-1", { params })]), /there is a command cmd-1/);
-    await until(async () => (await left()) === 1, "the refused command's params are gone");
+    await waitUntil(async () => (await left()) === 1, "the refused command's params are gone");
     const order = newOrder("cmd-2", { params, action: randomBytes(60_000).toString("hex") });
     await assert.rejects(one.store.commands.add([order]), /takes 57344 bytes at most/);
-    await until(async () => (await left()) === 1, "the large command's params are gone");
+    await waitUntil(async () => (await left()) === 1, "the large command's params are gone");
   });
 
   test("reading a signal or a command whose payload was removed fails with a sentence", async () => {

@@ -9,9 +9,9 @@ import { newPeer } from "../contracts/peers.ts";
 import { type NatsBus, openNatsBus } from "../support/nats-bus.ts";
 import { startNats } from "../support/nats-server.ts";
 import { natsSuite } from "../support/nats-suite.ts";
-import { temporaryFolder, until } from "../support/program.ts";
-import { several } from "../support/several.ts";
+import { temporaryFolder, waitUntil } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
+import { openSeveral } from "../support/store.ts";
 
 const idsOf = async (store: Store) => (await store.sessions.list()).map(({ id }) => id).toSorted();
 
@@ -26,7 +26,7 @@ const fillWithSessions = async ({ store, connection, bus }: NatsBus): Promise<st
     await store.sessions.connect({ ...newPeer(id), capabilities: [randomBytes(6_000).toString("hex")] }, undefined);
   }
   const head = { last_by_subj: `${bus}.body.snapshot` };
-  await until(async () => (await connection.jsm.streams.getMessage(`${bus}-bodies`, head)) !== null, "a snapshot");
+  await waitUntil(async () => (await connection.jsm.streams.getMessage(`${bus}-bodies`, head)) !== null, "a snapshot");
   return ids.toSorted();
 };
 
@@ -95,7 +95,7 @@ natsSuite("the log of a bus on NATS", (server) => {
 
   test("is read again by processes that knew an older one, after it was removed and begun anew", async () => {
     const address = server.freshBus();
-    await using buses = await several(4, () => openNatsBus(address));
+    await using buses = await openSeveral(4, () => openNatsBus(address));
     const [reader, writer, idle, fresh] = buses;
     assert.ok(reader && writer && idle && fresh);
     await connect(reader.store, "old-1", "old-2", "old-3");

@@ -11,7 +11,7 @@ import { newPeer } from "../contracts/peers.ts";
 import { contents, fill } from "../contracts/place.ts";
 import { openNatsBus, systemNow } from "../support/nats-bus.ts";
 import { natsSuite } from "../support/nats-suite.ts";
-import { until } from "../support/program.ts";
+import { waitUntil } from "../support/program.ts";
 
 interface Undone {
   readonly id: string;
@@ -56,9 +56,9 @@ natsSuite("work that a killed process left in the outbox", (server) => {
       }
       await connection.nats.close();
       await other.store.signals.set({ name: content, data: 1, sender: "x", setAt: 1 });
-      await until(async () => (await other.store.messages.after(content, 0, 10)).length > 0, "it is done");
+      await waitUntil(async () => (await other.store.messages.after(content, 0, 10)).length > 0, "it is done");
       // Later changes are told once it is done.
-      await until(async () => (await other.store.journal.last()) > noted.entry, "it is told");
+      await waitUntil(async () => (await other.store.journal.last()) > noted.entry, "it is told");
       assert.deepEqual(await contents(other.store.messages.after(content, 0, 10)), [content]);
     }
   });
@@ -69,7 +69,7 @@ natsSuite("work that a killed process left in the outbox", (server) => {
     await leave(one.connection, one.bus, 14, { id: "e", message });
     assert.deepEqual(await one.store.sessions.list(), []);
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
-    await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "it is done");
+    await waitUntil(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "it is done");
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), ["late"]);
   });
 
@@ -81,7 +81,7 @@ natsSuite("work that a killed process left in the outbox", (server) => {
       await leave(one.connection, one.bus, 60, { id: channel, message: { channel, sender: "me", content: "late" } });
     }
     await one.store.sessions.list();
-    await until(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "the other is done");
+    await waitUntil(async () => (await one.store.messages.after("c", 0, 10)).length > 0, "the other is done");
   });
 
   test("is done once another entry has made room for it", async () => {
@@ -94,7 +94,7 @@ natsSuite("work that a killed process left in the outbox", (server) => {
     await leave(one.connection, one.bus, 60, { id: "e-1", message });
     await leave(one.connection, one.bus, 60, { id: "e-2", purge: { upTo, keptChannel: "kept" } });
     await one.store.sessions.list();
-    await until(async () => (await one.store.messages.after("d", 0, 10)).length > 0, "both are done");
+    await waitUntil(async () => (await one.store.messages.after("d", 0, 10)).length > 0, "both are done");
     assert.deepEqual(await contents(one.store.messages.after("c", 0, 10)), []);
   });
 });

@@ -5,10 +5,10 @@ import { waitFor } from "../../src/core/waiting.ts";
 import { drivers, openDriver } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
-import { append } from "../support/append.ts";
-import { halfSecondsUntil } from "../support/half-seconds.ts";
+import { countHalfSeconds } from "../support/clock.ts";
 import { type Original, original } from "../support/original.ts";
 import { run, temporaryFolder } from "../support/program.ts";
+import { append } from "../support/store.ts";
 
 const all = { limit: 1_000, others: false };
 const chief = { name: "chief", publicKey: createKeyPair().publicKey, role: "operator", registeredBy: null } as const;
@@ -168,7 +168,7 @@ for (const driver of drivers) {
       const found = waitFor({ wakeup }, { topic: "quiet", signal: new AbortController().signal }, look);
       await new Promise((resolve) => setTimeout(resolve, 700));
       await python.send("quiet", "herald", "psst", 5);
-      assert.ok((await halfSecondsUntil(found)) <= 2);
+      assert.ok((await countHalfSeconds(found)) <= 2);
       assert.equal(await found, "psst");
     });
   });

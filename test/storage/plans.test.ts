@@ -7,8 +7,8 @@ import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { textOf } from "../../src/storage/sqlite/rows.ts";
 import { createSessionStore } from "../../src/storage/sqlite/sessions.ts";
-import { append } from "../support/append.ts";
 import { temporaryFolder } from "../support/program.ts";
+import { append } from "../support/store.ts";
 
 /** The driver, and every statement that is asked of it from now on. */
 function listeningTo(driver: Driver): { driver: Driver; asked: Set<string> } {

@@ -10,12 +10,11 @@ import { type Driver, drivers } from "../../src/storage/sqlite/driver.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { textOf } from "../../src/storage/sqlite/rows.ts";
-import { append } from "../support/append.ts";
-import { startModule } from "../support/module.ts";
-import { run, temporaryFolder } from "../support/program.ts";
+import { run, startModule, temporaryFolder } from "../support/program.ts";
+import { append } from "../support/store.ts";
 
-const holder = new URL("holder.ts", import.meta.url);
-const opener = new URL("opener.ts", import.meta.url);
+const holder = new URL("lock-process.ts", import.meta.url);
+const opener = new URL("sender-process.ts", import.meta.url);
 
 function message(content: string, channel = "a"): NewMessage {
   return { channel, sender: "herald", content, timestamp: 1, signature: "" };
@@ -172,7 +171,7 @@ for (const library of drivers) {
       assert.equal(firstValue(driver, "PRAGMA busy_timeout"), 0, "SQLite doesn't hold the event loop while it waits");
       driver.close();
       await using other = startModule(holder, [path], {}, { input: null });
-      await other.said("holding");
+      await other.untilLogged("holding");
       const sending = append(store.messages, message("after"));
       // A turn that took a sixth of a second would let the send come to the end of its patience before it is done.
       for (let turns = 0; turns < 60; turns++) {
@@ -194,7 +193,7 @@ test("the command line's send waits while another process holds the file", async
   using folder = temporaryFolder();
   const path = folder.file("bus.db");
   await using other = startModule(holder, [path], {}, { input: null });
-  await other.said("holding");
+  await other.untilLogged("holding");
   const sending = run(["send", "a", "herald", "after"], { IPC_DB_PATH: path });
   assert.equal(await Promise.race([sending, sleep(800, "it waits")]), "it waits");
   other.child.stdin.end();

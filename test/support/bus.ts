@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createKeyPair } from "../../src/core/keys.ts";
 import {
   type Environment,
@@ -11,6 +12,8 @@ import {
   start,
   startServer,
   temporaryFolder,
+  untilListening,
+  waitUntil,
 } from "./program.ts";
 
 /** A bus in a folder of its own, and its programs. */
@@ -66,11 +69,11 @@ export const aboutTheFile = {
 /** A bus in secure mode: the operator `ops`, and each of these agents with its key in NAME.key. */
 export async function secureBus(...agents: string[]): Promise<TemporaryBus> {
   const bus = temporaryBus();
-  bus.place("ops.key", (await succeeded(bus.run("seed", "ops"))).stdout);
+  bus.place("ops.key", (await expectSuccess(bus.run("seed", "ops"))).stdout);
   for (const name of agents) placeKeys(bus, name);
   const signed = ["--as", "ops", "--key", bus.file("ops.key")];
   for (const name of agents) {
-    await succeeded(bus.run("register", name, "--pubkey", bus.file(`${name}.pub`), ...signed));
+    await expectSuccess(bus.run("register", name, "--pubkey", bus.file(`${name}.pub`), ...signed));
   }
   return bus;
 }
@@ -82,7 +85,7 @@ export function placeKeys(bus: TemporaryBus, name: string): void {
   bus.place(`${name}.pub`, publicKey);
 }
 
-export async function succeeded(result: Promise<Result>): Promise<Result> {
+export async function expectSuccess(result: Promise<Result>): Promise<Result> {
   const { code, stderr } = await result;
   if (code !== 0) throw new Error(`it ended with ${code}: ${stderr}`);
   return result;
@@ -112,4 +115,45 @@ function isMessage(value: unknown): value is Message {
 
 export function contentsOf(answer: unknown): readonly string[] {
   return messagesOf(answer).map(({ content }) => content);
+}
+
+/** A broker of the built program on a port of its own. */
+export function startBroker(bus: TemporaryBus, more: Environment = {}, ...words: string[]): Promise<Server> {
+  return untilListening(bus.with(more).start(["tcp", "broker", "0", ...words]));
+}
+
+/** The port on which a server speaks TCP, too. */
+export async function tcpPortOf({ untilLogged: said }: Pick<Server, "untilLogged">): Promise<number> {
+  return Number(/"tcp":"tcp:\/\/[^"]*:(\d+)"/.exec(await said("tcp"))?.[1]);
+}
+
+/** A token of an agent, whose key lies in the bus's folder. */
+export async function tokenOf(bus: TemporaryBus, agent: string): Promise<string> {
+  const { stdout, stderr, code } = await bus.run("token", agent, "--key", bus.file(`${agent}.key`));
+  if (code !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
+
+/** Until somebody waits for a message of this bus. */
+export async function untilOneWaits(bus: TemporaryBus): Promise<void> {
+  await untilBellsHang(bus, 1);
+  await sleep(50);
+}
+
+/** Until somebody waits for so many different things. */
+export async function untilBellsHang(bus: TemporaryBus, count: number): Promise<void> {
+  const bells = bus.environment.IPC_STORE === undefined ? bellFiles : bellSubjects;
+  await waitUntil(async () => (await bells(bus)) >= count, `${count} bells`);
+}
+
+function bellFiles(bus: TemporaryBus): number {
+  const folder = bus.file("bus.db-bells");
+  return existsSync(folder) ? readdirSync(folder).length : 0;
+}
+
+/** The server that the tests have started says who listens to what. */
+async function bellSubjects({ environment: { IPC_STORE = "" } }: TemporaryBus): Promise<number> {
+  const answer = await fetch(`${process.env.TEST_MONITOR}/subsz?subs=1&limit=100000`);
+  const bell = new RegExp(`"${new URL(IPC_STORE).pathname.slice(1)}\\.bell\\.[^"]+"`, "g");
+  return new Set((await answer.text()).match(bell)).size;
 }

@@ -53,7 +53,7 @@ export function netstrings(...fields: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat([Buffer.from("el-ipc\0v2\0"), ...parts]);
 }
 
-export interface Said {
+export interface Content {
   readonly channel: string;
   readonly content: string;
 }
@@ -63,18 +63,18 @@ export function signatureOf({ key }: Identity, bytes: Buffer | string): string {
 }
 
 /** The body of a v1 send. */
-export function sentV1(sender: Identity, { channel, content }: Said) {
+export function signV1(sender: Identity, { channel, content }: Content) {
   const signature = signatureOf(sender, `${channel}\n${sender.name}\n${content}`);
   return { channel, sender: sender.name, content, signature };
 }
 
 /** The bytes that a v2 send signs. */
-export function sendBytes(sender: string, { channel, content }: Said, { aud, nonce, ts }: Stamp): Buffer {
+export function sendBytes(sender: string, { channel, content }: Content, { aud, nonce, ts }: Stamp): Buffer {
   return netstrings("send", aud, channel, sender, nonce, String(ts), content);
 }
 
 /** The body of a v2 send. */
-export function sentV2(sender: Identity, said: Said, stamp: Stamp) {
+export function signV2(sender: Identity, said: Content, stamp: Stamp) {
   const signature = signatureOf(sender, sendBytes(sender.name, said, stamp));
   return { ...said, sender: sender.name, v: 2, ...stamp, signature };
 }
@@ -84,7 +84,7 @@ export interface Registering {
   readonly v2_only?: boolean;
 }
 
-export function registered(operator: Identity, agent: Identity, stamp: Stamp, more: Registering = {}) {
+export function signRegistration(operator: Identity, agent: Identity, stamp: Stamp, more: Registering = {}) {
   const { aud, nonce, ts } = stamp;
   const bytes = netstrings(
     ...["register", aud, agent.name, more.identity ?? "", agent.rawKey, "agent", operator.name, nonce, String(ts)],
@@ -101,15 +101,15 @@ export function registered(operator: Identity, agent: Identity, stamp: Stamp, mo
   };
 }
 
-export function rotated(operator: Identity, agent: Identity, stamp: Stamp) {
-  return { ...changed("rotate", operator, agent, stamp), rotate: true };
+export function signRotation(operator: Identity, agent: Identity, stamp: Stamp) {
+  return { ...signChange("rotate", operator, agent, stamp), rotate: true };
 }
 
-export function revoked(operator: Identity, agent: Identity, stamp: Stamp) {
-  return changed("revoke", operator, agent, stamp);
+export function signRevocation(operator: Identity, agent: Identity, stamp: Stamp) {
+  return signChange("revoke", operator, agent, stamp);
 }
 
-function changed(act: string, operator: Identity, agent: Identity, stamp: Stamp) {
+function signChange(act: string, operator: Identity, agent: Identity, stamp: Stamp) {
   const bytes = netstrings(act, stamp.aud, agent.name, agent.rawKey, operator.name, stamp.nonce, String(stamp.ts));
   const operator_signature = signatureOf(operator, bytes);
   return { name: agent.name, public_key: agent.publicPem, operator: operator.name, v: 2, ...stamp, operator_signature };

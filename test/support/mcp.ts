@@ -1,3 +1,5 @@
+// The bus as a model has it: tools alone, and what their answers say, read back from the marks that stand around it.
+
 import {
   Client,
   type RequestOptions,
@@ -5,6 +7,7 @@ import {
   StreamableHTTPClientTransport,
 } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import type { TemporaryBus } from "./bus.ts";
 import { type Environment, entry, environmentOf, type Server } from "./program.ts";
 
 export const NEWEST = "2026-07-28";
@@ -44,7 +47,7 @@ export interface Model extends AsyncDisposable {
 
 type Transport = Parameters<Client["connect"]>[0];
 
-async function model(transport: Transport, revision: string, remembers: boolean): Promise<Model> {
+async function connectModel(transport: Transport, revision: string, remembers: boolean): Promise<Model> {
   const versionNegotiation = revision === NEWEST ? { mode: { pin: NEWEST } } : { mode: "legacy" as const };
   const supportedProtocolVersions = revision === NEWEST ? [NEWEST] : [revision];
   const client = new Client({ name: "test", version: "1" }, { versionNegotiation, supportedProtocolVersions });
@@ -91,7 +94,7 @@ export function stdio(revision: string = OLDER): Way {
     connect: ({ environment }, { environment: more = {}, node = [] } = {}) => {
       const env = { ...environmentOf({ ...environment, ...more }) };
       const transport = new StdioClientTransport({ command: process.execPath, args: [...node, entry, "mcp"], env });
-      return model(transport, revision, true);
+      return connectModel(transport, revision, true);
     },
   };
 }
@@ -100,8 +103,8 @@ export function streamable(revision: string): Way {
   return {
     name: `Streamable HTTP, ${revision}`,
     connect: ({ server }, options = {}) => {
-      const transport = new StreamableHTTPClientTransport(new URL("/mcp", server.url), requesting(options));
-      return model(transport, revision, revision !== NEWEST);
+      const transport = new StreamableHTTPClientTransport(new URL("/mcp", server.url), fetchOptions(options));
+      return connectModel(transport, revision, revision !== NEWEST);
     },
   };
 }
@@ -110,20 +113,99 @@ export function sse(): Way {
   return {
     name: "SSE, 2024-11-05",
     connect: ({ server }, options = {}) => {
-      const transport = new SSEClientTransport(new URL("/mcp/sse", server.url), requesting(options));
-      return model(transport, "2024-11-05", true);
+      const transport = new SSEClientTransport(new URL("/mcp/sse", server.url), fetchOptions(options));
+      return connectModel(transport, "2024-11-05", true);
     },
   };
 }
 
 export const everyWay: readonly Way[] = [stdio(), stdio(NEWEST), streamable(NEWEST), streamable(OLDER), sse()];
 
-function requesting({ headers = {}, vanish }: Options) {
+function fetchOptions({ headers = {}, vanish }: Options) {
   return {
     requestInit: { headers: { ...headers } },
     fetch: (url: string | URL, init: RequestInit = {}) => {
       const signals = [init.signal, vanish].filter((signal) => signal instanceof AbortSignal);
       return fetch(url, { ...init, signal: AbortSignal.any(signals) });
     },
+  };
+}
+
+/** What is marked as somebody's words, with what stands before it. */
+const QUOTED = /(?:#(\d+) )?<data from="([^"]*)" trust="(\w+)">([\s\S]*?)<\/data>/g;
+
+interface Quoted {
+  readonly id: number;
+  readonly from: string;
+  readonly trust: string;
+  readonly text: string;
+}
+
+function quotedIn(answer: string): readonly Quoted[] {
+  return [...answer.matchAll(QUOTED)].map(([, id, from = "", trust = "", text = ""]) => ({
+    id: Number(id),
+    from,
+    trust,
+    text: text
+      .replace(/\\u\{([0-9a-f]+)\}/g, (_, code: string) => String.fromCodePoint(Number.parseInt(code, 16)))
+      .replaceAll("&lt;", "<"),
+  }));
+}
+
+/**
+ * Sends over standard input and output as the agent that the client was started for, and reads over Streamable HTTP. A
+ * model has no watermark: `since_id` is the last message that it has seen, so its place is in its own memory.
+ */
+export function modelSurface({ environment }: TemporaryBus, server: Server, tcpPort: () => Promise<number>) {
+  const seen = new Map<string, number>();
+  const place = { environment, server };
+  const asking = async <T>(ask: (model: Model) => Promise<T>, options?: Options): Promise<T> => {
+    const way = options === undefined ? streamable(NEWEST) : stdio();
+    await using model = await way.connect(place, options);
+    try {
+      return await ask(model);
+    } catch (error) {
+      throw new Error(String(Object(error).message).replace(/^\w+: /, ""));
+    }
+  };
+  const reading = async (channel: string, agent: string, { moves = true, ...given }) => {
+    const mark = `${channel}\n${agent}`;
+    const since_id = seen.get(mark) ?? 0;
+    const answer = await asking((model) => model.call("read_messages", { channel, since_id, ...given }));
+    const messages = quotedIn(answer).map(({ id, from, trust, text }) => ({
+      ...{ id, sender: from, content: text, timestamp: 0 },
+      ...(trust === "verified" ? { signed: true } : {}),
+    }));
+    if (moves) seen.set(mark, messages.at(-1)?.id ?? since_id);
+    return messages;
+  };
+  const ipc = (given: object) =>
+    asking(async (model) => quotedIn(await model.call("ipc", { port: await tcpPort(), ...given })), {});
+  return {
+    async send({ channel, sender, content, key }: { channel: string; sender: string; content: string; key?: string }) {
+      const started = { environment: { IPC_AGENT: sender, ...(key === undefined ? {} : { IPC_KEY: key }) } };
+      const sent = await asking((model) => model.call("send_message", { channel, message: content }), started);
+      return Number(/^Sent as #(\d+)$/.exec(sent)?.[1]);
+    },
+    read: (channel: string, agent: string) => reading(channel, agent, {}),
+    look: (channel: string, agent: string) => reading(channel, agent, { moves: false }),
+    wait: (channel: string, agent: string) => reading(channel, agent, { timeout: 20 }),
+    async acknowledge(channel: string, agent: string, id: number) {
+      const mark = `${channel}\n${agent}`;
+      seen.set(mark, Math.max(seen.get(mark) ?? 0, id));
+      return seen.get(mark) ?? 0;
+    },
+    async channels() {
+      const [{ text = "" } = {}] = quotedIn(await asking((model) => model.call("list_channels")));
+      return [...text.matchAll(/^(.*): (\d+)$/gm)].map(([, channel = "", count]) => ({
+        channel,
+        count: Number(count),
+      }));
+    },
+    async post(to: string, from: string, message: string) {
+      await ipc({ operation: "post", to, from, message });
+    },
+    fetch: async (mailbox: string) =>
+      (await ipc({ operation: "fetch", mailbox })).map(({ from, text }): [string, string] => [from, text]),
   };
 }

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { temporaryFolder, until } from "./program.ts";
+import { temporaryFolder, waitUntil } from "./program.ts";
 import { freePort } from "./sockets.ts";
 
 /** The installed server's version; undefined without one. */
@@ -62,7 +62,7 @@ export async function startNats(more = "", at?: { port: number; folder: string }
   server.once("exit", (code) => {
     if (code !== null) process.stderr.write(`nats-server ended with ${code}:\n${log.slice(-4_000)}\n`);
   });
-  await until(() => {
+  await waitUntil(() => {
     if (server.exitCode !== null) throw new Error(`nats-server ended: ${log}`);
     return reached(port);
   }, "nats-server listens");
@@ -112,7 +112,7 @@ export async function startCluster(more = (_name: string) => ""): Promise<Cluste
   };
   const server = (name: string) => started.get(name) ?? assert.fail(`there is no server ${name}`);
   await Promise.all(names.map((_, index) => start(index)));
-  await until(
+  await waitUntil(
     async () => {
       const health = await Promise.all([...started.values()].map(({ monitor }) => fetch(`${monitor}/healthz`)));
       return health.every(({ ok }) => ok);

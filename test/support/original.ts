@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-const commands = fileURLToPath(new URL("original-commands.ts", import.meta.url));
+const commands = fileURLToPath(new URL("original-process.ts", import.meta.url));
 
 export interface OriginalAgent {
   readonly name: string;

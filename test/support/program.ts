@@ -18,9 +18,9 @@ export interface Program extends AsyncDisposable {
   readonly child: ChildProcessWithoutNullStreams;
   readonly ended: Promise<Result>;
   /** Waits until its standard error holds this. */
-  said(text: string | RegExp): Promise<string>;
+  untilLogged(text: string | RegExp): Promise<string>;
   /** Waits until its standard output holds this. */
-  printed(text: string | RegExp): Promise<string>;
+  untilPrinted(text: string | RegExp): Promise<string>;
 }
 
 export interface Starting {
@@ -100,8 +100,8 @@ export function start(words: readonly string[], environment: Environment, starti
   return {
     child,
     ended,
-    said: (text) => holds(text, () => stderr),
-    printed: (text) => holds(text, () => stdout),
+    untilLogged: (text) => holds(text, () => stderr),
+    untilPrinted: (text) => holds(text, () => stdout),
     async [Symbol.asyncDispose]() {
       child.kill("SIGKILL");
       await ended;
@@ -124,18 +124,18 @@ export interface Server extends Program {
 
 /** A server of the built program on a port of its own. */
 export function startServer(environment: Environment, ...words: string[]): Promise<Server> {
-  return listening(start(["serve", "0", ...words], environment));
+  return untilListening(start(["serve", "0", ...words], environment));
 }
 
 /** A server that was started, once it listens. */
-export async function listening(program: Program): Promise<Server> {
-  const log = await program.said('"event":"listening"');
+export async function untilListening(program: Program): Promise<Server> {
+  const log = await program.untilLogged('"event":"listening"');
   const url = /"url":"([^"]+)"/.exec(log)?.[1] ?? "";
   return { ...program, url, port: Number(new URL(url).port), [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
 }
 
 /** Whether there is such a process. */
-export function lives(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch {
@@ -144,7 +144,7 @@ export function lives(pid: number): boolean {
 }
 
 /** Waits until something holds. */
-export async function until(
+export async function waitUntil(
   holds: () => boolean | Promise<boolean>,
   what: string,
   milliseconds = 10_000,
@@ -154,4 +154,17 @@ export async function until(
     if (Date.now() > end) throw new Error(`${what}: not within ${milliseconds / 1_000} s`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+const loadSql = new URL("../../scripts/load-sql.ts", import.meta.url).href;
+
+/** A file of the tests as a process of its own, which may use what is in src. */
+export function startModule(
+  module: URL,
+  words: readonly string[],
+  environment: Environment = {},
+  starting: Starting = {},
+): Program {
+  const node = ["--import", loadSql, "--no-warnings"];
+  return start(words, environment, { ...starting, entry: fileURLToPath(module), node });
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { retryWhileBusy } from "../../src/storage/sqlite/connection.ts";
 import { openDatabase } from "../../src/storage/sqlite/database.ts";
 import type { TemporaryBus } from "./bus.ts";
-import { type Answer, type Asking, ask, open } from "./http.ts";
+import { type Answer, ask, openAnswer, type Question } from "./http.ts";
 import { mailLeasesEndOnNats, secondsPassOnNats } from "./nats-time.ts";
 import type { Server } from "./program.ts";
 
@@ -51,7 +51,7 @@ export interface Message {
 }
 
 /** What a server answers: of these, what was asked for. */
-export interface Said {
+export interface ServerAnswer {
   readonly ok: boolean;
   readonly error: string;
   readonly code: string;
@@ -71,56 +71,61 @@ export interface Said {
   readonly backup: string;
 }
 
-function isSaid(value: unknown): value is Said {
+function isServerAnswer(value: unknown): value is ServerAnswer {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-export function saidIn({ json, text }: Answer): Said {
-  return isSaid(json) ? json : assert.fail(`this is no object: ${text}`);
+export function answerIn({ json, text }: Answer): ServerAnswer {
+  return isServerAnswer(json) ? json : assert.fail(`this is no object: ${text}`);
 }
 
 /** Asks a server, and expects an answer with this status. */
-export async function said(
+export async function askFor(
   server: Server,
   what: string,
   body?: unknown,
   status = 200,
   headers: Readonly<Record<string, string>> = {},
-): Promise<Said> {
+): Promise<ServerAnswer> {
   const answer = await ask(server.url, what, body === undefined ? { headers } : { headers, body });
   assert.equal(answer.status, status, `${what}: ${answer.text}`);
-  return saidIn(answer);
+  return answerIn(answer);
 }
 
 /** Connects a session; answers with its id. */
 export async function connect(server: Server, role: string, capabilities: readonly string[] = []): Promise<string> {
-  return String((await said(server, "POST /peers/connect", { role, capabilities })).id);
+  return String((await askFor(server, "POST /peers/connect", { role, capabilities })).id);
 }
 
 /** Orders something; answers with the command's id. */
-export async function order(server: Server, target: string, action = "work", more: object = {}): Promise<string> {
-  const { command } = await said(server, "POST /commands/send", { from: "human", target, action, ...more });
+export async function sendCommand(server: Server, target: string, action = "work", more: object = {}): Promise<string> {
+  const { command } = await askFor(server, "POST /commands/send", { from: "human", target, action, ...more });
   return command.id;
 }
 
 /** Waits for a command over HTTP. */
-export function waitFor(server: Server, peer: string, milliseconds = 5_000, asking: Asking = {}): Promise<Answer> {
+export function waitForCommand(
+  server: Server,
+  peer: string,
+  milliseconds = 5_000,
+  asking: Question = {},
+): Promise<Answer> {
   return ask(server.url, `GET /commands/${peer}/wait?timeout=${milliseconds}`, asking);
 }
 
 /** The command that a peer is handed out next; undefined when none comes in time. */
-export async function taken(server: Server, peer: string, milliseconds = 5_000): Promise<Command | undefined> {
-  const answer = await waitFor(server, peer, milliseconds);
-  return answer.status === 408 ? undefined : saidIn(answer).command;
+export async function takeCommand(server: Server, peer: string, milliseconds = 5_000): Promise<Command | undefined> {
+  const answer = await waitForCommand(server, peer, milliseconds);
+  return answer.status === 408 ? undefined : answerIn(answer).command;
 }
 
-export async function command(server: Server, id: string): Promise<Command> {
-  const { commands } = await said(server, "GET /commands");
+export async function findCommand(server: Server, id: string): Promise<Command> {
+  const { commands } = await askFor(server, "GET /commands");
   return commands.find((one) => one.id === id) ?? assert.fail(`there is no command ${id}`);
 }
 
 /** As if the time had gone by for which what a mailbox handed out is nobody else's. */
-export async function mailLeasesEnd(bus: TemporaryBus): Promise<void> {
+export async function endMailLeases(bus: TemporaryBus): Promise<void> {
   const address = bus.environment.IPC_STORE;
   if (address !== undefined) return mailLeasesEndOnNats(address);
   const file = await openDatabase({ path: bus.file("bus.db") });
@@ -129,7 +134,7 @@ export async function mailLeasesEnd(bus: TemporaryBus): Promise<void> {
 }
 
 /** As if so many seconds had gone by. Who waits notices as soon as its clock asks the store. */
-export async function secondsPass(bus: TemporaryBus, seconds: number): Promise<void> {
+export async function letSecondsPass(bus: TemporaryBus, seconds: number): Promise<void> {
   const address = bus.environment.IPC_STORE;
   if (address !== undefined) return secondsPassOnNats(address, seconds);
   const file = await openDatabase({ path: bus.file("bus.db") });
@@ -141,15 +146,15 @@ export async function secondsPass(bus: TemporaryBus, seconds: number): Promise<v
   file.close();
 }
 
-export interface Told {
+export interface WatchedEvent {
   readonly id: string;
   readonly ts: number;
   readonly type: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-function isTold(value: unknown): value is Told {
-  return isSaid(value) && "type" in value && "data" in value;
+function isWatchedEvent(value: unknown): value is WatchedEvent {
+  return isServerAnswer(value) && "type" in value && "data" in value;
 }
 
 /** What is told of as it changes; there may be more, that is only counted or summed up. */
@@ -157,9 +162,9 @@ const CHANGE = /^(snapshot|message|peer_\w+|command_\w+|signal_\w+)$/;
 
 export interface Watch extends Disposable {
   /** All changes that came so far. */
-  readonly events: readonly Told[];
+  readonly events: readonly WatchedEvent[];
   /** Waits until there are so many of a type. */
-  came(type: string, count?: number): Promise<readonly Told[]>;
+  untilCame(type: string, count?: number): Promise<readonly WatchedEvent[]>;
   readonly ended: Promise<unknown>;
 }
 
@@ -170,10 +175,10 @@ export async function watch(
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Watch> {
   const resumed = lastEventId === undefined ? {} : { "Last-Event-ID": lastEventId };
-  const response = await open(server.url, "GET /events", { headers: { ...headers, ...resumed } });
+  const response = await openAnswer(server.url, "GET /events", { headers: { ...headers, ...resumed } });
   assert.equal(response.statusCode, 200);
   assert.equal(response.headers["content-type"], "text/event-stream");
-  const events: Told[] = [];
+  const events: WatchedEvent[] = [];
   let rest = "";
   response.setEncoding("utf8").on("data", (chunk: string) => {
     const blocks = (rest + chunk).split("\n\n");
@@ -182,7 +187,7 @@ export async function watch(
       const [, id, data] = /^id: (.*)\ndata: (.*)$/.exec(block) ?? [];
       if (data === undefined) continue;
       const event: unknown = JSON.parse(data);
-      assert.ok(isTold(event) && event.id === id, data);
+      assert.ok(isWatchedEvent(event) && event.id === id, data);
       if (CHANGE.test(event.type)) events.push(event);
     }
   });
@@ -191,7 +196,7 @@ export async function watch(
   return {
     events,
     ended,
-    async came(type, count = 1) {
+    async untilCame(type, count = 1) {
       const end = Date.now() + 10_000;
       for (;;) {
         const found = events.filter((event) => event.type === type);

@@ -2,7 +2,7 @@
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { connect, createServer, type Socket } from "node:net";
 
-export type Said = Readonly<Record<string, unknown>>;
+export type Frame = Readonly<Record<string, unknown>>;
 
 const given = new Set<number>();
 
@@ -55,14 +55,14 @@ function createQueue<T>() {
 export interface Lines extends Disposable {
   readonly socket: Socket;
   say(value: unknown): void;
-  next(): Promise<Said>;
+  next(): Promise<Frame>;
   readonly closed: Promise<void>;
 }
 
 /** A connection on which lines of JSON are said. */
-export async function lines(port: number): Promise<Lines> {
+export async function connectLines(port: number): Promise<Lines> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const queue = createQueue<Said>();
+  const queue = createQueue<Frame>();
   const partial: string[] = [];
   socket.setEncoding("utf8").on("data", (text: string) => {
     const parts = text.split("\n");
@@ -94,8 +94,8 @@ export async function lines(port: number): Promise<Lines> {
 }
 
 /** One request on a connection of its own, as the original's clients make it. */
-export async function askLine(port: number, request: unknown): Promise<Said> {
-  using line = await lines(port);
+export async function askLine(port: number, request: unknown): Promise<Frame> {
+  using line = await connectLines(port);
   line.say(request);
   const answer = await line.next();
   await line.closed;
@@ -107,22 +107,22 @@ export interface RawWebSocket extends Disposable {
   say(frame: unknown): void;
   /** Any frame at all: its first byte, and what it carries. */
   frame(opcode: number, payload: Buffer): void;
-  next(): Promise<Said>;
+  next(): Promise<Frame>;
   /** The next frame of a type; others that come before are passed over. */
-  nextOf(type: string): Promise<Said>;
+  nextOf(type: string): Promise<Frame>;
   /** From now on no ping is answered. */
-  deafen(): void;
+  ignorePings(): void;
   /** The code with which the other end closed. */
   readonly closed: Promise<number | undefined>;
 }
 
 /** Speaks RFC 6455 over a bare connection. A refused handshake is an Error with its status and body. */
-export async function rawWebSocket(
+export async function connectWebSocket(
   port: number,
   { path = "/", headers = {} }: { path?: string; headers?: Readonly<Record<string, string>> } = {},
 ): Promise<RawWebSocket> {
   const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  const queue = createQueue<Said>();
+  const queue = createQueue<Frame>();
   socket.on("error", () => {});
   const key = randomBytes(16).toString("base64");
   const asked = { Host: `127.0.0.1:${port}`, Upgrade: "websocket", Connection: "Upgrade", ...headers };
@@ -224,7 +224,7 @@ export async function rawWebSocket(
         if (said.type === type) return said;
       }
     },
-    deafen() {
+    ignorePings() {
       deaf = true;
     },
     [Symbol.dispose]: () => socket.destroy(),

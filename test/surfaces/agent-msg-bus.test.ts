@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type Home, temporaryHome } from "../support/agent-msg.ts";
 import { contentsOf } from "../support/bus.ts";
-import { start, startServer, until } from "../support/program.ts";
+import { start, startServer, waitUntil } from "../support/program.ts";
 
 const library = fileURLToPath(new URL("../../sources.d/ipc-library.js", import.meta.url));
 
@@ -19,7 +19,7 @@ async function secure(home: Home, ...agents: string[]): Promise<void> {
 }
 
 suite("agent-msg on the bus", { concurrency: 4 }, () => {
-  test("send goes by file to who is in the folder, by the bus to who is known there, and never by both", async () => {
+  test("send goes by file to agents in the folder, by the bus to agents known there, never both", async () => {
     using home = temporaryHome();
     await home.bus("post", "both", "so that the bus knows both", "--from", "x");
     await home.bus("post", "remote", "so that the bus knows remote", "--from", "x");
@@ -79,7 +79,7 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     assert.match(await home.prints("send", session, "to a session"), /^✓ Message sent/);
   });
 
-  test("inbox and poll show what came either way, each once", async () => {
+  test("inbox and poll show mail from both, each once", async () => {
     using home = temporaryHome();
     await home.prints("register", "me");
     await home.prints("send", "me", "by file", "-s", "a");
@@ -91,12 +91,12 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     assert.equal((await home.bus("fetch", "me")).stdout, "");
 
     await using poll = home.start(["poll", "me", "-i", "60000"]);
-    await poll.printed("Press Ctrl+C");
+    await poll.untilPrinted("Press Ctrl+C");
     await home.bus("post", "me", "two", "--from", "b");
-    await poll.printed("\n[b]: two\n");
+    await poll.untilPrinted("\n[b]: two\n");
     await home.prints("send", "me", "one", "-s", "a");
-    await poll.printed("\n[a]: one\n");
-    await until(async () => (await home.bus("inbox", "me")).stderr.startsWith("0 unread"), "it was taken");
+    await poll.untilPrinted("\n[a]: one\n");
+    await waitUntil(async () => (await home.bus("inbox", "me")).stderr.startsWith("0 unread"), "it was taken");
     poll.child.kill("SIGTERM");
     assert.equal((await poll.ended).stdout.match(/\]: /g)?.length, 2);
     assert.match(await home.prints("inbox", "me"), /^No messages/);
@@ -107,7 +107,7 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     await home.prints("register", "me");
     for (const send of [() => home.prints("send", "me", "kept"), () => home.bus("post", "me", "kept", "--from", "b")]) {
       await using poll = home.start(["poll", "me"]);
-      await poll.printed("Press Ctrl+C");
+      await poll.untilPrinted("Press Ctrl+C");
       poll.child.stdout.destroy();
       await send();
       assert.equal((await poll.ended).code, 141);
@@ -125,9 +125,9 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     assert.equal(existsSync(home.file("bus.db")), false);
     const broken = home.with({ IPC_DB_PATH: home.file("no", "such", "folder", "bus.db") });
     await using poll = broken.start(["poll", "me", "-i", "50"]);
-    await poll.said("Only the folder is looked at for now: The database");
+    await poll.untilLogged("Only the folder is looked at for now: The database");
     await home.prints("send", "me", "still read", "-s", "a");
-    await poll.printed("[a]: still read");
+    await poll.untilPrinted("[a]: still read");
   });
 
   test("inbox prints what came by file even where the bus fails, and then says so", async () => {

@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { jsonIn, temporaryHome } from "../support/agent-msg.ts";
-import { until } from "../support/program.ts";
+import { waitUntil } from "../support/program.ts";
 
 const STAMP = "\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z";
 
@@ -98,14 +98,14 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     assert.equal(await home.prints("inbox", "me"), "No messages.\n");
   });
 
-  test("M8 M13 M42 poll prints what comes within a moment, on a bell and not by its clock", async () => {
+  test("M8 M13 M42 poll prints new mail at once, woken by a bell and not by its clock", async () => {
     using home = temporaryHome();
     await home.prints("register", "opencode", "-t", "open-code");
     await using poll = home.start(["poll", "opencode", "-i", "60000"]);
-    await poll.printed("Polling for messages every 60000ms...\nPress Ctrl+C to stop.\n\n");
+    await poll.untilPrinted("Polling for messages every 60000ms...\nPress Ctrl+C to stop.\n\n");
     await home.prints("register", "claude", "-t", "claude-code");
     await home.prints("send", "opencode", "Can you run the tests?", "-s", "claude");
-    await poll.printed("\n[claude]: Can you run the tests?\n");
+    await poll.untilPrinted("\n[claude]: Can you run the tests?\n");
     home.writeAsOriginal("opencode", {
       id: "o",
       from: "old",
@@ -113,37 +113,37 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
       message: "by the original",
       timestamp: "",
     });
-    await poll.printed("\n[old]: by the original\n");
-    await until(() => home.inbox("opencode").length === 0, "both are gone");
+    await poll.untilPrinted("\n[old]: by the original\n");
+    await waitUntil(() => home.inbox("opencode").length === 0, "both are gone");
     poll.child.kill("SIGINT");
     const { code, stderr } = await poll.ended;
     assert.deepEqual([code, stderr], [130, ""]);
   });
 
-  test("M19 -i says how often poll looks where no bell is heard; 2000 unless it says so", async () => {
+  test("M19 -i sets how often poll looks where it hears no bell, 2000 by default", async () => {
     using home = temporaryHome();
     await using poll = home.start(["poll", "me"]);
-    await poll.printed("Polling for messages every 2000ms...");
+    await poll.untilPrinted("Polling for messages every 2000ms...");
     for (const wrong of ["0", "-1", "abc"]) {
       const { code, stderr } = await home.run("poll", "me", `--interval=${wrong}`);
       assert.deepEqual([code, /^Error: the interval must be a number of milliseconds/.test(stderr)], [1, true], stderr);
     }
   });
 
-  test("of pollers of one name each message goes to one", async () => {
+  test("each message goes to one of several pollers of a name", async () => {
     using home = temporaryHome();
     await home.prints("register", "me");
     await using one = home.start(["poll", "me"]);
     await using other = home.start(["poll", "me"]);
-    await Promise.all([one.printed("Press"), other.printed("Press")]);
+    await Promise.all([one.untilPrinted("Press"), other.untilPrinted("Press")]);
     await Promise.all(Array.from({ length: 20 }, (_, index) => home.prints("send", "me", `message ${index}.`)));
-    await until(() => home.inbox("me").length === 0, "all are gone");
+    await waitUntil(() => home.inbox("me").length === 0, "all are gone");
     for (const poll of [one, other]) poll.child.kill("SIGTERM");
     const said = (await one.ended).stdout + (await other.ended).stdout;
     for (let index = 0; index < 20; index++) assert.equal(said.split(`message ${index}.`).length, 2, `${index} once`);
   });
 
-  test("what a reader had taken when it was killed is there again after a while", async () => {
+  test("messages taken by a killed reader come back after a while", async () => {
     using home = temporaryHome();
     home.writeAsOriginal("me", { id: "a", from: "you", to: "me", message: "survives", timestamp: "1" });
     const inbox = home.file(".agent-msg", "inbox", "me");
@@ -187,7 +187,7 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     assert.match(await home.prints("list"), /__proto__ \(other\)/);
   });
 
-  test("what isn't whole is left for the original to finish, and what is odd is shown as text", async () => {
+  test("an unfinished file is left alone, and an odd one is shown as text", async () => {
     using home = temporaryHome();
     home.writeAsOriginal("me", '{"from":"you","mess', "half");
     home.writeAsOriginal("me", { from: 7, message: ["a", { b: 1 }], timestamp: null }, "odd");
@@ -203,7 +203,7 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     assert.match(await home.prints("inbox", "me"), /whole now/);
   });
 
-  test("registrations at once are all kept; a lock that somebody left is overcome; a damaged list isn't overwritten", async () => {
+  test("concurrent registrations are kept, a stale lock is broken, a damaged list isn't overwritten", async () => {
     using home = temporaryHome();
     await Promise.all(Array.from({ length: 8 }, (_, index) => home.prints("register", `agent-${index}`)));
     const file = home.file(".agent-msg", "agents.json");
@@ -219,7 +219,7 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     assert.equal(readFileSync(file, "utf8"), '{"half":');
   });
 
-  test("a large message goes whole, and nobody sees half of one", async () => {
+  test("nobody sees half of a large message", async () => {
     using home = temporaryHome();
     await home.prints("register", "me");
     const text = "x".repeat(100_000);
@@ -231,7 +231,7 @@ suite("agent-msg by file", { concurrency: 4 }, () => {
     );
   });
 
-  test("usage: help, version, and what is wrong in a sentence", async () => {
+  test("usage: help, version, and errors in a sentence", async () => {
     using home = temporaryHome();
     const help = await home.prints("--help");
     for (const verb of ["register", "list", "send", "inbox", "poll", "server", "connect", "ping"]) {

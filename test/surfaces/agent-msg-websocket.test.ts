@@ -7,9 +7,9 @@ import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type Home, temporaryHome } from "../support/agent-msg.ts";
-import { type Program, until } from "../support/program.ts";
+import { type Program, waitUntil } from "../support/program.ts";
 
-const inTerminal = fileURLToPath(new URL("../support/in-terminal.ts", import.meta.url));
+const inTerminal = fileURLToPath(new URL("../support/terminal-process.ts", import.meta.url));
 const agentMsg = fileURLToPath(new URL("../../sources.d/agent-msg.js", import.meta.url));
 
 interface AgentServer extends AsyncDisposable {
@@ -20,14 +20,14 @@ interface AgentServer extends AsyncDisposable {
 
 async function serverIn(home: Home, ...words: string[]): Promise<AgentServer> {
   const program = home.start(["server", "-p", "0", ...words]);
-  const said = await program.printed(/WebSocket server running on port \d+\n/);
+  const said = await program.untilPrinted(/WebSocket server running on port \d+\n/);
   const port = Number(/port (\d+)/.exec(said)?.[1]);
   return { program, port, url: `ws://127.0.0.1:${port}`, [Symbol.asyncDispose]: program[Symbol.asyncDispose] };
 }
 
 async function connected(home: Home, agent: string, url: string): Promise<Program> {
   const program = home.start(["connect", "-a", agent, "-u", url], { input: null });
-  const said = await program.printed("Listening for messages...\n");
+  const said = await program.untilPrinted("Listening for messages...\n");
   const expected = `Connecting to ${url} as ${agent}...\n✓ Connected as ${agent}\nListening for messages...\n`;
   // What waited for it may follow at once.
   if (said.startsWith(expected)) return program;
@@ -42,10 +42,10 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     await using a = await connected(home, "agent-a", server.url);
     await using b = await connected(home, "agent-b", server.url);
     b.child.stdin.write("agent-a Hello from agent B!\n");
-    await a.printed("\n[agent-b]: Hello from agent B!\n");
-    await b.printed("✓ Message delivered\n");
+    await a.untilPrinted("\n[agent-b]: Hello from agent B!\n");
+    await b.untilPrinted("✓ Message delivered\n");
     a.child.stdin.write("agent-b And  hello back\n");
-    await b.printed("\n[agent-a]: And  hello back\n");
+    await b.untilPrinted("\n[agent-a]: And  hello back\n");
   });
 
   test("M20 M34 D15 the server listens on 127.0.0.1:18790 unless told otherwise, and on nothing else", async () => {
@@ -75,26 +75,26 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     assert.match(open.stderr, /set IPC_API_KEY, seed an operator, or say --insecure/);
   });
 
-  test("M11 M22 M24 M32 send -w tells what became of a message, and keeps it for who is away", async () => {
+  test("M11 M22 M24 M32 send -w reports a message's delivery, and keeps it for an absent recipient", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
     const far = ["-w", "-s", "me", "-u", server.url];
     const kept = await home.prints("send", "other-agent", "for later", ...far);
     assert.match(kept, /^Sending to other-agent via WebSocket\.\.\.\n✓ Message sent to other-agent \(1\), kept until/);
     await using other = await connected(home, "other-agent", server.url);
-    await other.printed("\n[me]: for later\n");
+    await other.untilPrinted("\n[me]: for later\n");
     assert.equal(
       await home.prints("send", "other-agent", "Hello from a different machine!", ...far, "--wait"),
       "Sending to other-agent via WebSocket...\n✓ Delivered to other-agent\n",
     );
-    await other.printed("\n[me]: Hello from a different machine!\n");
+    await other.untilPrinted("\n[me]: Hello from a different machine!\n");
     const vain = await home.run("send", "away", "two", "words", ...far, "--wait", "--timeout", "0.3");
     assert.equal(vain.code, 1);
     assert.match(vain.stderr, /^Error: Not delivered in 0\.3 seconds; message 3 is kept until away takes it\n$/);
     assert.match((await home.bus("fetch", "away")).stdout, /"content":"two words"/);
   });
 
-  test("M16 D14 ping says who is online, and only of who is", async () => {
+  test("M16 D14 ping says online of agents that are, and of no others", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
     await using b = await connected(home, "b", server.url);
@@ -107,7 +107,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     assert.deepEqual([nobody.code, nobody.stderr], [1, "✗ Agent nobody is offline\n"]);
     b.child.kill("SIGTERM");
     await b.ended;
-    await until(async () => (await home.run("ping", "b", "-u", server.url)).code === 1, "b has left");
+    await waitUntil(async () => (await home.run("ping", "b", "-u", server.url)).code === 1, "b has left");
     const dead = await home.run("ping", "b", "-u", "ws://127.0.0.1:1");
     assert.deepEqual([dead.code, dead.stderr], [1, "✗ Agent b is offline or server not running\n"]);
   });
@@ -138,9 +138,9 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
       assert.deepEqual([without.code, without.stderr], [1, `Error: ${url} refuses: it answers with status 403\n`]);
       const header = ["--header", "x-agent-token: YOUR_SECRET_TOKEN"];
       await using me = home.start(["connect", "-a", "me", "-u", url, ...header], { input: null });
-      await me.printed("✓ Connected as me\n");
+      await me.untilPrinted("✓ Connected as me\n");
       await home.prints("send", "me", "through", "-w", "--wait", "-s", "you", "-u", url, ...header);
-      await me.printed("\n[you]: through\n");
+      await me.untilPrinted("\n[you]: through\n");
     } finally {
       proxy.close();
       proxy.closeAllConnections();
@@ -161,14 +161,14 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     }
   });
 
-  test("D15 a connected name is not taken over; a message for it goes to who has it", async () => {
+  test("D15 a connected name is not taken over, and its messages go to its holder", async () => {
     using home = temporaryHome();
     await using server = await serverIn(home);
     await using first = await connected(home, "a", server.url);
     const second = await home.run("connect", "-a", "a", "-u", server.url);
     assert.deepEqual([second.code, second.stderr], [1, "Error: a is connected already, from elsewhere\n"]);
     await home.prints("send", "a", "still here", "-w", "--wait", "-u", server.url);
-    await first.printed("still here");
+    await first.untilPrinted("still here");
   });
 
   test("connect finds its server again after a restart, and what was typed meanwhile is sent once", async () => {
@@ -177,14 +177,14 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     await using a = await connected(home, "a", first.url);
     first.program.child.kill("SIGTERM");
     assert.equal((await first.program.ended).code, 0, "a server that is stopped has done its work");
-    await a.said("The connection is lost; trying again");
+    await a.untilLogged("The connection is lost; trying again");
     a.child.stdin.write("b typed meanwhile\n");
     await using again = home.start(["server", "-p", String(first.port)]);
-    await again.printed("WebSocket server running");
-    await a.printed("… kept for b, who is away");
+    await again.untilPrinted("WebSocket server running");
+    await a.untilPrinted("… kept for b, who is away");
     const { messages } = JSON.parse((await home.bus("fetch", "b", "--json")).stdout);
     assert.equal(messages.length, 1);
-    await a.printed("✓ Message delivered");
+    await a.untilPrinted("✓ Message delivered");
   });
 
   test("chat by a pipe: /who, /help, what is odd, /quit", async () => {
@@ -194,11 +194,11 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     await home.bus("post", "c", "x", "--from", "y");
     await using a = await connected(home, "a", server.url);
     a.child.stdin.write("/who\n");
-    await a.printed("  b (online)\n  c\n");
+    await a.untilPrinted("  b (online)\n  c\n");
     a.child.stdin.write("/help\n");
-    await a.printed("Type a name and a message to send it");
+    await a.untilPrinted("Type a name and a message to send it");
     a.child.stdin.write("/nope\nalone\n");
-    await a.said("Type a name and a message: agent-b Hello");
+    await a.untilLogged("Type a name and a message: agent-b Hello");
     a.child.stdin.write("/quit\n");
     const { code, stdout } = await a.ended;
     assert.equal(code, 0);
@@ -214,33 +214,33 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
       home.start([agentMsg, "connect", "-a", "me", "-u", server.url], { input: null, entry: inTerminal });
 
     await using first = sit();
-    await first.printed("Listening for messages...");
+    await first.untilPrinted("Listening for messages...");
     // Who is there has been learned once /who says it.
     first.child.stdin.write("/who\r");
-    await first.printed("friendly-agent (online)");
+    await first.untilPrinted("friendly-agent (online)");
     // By hand: what comes in one piece was pasted, and a tab in it is a tab.
     for (const keys of ["fri", "\t"]) {
       first.child.stdin.write(keys);
       await sleep(300);
     }
-    await first.printed("friendly-agent ");
+    await first.untilPrinted("friendly-agent ");
     first.child.stdin.write("hello\r");
-    await friend.printed("\n[me]: hello\n");
+    await friend.untilPrinted("\n[me]: hello\n");
     friend.child.stdin.write("me hi\n");
-    await first.printed("[friendly-agent]: hi");
+    await first.untilPrinted("[friendly-agent]: hi");
     first.child.stdin.write("\u0003");
     const left = await first.ended;
     assert.deepEqual([left.code, /Disconnected from server\s*$/.test(left.stdout)], [0, true], left.stdout);
 
     await using second = sit();
-    await second.printed("Listening for messages...");
+    await second.untilPrinted("Listening for messages...");
     second.child.stdin.write("\u001b[A\r");
-    await friend.printed(/hello[\s\S]*hello/);
+    await friend.untilPrinted(/hello[\s\S]*hello/);
     second.child.stdin.write("\u0004");
     assert.equal((await second.ended).code, 0);
   });
 
-  test("in secure mode a key is enough: it signs, and shows the server who connects", async () => {
+  test("in secure mode a key is enough to sign and to connect", async () => {
     using home = temporaryHome();
     writeFileSync(home.file("ops.key"), (await home.bus("seed", "ops")).stdout, { mode: 0o600 });
     for (const name of ["a", "b"]) {
@@ -257,7 +257,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     const as = (name: string) => home.with({ IPC_KEY: home.file(`${name}.key`), IPC_AGENT: name });
     await using a = await connected(as("a"), "a", server.url);
     await as("b").prints("send", "a", "signed", "-w", "--wait", "-u", server.url);
-    await a.printed("\n[b]: signed\n");
+    await a.untilPrinted("\n[b]: signed\n");
     const { stdout } = await home.bus("read", "@a", "observer");
     assert.match(stdout, /"signed": true/);
     const forged = await as("b").run("send", "a", "forged", "-s", "a", "-w", "-u", server.url);

@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { suite, test } from "node:test";
 import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { entry, listening } from "../support/program.ts";
+import { entry, untilListening } from "../support/program.ts";
 
 /** The program's own files and nothing else, as in a clone where nobody ran npm. */
 function copied(bus: TemporaryBus): string {
@@ -54,7 +54,7 @@ suite("where no package is installed", { concurrency: 6 }, () => {
 
   test("a server serves, and says nothing on standard error but its log", async () => {
     using bus = temporaryBus();
-    await using server = await listening(bus.start(["serve", "0"], { entry: copied(bus) }));
+    await using server = await untilListening(bus.start(["serve", "0"], { entry: copied(bus) }));
     assert.equal(
       (await ask(server.url, "POST /send", { body: { channel: "c", sender: "a", content: "x" } })).status,
       200,

@@ -30,7 +30,7 @@ function keptIn(folder: string): string {
   return `${folder}/${name}`;
 }
 
-suite("what V8 compiled is kept for the next start", { concurrency: 4 }, () => {
+suite("V8's compiled code is kept for the next start", { concurrency: 4 }, () => {
   test("where only its user can write, once for each verb", async () => {
     using folder = temporaryFolder();
     await send(folder);
@@ -58,7 +58,7 @@ suite("what V8 compiled is kept for the next start", { concurrency: 4 }, () => {
     ["is cut off", (kept: string) => writeFileSync(kept, readFileSync(kept).subarray(0, 5_000))],
     ["others could have written", (kept: string) => chmodSync(kept, 0o666)],
   ] as const) {
-    test(`one that ${what} is not run, and made anew`, async () => {
+    test(`a cache that ${what} is not run, and made again`, async () => {
       using folder = temporaryFolder();
       await send(folder);
       const kept = keptIn(folder.file(".cache/el-ipc"));

@@ -4,7 +4,7 @@ import { suite, test } from "node:test";
 import { readEnvironment } from "../../src/environment.ts";
 import { aboutTheFile, contentsOf, secureBus, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { listening, run } from "../support/program.ts";
+import { run, untilListening } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 suite("the environment", { concurrency: 6 }, () => {
@@ -30,7 +30,7 @@ suite("the environment", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(read), ["x"]);
   });
 
-  test("a database that can't be is refused in a sentence", aboutTheFile, async () => {
+  test("an impossible database path is refused in a sentence", aboutTheFile, async () => {
     using bus = temporaryBus();
     bus.place("text.db", "this is no database, but it is long enough to look at".repeat(100));
     symlinkSync(bus.file("bus.db"), bus.file("linked.db"));
@@ -56,7 +56,7 @@ suite("the environment", { concurrency: 6 }, () => {
     assert.equal(readEnvironment({}).port, 9876);
     using bus = temporaryBus();
     const port = await freePort();
-    await using server = await listening(bus.with({ IPC_PORT: String(port) }).start(["serve"]));
+    await using server = await untilListening(bus.with({ IPC_PORT: String(port) }).start(["serve"]));
     assert.equal(server.url, `http://127.0.0.1:${port}`);
     assert.equal((await ask(server.url, "GET /health")).status, 200);
   });
@@ -65,8 +65,8 @@ suite("the environment", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     const [one, two] = [await freePort(), await freePort()];
     const other = bus.with({ IPC_PORT: "1" });
-    await using first = await listening(other.start(["serve", String(one)]));
-    await using second = await listening(other.start(["serve", "--port", String(two)]));
+    await using first = await untilListening(other.start(["serve", String(one)]));
+    await using second = await untilListening(other.start(["serve", "--port", String(two)]));
     assert.deepEqual([first.port, second.port], [one, two]);
     assert.equal((await ask(first.url, "GET /health")).status, 200);
   });
@@ -113,7 +113,7 @@ suite("the environment", { concurrency: 6 }, () => {
       url: "http://localhost:1234",
     });
     const port = await freePort();
-    await using server = await listening(bus.start(["serve", String(port)]));
+    await using server = await untilListening(bus.start(["serve", String(port)]));
     await using anywhere = await bus.serve();
     for (const { url, port } of [server, anywhere]) {
       const { json } = await ask(url, "GET /.well-known/agent-card.json");

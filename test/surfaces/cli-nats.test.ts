@@ -6,7 +6,7 @@ import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { startNats } from "../support/nats-server.ts";
 import { natsSuite } from "../support/nats-suite.ts";
-import { entry, run, start, startServer, temporaryFolder, until } from "../support/program.ts";
+import { entry, run, start, startServer, temporaryFolder, waitUntil } from "../support/program.ts";
 import { freePort } from "../support/sockets.ts";
 
 natsSuite("the command line on a NATS server", (server) => {
@@ -17,7 +17,7 @@ natsSuite("the command line on a NATS server", (server) => {
     const poll = ask(http.url, "GET /messages?channel=c&agent=web&wait=true");
     const isHeard = async () =>
       (await (await fetch(`${server.monitor}/subsz?subs=1`)).text()).match(/\.bell\./g)?.length === 2;
-    await until(isHeard, "both wait");
+    await waitUntil(isHeard, "both wait");
     assert.equal((await run(["send", "c", "herald", "wake up"], environment)).code, 0);
     const { code, stdout, stderr } = await waiter.ended;
     assert.deepEqual([code, stderr], [0, ""]);
@@ -96,7 +96,7 @@ natsSuite("the command line on a NATS server", (server) => {
     const passing = await startNats("", { port, folder: folder.path });
     const left = start(["follow", "c", "me", "--retry", "--store", store], {});
     await run(["send", "c", "a", "x", "--store", store], {});
-    await left.printed("x");
+    await left.untilPrinted("x");
     await passing[Symbol.asyncDispose]();
     await sleep(3_000);
     assert.equal(left.child.exitCode, null, "it waits");

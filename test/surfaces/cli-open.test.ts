@@ -3,7 +3,7 @@ import { suite, test } from "node:test";
 import { contentsOf, messagesOf, temporaryBus } from "../support/bus.ts";
 
 suite("the command line on an open bus", { concurrency: 6 }, () => {
-  test("E5 with no operator seeded any agent can send and read", async () => {
+  test("E5 before an operator is seeded any agent can send and read", async () => {
     using bus = temporaryBus();
     for (const agent of ["a", "b", "somebody else"]) {
       assert.equal((await bus.run("send", "room", agent, `from ${agent}`)).code, 0);
@@ -45,7 +45,7 @@ suite("the command line on an open bus", { concurrency: 6 }, () => {
     assert.equal((await bus.run("read", "no-such-channel", "b")).stdout, "[]\n");
   });
 
-  test("E29 each agent reads each channel's messages once, its own among them", async () => {
+  test("E29 each agent reads a channel's messages once, including its own", async () => {
     using bus = temporaryBus();
     await bus.run("send", "one", "a", "1");
     await bus.run("send", "two", "a", "2");
@@ -59,7 +59,7 @@ suite("the command line on an open bus", { concurrency: 6 }, () => {
     }
   });
 
-  test("--others leaves out one's own messages, and consumes them", async () => {
+  test("--others skips one's own messages, and consumes them", async () => {
     using bus = temporaryBus();
     await bus.run("send", "room", "me", "mine");
     await bus.run("send", "room", "you", "yours");
@@ -113,13 +113,13 @@ suite("the command line on an open bus", { concurrency: 6 }, () => {
     assert.deepEqual(await bus.answer("agents", "--json"), []);
   });
 
-  test("follow prints what is unread, then each message as it comes, a line each, and consumes them", async () => {
+  test("follow prints unread messages, then new ones, a line each, and consumes them", async () => {
     using bus = temporaryBus();
     await bus.run("send", "room", "a", "before");
     await using following = bus.start(["follow", "room", "b"]);
-    await following.printed("before");
+    await following.untilPrinted("before");
     await bus.run("send", "room", "a", "two\nlines");
-    const printed = await following.printed(/\n.*\n/);
+    const printed = await following.untilPrinted(/\n.*\n/);
     assert.deepEqual(
       contentsOf(
         printed
@@ -138,7 +138,7 @@ suite("the command line on an open bus", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     for (const text of ["1", "2", "3"]) await bus.run("send", "room", "a", text);
     await using following = bus.start(["follow", "room", "b", "--since", "1", "--peek"]);
-    const printed = await following.printed('"3"');
+    const printed = await following.untilPrinted('"3"');
     assert.deepEqual(
       contentsOf(
         printed

@@ -28,7 +28,7 @@ async function pending(bus: TemporaryBus): Promise<unknown> {
 const full = existsSync("/dev/full") ? false : "this system has no /dev/full";
 
 suite("what is printed", { concurrency: 6 }, () => {
-  test("a reader that has gone ends it quietly, and leaves what it didn't get unread", async () => {
+  test("a closed pipe ends it quietly, and what wasn't read stays unread", async () => {
     using bus = temporaryBus();
     await bus.start(["send", "room", "a", "-"], { input: "x".repeat(1_000_000) }).ended;
     for (const words of ["read room b", "read room b --wait", "follow room b"]) {
@@ -117,13 +117,13 @@ suite("what is printed", { concurrency: 6 }, () => {
     const read = await bus.run("read", "room", "b");
     assert.equal(messagesContent(read.stdout), evil);
     const follow = bus.start(["follow", "room", "c"]);
-    const followed = await follow.printed("\n");
+    const followed = await follow.untilPrinted("\n");
     follow.child.kill();
     for (const printed of [read.stdout, followed, (await bus.run("channels")).stdout])
       assert.doesNotMatch(printed, STEERING);
   });
 
-  test("a name with characters in it that nobody sees looks like no other, wherever it is printed", async () => {
+  test("a name with invisible characters looks like no other, wherever it is printed", async () => {
     using bus = temporaryBus();
     const name = "re\u200bviewer";
     await bus.run("send", name, name, "x");

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { tcpPortOf } from "../support/brokers.ts";
-import { contentsOf, secureBus, type TemporaryBus, temporaryBus, textIn } from "../support/bus.ts";
-import { ask, standIn, standInSocket } from "../support/http.ts";
-import { listening, type Server, until } from "../support/program.ts";
+import { contentsOf, secureBus, type TemporaryBus, tcpPortOf, temporaryBus, textIn } from "../support/bus.ts";
+import { ask, startStandIn, startStandInSocket } from "../support/http.ts";
+import { type Server, untilListening, waitUntil } from "../support/program.ts";
 
 /** Somebody on another machine: no database there, only an address. */
 function remoteTo(bus: TemporaryBus, server: { readonly url: string }): TemporaryBus {
@@ -12,11 +11,11 @@ function remoteTo(bus: TemporaryBus, server: { readonly url: string }): Temporar
 }
 
 async function restarted(bus: TemporaryBus, server: Server): Promise<Server> {
-  return await listening(bus.start(["serve", String(server.port)]));
+  return await untilListening(bus.start(["serve", String(server.port)]));
 }
 
 async function waits(server: Server): Promise<void> {
-  await until(async () => {
+  await waitUntil(async () => {
     const { text } = await ask(server.url, "GET /metrics");
     return Number(/^el_ipc_http_open_requests (\d+)$/m.exec(text)?.[1]) > 1;
   }, "a waiter");
@@ -117,7 +116,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
   test("a private key never leaves this machine", async () => {
     using bus = await secureBus("herald");
     const seen: string[] = [];
-    using server = await standIn(async (request, response) => {
+    using server = await startStandIn(async (request, response) => {
       seen.push(
         JSON.stringify([request.url, request.headers]),
         ...(await Array.fromAsync(request.setEncoding("utf8"))),
@@ -157,7 +156,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.deepEqual(bounded, { code: 0, stdout: "[]\n", stderr: "" });
   });
 
-  test("read --wait goes on over a server that restarts on the same port", async () => {
+  test("read --wait survives a restart of its server", async () => {
     using bus = temporaryBus();
     await using first = await bus.serve();
     const waiter = remoteTo(bus, first).start(["read", "c", "me", "--wait"]);
@@ -173,7 +172,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(JSON.parse(stdout)), ["after the restart"]);
   });
 
-  test("read --wait goes on over a server that was killed", async () => {
+  test("read --wait survives a killed server", async () => {
     using bus = temporaryBus();
     await using first = await bus.serve();
     const waiter = remoteTo(bus, first).start(["read", "c", "me", "--wait"]);
@@ -188,20 +187,20 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.equal(second.child.exitCode, null);
   });
 
-  test("follow goes on where it was over a server that restarts, and prints each message once", async () => {
+  test("follow survives a restart of its server, and prints each message once", async () => {
     using bus = temporaryBus();
     await using first = await bus.serve();
     const follower = remoteTo(bus, first).start(["follow", "c", "me"]);
     await bus.run("send", "c", "you", "1");
-    await follower.printed('"1"');
-    await until(async () => (await bus.run("read", "c", "me", "--peek")).stdout === "[]\n", "the first watermark");
+    await follower.untilPrinted('"1"');
+    await waitUntil(async () => (await bus.run("read", "c", "me", "--peek")).stdout === "[]\n", "the first watermark");
     first.child.kill("SIGTERM");
     await first.ended;
     await bus.run("send", "c", "you", "2");
     await using second = await restarted(bus, first);
-    await follower.printed('"2"');
+    await follower.untilPrinted('"2"');
     await bus.run("send", "c", "you", "3");
-    const printed = await follower.printed('"3"');
+    const printed = await follower.untilPrinted('"3"');
     const contents = contentsOf(
       printed
         .trimEnd()
@@ -211,14 +210,14 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.deepEqual(contents, ["1", "2", "3"]);
     follower.child.kill("SIGTERM");
     assert.equal((await follower.ended).code, 143);
-    await until(async () => (await bus.run("read", "c", "me", "--peek")).stdout === "[]\n", "the watermark");
+    await waitUntil(async () => (await bus.run("read", "c", "me", "--peek")).stdout === "[]\n", "the watermark");
     assert.equal(second.child.exitCode, null);
   });
 
-  test("follow goes on when the server is away just as a message is acknowledged", async () => {
+  test("follow survives a server that is away just as it acknowledges", async () => {
     using bus = temporaryBus();
     let acknowledged = 0;
-    using server = await standIn((request, response) => {
+    using server = await startStandIn((request, response) => {
       if (request.url?.startsWith("/follow")) {
         response.writeHead(200, { "Content-Type": "text/event-stream" });
         response.write('id: 1\ndata: {"id":1,"sender":"a","content":"x","timestamp":1}\n\n');
@@ -226,11 +225,11 @@ suite("the command line against a server", { concurrency: 6 }, () => {
       else response.end('{"ok":true,"watermark":1}');
     });
     await using follower = remoteTo(bus, server).start(["follow", "c", "me"]);
-    await follower.printed('"x"');
-    await until(() => acknowledged > 0, "the first acknowledgement");
+    await follower.untilPrinted('"x"');
+    await waitUntil(() => acknowledged > 0, "the first acknowledgement");
     await sleep(300);
     assert.equal(follower.child.exitCode, null);
-    await until(() => acknowledged > 1, "the second acknowledgement");
+    await waitUntil(() => acknowledged > 1, "the second acknowledgement");
   });
 
   test("Ctrl-C ends a remote waiter with 130 and nothing printed", async () => {
@@ -257,13 +256,13 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     assert.deepEqual(contentsOf(await bus.answer("read", "c", "me")), ["x"]);
   });
 
-  test("an address that can't be, where nobody answers, or where something else does, is an error at once", async () => {
+  test("an impossible, silent or foreign address is an error at once", async () => {
     using bus = temporaryBus();
-    using page = await standIn((request, response) => {
+    using page = await startStandIn((request, response) => {
       if (request.url?.startsWith("/gone/")) response.writeHead(404).end("<html>no such page</html>");
       else response.end("<html>hello</html>");
     });
-    using silent = await standInSocket((socket) => socket.end("220 mail\r\n"));
+    using silent = await startStandInSocket((socket) => socket.end("220 mail\r\n"));
     const cases: readonly [string, RegExp][] = [
       ["nonsense", /^Error: "nonsense" is not the address of a server: http:\/\/host:port or https:\/\/host\n$/],
       ["localhost:9876", /^Error: "localhost:9876" is not the address of a server/],
@@ -298,9 +297,9 @@ suite("the command line against a server", { concurrency: 6 }, () => {
     }
   });
 
-  test("follow says so when what answers is no el-ipc server", async () => {
+  test("follow reports an answer from another program", async () => {
     using bus = temporaryBus();
-    using page = await standIn((_, response) => response.end("<html>hello</html>"));
+    using page = await startStandIn((_, response) => response.end("<html>hello</html>"));
     await using follower = bus.start(["follow", "a", "b", "--url", page.url]);
     const ended = await Promise.race([follower.ended, sleep(20_000)]);
     assert.match(ended?.stderr ?? "", /^Error: The server's answer is not /);
@@ -325,7 +324,7 @@ suite("the command line against a server", { concurrency: 6 }, () => {
   test("a server behind a path is reached under it", async () => {
     using bus = temporaryBus();
     const paths: string[] = [];
-    using proxy = await standIn((request, response) => {
+    using proxy = await startStandIn((request, response) => {
       paths.push(request.url ?? "");
       response.end("[]");
     });

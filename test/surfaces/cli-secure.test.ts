@@ -3,10 +3,10 @@ import { createPrivateKey, createPublicKey, verify } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { suite, test } from "node:test";
 import {
+  expectSuccess,
   messagesOf,
   placeKeys,
   secureBus,
-  succeeded,
   type TemporaryBus,
   temporaryBus,
   textIn,
@@ -29,11 +29,11 @@ async function channels(bus: TemporaryBus): Promise<unknown[]> {
 }
 
 suite("secure mode", { concurrency: 6 }, () => {
-  test("E10 E25 it begins with the first operator: before that anyone sends, after it only who signs", async () => {
+  test("E10 E25 it begins with the first operator: after that only signed messages are sent", async () => {
     using bus = temporaryBus();
     assert.equal((await bus.run("send", "room", "anyone", "open")).code, 0);
     assert.deepEqual(await bus.answer("health"), { status: "ok", pending: 0, secure_mode: false });
-    await succeeded(bus.run("seed", "ops"));
+    await expectSuccess(bus.run("seed", "ops"));
     const { did, ...health } = Object(await bus.answer("health"));
     assert.deepEqual(health, { status: "ok", pending: 0, secure_mode: true });
     assert.match(did, /^did:key:z6Mk/);
@@ -60,7 +60,9 @@ suite("secure mode", { concurrency: 6 }, () => {
       },
     );
     bus.place("ops.key", seeded.stdout);
-    await succeeded(bus.run("send", "room", "my-operator", "it is the key's other half", "--key", bus.file("ops.key")));
+    await expectSuccess(
+      bus.run("send", "room", "my-operator", "it is the key's other half", "--key", bus.file("ops.key")),
+    );
   });
 
   test("E12 the private key is in no file of the bus", async () => {
@@ -111,8 +113,8 @@ suite("secure mode", { concurrency: 6 }, () => {
       stdout: `{"ok":true,"message":"Agent 'herald' registered by operator 'ops'"}\n`,
       stderr: "",
     });
-    await succeeded(bus.run("register", "--identity=x", "second", ...signed));
-    await succeeded(bus.run("register", "third", ...signed));
+    await expectSuccess(bus.run("register", "--identity=x", "second", ...signed));
+    await expectSuccess(bus.run("register", "third", ...signed));
     const listed = (await bus.run("agents")).stdout;
     assert.match(listed, /\n {2}\[agent\] {4}herald id=9f0c72-uuid, or någon annan \(registered by ops\)\n/);
     assert.match(listed, /\n {2}\[agent\] {4}second id=x \(registered by ops\)\n/);
@@ -163,7 +165,7 @@ suite("secure mode", { concurrency: 6 }, () => {
       stderr: "",
     });
     const me = bus.with({ IPC_KEY: bus.file("herald.key"), IPC_AGENT: "herald" });
-    await succeeded(me.run("send", "my-channel", "by IPC_KEY"));
+    await expectSuccess(me.run("send", "my-channel", "by IPC_KEY"));
     const messages = messagesOf(await bus.answer("read", "my-channel", "b"));
     assert.deepEqual(
       messages.map(({ sender, content, signed }) => [sender, content, signed]),
@@ -191,7 +193,7 @@ suite("secure mode", { concurrency: 6 }, () => {
     const bytes = Buffer.from(`room\nherald\n${content}`);
     const signature = sign(null, bytes, createPrivateKey(textIn(bus.file("herald.key")))).toString("base64");
     assert.ok(verify(null, bytes, createPublicKey(textIn(bus.file("herald.pub"))), Buffer.from(signature, "base64")));
-    await succeeded(bus.run("send", "room", "herald", content, "--signature", signature));
+    await expectSuccess(bus.run("send", "room", "herald", content, "--signature", signature));
     await refuses(bus, ["send", "room", "herald", `${content}!`, "--signature", signature], /invalid signature/);
     await refuses(bus, ["send", "other", "herald", content, "--signature", signature], /invalid signature/);
     for (const forged of [`${signature} `, signature.replace("==", ""), signature.replace("==", "==="), "AAAA"]) {
@@ -213,7 +215,7 @@ suite("secure mode", { concurrency: 6 }, () => {
     await refuses(bus, ["send", "c", "Herald", "x", "--key", bus.file("herald.key")], /unknown sender: Herald/);
   });
 
-  test("E23 E53 agents lists who there is, with role, identity and operator", async () => {
+  test("E23 E53 agents lists all agents with role, identity and operator", async () => {
     using bus = await secureBus("herald");
     const listed = (await bus.run("agents")).stdout;
     assert.equal(listed, "  [operator] ops\n  [agent]    herald (registered by ops)\n");
@@ -234,7 +236,7 @@ suite("secure mode", { concurrency: 6 }, () => {
   test("E24 several operators can be seeded, each registers its own agents, and a name is seeded once", async () => {
     using bus = temporaryBus();
     for (const operator of ["ops-team-1", "ops-team-2"]) {
-      bus.place(`${operator}.key`, (await succeeded(bus.run("seed", operator))).stdout);
+      bus.place(`${operator}.key`, (await expectSuccess(bus.run("seed", operator))).stdout);
     }
     await refuses(bus, ["seed", "ops-team-1"], /Agent 'ops-team-1' already exists/);
     placeKeys(bus, "k");
@@ -246,8 +248,8 @@ suite("secure mode", { concurrency: 6 }, () => {
       "--key",
       bus.file(`${operator}.key`),
     ];
-    await succeeded(bus.run("register", "one", ...by("ops-team-1")));
-    await succeeded(bus.run("register", "two", ...by("ops-team-2")));
+    await expectSuccess(bus.run("register", "one", ...by("ops-team-1")));
+    await expectSuccess(bus.run("register", "two", ...by("ops-team-2")));
     await refuses(bus, ["register", "two", ...by("ops-team-1")], /already exists/);
     const listed = (await bus.run("agents")).stdout;
     assert.match(listed, /one \(registered by ops-team-1\)\n.*two \(registered by ops-team-2\)\n$/);

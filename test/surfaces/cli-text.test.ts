@@ -55,7 +55,7 @@ suite("a message's text", { concurrency: 6 }, () => {
     assert.equal(contentsOf(await bus.answer("read", "room", "b")).length, 1);
   });
 
-  test("is waited for where it comes slowly, and a signal ends that at once", async () => {
+  test("is waited for if it comes slowly, and a signal ends the wait at once", async () => {
     using bus = temporaryBus();
     const pipe = bus.file("pipe");
     assert.equal(spawnSync("mkfifo", [pipe]).status, 0);

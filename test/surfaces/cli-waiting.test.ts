@@ -4,16 +4,15 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { aboutTheFile, contentsOf, temporaryBus } from "../support/bus.ts";
+import { aboutTheFile, contentsOf, temporaryBus, untilOneWaits } from "../support/bus.ts";
 import { original } from "../support/original.ts";
-import { entry, environmentOf, run, until } from "../support/program.ts";
-import { armed } from "../support/waiters.ts";
+import { entry, environmentOf, run, waitUntil } from "../support/program.ts";
 
 suite("a waiter", { concurrency: 6 }, () => {
   test("E9 E55 read --wait blocks, prints the message and nothing else at all, and ends with 0", async () => {
     using bus = temporaryBus();
     const waiter = bus.start(["read", "c", "me", "--wait"], { input: "" });
-    await armed(bus);
+    await untilOneWaits(bus);
     assert.equal(waiter.child.exitCode, null);
     await bus.run("send", "c", "you", "wake up");
     const { code, stdout, stderr } = await waiter.ended;
@@ -22,7 +21,7 @@ suite("a waiter", { concurrency: 6 }, () => {
     assert.deepEqual(await bus.answer("read", "c", "me"), []);
   });
 
-  test("prints at once what is there already", async () => {
+  test("prints at once what is already there", async () => {
     using bus = temporaryBus();
     await bus.run("send", "c", "you", "1");
     await bus.run("send", "c", "you", "2");
@@ -41,7 +40,7 @@ suite("a waiter", { concurrency: 6 }, () => {
   test("is not woken by another channel, nor with --others by its own message", async () => {
     using bus = temporaryBus();
     await using waiter = bus.start(["read", "c", "me", "--wait", "--others"]);
-    await armed(bus);
+    await untilOneWaits(bus);
     await bus.run("send", "d", "you", "elsewhere");
     await bus.run("send", "c", "me", "mine");
     await sleep(600);
@@ -53,7 +52,7 @@ suite("a waiter", { concurrency: 6 }, () => {
   test("hears a message that the original wrote, which rings no bell", aboutTheFile, async () => {
     using bus = temporaryBus();
     const waiter = bus.start(["read", "c", "me", "--wait"]);
-    await armed(bus);
+    await untilOneWaits(bus);
     await using python = original(bus.file("bus.db"));
     await python.send("c", "python", "no bell", Date.now() / 1_000);
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["no bell"]);
@@ -65,13 +64,13 @@ suite("a waiter", { concurrency: 6 }, () => {
     mkdirSync(bus.file("elsewhere"));
     symlinkSync(bus.file("bus.db"), bus.file("elsewhere/link.db"));
     const waiter = bus.start(["read", "c", "me", "--wait"]);
-    await armed(bus);
+    await untilOneWaits(bus);
     const linked = { IPC_DB_PATH: bus.file("elsewhere/link.db") };
     await run(["send", "c", "you", "by a link"], linked);
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["by a link"]);
     assert.ok(!existsSync(bus.file("elsewhere/link.db-bells")));
     const other = run(["read", "d", "me", "--wait"], linked);
-    await until(() => readdirSync(bus.file("bus.db-bells")).length === 2, "a bell beside the file");
+    await waitUntil(() => readdirSync(bus.file("bus.db-bells")).length === 2, "a bell beside the file");
     await bus.run("send", "d", "you", "x");
     assert.equal((await other).code, 0);
   });
@@ -82,7 +81,7 @@ suite("a waiter", { concurrency: 6 }, () => {
     const waiters = agents.flatMap((agent) =>
       ["x", "y"].map((channel) => ({ channel, program: bus.start(["read", channel, agent, "--wait"]) })),
     );
-    await armed(bus);
+    await untilOneWaits(bus);
     await Promise.all(["x", "y"].map((channel) => bus.run("send", channel, "sender", `for ${channel}`)));
     for (const { channel, program } of waiters) {
       const { code, stdout } = await program.ended;
@@ -104,7 +103,7 @@ suite("a waiter", { concurrency: 6 }, () => {
       test(`${signal} ends ${words[0]} with ${code} and nothing printed`, async () => {
         using bus = temporaryBus();
         const waiter = bus.start(words, { input: null });
-        await armed(bus);
+        await untilOneWaits(bus);
         waiter.child.kill(signal);
         assert.deepEqual(await waiter.ended, { code, stdout: "", stderr: "" });
       });
@@ -119,7 +118,7 @@ suite("a waiter", { concurrency: 6 }, () => {
       env: environmentOf(bus.environment),
       stdio: ["ignore", "pipe", "pipe"],
     });
-    await armed(bus);
+    await untilOneWaits(bus);
     await sleep(300);
     assert.deepEqual([...waiters.map(({ child }) => child.exitCode), closed.exitCode], [null, null, null, null, null]);
     const ended = once(closed, "exit");
@@ -134,23 +133,23 @@ suite("a waiter", { concurrency: 6 }, () => {
   test("an input that stays open doesn't keep it alive once it has its message", async () => {
     using bus = temporaryBus();
     const waiter = bus.start(["read", "c", "me", "--wait"], { input: null });
-    await armed(bus);
+    await untilOneWaits(bus);
     await bus.run("send", "c", "you", "hello");
     assert.equal((await waiter.ended).code, 0);
   });
 
   for (const words of ["read c me --wait", "follow c me"]) {
-    test(`${words} ends soon after the death of whoever started it`, async () => {
+    test(`${words} ends soon after the process that started it`, async () => {
       using bus = temporaryBus();
       const line = `"$@" ${words} & echo $! ; wait`;
       const parent = spawn("sh", ["-c", line, "sh", process.execPath, entry], { env: environmentOf(bus.environment) });
       const [said] = await once(parent.stdout, "data");
       const orphan = Number(String(said));
       try {
-        await armed(bus);
+        await untilOneWaits(bus);
         assert.ok(isAlive(orphan));
         parent.kill("SIGKILL");
-        await until(() => !isAlive(orphan), "the end of the orphan", 5_000);
+        await waitUntil(() => !isAlive(orphan), "the end of the orphan", 5_000);
       } finally {
         if (isAlive(orphan)) process.kill(orphan, "SIGKILL");
       }

@@ -19,7 +19,7 @@ function into(bus: TemporaryBus, file: string, umask: string, ...words: string[]
 }
 
 suite("warnings", { concurrency: 4 }, () => {
-  test("a private key that is printed into a file others can read is warned of, and no other", async () => {
+  test("printing a private key into a file that others can read gives a warning", async () => {
     using bus = temporaryBus();
     const warning = /^Warning: others can read the file that this private key went to; chmod 600 it/m;
     assert.match(await into(bus, "ops.key", "022", "seed", "ops"), warning);
@@ -36,7 +36,7 @@ suite("warnings", { concurrency: 4 }, () => {
     assert.doesNotMatch((await bus.run("seed", "third")).stderr, /Warning/);
   });
 
-  test("a folder for notes that can't be written is said once, but not by who waits", async () => {
+  test("an unwritable notes folder is reported once, but not by a waiter", async () => {
     using bus = await secureBus("herald");
     await using server = await bus.serve();
     // A file where the folder should be: that stops root, too.
@@ -61,7 +61,7 @@ suite("warnings", { concurrency: 4 }, () => {
     );
   });
 
-  test("a wrong key is said to be one", async () => {
+  test("a wrong key is reported as such", async () => {
     using bus = await secureBus("herald", "scout");
     await using server = await bus.serve();
     chmodSync(bus.file("scout.key"), 0o600);

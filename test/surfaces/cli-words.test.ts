@@ -153,7 +153,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     await refuses(bus, ["register", "x"], /\nUsage: el-ipc register <name> --pubkey FILE --as OPERATOR /);
   });
 
-  test("numbers and names that can't be are refused", async () => {
+  test("impossible numbers and names are refused", async () => {
     using bus = temporaryBus();
     const limit = "limit must be a whole number from 1 to 1000";
     await refuses(bus, ["read", "a", "b", "--limit=0"], `--${limit}`);
@@ -208,7 +208,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     }
   });
 
-  test("IPC_AGENT says who one is where a word is left out", async () => {
+  test("IPC_AGENT fills in an omitted agent", async () => {
     using bus = temporaryBus();
     const me = bus.with({ IPC_AGENT: "me" });
     await me.run("send", "room", "hello");
@@ -251,7 +251,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     assert.equal((await bus.run("send", "room", "hello", "world")).code, 0, "without it the second word is the sender");
   });
 
-  test("nothing of the environment can make an error of it but a bad IPC_PORT and IPC_DURABILITY, by name", async () => {
+  test("only a bad IPC_PORT or IPC_DURABILITY in the environment makes it an error, by name", async () => {
     using bus = temporaryBus();
     for (const port of ["x", "-1", "65536", "1.5", " 1"]) {
       await refuses(bus.with({ IPC_PORT: port }), ["serve"], `IPC_PORT must be a port from 0 to 65535, not "${port}"`);

@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { suite, test } from "node:test";
-import { placeKeys, secureBus, succeeded, temporaryBus, textIn } from "../support/bus.ts";
-import { type Answer, type Asking, ask, open } from "../support/http.ts";
+import { expectSuccess, placeKeys, secureBus, temporaryBus, textIn } from "../support/bus.ts";
+import { type Answer, ask, openAnswer, type Question } from "../support/http.ts";
 import { faultsOf } from "../support/schema.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
 interface Story {
   /** Asks, and holds the answer against what the document says of that status. */
-  ask(what: string, body?: unknown, asking?: Asking): Promise<Json>;
+  ask(what: string, body?: unknown, asking?: Question): Promise<Json>;
   /** The first of a stream's, held against the same. */
   first(what: string, body?: unknown): Promise<unknown>;
   readonly answered: ReadonlySet<string>;
@@ -60,7 +60,7 @@ async function storyOf(url: string): Promise<Story & { readonly api: Json }> {
     async first(what, body) {
       const { name, told } = describing(what);
       const controller = new AbortController();
-      const stream = await open(url, what, { body, signal: controller.signal });
+      const stream = await openAnswer(url, what, { body, signal: controller.signal });
       stream.on("error", () => {});
       try {
         let text = "";
@@ -174,7 +174,7 @@ suite("answers over HTTP are what the OpenAPI document says", { concurrency: tru
     const left = described.filter((name) => !story.answered.has(name) && !answered.has(name) && !apart.includes(name));
     assert.deepEqual(left, []);
     const signed = ["--as", "ops", "--key", secure.file("ops.key"), "--url", guarded.url, "--json"];
-    const { stdout } = await succeeded(secure.run("revoke", "scout", ...signed));
+    const { stdout } = await expectSuccess(secure.run("revoke", "scout", ...signed));
     const { schema } = Object(Object(story.api.paths)["/revoke"]).post.responses[200].content["application/json"];
     assert.deepEqual(faultsOf(story.api, schema, JSON.parse(stdout)), []);
   });
@@ -183,7 +183,7 @@ suite("answers over HTTP are what the OpenAPI document says", { concurrency: tru
     using bus = await secureBus("herald", "reader");
     await using server = await bus.serve();
     const story = await storyOf(server.url);
-    const refused = async (what: string, body?: unknown, asking?: Asking): Promise<Json> => {
+    const refused = async (what: string, body?: unknown, asking?: Question): Promise<Json> => {
       const answer = await story.ask(what, body, asking);
       assert.equal(answer.ok, false, what);
       return answer;
@@ -196,7 +196,7 @@ suite("answers over HTTP are what the OpenAPI document says", { concurrency: tru
     assert.equal((await refused("POST /send", "x".repeat(7 * 2 ** 20))).reason, "too_large");
     assert.equal((await refused("POST /reset")).reason, "unauthenticated");
     assert.equal((await refused("GET /peers/bac-000000")).code, "not_found");
-    const { stdout } = await succeeded(bus.run("token", "herald", "--key", bus.file("herald.key")));
+    const { stdout } = await expectSuccess(bus.run("token", "herald", "--key", bus.file("herald.key")));
     const headers = { Authorization: `Bearer ${stdout.trim()}` };
     assert.equal((await refused("GET /mailboxes/reader", undefined, { headers })).reason, "not_yours");
     const bad = { headers: { Authorization: "Bearer a.b.c" } };
@@ -221,7 +221,7 @@ if (process.env.CI !== undefined)
   assert.ok(Validator, "the validator of OpenAPI documents is where DASHBOARD_TOOLS says");
 const skip = Validator === undefined && "there is no @seriousme/openapi-schema-validator where DASHBOARD_TOOLS says";
 
-test("a validator of others finds nothing wrong with the document", { skip }, async () => {
+test("an independent validator accepts the document", { skip }, async () => {
   using bus = temporaryBus();
   await using server = await bus.serve();
   const { json } = await ask(server.url, "GET /openapi.json");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { secureBus, temporaryBus } from "../support/bus.ts";
-import { ask, statusesIn, wire } from "../support/http.ts";
+import { ask, connectRaw, statusesIn } from "../support/http.ts";
 import type { Server } from "../support/program.ts";
 
 const message = { channel: "c", sender: "a", content: "x" };
@@ -35,7 +35,7 @@ const all = (status: number) => ({
 const BEYOND = { ...all(403), health: 200, card: 200 };
 
 suite("who may ask over HTTP", { concurrency: 6 }, () => {
-  test("from this machine everything is answered, by whatever name of it", async () => {
+  test("from this machine everything is answered, by any of its names", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const host of ["localhost", `localhost:${server.port}`, "127.0.0.1", "127.1.2.3:80", "[::1]", "LocalHost"]) {
@@ -57,7 +57,7 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
       [`GET http://${here}/channels HTTP/1.1\r\nHost: evil.example`, 400],
       [`GET http://evil.example/channels HTTP/1.1\r\nHost: evil.example`, 403],
     ] as const) {
-      using said = await wire(server.url, `${head}\r\nConnection: close\r\n\r\n`);
+      using said = await connectRaw(server.url, `${head}\r\nConnection: close\r\n\r\n`);
       assert.deepEqual(statusesIn(await said.all), [status], head);
     }
   });
@@ -78,7 +78,7 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
     for (const name of passed) assert.deepEqual(await statuses(server, { [name]: "127.0.0.1" }), BEYOND, name);
   });
 
-  test("a web page of elsewhere is refused, whatever it asks for; the server's own is not", async () => {
+  test("a foreign web page is refused, whatever it asks for; the server's own is not", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({}, "--insecure");
     const origins = ["null", "https://evil.example", "http://localhost:1", "file://", "http://127.0.0.1", ""];
@@ -91,7 +91,7 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
     assert.equal(headers["access-control-allow-origin"], undefined);
   });
 
-  test("a page whose name was rebound to this machine gets nothing of it", async () => {
+  test("a page whose name was rebound to this machine gets nothing", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const headers = { Host: "evil.example:9876", Origin: "http://evil.example:9876" };
@@ -122,7 +122,7 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
     assert.equal((await ask(server.url, "GET /nothing")).status, 401);
   });
 
-  test("the key lets in who comes from beyond this machine, but not a foreign page", async () => {
+  test("the key lets in requests from beyond this machine, but not a foreign page", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({ IPC_API_KEY: "key" });
     const Authorization = "Bearer key";
@@ -148,7 +148,7 @@ suite("who may ask over HTTP", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     for (const host of ["0.0.0.0", "::", "192.168.1.1", "example.com"]) {
       await using program = bus.start(["serve", "0", "--host", host]);
-      await Promise.race([program.ended, program.said('"event":"listening"').catch(() => {})]);
+      await Promise.race([program.ended, program.untilLogged('"event":"listening"').catch(() => {})]);
       program.child.kill();
       const { code, stdout, stderr } = await program.ended;
       assert.match(stderr, /^Error: listening on \S+ would let anyone who reaches this machine read and write: /);

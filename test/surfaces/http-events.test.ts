@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import type { IncomingMessage } from "node:http";
 import { suite, test } from "node:test";
 import { contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
-import { listening, type Server, until } from "../support/program.ts";
-
-const quickClock = ["--import", new URL("../support/quick-clock.ts", import.meta.url).href];
+import { fastClock } from "../support/clock.ts";
+import { ask, openAnswer } from "../support/http.ts";
+import { type Server, untilListening, waitUntil } from "../support/program.ts";
 
 /** What `curl -N` would show: the text of a stream as it grows. */
 async function follow(server: Server, query: string, headers: Readonly<Record<string, string>> = {}) {
-  const response = await open(server.url, `GET /follow?${query}`, { headers });
+  const response = await openAnswer(server.url, `GET /follow?${query}`, { headers });
   let text = "";
   response.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
@@ -20,7 +19,7 @@ async function follow(server: Server, query: string, headers: Readonly<Record<st
     response,
     ended,
     text: () => text,
-    holds: (part: string) => until(() => text.includes(part), `${part} in ${text}`),
+    holds: (part: string) => waitUntil(() => text.includes(part), `${part} in ${text}`),
     [Symbol.dispose]: () => void response.destroy(),
   };
 }
@@ -65,7 +64,7 @@ suite("GET /follow", { concurrency: 6 }, () => {
     );
   });
 
-  test("moves no watermark: whoever follows acknowledges", async () => {
+  test("moves no watermark: the follower acknowledges", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await send(bus, "1", "2");
@@ -78,7 +77,7 @@ suite("GET /follow", { concurrency: 6 }, () => {
     assert.doesNotMatch(again.text(), /"content":"1"/);
   });
 
-  test("goes on where Last-Event-ID or since says", async () => {
+  test("resumes at Last-Event-ID or since", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await send(bus, "1", "2", "3");
@@ -109,15 +108,15 @@ suite("GET /follow", { concurrency: 6 }, () => {
     assert.doesNotMatch(stream.text(), /mine/);
   });
 
-  test("sends a comment now and then, so that all between see that it lives", async () => {
+  test("sends a comment now and then, so that proxies see that it is alive", async () => {
     using bus = temporaryBus();
-    await using server = await listening(bus.start(["serve", "0"], { node: quickClock }));
+    await using server = await untilListening(bus.start(["serve", "0"], { node: fastClock }));
     using stream = await follow(server, "channel=c&agent=b");
     await stream.holds(": \n\n: \n\n: \n\n");
     assert.doesNotMatch(stream.text(), /data|id/);
   });
 
-  test("is refused before it begins where it can't be", async () => {
+  test("is refused before it begins, if it is impossible", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const query of ["", "?channel=c", "?agent=b", "?channel=c&agent=b&since=x", "?channel=c&agent=b&peek=2"]) {
@@ -135,7 +134,7 @@ suite("GET /follow", { concurrency: 6 }, () => {
     await send(bus, "to all");
     for (const stream of streams) await stream.holds("to all");
     for (const stream of streams) stream[Symbol.dispose]();
-    await until(async () => / 1$/m.test(await openRequests(server)), "the end of all");
+    await waitUntil(async () => / 1$/m.test(await openRequests(server)), "the end of all");
   });
 
   test("a slow reader gets everything in the end, in order", async () => {
@@ -145,7 +144,7 @@ suite("GET /follow", { concurrency: 6 }, () => {
     for (let count = 0; count < 20; count++) {
       await ask(server.url, "POST /send", { body: { channel: "c", sender: "a", content: `${count} ${content}` } });
     }
-    const response = await open(server.url, "GET /follow?channel=c&agent=b");
+    const response = await openAnswer(server.url, "GET /follow?channel=c&agent=b");
     let text = "";
     for await (const chunk of response.setEncoding("utf8")) {
       text += chunk;

@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, temporaryBus } from "../support/bus.ts";
-import { ask, bodyIn, statusesIn, type Wire, wire } from "../support/http.ts";
-import { listening, type Server } from "../support/program.ts";
+import { fastClock } from "../support/clock.ts";
+import { ask, bodyIn, connectRaw, type RawConnection, statusesIn } from "../support/http.ts";
+import { type Server, untilListening } from "../support/program.ts";
 
 /** The server closes while the client still sends; what that resets takes the answer with it. */
 const MiB = 1024 * 1024;
-const quickClock = ["--import", new URL("../support/quick-clock.ts", import.meta.url).href];
 
 const head = (more: string) =>
   `POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}\r\n`;
@@ -15,7 +15,7 @@ const head = (more: string) =>
 const send = (server: Server, body: unknown) => ask(server.url, "POST /send", { body });
 
 /** Writes until the other end has answered or closed; answers with how much it took. */
-async function pour({ socket, soFar }: Wire, piece: string, most: number): Promise<number> {
+async function pour({ socket, soFar }: RawConnection, piece: string, most: number): Promise<number> {
   let poured = 0;
   while (poured < most && soFar() === "" && !socket.destroyed) {
     const flows = socket.write(piece);
@@ -36,7 +36,7 @@ suite("what a request may be", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const length of [6 * MiB + 64 * 1024 + 1, 1e12]) {
-      using connection = await wire(server.url, head(`Content-Length: ${length}\r\n`));
+      using connection = await connectRaw(server.url, head(`Content-Length: ${length}\r\n`));
       const answer = await connection.all;
       assert.deepEqual(statusesIn(answer), [413]);
       assert.deepEqual(bodyIn(answer), {
@@ -52,10 +52,10 @@ suite("what a request may be", { concurrency: 6 }, () => {
   test("a client that asks first (Expect: 100-continue) is refused before it sends", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using large = await wire(server.url, head(`Content-Length: ${7 * MiB}\r\nExpect: 100-continue\r\n`));
+    using large = await connectRaw(server.url, head(`Content-Length: ${7 * MiB}\r\nExpect: 100-continue\r\n`));
     assert.deepEqual(statusesIn(await large.all), [413]);
     const body = JSON.stringify({ channel: "c", sender: "a", content: "x" });
-    using small = await wire(
+    using small = await connectRaw(
       server.url,
       head(`Content-Length: ${body.length}\r\nExpect: 100-continue\r\nConnection: close\r\n`),
     );
@@ -68,7 +68,7 @@ suite("what a request may be", { concurrency: 6 }, () => {
   test("a body in chunks that grows too large is refused before it ends: 413", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using connection = await wire(server.url, head("Transfer-Encoding: chunked\r\n"));
+    using connection = await connectRaw(server.url, head("Transfer-Encoding: chunked\r\n"));
     const piece = "x".repeat(64 * 1024);
     const poured = await pour(connection, `${piece.length.toString(16)}\r\n${piece}\r\n`, 64 * MiB);
     assert.ok(poured < 32 * MiB, `${poured}`);
@@ -164,7 +164,7 @@ suite("what a request may be", { concurrency: 6 }, () => {
     assert.equal((await send(server, '{"__proto__":{"channel":"p","sender":"a","content":"x"}}')).status, 400);
   });
 
-  test("a query that says a thing twice, or is badly encoded, is 400", async () => {
+  test("a query with a repeated parameter or bad encoding is 400", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const read = async (query: string) => (await ask(server.url, `GET /messages?${query}`)).json;
@@ -196,7 +196,7 @@ suite("what a request may be", { concurrency: 6 }, () => {
     assert.deepEqual(await read("channel=a=b&agent=b"), []);
   });
 
-  test("what is no HTTP gets an answer in JSON and a closed connection", async () => {
+  test("something that isn't HTTP gets an answer in JSON and a closed connection", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const wrong = [
@@ -213,17 +213,17 @@ suite("what a request may be", { concurrency: 6 }, () => {
       "\u0016\u0003\u0001\u0002\u0000\u0001\u0000\u0001\u00fc\u0003\u0003",
     ];
     for (const text of wrong) {
-      using connection = await wire(server.url, Buffer.from(text, "latin1"));
+      using connection = await connectRaw(server.url, Buffer.from(text, "latin1"));
       const answer = await connection.all;
       assert.match(answer, /^HTTP\/1\.1 (400 Bad Request|431 Request Header Fields Too Large)\r\n/, text.slice(0, 60));
     }
     await isWell(server);
   });
 
-  test("half a request holds nothing up, and is ended in time: 408", async () => {
+  test("half a request blocks nothing, and is ended in time: 408", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    await using quick = await listening(bus.start(["serve", "0"], { node: quickClock }));
+    await using quick = await untilListening(bus.start(["serve", "0"], { node: fastClock }));
     const halves = [
       "",
       "GET /hea",
@@ -231,7 +231,9 @@ suite("what a request may be", { concurrency: 6 }, () => {
       head("Content-Length: 50\r\n"),
       `${head("Content-Length: 50\r\n")}{"chan`,
     ];
-    const connections = await Promise.all(halves.flatMap((half) => [wire(server.url, half), wire(quick.url, half)]));
+    const connections = await Promise.all(
+      halves.flatMap((half) => [connectRaw(server.url, half), connectRaw(quick.url, half)]),
+    );
     await isWell(server);
     const ended = connections.filter((_, index) => index % 2 === 1).slice(1);
     for (const connection of ended) assert.deepEqual(statusesIn(await connection.all), [408]);
@@ -248,7 +250,7 @@ suite("what a request may be", { concurrency: 6 }, () => {
     const body = JSON.stringify({ channel: "half", sender: "a", content: "x".repeat(1_000) });
     const whole = `${head(`Content-Length: ${body.length}\r\n`)}${body}`;
     for (let length = 50; length < whole.length; length += 97) {
-      using connection = await wire(server.url, whole.slice(0, length));
+      using connection = await connectRaw(server.url, whole.slice(0, length));
       connection.socket.end();
     }
     await isWell(server);

@@ -89,7 +89,7 @@ suite("the OpenAPI document", async () => {
     }
   });
 
-  test("tells streams, waits in vain, errors and how one shows who one is", () => {
+  test("describes streams, timeouts, errors and authentication", () => {
     const { content } = Object(toldOf(find("follow")).responses)[200];
     assert.deepEqual(Object.keys(content), ["text/event-stream"]);
     for (const name of ["command wait", "signal wait", "wait"])

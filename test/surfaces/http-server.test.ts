@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { contentsOf, secureBus, temporaryBus, textIn } from "../support/bus.ts";
-import { ask, bodyIn, open, standIn, standInSocket, statusesIn, wire } from "../support/http.ts";
-import { entry, environmentOf, type Server, until } from "../support/program.ts";
+import { ask, bodyIn, connectRaw, openAnswer, startStandIn, startStandInSocket, statusesIn } from "../support/http.ts";
+import { entry, environmentOf, type Server, waitUntil } from "../support/program.ts";
 
 const message = { channel: "c", sender: "a", content: "x" };
 
@@ -21,15 +21,15 @@ suite("the server", { concurrency: 6 }, () => {
     const polls = Array.from({ length: 20 }, (_, index) =>
       ask(server.url, `GET /messages?channel=c&agent=${index}&wait=true`),
     );
-    const stream = await open(server.url, "GET /follow?channel=c&agent=b");
+    const stream = await openAnswer(server.url, "GET /follow?channel=c&agent=b");
     const streamed = Array.fromAsync(stream);
     const body = JSON.stringify({ ...message, content: "sent while it stopped" });
-    using sending = await wire(
+    using sending = await connectRaw(
       server.url,
       `POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${body.length}\r\n\r\n${body.slice(0, 20)}`,
     );
-    using idle = await wire(server.url, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    await until(async () => (await openRequests(server)) === 22, "22 open requests");
+    using idle = await connectRaw(server.url, "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    await waitUntil(async () => (await openRequests(server)) === 22, "22 open requests");
     server.child.kill("SIGTERM");
     for (const { status, text } of await Promise.all(polls)) assert.deepEqual([status, text], [200, "[]"]);
     await streamed;
@@ -56,7 +56,7 @@ suite("the server", { concurrency: 6 }, () => {
           answered.push(Number(json.id));
         }
       });
-      await until(() => answered.length > 100, "100 sends");
+      await waitUntil(() => answered.length > 100, "100 sends");
       server.child.kill(signal);
       await Promise.all(sending);
       await server.ended;
@@ -92,7 +92,7 @@ suite("the server", { concurrency: 6 }, () => {
     const pid = Number(String(said));
     try {
       await once(shell, "exit");
-      await until(() => textIn(bus.file("log")).includes("listening"), "the server");
+      await waitUntil(() => textIn(bus.file("log")).includes("listening"), "the server");
       const url = /"url":"([^"]+)"/.exec(textIn(bus.file("log")))?.[1] ?? "";
       await sleep(1_200);
       assert.equal((await ask(url, "GET /health")).status, 200);
@@ -102,7 +102,7 @@ suite("the server", { concurrency: 6 }, () => {
     } finally {
       process.kill(pid, "SIGTERM");
     }
-    await until(() => textIn(bus.file("log")).includes("stopping"), "the end");
+    await waitUntil(() => textIn(bus.file("log")).includes("stopping"), "the end");
   });
 
   test("goes on when nobody reads its log any more", async () => {
@@ -181,7 +181,7 @@ suite("the server", { concurrency: 6 }, () => {
     await ask(server.url, "POST /peers/connect", { body: { role: "worker" } });
     const started = performance.now();
     const both = asking("POST /commands/ask", { target: "worker", action: "x" }) + asking("GET /health", {}, "close");
-    using said = await wire(server.url, both);
+    using said = await connectRaw(server.url, both);
     assert.equal((await said.all).match(/HTTP\/1\.1 200 OK/g)?.length, 2);
     assert.ok(performance.now() - started < 10_000);
   });
@@ -219,7 +219,7 @@ suite("the server", { concurrency: 6 }, () => {
       assert.match(line, /^$|^# (HELP|TYPE) \w+ |^\w+(\{.*\})? (NaN|[-+.\de]+)$/);
   });
 
-  test("says who it is, and that its answers are not to be kept", async () => {
+  test("names itself, and forbids caching", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const { headers } = await ask(server.url, "GET /channels");
@@ -228,7 +228,7 @@ suite("the server", { concurrency: 6 }, () => {
     assert.equal(headers["x-content-type-options"], "nosniff");
   });
 
-  test("a busy port that is ours is pointed to", async () => {
+  test("a port already served by el-ipc is pointed to", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const second = await bus.run("serve", String(server.port));
@@ -249,9 +249,9 @@ suite("the server", { concurrency: 6 }, () => {
 
   test("a busy port of another program is a clear error, also when that says nothing", async () => {
     using bus = temporaryBus();
-    using http = await standIn((_, response) => response.end("hello"));
-    using silent = await standInSocket(() => {});
-    using rude = await standInSocket((socket) => socket.end("220 not HTTP\r\n"));
+    using http = await startStandIn((_, response) => response.end("hello"));
+    using silent = await startStandInSocket(() => {});
+    using rude = await startStandInSocket((socket) => socket.end("220 not HTTP\r\n"));
     const ports = [http.port, silent.port, rude.port];
     const results = await Promise.all(ports.map((port) => bus.run("serve", String(port))));
     for (const [index, { code, stdout, stderr }] of results.entries()) {

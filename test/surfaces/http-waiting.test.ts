@@ -2,12 +2,10 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { aboutTheFile, contentsOf, type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { clockSpeed } from "../support/clock-speed.ts";
-import { ask, wire } from "../support/http.ts";
+import { clockSpeed, fastClock } from "../support/clock.ts";
+import { ask, connectRaw } from "../support/http.ts";
 import { original } from "../support/original.ts";
-import { listening, type Server, until } from "../support/program.ts";
-
-const quickClock = ["--import", new URL("../support/quick-clock.ts", import.meta.url).href];
+import { type Server, untilListening, waitUntil } from "../support/program.ts";
 
 async function openRequests({ url }: Server): Promise<number> {
   const { text } = await ask(url, "GET /metrics");
@@ -16,7 +14,7 @@ async function openRequests({ url }: Server): Promise<number> {
 
 /** Until so many others are being answered. */
 async function waiting(server: Server, count: number): Promise<void> {
-  await until(async () => (await openRequests(server)) - 1 === count, `${count} open requests`);
+  await waitUntil(async () => (await openRequests(server)) - 1 === count, `${count} open requests`);
 }
 
 const poll = (server: Server, agent: string, more = "") =>
@@ -60,13 +58,13 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const waiter = bus.start(["read", "c", "me", "--wait"]);
-    await until(async () => (await bus.run("health")).code === 0, "the bus");
+    await waitUntil(async () => (await bus.run("health")).code === 0, "the bus");
     await sleep(100);
     await send(server, "from HTTP");
     assert.deepEqual(contentsOf(JSON.parse((await waiter.ended).stdout)), ["from HTTP"]);
   });
 
-  test("E28 what one of CLI and HTTP writes the other reads, with one watermark between them", async () => {
+  test("E28 CLI and HTTP read each other's messages, with one watermark between them", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await bus.run("send", "c", "a", "1");
@@ -78,8 +76,8 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
 
   test("E32 wait=true waits 30 s, timeout changes that, and 300 s are the most", async () => {
     using bus = temporaryBus();
-    const quick = bus.start(["serve", "0"], { node: quickClock });
-    await using server = await listening(quick);
+    const quick = bus.start(["serve", "0"], { node: fastClock });
+    await using server = await untilListening(quick);
     const seconds = async (more: string) => {
       const started = performance.now();
       const { status, text } = await poll(server, "b", more);
@@ -112,7 +110,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     }
   });
 
-  test("without wait it answers at once, whatever timeout says", async () => {
+  test("without wait it answers at once, whatever the timeout", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const more of ["", "&timeout=30", "&wait=false&timeout=30", "&wait=0"]) {
@@ -139,7 +137,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     for (const { status, json } of await Promise.all(polls)) {
       assert.deepEqual([status, contentsOf(json)], [200, ["to all"]]);
     }
-    await until(async () => (await poll(server, "agent-199", "&timeout=0")).text === "[]", "the last watermark");
+    await waitUntil(async () => (await poll(server, "agent-199", "&timeout=0")).text === "[]", "the last watermark");
   });
 
   test("burst collects what follows the first message", async () => {
@@ -156,7 +154,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
   test("a client that goes away while it waits keeps its messages, and costs nothing more", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using connection = await wire(
+    using connection = await connectRaw(
       server.url,
       "GET /messages?channel=c&agent=b&wait=true HTTP/1.1\r\nHost: localhost\r\n\r\n",
     );
@@ -172,7 +170,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     await using server = await bus.serve();
     const content = "x".repeat(1024 * 1024);
     for (let count = 0; count < 12; count++) assert.equal((await send(server, content)).status, 200);
-    using connection = await wire(server.url, "");
+    using connection = await connectRaw(server.url, "");
     connection.socket.pause();
     connection.socket.write("GET /messages?channel=c&agent=b HTTP/1.1\r\nHost: localhost\r\n\r\n");
     await waiting(server, 1);
@@ -191,7 +189,7 @@ suite("waiting over HTTP", { concurrency: 6 }, () => {
     await using server = await bus.serve();
     for (const content of ["1", "2", "3"]) await send(server, content);
     const request = "GET /messages?channel=c&agent=b&limit=1 HTTP/1.1\r\nHost: localhost\r\n";
-    using connection = await wire(server.url, `${request}\r\n${request}\r\n${request}Connection: close\r\n\r\n`);
+    using connection = await connectRaw(server.url, `${request}\r\n${request}\r\n${request}Connection: close\r\n\r\n`);
     const bodies = [...(await connection.all).matchAll(/^\[.*\]/gm)].map(([body]) => contentsOf(JSON.parse(body)));
     assert.deepEqual(bodies, [["1"], ["2"], ["3"]]);
   });

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { temporaryBus } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
+import { fastClockEnvironment } from "../support/clock.ts";
+import { ask, openAnswer } from "../support/http.ts";
+import { type Server, waitUntil } from "../support/program.ts";
 
 /** The events of a stream, as they come. */
 async function watch({ url }: Server, query = "") {
-  const response = await open(url, `GET /events${query}`);
+  const response = await openAnswer(url, `GET /events${query}`);
   let text = "";
   response.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;
@@ -17,7 +18,7 @@ async function watch({ url }: Server, query = "") {
   return {
     events,
     find,
-    holds: (type: string, count = 1) => until(() => find(type).length >= count, `${count} of ${type} in ${text}`),
+    holds: (type: string, count = 1) => waitUntil(() => find(type).length >= count, `${count} of ${type} in ${text}`),
     [Symbol.dispose]: () => void response.destroy(),
   };
 }
@@ -26,7 +27,7 @@ async function say({ url }: Server, channel: string, content: string): Promise<v
   await ask(url, "POST /send", { body: { channel, sender: "herald", content } });
 }
 
-suite("who watches the bus over HTTP", { concurrency: 4 }, () => {
+suite("a watcher of the bus over HTTP", { concurrency: 4 }, () => {
   test("is told how far each agent has read, and how much it hasn't, at first and with each change", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
@@ -47,7 +48,7 @@ suite("who watches the bus over HTTP", { concurrency: 4 }, () => {
     ]);
   });
 
-  test("is given everything anew once the bus was cleared", async () => {
+  test("gets everything again once the bus was cleared", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await say(server, "builds", "one");
@@ -63,9 +64,7 @@ suite("who watches the bus over HTTP", { concurrency: 4 }, () => {
 
   test("hears of channels that were pruned, or are gone with that", async () => {
     using bus = temporaryBus();
-    await using server = await bus.serve({
-      NODE_OPTIONS: `--no-warnings --import=${new URL("../support/quick-clock.ts", import.meta.url).href}`,
-    });
+    await using server = await bus.serve(fastClockEnvironment);
     for (const text of ["one", "two", "three"]) await say(server, "builds", text);
     await say(server, "design", "four");
     using stream = await watch(server);
@@ -79,7 +78,7 @@ suite("who watches the bus over HTTP", { concurrency: 4 }, () => {
     assert.deepEqual(stream.find("channels_pruned")[1].data, [{ channel: "design", count: 0, last_message: 0 }]);
   });
 
-  test("goes on without a snapshot from where it was, and hears then who has been seen and what was read", async () => {
+  test("resumes without a snapshot, and then hears who was seen and what was read", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     await ask(server.url, "POST /peers/connect", { body: { role: "backend" } });
@@ -111,7 +110,7 @@ suite("who watches the bus over HTTP", { concurrency: 4 }, () => {
     assert.equal((await ask(server.url, "GET /channels/builds/messages?before=0")).status, 400);
   });
 
-  test("asks how much was sent, by whom to where, and what it may do", async () => {
+  test("asks how much was sent, by whom and where, and for its own rights", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const text of ["one", "two"]) await say(server, "builds", text);

@@ -3,14 +3,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { suite, type TestContext, test } from "node:test";
-import { tcpPortOf } from "../support/brokers.ts";
-import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { type TemporaryBus, tcpPortOf, temporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
-import { askLine, lines, rawWebSocket } from "../support/sockets.ts";
+import { type Server, waitUntil } from "../support/program.ts";
+import { amount } from "../support/soak.ts";
+import { askLine, connectLines, connectWebSocket } from "../support/sockets.ts";
 
-/** `npm run test:soak` asks for ten thousand. */
-const WANTED = Number(process.env.CONNECTIONS ?? 1_000);
+const WANTED = amount(300, 10_000, "CONNECTIONS");
 
 /** What a process has open besides. */
 const OTHER_FILES = 500;
@@ -78,7 +77,7 @@ function watchHealth({ url }: Server): Watch {
 /** Whoever comes beside all these has its turn, on each surface. */
 async function everybodyElseIsAnswered(bus: TemporaryBus, server: Server, tcpPort: number): Promise<void> {
   assert.equal((await askLine(tcpPort, { op: "post", to: "late", from: "me", msg: "hello" })).ok, true);
-  using socket = await rawWebSocket(server.port);
+  using socket = await connectWebSocket(server.port);
   socket.say({ type: "register", agent: "late" });
   assert.equal((await socket.nextOf("message")).message, "hello");
   assert.match((await bus.run("channels", "--url", server.url)).stdout, /"news"/);
@@ -100,12 +99,12 @@ async function stage() {
 const news = { channel: "news", sender: "herald", content: "to all of you" };
 
 suite("many connections at once", { timeout: 300_000 }, () => {
-  test("over TCP each that waits for a message gets it, and the others go on waiting", async (t) => {
+  test("over TCP each waiting connection gets its message, and the others go on waiting", async (t) => {
     const count = allowed(t);
     await using place = await stage();
     const { bus, server, port } = place;
     const before = memoryOf(server);
-    const all = await openEach(count, () => lines(port));
+    const all = await openEach(count, () => connectLines(port));
     await using health = watchHealth(server);
     for (const [index, line] of all.entries()) {
       const channel = isApart(index) ? "other" : news.channel;
@@ -144,7 +143,7 @@ suite("many connections at once", { timeout: 300_000 }, () => {
     await using place = await stage();
     const { bus, server, port } = place;
     const before = memoryOf(server);
-    const all = await openEach(count, () => rawWebSocket(server.port));
+    const all = await openEach(count, () => connectWebSocket(server.port));
     await using health = watchHealth(server);
     for (const [index, socket] of all.entries()) socket.say({ type: "register", agent: `agent-${index}` });
     for (const socket of all) assert.equal((await socket.next()).type, "registered");
@@ -178,7 +177,10 @@ suite("many connections at once", { timeout: 300_000 }, () => {
     const { longest } = health;
     await everybodyElseIsAnswered(bus, server, port);
     for (const socket of all) socket[Symbol.dispose]();
-    await until(async () => JSON.stringify((await ask(server.url, "GET /peers")).json).length < 1_000, "all have left");
+    await waitUntil(
+      async () => JSON.stringify((await ask(server.url, "GET /peers")).json).length < 1_000,
+      "all have left",
+    );
     t.diagnostic(
       `WebSocket: ${count} by name, ${each.toFixed(1)} KiB each; a message to them ${took} ms; /health ${longest} ms at most`,
     );

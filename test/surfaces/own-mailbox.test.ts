@@ -31,7 +31,7 @@ suite("a mailbox read as a channel by its owner", { concurrency: 3 }, () => {
     });
   }
 
-  test("what couldn't be printed is there for the next reader at once, and a peek takes nothing", async () => {
+  test("unprinted messages go to the next reader at once, and a peek takes nothing", async () => {
     using bus = temporaryBus();
     await bus.run("post", "me", "one", "--from", "you");
     assert.deepEqual(contentsOf(await bus.answer("read", "@me", "me", "--peek")), ["one"]);
@@ -54,7 +54,7 @@ suite("a mailbox read as a channel by its owner", { concurrency: 3 }, () => {
     assert.match((await bus.run("inbox", "me")).stderr, /^0 unread/);
   });
 
-  test("T15 what waits is counted the same wherever one asks", async () => {
+  test("T15 waiting messages are counted the same everywhere", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     for (const text of ["one", "two", "three"]) await bus.run("post", "me", text, "--from", "you");

@@ -4,14 +4,10 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { broker, tcpPortOf } from "../support/brokers.ts";
-import { temporaryBus } from "../support/bus.ts";
-import { type Server, until } from "../support/program.ts";
-import { askLine, lines, rawWebSocket } from "../support/sockets.ts";
-
-const hurried = {
-  NODE_OPTIONS: `--no-warnings --import=${new URL("../support/hurry-sockets.ts", import.meta.url).href}`,
-} as const;
+import { startBroker, tcpPortOf, temporaryBus } from "../support/bus.ts";
+import { impatientSockets } from "../support/clock.ts";
+import { type Server, waitUntil } from "../support/program.ts";
+import { askLine, connectLines, connectWebSocket } from "../support/sockets.ts";
 
 const MiB = 1024 * 1024;
 
@@ -31,16 +27,16 @@ function processorSecondsOf({ child }: Server): number {
 }
 
 suite("the limits of sockets", { concurrency: 2 }, () => {
-  test("over TCP a half line, and silence, end; who says the half line is told", async () => {
+  test("over TCP silence ends a connection, and so does half a line, with an error", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus, hurried);
-    using half = await lines(server.port);
+    await using server = await startBroker(bus, impatientSockets);
+    using half = await connectLines(server.port);
     half.socket.write('{"op":"post","to":"A"');
     assert.equal((await half.next()).error, "the line took too long to arrive");
     await half.closed;
-    using silent = await lines(server.port);
+    using silent = await connectLines(server.port);
     await silent.closed;
-    using used = await lines(server.port);
+    using used = await connectLines(server.port);
     used.say({ id: 1, op: "status" });
     await used.next();
     await used.closed;
@@ -48,7 +44,7 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
 
   test("over TCP a wait outlasts silence", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus, hurried);
+    await using server = await startBroker(bus, impatientSockets);
     const waiting = askLine(server.port, { op: "wait", mailbox: "A", timeout: 30 });
     await sleep(2_500);
     await askLine(server.port, { op: "post", to: "A", from: "B", msg: "after a while" });
@@ -57,18 +53,18 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
 
   test("a line without its end is one when nothing more comes", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
-    using line = await lines(server.port);
+    await using server = await startBroker(bus);
+    using line = await connectLines(server.port);
     line.socket.end('{"op":"status"}');
     assert.equal((await line.next()).ok, true);
     await line.closed;
   });
 
-  test("over TCP a peer that never reads holds up nobody, takes little memory, and loses nothing", async () => {
+  test("over TCP a client that never reads blocks nobody, costs little memory and loses nothing", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
-    using writer = await lines(port);
+    using writer = await connectLines(port);
     for (let id = 0; id < 8; id++) {
       writer.say({ id, op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
       await writer.next();
@@ -91,12 +87,12 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
   });
 
   for (const surface of ["TCP", "WebSocket"]) {
-    test(`over ${surface} nothing more is looked up for a peer that asked for much and is gone`, async () => {
+    test(`over ${surface} reads of a client that is gone are skipped`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
       const port = await tcpPortOf(server);
       for (let n = 0; n < 8; n++) await askLine(port, { op: "post", to: "A", from: "B", msg: "x".repeat(MiB) });
-      using peer = surface === "TCP" ? await lines(port) : await rawWebSocket(server.port);
+      using peer = surface === "TCP" ? await connectLines(port) : await connectWebSocket(server.port);
       peer.socket.pause();
       for (let id = 0; id < 250; id++) {
         peer.say({ type: "ask", id, ask: "channel messages", input: { channel: "@A" } });
@@ -114,19 +110,19 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
       }
     });
 
-    test(`over ${surface} what was to be changed is, also where who asked for it is gone at once`, async () => {
+    test(`over ${surface} writes of a client that is gone still run`, async () => {
       using bus = temporaryBus();
       await using server = await bus.serve({}, "--tcp", "0");
       const port = await tcpPortOf(server);
-      const framed = surface === "TCP" ? undefined : await rawWebSocket(server.port);
-      using peer = framed ?? (await lines(port));
+      const framed = surface === "TCP" ? undefined : await connectWebSocket(server.port);
+      using peer = framed ?? (await connectLines(port));
       // All in one piece, and its end right behind it.
       peer.socket.cork();
       for (let id = 0; id < 20; id++) peer.say({ type: "ask", id, ask: "signal set", input: { name: `s${id}` } });
       framed?.frame(CLOSE, Buffer.from([0x03, 0xe8]));
       peer.socket.uncork();
       peer.socket.destroySoon();
-      await until(
+      await waitUntil(
         async () => JSON.parse((await bus.run("signal", "list", "--json")).stdout).signals.length === 20,
         "all are set",
       );
@@ -135,8 +131,8 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
 
   test("over TCP a fetch that isn't read is offered again", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
-    using writer = await lines(server.port);
+    await using server = await startBroker(bus);
+    using writer = await connectLines(server.port);
     for (let id = 0; id < 8; id++) {
       writer.say({ id, op: "post", to: "A", from: "B", msg: "x".repeat(MiB - 100) });
       await writer.next();
@@ -155,19 +151,19 @@ suite("the limits of sockets", { concurrency: 2 }, () => {
     assert.equal(count, 8, "before its lease has ended");
   });
 
-  test("over WebSocket who never reads and answers no ping is dropped, and what was sent to it comes again", async () => {
+  test("over WebSocket a client that answers no ping is dropped, and its messages are sent again", async () => {
     using bus = temporaryBus();
-    await using server = await bus.serve(hurried);
-    using deaf = await rawWebSocket(server.port);
+    await using server = await bus.serve(impatientSockets);
+    using deaf = await connectWebSocket(server.port);
     deaf.say({ type: "register", agent: "deaf" });
     await deaf.nextOf("registered");
-    deaf.deafen();
+    deaf.ignorePings();
     await bus.run("post", "deaf", "hello?", "--from", "me");
     assert.equal((await deaf.nextOf("message")).message, "hello?");
     assert.equal(await deaf.closed, undefined);
     assert.match((await bus.run("fetch", "deaf")).stdout, /hello\?/);
-    using silent = await rawWebSocket(server.port);
-    silent.deafen();
+    using silent = await connectWebSocket(server.port);
+    silent.ignorePings();
     await silent.closed;
   });
 });

@@ -5,13 +5,13 @@ import { createInterface } from "node:readline";
 import { suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { broker } from "../support/brokers.ts";
-import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
-import { listening, type Server, until } from "../support/program.ts";
-import { freePort, lines, rawWebSocket } from "../support/sockets.ts";
+import { startBroker, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { type Server, untilListening, waitUntil } from "../support/program.ts";
+import { amount } from "../support/soak.ts";
+import { connectLines, connectWebSocket, freePort } from "../support/sockets.ts";
 
-const MESSAGES = 300;
-const client = fileURLToPath(new URL("storm-client.ts", import.meta.url));
+const MESSAGES = amount(150, 1_000);
+const client = fileURLToPath(new URL("reader-process.ts", import.meta.url));
 
 interface Surface {
   readonly name: "tcp" | "websocket";
@@ -23,18 +23,18 @@ interface Surface {
 const surfaces: readonly Surface[] = [
   {
     name: "tcp",
-    serve: (bus, port) => listening(bus.start(["tcp", "broker", String(port)])),
+    serve: (bus, port) => untilListening(bus.start(["tcp", "broker", String(port)])),
     async post(port, texts) {
-      using line = await lines(port);
+      using line = await connectLines(port);
       for (const text of texts) line.say({ id: text, op: "post", to: "A", from: "me", msg: text, ...stampOf(text) });
       for (const _ of texts) stored.add(String((await line.next()).id));
     },
   },
   {
     name: "websocket",
-    serve: (bus, port) => listening(bus.start(["serve", String(port)])),
+    serve: (bus, port) => untilListening(bus.start(["serve", String(port)])),
     async post(port, texts) {
-      using socket = await rawWebSocket(port);
+      using socket = await connectWebSocket(port);
       for (const text of texts) {
         socket.say({ type: "message", id: text, to: "A", from: "me", message: text, ...stampOf(text) });
       }
@@ -110,7 +110,7 @@ suite("kill and reconnect storms", { concurrency: 2, timeout: 240_000 }, () => {
         const end = Date.now() + 120_000;
         while (got(said()).size < MESSAGES && Date.now() < end) await sleep(50);
         assert.equal(got(said()).size, MESSAGES);
-        await until(async () => /^A {2}0$/m.test((await bus.run("mailboxes")).stdout), "an empty mailbox");
+        await waitUntil(async () => /^A {2}0$/m.test((await bus.run("mailboxes")).stdout), "an empty mailbox");
         assert.ok(
           said().some((line) => line.startsWith("acknowledged ")),
           "readers are told what they have for good",
@@ -132,16 +132,16 @@ suite("kill and reconnect storms", { concurrency: 2, timeout: 240_000 }, () => {
     });
   }
 
-  test("a waiter that vanishes gives back what it was handed at once: the next one gets it before any lease ends", async () => {
+  test("a vanished waiter gives back its message at once, before any lease ends", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     for (const leave of ["resetAndDestroy", "destroy"] as const) {
-      using gone = await lines(server.port);
+      using gone = await connectLines(server.port);
       gone.say({ op: "wait", mailbox: leave, timeout: 60 });
       await waits(server.port, leave);
       gone.socket[leave]();
       await gone.closed;
-      using line = await lines(server.port);
+      using line = await connectLines(server.port);
       line.say({ id: 1, op: "post", to: leave, from: "B", msg: "for whoever is there" });
       await line.next();
       const started = performance.now();
@@ -153,7 +153,7 @@ suite("kill and reconnect storms", { concurrency: 2, timeout: 240_000 }, () => {
 });
 
 async function waits(port: number, mailbox: string): Promise<void> {
-  using line = await lines(port);
+  using line = await connectLines(port);
   for (let id = 0; ; id++) {
     line.say({ id, op: "status" });
     if (Object.hasOwn(Object((await line.next()).mailboxes), mailbox)) return;

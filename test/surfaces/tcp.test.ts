@@ -3,17 +3,16 @@ import { suite, test } from "node:test";
 import { acknowledgeMessages, sendMessage } from "../../src/operations/messages.ts";
 import { type Operation, parseRequest } from "../../src/operations/operation.ts";
 import { openTcpEndpoint } from "../../src/surfaces/tcp/client.ts";
-import { broker, tcpPortOf, tokenOf } from "../support/brokers.ts";
-import { secureBus, temporaryBus } from "../support/bus.ts";
-import { standInSocket } from "../support/http.ts";
-import { listening } from "../support/program.ts";
-import { askLine, type Lines, lines, type Said } from "../support/sockets.ts";
+import { secureBus, startBroker, tcpPortOf, temporaryBus, tokenOf } from "../support/bus.ts";
+import { startStandInSocket } from "../support/http.ts";
+import { untilListening } from "../support/program.ts";
+import { askLine, connectLines, type Frame, type Lines } from "../support/sockets.ts";
 
 const IDENTITY = "agent-tool-ipc-broker";
 
 const post = (port: number, to: string, from: string, msg: string) => askLine(port, { op: "post", to, from, msg });
 
-function messageIn({ message }: Said): { from: string; msg: string; ts: string } {
+function messageIn({ message }: Frame): { from: string; msg: string; ts: string } {
   const { from, msg, ts } = Object(message);
   return { from, msg, ts };
 }
@@ -24,9 +23,9 @@ async function waiters(port: number, mailbox: string): Promise<void> {
 }
 
 suite("the broker over TCP", { concurrency: 4 }, () => {
-  test("T9 T12 T13 T15 T25 what is posted is queued, counted, and fetched once, in the original's words", async () => {
+  test("T9 T12 T13 T15 T25 messages are queued, counted and fetched once, in the original's words", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
     const before = Date.now();
     const posted = await post(port, "A", "B", "héllo\nworld");
@@ -50,9 +49,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     assert.deepEqual((await askLine(port, { op: "status" })).mailboxes, {});
   });
 
-  test("T7 T14 T16 a workflow: each waits and answers, also where it was posted to before", async () => {
+  test("T7 T14 T16 a workflow: each waits and answers, also for earlier messages", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
     for (const round of [1, 2, 3]) {
       const [waited, posted] = await Promise.all([
@@ -68,7 +67,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   test("T14 a wait hands out one message, and ends in its time with a sentence", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
     await post(port, "A", "B", "one");
     await post(port, "A", "B", "two");
@@ -84,7 +83,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   test("T21 a worker: it waits, works and reports until it is told to stop", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
     const worker = (async () => {
       for (;;) {
@@ -103,12 +102,12 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   // There a waiter looks for some milliseconds, and who looks when a message comes is before those who sleep.
   const ordered = { skip: process.env.TEST_STORE !== undefined && "a NATS server promises no order among waiters" };
-  test("waiters of a mailbox are served in the order in which they came", ordered, async () => {
+  test("waiters of a mailbox are served in the order they came", ordered, async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const all: Lines[] = [];
     for (let index = 0; index < 5; index++) {
-      const line = await lines(server.port);
+      const line = await connectLines(server.port);
       line.say({ op: "wait", mailbox: "A", timeout: 30 });
       all.push(line);
       // Each is known to wait before the next one comes.
@@ -123,9 +122,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     }
   });
 
-  test("T10 T11 where a broker serves already it is used, and goes on when the second one ends", async () => {
+  test("T10 T11 a running broker is used, and goes on when the second one ends", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { code, stdout } = await bus.run("tcp", "broker", String(server.port));
     assert.equal(code, 0);
     assert.match(
@@ -134,7 +133,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     );
     assert.equal((await post(server.port, "A", "B", "still there")).ok, true);
 
-    using other = await standInSocket((socket) => void socket.on("data", () => socket.end("HTTP/1.1 400\r\n\r\n")));
+    using other = await startStandInSocket(
+      (socket) => void socket.on("data", () => socket.end("HTTP/1.1 400\r\n\r\n")),
+    );
     const refused = await bus.run("tcp", "broker", String(other.port));
     assert.deepEqual(
       [refused.code, refused.stderr],
@@ -145,31 +146,31 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     );
   });
 
-  test("T10 the original's broker is known by what it says, and used", async () => {
+  test("T10 the original's broker is recognised and used", async () => {
     using bus = temporaryBus();
-    using original = await standInSocket((socket) => {
+    using original = await startStandInSocket((socket) => {
       socket.on("data", () => void socket.end(`${JSON.stringify({ ok: true, info: IDENTITY, mailboxes: {} })}\n`));
     });
     const { code, stdout } = await bus.run("tcp", "broker", String(original.port));
     assert.deepEqual([code, stdout], [0, `a broker is the broker at 127.0.0.1:${original.port} already: it is used\n`]);
   });
 
-  test("T11 D13 a broker that stops tells whoever waits, and what was posted is there when it comes back", async () => {
+  test("T11 D13 a broker that stops tells its waiters, and its messages survive", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     await post(server.port, "A", "B", "kept");
     const waiting = askLine(server.port, { op: "wait", mailbox: "nobody", timeout: 60 });
     await waiters(server.port, "nobody");
     server.child.kill("SIGTERM");
     assert.equal((await waiting).error, "broker stopped while waiting");
     assert.equal((await server.ended).code, 0);
-    await using again = await broker(bus);
+    await using again = await startBroker(bus);
     assert.equal(messageIn(await askLine(again.port, { op: "wait", mailbox: "A" })).msg, "kept");
   });
 
-  test("what is asked wrongly is answered with a sentence", async () => {
+  test("a wrong request is answered with a sentence", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const wrong: readonly [unknown, string][] = [
       [{ op: "shout" }, 'unknown op "shout" (use: post, fetch, wait, status)'],
       [{}, 'unknown op "" (use: post, fetch, wait, status)'],
@@ -193,7 +194,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
       assert.deepEqual([answer.ok, answer.error], [false, error]);
     }
     for (const bad of ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "[1]\n", "{\n", '"x"\n', "\n", "\u00ff\n"]) {
-      using line = await lines(server.port);
+      using line = await connectLines(server.port);
       line.socket.write(Buffer.from(bad, "latin1"));
       assert.equal((await line.next()).error, "invalid JSON: send one JSON object a line, in UTF-8");
       await line.closed;
@@ -202,23 +203,23 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   test("T19 a message has 1 MiB at most, and a line no more than holds that", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const most = "é".repeat(512 * 1024);
     assert.equal((await post(server.port, "A", "B", most)).ok, true);
     assert.equal(messageIn(await askLine(server.port, { op: "wait", mailbox: "A" })).msg, most);
     const refused = await post(server.port, "A", "B", `${most}x`);
     assert.deepEqual([refused.error, refused.reason], ["message must be 1 MiB of UTF-8 at most", "too_large"]);
-    using endless = await lines(server.port);
+    using endless = await connectLines(server.port);
     const flood = Buffer.alloc(1024 * 1024, "a");
     for (let count = 0; count < 8; count++) endless.socket.write(flood);
     assert.equal((await endless.next()).reason, "too_large");
     await endless.closed;
   });
 
-  test("with an id any number of requests share a connection, and each answer says it again", async () => {
+  test("requests with an id share a connection, and each answer repeats the id", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
-    using line = await lines(server.port);
+    await using server = await startBroker(bus);
+    using line = await connectLines(server.port);
     line.say({ id: "w", op: "wait", mailbox: "A", timeout: 20 });
     for (let id = 1; id <= 500; id++) line.say({ id, op: "post", to: "B", from: "me", msg: `m${id}` });
     const ids = new Set<unknown>();
@@ -238,10 +239,10 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     assert.match(String((await line.next()).error), /^id must be/);
   });
 
-  test("whatever a network may ask can be asked, streams too", async () => {
+  test("every network operation can be asked, streams too", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
-    using line = await lines(server.port);
+    await using server = await startBroker(bus);
+    using line = await connectLines(server.port);
     line.say({ id: 1, ask: "follow", input: { channel: "c", agent: "reader" } });
     line.say({ id: 2, ask: "send", input: { channel: "c", sender: "me", content: "hello" } });
     const [sent, next] = (await Promise.all([line.next(), line.next()])).toSorted(
@@ -257,9 +258,9 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   test("ack manual: a message is consumed when its reader says so, and else offered again", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     await post(server.port, "A", "B", "one");
-    using line = await lines(server.port);
+    using line = await connectLines(server.port);
     line.say({ id: 1, op: "wait", mailbox: "A", ack: "manual" });
     const { id } = Object((await line.next()).message);
     assert.deepEqual(await askLine(server.port, { op: "fetch", mailbox: "A" }), { ok: true, messages: [] });
@@ -270,7 +271,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 
   test("commands work against tcp://, a server that comes back included", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const far = bus.with({ IPC_URL: `tcp://127.0.0.1:${server.port}`, IPC_DB_PATH: "/nonexistent/bus.db" });
     assert.equal((await far.run("post", "A", "one", "--from", "B")).code, 0);
     assert.match((await far.run("mailboxes")).stdout, /^A {2}1$/m);
@@ -281,15 +282,15 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     await waiters(server.port, "B");
     server.child.kill("SIGKILL");
     await server.ended;
-    await using again = await listening(bus.start(["tcp", "broker", String(server.port)]));
+    await using again = await untilListening(bus.start(["tcp", "broker", String(server.port)]));
     await post(again.port, "B", "me", "after the break");
     assert.match((await waiting.ended).stdout, /"content":"after the break"/);
     assert.match((await far.run("seed", "x")).stderr, /works on the database itself/);
   });
 
-  test("what does no harm twice is asked again of a broker that restarts, and nothing else is", async () => {
+  test("only idempotent requests are repeated after a broker restarts", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const url = `tcp://127.0.0.1:${server.port}`;
     await using endpoint = openTcpEndpoint({ url, apiKey: undefined, token: async () => undefined });
     const ask = (operation: Operation, input: object) =>
@@ -302,7 +303,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
       ask(sendMessage, { channel: "c", sender: "me", content: "lost" }),
       /No server answers at tcp:/,
     );
-    await using _again = await listening(bus.start(["tcp", "broker", String(server.port)]));
+    await using _again = await untilListening(bus.start(["tcp", "broker", String(server.port)]));
     await acknowledged;
     assert.equal((await bus.run("read", "c", "you")).stdout, "[]\n");
   });
@@ -321,7 +322,7 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
 suite("who may do what over TCP", { concurrency: 4 }, () => {
   test("in secure mode a token stands for the signature, and the message is attested", async () => {
     using bus = await secureBus("herald", "scout");
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const { port } = server;
     const token = await tokenOf(bus, "herald");
     assert.equal((await post(port, "scout", "herald", "no proof")).error, "signature required (secure mode active)");
@@ -332,11 +333,11 @@ suite("who may do what over TCP", { concurrency: 4 }, () => {
     assert.deepEqual([peeked.ok, peeked.reason], [false, "not_yours"]);
     const own = await askLine(port, { op: "fetch", mailbox: "scout", token: await tokenOf(bus, "scout") });
     assert.deepEqual(
-      Object(own.messages).map(({ from, msg, attested }: Said) => [from, msg, attested]),
+      Object(own.messages).map(({ from, msg, attested }: Frame) => [from, msg, attested]),
       [["herald", "it is me", true]],
     );
     assert.equal((await askLine(port, { op: "status", token: "a.b.c" })).reason, "invalid_token");
-    using line = await lines(port);
+    using line = await connectLines(port);
     line.say({ id: 1, op: "post", to: "scout", msg: "one", token });
     line.say({ id: 2, op: "post", to: "scout", msg: "two" });
     assert.deepEqual([(await line.next()).ok, (await line.next()).ok], [true, true], "it is shown once a connection");
@@ -347,7 +348,7 @@ suite("who may do what over TCP", { concurrency: 4 }, () => {
 
   test("the command line signs what it posts over TCP", async () => {
     using bus = await secureBus("herald", "scout");
-    await using server = await broker(bus);
+    await using server = await startBroker(bus);
     const far = bus.with({ IPC_URL: `tcp://127.0.0.1:${server.port}` });
     const { code, stderr } = await far.run(
       "post",
@@ -365,7 +366,7 @@ suite("who may do what over TCP", { concurrency: 4 }, () => {
 
   test("with an API key every connection shows it, or a token", async () => {
     using bus = temporaryBus();
-    await using server = await broker(bus, { IPC_API_KEY: "sesame" });
+    await using server = await startBroker(bus, { IPC_API_KEY: "sesame" });
     const { port } = server;
     assert.deepEqual(
       [(await askLine(port, { op: "status" })).reason, (await askLine(port, { op: "status", token: "wrong" })).reason],

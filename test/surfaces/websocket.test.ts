@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { tokenOf } from "../support/brokers.ts";
-import { secureBus, type TemporaryBus, temporaryBus } from "../support/bus.ts";
+import { secureBus, type TemporaryBus, temporaryBus, tokenOf } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
-import { type Server, until } from "../support/program.ts";
-import { type RawWebSocket, rawWebSocket, type Said } from "../support/sockets.ts";
+import { type Server, waitUntil } from "../support/program.ts";
+import { connectWebSocket, type Frame, type RawWebSocket } from "../support/sockets.ts";
 
 async function connected({ port }: Server, agent: string, more: object = {}): Promise<RawWebSocket> {
-  const socket = await rawWebSocket(port);
+  const socket = await connectWebSocket(port);
   socket.say({ type: "register", agent, ...more });
   const said = await socket.next();
   assert.equal(said.type, "registered", String(said.error));
@@ -19,13 +18,13 @@ const unread = async (bus: TemporaryBus, mailbox: string) => {
   return Number(new RegExp(`^${mailbox} {2}(\\d+)$`, "m").exec(stdout)?.[1] ?? 0);
 };
 
-const about = ({ from, to, message }: Said) => ({ from, to, message });
+const about = ({ from, to, message }: Frame) => ({ from, to, message });
 
 suite("WebSocket", { concurrency: 4 }, () => {
-  test("M3 M41 two that are connected talk to each other, in the original's frames", async () => {
+  test("M3 M41 two connected agents talk in the original's frames", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using a = await rawWebSocket(server.port);
+    using a = await connectWebSocket(server.port);
     a.say({ type: "register", agent: "agent-a" });
     assert.deepEqual(await a.next(), { type: "registered", agent: "agent-a", unread: 0 });
     using b = await connected(server, "agent-b");
@@ -39,14 +38,14 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.equal((await b.nextOf("message")).message, "back");
     a.say({ type: "ping" });
     assert.match(String((await a.nextOf("pong")).timestamp), /^\d{4}-/);
-    await until(async () => (await unread(bus, "agent-a")) === 0, "an empty mailbox");
+    await waitUntil(async () => (await unread(bus, "agent-a")) === 0, "an empty mailbox");
   });
 
-  test("M11 'delivered' is said when the recipient's end has it, and not before", async () => {
+  test("M11 'delivered' is sent when the recipient has the message, not before", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using deaf = await connected(server, "deaf");
-    deaf.deafen();
+    deaf.ignorePings();
     using sender = await connected(server, "sender");
     sender.say({ type: "message", id: 1, to: "deaf", message: "hello?" });
     assert.equal((await sender.next()).type, "stored");
@@ -60,7 +59,7 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.deepEqual(await sender.next(), { type: "delivered", id: 1, message_id: 1 });
   });
 
-  test("D15 what is sent to somebody who is away is kept, and delivered when they come", async () => {
+  test("D15 messages to an absent agent are kept, and delivered when it connects", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using sender = await connected(server, "sender");
@@ -69,7 +68,7 @@ suite("WebSocket", { concurrency: 4 }, () => {
       const { type, connected, ...said } = await sender.next();
       assert.deepEqual([type, connected, said.id], ["stored", false, id]);
     }
-    using late = await rawWebSocket(server.port);
+    using late = await connectWebSocket(server.port);
     late.say({ type: "register", agent: "late" });
     assert.deepEqual(await late.next(), { type: "registered", agent: "late", unread: 3 });
     for (const text of ["one", "two", "three"]) assert.equal((await late.next()).message, text);
@@ -78,11 +77,11 @@ suite("WebSocket", { concurrency: 4 }, () => {
     }
   });
 
-  test("a connected name can't be taken over; that of a connection which is dead can", async () => {
+  test("a live connection's name can't be taken over; a dead one's can", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using first = await connected(server, "agent-a");
-    using second = await rawWebSocket(server.port);
+    using second = await connectWebSocket(server.port);
     second.say({ type: "register", agent: "agent-a" });
     assert.equal((await second.next()).error, "agent-a is connected already, from elsewhere");
     second.say({ type: "register", agent: "agent-c" });
@@ -91,17 +90,17 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.equal((await second.next()).error, "this connection is agent-c");
     second.say({ type: "register", agent: "agent-d" });
     assert.equal((await second.next()).error, "this connection is agent-c");
-    first.deafen();
+    first.ignorePings();
     using third = await connected(server, "agent-a");
     await first.closed;
     third.say({ type: "ping" });
     assert.equal((await third.next()).type, "pong");
   });
 
-  test("M16 who is connected is seen to be, by everybody, and who has gone isn't", async () => {
+  test("M16 everybody sees who is connected and who has left", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using asking = await rawWebSocket(server.port);
+    using asking = await connectWebSocket(server.port);
     const online = async (agent: string) => {
       asking.say({ type: "ping", agent });
       return (await asking.nextOf("pong")).online;
@@ -114,11 +113,11 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.match((await bus.run("peers")).stdout, /^lis-\w+ {2}listener {2}online, waits for messages {2}as agent-a$/m);
     assert.match((await bus.run("command", "send", "*", "work")).stderr, /Nobody else is connected/);
     socket[Symbol.dispose]();
-    await until(async () => (await online("agent-a")) === false, "its end");
+    await waitUntil(async () => (await online("agent-a")) === false, "its end");
     assert.match((await bus.run("online", "agent-a")).stderr, /agent-a is offline/);
   });
 
-  test("ack manual: a message is consumed when its reader says that it was received", async () => {
+  test("ack manual: a message is consumed when its reader confirms it", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const first = await connected(server, "agent-a", { ack: "manual" });
@@ -129,10 +128,10 @@ suite("WebSocket", { concurrency: 4 }, () => {
     using again = await connected(server, "agent-a", { ack: "manual" });
     assert.equal((await again.nextOf("message")).id, id, "it comes again at once");
     again.say({ type: "received", id });
-    await until(async () => (await unread(bus, "agent-a")) === 0, "an empty mailbox");
+    await waitUntil(async () => (await unread(bus, "agent-a")) === 0, "an empty mailbox");
   });
 
-  test("a recipient may be anywhere: whoever fetches a mailbox is who it was delivered to", async () => {
+  test("a recipient may be anywhere: a fetch of the mailbox counts as delivery", async () => {
     using bus = temporaryBus();
     await using one = await bus.serve();
     await using other = await bus.serve();
@@ -143,7 +142,7 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.equal((await sender.nextOf("delivered")).id, 7);
   });
 
-  test("a burst keeps its order, and its sender hears of each", async () => {
+  test("a burst keeps its order, and its sender hears of each message", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using a = await connected(server, "a");
@@ -156,10 +155,10 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.deepEqual(new Set(delivered).size, count);
   });
 
-  test("whatever a network may ask can be asked, streams too", async () => {
+  test("every network operation can be asked, streams too", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using socket = await rawWebSocket(server.port, { path: "/agent-msg" });
+    using socket = await connectWebSocket(server.port, { path: "/agent-msg" });
     socket.say({ type: "ask", id: 1, ask: "follow", input: { channel: "c", agent: "reader" } });
     socket.say({ type: "ask", id: 2, ask: "send", input: { channel: "c", sender: "me", content: "hello" } });
     const both = (await Promise.all([socket.next(), socket.next()])).toSorted((x, y) => Number(y.id) - Number(x.id));
@@ -173,10 +172,10 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.equal((await socket.next()).error, 'there is nothing called "seed" to ask for');
   });
 
-  test("what is said wrongly is answered with a sentence, and what is no WebSocket ends", async () => {
+  test("wrong frames are answered with a sentence, and broken WebSockets end", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
-    using socket = await rawWebSocket(server.port);
+    using socket = await connectWebSocket(server.port);
     const wrong: readonly [unknown, RegExp][] = [
       [[], /a frame is one JSON object/],
       [{ type: "shout" }, /unknown type/],
@@ -195,20 +194,20 @@ suite("WebSocket", { concurrency: 4 }, () => {
     }
     socket.frame(2, Buffer.from('{"type":"ping"}'));
     assert.match(String((await socket.next()).error), /a frame is one JSON object/);
-    using large = await rawWebSocket(server.port);
+    using large = await connectWebSocket(server.port);
     large.say({ type: "message", from: "x", to: "x", message: "y".repeat(7 * 1024 * 1024) });
     assert.equal(await large.closed, 1009);
-    using broken = await rawWebSocket(server.port);
+    using broken = await connectWebSocket(server.port);
     broken.frame(7, Buffer.from("?"));
     assert.equal(await broken.closed, 1002);
     assert.equal((await ask(server.url, "GET /health")).status, 200);
   });
 
-  test("a server that stops says so, and nothing that is on its way is lost", async () => {
+  test("a server that stops says so, and loses nothing on its way", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     using deaf = await connected(server, "deaf");
-    deaf.deafen();
+    deaf.ignorePings();
     await bus.run("post", "deaf", "kept", "--from", "me");
     await deaf.nextOf("message");
     server.child.kill("SIGTERM");
@@ -224,36 +223,42 @@ suite("who may do what over WebSocket", { concurrency: 4 }, () => {
     await using server = await bus.serve();
     const { port } = server;
     const token = await tokenOf(bus, "herald");
-    using nobody = await rawWebSocket(port);
+    using nobody = await connectWebSocket(port);
     nobody.say({ type: "register", agent: "herald" });
     assert.equal((await nobody.next()).error, "not allowed: connecting as herald needs its token");
     nobody.say({ type: "message", from: "herald", to: "scout", message: "forged" });
     assert.equal((await nobody.next()).error, "signature required (secure mode active)");
-    using herald = await rawWebSocket(port, { headers: { Authorization: `Bearer ${token}` } });
+    using herald = await connectWebSocket(port, { headers: { Authorization: `Bearer ${token}` } });
     herald.say({ type: "register", agent: "scout" });
     assert.match(String((await herald.next()).error), /not allowed: this token is for herald/);
     herald.say({ type: "register", agent: "herald" });
     assert.equal((await herald.next()).type, "registered");
     const shown = `el-ipc, bearer.${await tokenOf(bus, "scout")}`;
-    using scout = await rawWebSocket(port, { headers: { "Sec-WebSocket-Protocol": shown } });
+    using scout = await connectWebSocket(port, { headers: { "Sec-WebSocket-Protocol": shown } });
     scout.say({ type: "register", agent: "scout" });
     assert.equal((await scout.next()).type, "registered");
     herald.say({ type: "message", id: 1, to: "scout", message: "it is me" });
     const { from, message, attested } = await scout.nextOf("message");
     assert.deepEqual([from, message, attested], ["herald", "it is me", true]);
-    await assert.rejects(rawWebSocket(port, { headers: { Authorization: "Bearer a.b.c" } }), /^Error: HTTP\/1\.1 403/);
+    await assert.rejects(
+      connectWebSocket(port, { headers: { Authorization: "Bearer a.b.c" } }),
+      /^Error: HTTP\/1\.1 403/,
+    );
   });
 
   test("M36 with an API key an upgrade without it is refused; and so is one from a web page elsewhere", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve({ IPC_API_KEY: "sesame" });
-    await assert.rejects(rawWebSocket(server.port), /^Error: HTTP\/1\.1 401/);
+    await assert.rejects(connectWebSocket(server.port), /^Error: HTTP\/1\.1 401/);
     const key = { Authorization: "Bearer sesame" };
-    using socket = await rawWebSocket(server.port, { headers: key });
+    using socket = await connectWebSocket(server.port, { headers: key });
     socket.say({ type: "ping" });
     assert.equal((await socket.next()).type, "pong");
     const page = { ...key, Origin: "https://evil.example" };
-    await assert.rejects(rawWebSocket(server.port, { headers: page }), /^Error: HTTP\/1\.1 403.*web page elsewhere/);
+    await assert.rejects(
+      connectWebSocket(server.port, { headers: page }),
+      /^Error: HTTP\/1\.1 403.*web page elsewhere/,
+    );
   });
 
   test("a refused upgrade says why, and what to do, as an error over HTTP does", async () => {
@@ -282,12 +287,12 @@ suite("who may do what over WebSocket", { concurrency: 4 }, () => {
     assert.equal((await ask(server.url, "GET /health", { headers: key })).status, 200);
   });
 
-  test("a page that was rebound to this machine, or a proxy, isn't local", async () => {
+  test("a rebound page or a proxy isn't local", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();
     const far: readonly Record<string, string>[] = [{ Host: "evil.example" }, { "X-Forwarded-For": "192.0.2.1" }];
     for (const headers of far) {
-      using socket = await rawWebSocket(server.port, { headers });
+      using socket = await connectWebSocket(server.port, { headers });
       socket.say({ type: "register", agent: "a" });
       assert.equal((await socket.next()).reason, "from_beyond");
     }

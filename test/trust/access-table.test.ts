@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { operations } from "../../src/operations/index.ts";
-import { createIdentity, registered, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
-import { connections, opened, type Question } from "../support/requests.ts";
-import { openBus, type SecureBus, type Server, secureBus } from "../support/trusted-bus.ts";
+import { openAnswer, type Question, sharedConnections } from "../support/http.ts";
+import { createIdentity, signRegistration, signV1, signV2, stampFor, tokenOf } from "../support/identity.ts";
+import { openBus, type SecureBus, type Server, secureBus } from "../support/secure-bus.ts";
 
 /**
  * DESIGN's "Who may do what", cell by cell. Five signs say for whom a request is answered and not refused:
@@ -128,15 +128,15 @@ function requestOf(name: string, { herald, ops, did }: SecureBus, open: boolean)
     case "send as herald, unsigned":
       return ["POST /send", { body: { ...said, sender: "herald" } }];
     case "send as herald, v1":
-      return ["POST /send", { body: sentV1(herald, said) }];
+      return ["POST /send", { body: signV1(herald, said) }];
     case "send as herald, v2":
-      return ["POST /send", { body: sentV2(herald, said, stampFor(aud)) }];
+      return ["POST /send", { body: signV2(herald, said, stampFor(aud)) }];
     case "send to security, v1":
-      return ["POST /send", { body: sentV1(herald, { ...said, channel: "security" }) }];
+      return ["POST /send", { body: signV1(herald, { ...said, channel: "security" }) }];
     case "register, operator_key":
       return ["POST /register", { body: { name: agent, public_key, operator: "ops", operator_key: ops.privatePem } }];
     case "register, operator_signature":
-      return ["POST /register", { body: registered(ops, runner, stampFor(aud)) }];
+      return ["POST /register", { body: signRegistration(ops, runner, stampFor(aud)) }];
     case "reset":
       return ["POST /reset", { body: {} }];
     case "peers":
@@ -167,7 +167,7 @@ function requestOf(name: string, { herald, ops, did }: SecureBus, open: boolean)
 
 /** Of a stream its beginning is enough. */
 async function statusOf(server: Server, what: string, question: Question): Promise<number> {
-  const response = await opened(server.url, what, question);
+  const response = await openAnswer(server.url, what, question);
   if (response.headers["content-type"] === "text/event-stream") response.destroy();
   else response.resume();
   return response.statusCode ?? 0;
@@ -186,7 +186,7 @@ suite("the access table", { concurrency: 2 }, () => {
       const key = hasKey ? { IPC_API_KEY: API_KEY } : {};
       await using server = await bus.serve({ ...read, ...key }, ...(insecure ? ["--insecure"] : []));
       const shown = [undefined, API_KEY, tokenOf(herald, did), tokenOf(scout, did), tokenOf(ops, did)];
-      using agent = connections();
+      using agent = sharedConnections();
       const given: string[] = [];
       const wanted: string[] = [];
       for (const row of TABLE) {

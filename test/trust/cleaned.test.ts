@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { suite, test } from "node:test";
-import { registered, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
-import { type Bus, eventually, openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { signRegistration, signV1, signV2, stampFor, tokenOf } from "../support/identity.ts";
+import { type Bus, eventually, openBus, secureBus, succeeded } from "../support/secure-bus.ts";
 
 const said = { channel: "builds", content: "main is green" };
 
@@ -39,7 +39,7 @@ suite("a database that was in secure mode and is gone", { concurrency: 3 }, () =
     assert.equal((await bus.run("send", "c", "ops", "x")).code, 1);
   });
 
-  test("another's file in its place is refused alike, and taking its line out begins again in open mode", async () => {
+  test("another file in its place is refused, too; without its line the bus starts in open mode", async () => {
     using bus = openBus();
     using open = openBus();
     await succeeded(bus.run("seed", "ops"));
@@ -54,7 +54,7 @@ suite("a database that was in secure mode and is gone", { concurrency: 3 }, () =
   test("a server whose database is removed says so, and acknowledges nothing into nowhere", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
-    const send = () => server.ask("POST /send", { body: sentV1(bus.herald, said) });
+    const send = () => server.ask("POST /send", { body: signV1(bus.herald, said) });
     assert.equal((await send()).status, 200);
     clean(bus);
     await new Promise((resolve) => setTimeout(resolve, 1_050));
@@ -73,15 +73,16 @@ suite("a database that was in secure mode and is gone", { concurrency: 3 }, () =
   });
 });
 
-suite("who waits on a database that is removed", { concurrency: 3 }, () => {
+suite("a waiter on a database that is removed", { concurrency: 3 }, () => {
   test("is told, and doesn't wait for what can't come any more", async () => {
     using bus = openBus();
     await succeeded(bus.run("channels"));
-    const waiters = [bus.start("read", "c", "me", "--wait", "--timeout", "20"), bus.start("follow", "c", "other")];
-    await eventually(() => existsSync(bus.file("bus.db-bells")), "somebody waits");
+    const waiters = [bus.start("read", "c", "me", "--wait", "--timeout", "20"), bus.start("follow", "d", "other")];
+    const bells = () => (existsSync(bus.file("bus.db-bells")) ? readdirSync(bus.file("bus.db-bells")) : []);
+    await eventually(() => bells().length === 2, "both wait");
     await new Promise((resolve) => setTimeout(resolve, 200));
     for (const name of ["bus.db", "bus.db-wal", "bus.db-shm"]) rmSync(bus.file(name), { force: true });
-    await succeeded(bus.run("send", "c", "sender", "to the new one"));
+    for (const channel of ["c", "d"]) await succeeded(bus.run("send", channel, "sender", "to the new one"));
     for (const waiter of waiters) {
       const { code, stdout, stderr } = await waiter.ended;
       assert.match(
@@ -98,9 +99,9 @@ suite("a reset", { concurrency: 3 }, () => {
     using bus = await secureBus();
     const { herald, scout, ops, did } = bus;
     await using server = await bus.serve();
-    const body = sentV2(herald, said, stampFor(did));
+    const body = signV2(herald, said, stampFor(did));
     const { id } = (await server.ask("POST /send", { body })).json;
-    for (let n = 0; n < 3; n++) await server.ask("POST /send", { body: sentV1(scout, { ...said, content: `${n}` }) });
+    for (let n = 0; n < 3; n++) await server.ask("POST /send", { body: signV1(scout, { ...said, content: `${n}` }) });
     await server.ask("GET /messages?channel=builds&agent=reader");
     await server.ask("POST /send", { body: { ...said, sender: "herald" } });
     const token = tokenOf(ops, did);
@@ -117,16 +118,16 @@ suite("a reset", { concurrency: 3 }, () => {
     assert.equal(bus.sql("SELECT 1 FROM agents").length, 3);
     const watermark = Number(bus.sql("SELECT last_id FROM watermarks WHERE agent = 'reader'")[0]?.last_id);
     assert.equal(watermark, Number(id) + 3);
-    const next = (await server.ask("POST /send", { body: sentV1(herald, said) })).json;
+    const next = (await server.ask("POST /send", { body: signV1(herald, said) })).json;
     assert.equal(Number(next.id), Number(attested.json.id) + 1);
     assert.equal((await bus.read("builds", "reader")).length, 1);
-    const again = registered(ops, herald, stampFor(did));
+    const again = signRegistration(ops, herald, stampFor(did));
     assert.equal((await server.ask("POST /register", { body: again })).status, 200);
     const second = await server.ask("POST /reset", { body: {}, bearer: token });
     assert.notEqual(second.json.backup, backup);
   });
 
-  test("its backup, put back, is the bus as it was", async () => {
+  test("its backup restores the bus as it was", async () => {
     using bus = await secureBus();
     const key = bus.keyOf(bus.herald);
     for (const text of ["one", "two"]) await succeeded(bus.run("send", "builds", "herald", text, "--key", key));
@@ -155,7 +156,7 @@ suite("a reset", { concurrency: 3 }, () => {
     assert.match((await bus.runWith({ IPC_DB_PATH }, "read", "builds", "reader")).stdout, /kept/);
   });
 
-  test("messages that are sent while it runs are kept, and each is answered", async () => {
+  test("messages sent while it runs are kept, and each is answered", async () => {
     using bus = openBus();
     await using server = await bus.serve();
     const send = (n: number) => server.ask("POST /send", { body: { channel: "c", sender: "a", content: String(n) } });

@@ -4,10 +4,10 @@ import { createServer } from "node:http";
 import { connect, type Socket } from "node:net";
 import { networkInterfaces } from "node:os";
 import { after, suite, test } from "node:test";
-import { hurried } from "../support/hurried.ts";
-import { sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
-import { ask, objectIn, objectsIn, opened } from "../support/requests.ts";
-import { eventually, openBus, type Server, secureBus } from "../support/trusted-bus.ts";
+import { impatientServer } from "../support/clock.ts";
+import { askObject, objectIn, objectsIn, openAnswer } from "../support/http.ts";
+import { signV1, signV2, stampFor, tokenOf } from "../support/identity.ts";
+import { eventually, openBus, type Server, secureBus } from "../support/secure-bus.ts";
 
 const bus = openBus();
 const server = await bus.serve();
@@ -61,7 +61,7 @@ suite("web pages", { concurrency: 4 }, () => {
     assert.equal((await server.ask("GET /health", { headers })).status, 200);
   });
 
-  test("D17 a page from elsewhere is refused whatever it asks, and so are its forms", async () => {
+  test("D17 a foreign page is refused whatever it asks, and so are its forms", async () => {
     const { port } = server;
     const origins = [
       "http://evil.example",
@@ -100,9 +100,9 @@ suite("web pages", { concurrency: 4 }, () => {
     assert.equal(objectsIn(text).length, 1);
   });
 
-  test("no answer lets a page elsewhere read it, and no preflight is granted", async () => {
+  test("no foreign page can read an answer, and no preflight is granted", async () => {
     for (const what of ["GET /health", "OPTIONS /send", "OPTIONS /health"]) {
-      const response = await opened(server.url, what, { headers: { "Access-Control-Request-Method": "POST" } });
+      const response = await openAnswer(server.url, what, { headers: { "Access-Control-Request-Method": "POST" } });
       response.resume();
       const granting = Object.keys(response.headers).filter((name) => name.startsWith("access-control"));
       assert.deepEqual(granting, []);
@@ -111,8 +111,8 @@ suite("web pages", { concurrency: 4 }, () => {
   });
 });
 
-suite("who comes from beyond", { concurrency: 4 }, () => {
-  test("a request that somebody passed on does, however they say so", async () => {
+suite("a request from beyond this machine", { concurrency: 4 }, () => {
+  test("is one that was forwarded, by whichever header", async () => {
     const names = [
       "Forwarded",
       "Via",
@@ -140,14 +140,14 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     }
   });
 
-  test("a proxy that speaks HTTP/1.0 and says nothing, as nginx does by itself, does", async () => {
+  test("is one of HTTP/1.0 without such a header, as nginx sends by default", async () => {
     const asking = (version: string) => `GET /channels HTTP/${version}\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n`;
     assert.equal(statusIn(await said(server.port, asking("1.0"))), 403);
     assert.equal(statusIn(await said(server.port, asking("1.1"))), 200);
     assert.equal(statusIn(await said(server.port, "GET /channels HTTP/1.0\r\n\r\n")), 403);
   });
 
-  test("who asks through a reverse proxy on this machine does, and is let in by what they can show", async () => {
+  test("is one through a reverse proxy on this machine, let in by its token or key", async () => {
     using secure = await secureBus();
     await using behind = await secure.serve();
     const proxy = createServer(async (request, response) => {
@@ -155,7 +155,7 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
       const { authorization } = request.headers;
       const headers = { "X-Forwarded-For": "203.0.113.9", ...(authorization ? { Authorization: authorization } : {}) };
       const question = { headers, ...(text === "" ? {} : { body: text }) };
-      const answer = await ask(behind.url, `${request.method} ${request.url}`, question);
+      const answer = await askObject(behind.url, `${request.method} ${request.url}`, question);
       response.writeHead(answer.status).end(answer.text);
     });
     await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
@@ -163,14 +163,14 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
     const { herald, did } = secure;
     const read = "GET /messages?channel=builds&agent=herald&peek=true";
-    assert.equal((await ask(url, read)).status, 401);
-    assert.equal((await ask(url, read, { bearer: tokenOf(herald, did) })).status, 200);
-    assert.equal((await ask(url, "POST /send", { body: sentV2(herald, body, stampFor(did)) })).status, 200);
-    assert.equal((await ask(url, "POST /send", { body: { ...body, sender: "herald" } })).status, 403);
+    assert.equal((await askObject(url, read)).status, 401);
+    assert.equal((await askObject(url, read, { bearer: tokenOf(herald, did) })).status, 200);
+    assert.equal((await askObject(url, "POST /send", { body: signV2(herald, body, stampFor(did)) })).status, 200);
+    assert.equal((await askObject(url, "POST /send", { body: { ...body, sender: "herald" } })).status, 403);
     proxy.close();
   });
 
-  test("D8 who comes over another address of this machine reads nothing in open mode", async (context) => {
+  test("D8 is one to another address of this machine, which reads nothing in open mode", async (context) => {
     const address = Object.values(networkInterfaces())
       .flatMap((one) => one ?? [])
       .find(({ family, internal }) => family === "IPv4" && !internal)?.address;
@@ -186,15 +186,15 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
     await using open = await wide.serve({ IPC_API_KEY: KEY }, "--host", "0.0.0.0");
     const url = `http://${address}:${open.port}`;
     const headers = { Host: `localhost:${open.port}` };
-    assert.equal((await ask(url, "GET /channels", { headers })).status, 401);
-    assert.equal((await ask(url, "GET /channels", { headers, bearer: KEY })).status, 200);
+    assert.equal((await askObject(url, "GET /channels", { headers })).status, 401);
+    assert.equal((await askObject(url, "GET /channels", { headers, bearer: KEY })).status, 200);
     await using insecure = await wide.serve({}, "--host", "0.0.0.0", "--insecure");
     const wideOpen = `http://${address}:${insecure.port}`;
-    assert.equal((await ask(wideOpen, "GET /channels")).status, 200);
-    assert.equal((await ask(wideOpen, "POST /reset", { body: {}, headers })).status, 403);
+    assert.equal((await askObject(wideOpen, "GET /channels")).status, 200);
+    assert.equal((await askObject(wideOpen, "POST /reset", { body: {}, headers })).status, 403);
     using secret = await secureBus();
     await using secure = await secret.serve({}, "--host", "0.0.0.0");
-    const asked = await ask(`http://${address}:${secure.port}`, "GET /channels", { headers });
+    const asked = await askObject(`http://${address}:${secure.port}`, "GET /channels", { headers });
     assert.equal(asked.status, 401);
     assert.equal((await secure.ask("GET /channels")).status, 200);
   });
@@ -215,7 +215,7 @@ suite("who comes from beyond", { concurrency: 4 }, () => {
   });
 });
 
-suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
+suite("slow, huge and malformed requests", { concurrency: 3 }, () => {
   const openSockets = async (count: number, to: number, text: string): Promise<Disposable & { sockets: Socket[] }> => {
     const sockets = await Promise.all(
       Array.from({ length: count }, async () => {
@@ -231,7 +231,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
   };
   const connectionsOf = ({ child }: Server) => readdirSync(`/proc/${child.pid}/fd`).length;
 
-  test("a thousand connections that say nothing and two hundred that say half keep nobody else from being answered", async () => {
+  test("1,000 silent connections and 200 half requests keep nobody from being answered", async () => {
     using own = openBus();
     await using busy = await own.serve();
     using _ = await openSockets(1_000, busy.port, "");
@@ -242,10 +242,10 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
     }
   });
 
-  test("what doesn't arrive in time is told so and let go, even where the other end holds on", async (context) => {
+  test("a late request is answered and closed, even if the client holds on", async (context) => {
     if (process.platform !== "linux") return context.skip("it counts what /proc says is open");
     using own = openBus();
-    await using quick = await own.serve(hurried);
+    await using quick = await own.serve(impatientServer);
     await quick.ask("GET /health");
     const before = connectionsOf(quick);
     using silent = await openSockets(50, quick.port, "");
@@ -257,7 +257,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
     assert.equal(statusIn(await answer), 408);
   });
 
-  test("a body that is too large is refused before it has come, or once it is seen to be", async () => {
+  test("a body that is too large is refused before it arrives, or as soon as it shows", async () => {
     const declared = `POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: ${7 * 1024 * 1024}\r\n\r\n{`;
     assert.equal(statusIn(await said(server.port, declared)), 413);
     const expecting = declared.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
@@ -274,7 +274,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
     assert.equal((await server.ask("GET /health")).status, 200);
   });
 
-  test("large bodies that never end hold a bounded part of the memory, and small ones still pass", async () => {
+  test("endless large bodies take bounded memory, and small ones still pass", async () => {
     using own = openBus();
     await using busy = await own.serve();
     const mebibytes = (count: number) => " ".repeat(count * 1024 * 1024);
@@ -292,7 +292,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
     assert.equal((await busy.ask("GET /health")).status, 200);
   });
 
-  test("a request of which two readers could make different things is not read at all", async () => {
+  test("an ambiguous request is not read at all", async () => {
     const inner = "POST /reset HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
     const head = "POST /send HTTP/1.1\r\nHost: localhost\r\n";
     const crooked = [
@@ -324,7 +324,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
     assert.ok([400, 403].includes(statusIn(await said(server.port, twoHosts))));
   });
 
-  test("what isn't a JSON object with the right fields is refused in words, and is no fault", async () => {
+  test("a malformed body is refused in words, and isn't logged as a fault", async () => {
     const bodies = ["[]", "null", "7", '"x"', "{", "\u0000", '{"channel":{"toString":1},"sender":"a","content":"x"}'];
     const proto = '{"__proto__":{"channel":"p"},"constructor":{"prototype":{}},"sender":"a","content":"x"}';
     for (const text of [...bodies, proto]) {
@@ -343,7 +343,7 @@ suite("requests that are slow, huge or crooked", { concurrency: 3 }, () => {
 });
 
 suite("the API key", { concurrency: 4 }, () => {
-  test("it lets in from anywhere, says nothing of who somebody is, and isn't found by its beginning", async () => {
+  test("it lets in from anywhere, identifies nobody, and no prefix of it works", async () => {
     using secure = await secureBus();
     const { herald, did } = secure;
     await using guarded = await secure.serve({ IPC_API_KEY: KEY });
@@ -357,7 +357,7 @@ suite("the API key", { concurrency: 4 }, () => {
     assert.equal(await status(tokenOf(herald, did)), 200);
     const unsigned = await guarded.ask("POST /send", { bearer: KEY, body: { ...body, sender: "herald" } });
     assert.equal(unsigned.status, 403);
-    assert.equal((await guarded.ask("POST /send", { body: sentV1(herald, body) })).status, 401);
-    assert.equal((await guarded.ask("POST /send", { bearer: KEY, body: sentV1(herald, body) })).status, 200);
+    assert.equal((await guarded.ask("POST /send", { body: signV1(herald, body) })).status, 401);
+    assert.equal((await guarded.ask("POST /send", { bearer: KEY, body: signV1(herald, body) })).status, 200);
   });
 });

@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { after, suite, test } from "node:test";
-import { createIdentity, registered, sentV1, sentV2, signatureOf, stampFor, tokenOf } from "../support/identity.ts";
-import { objectsIn } from "../support/requests.ts";
-import { openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { objectsIn } from "../support/http.ts";
+import {
+  createIdentity,
+  signatureOf,
+  signRegistration,
+  signV1,
+  signV2,
+  stampFor,
+  tokenOf,
+} from "../support/identity.ts";
+import { openBus, secureBus, succeeded } from "../support/secure-bus.ts";
 
 const bus = await secureBus();
 const server = await bus.serve();
@@ -38,11 +46,11 @@ function malleated(signature: string, times: bigint): string {
   return Buffer.concat([bytes.subarray(0, 32), half]).toString("base64");
 }
 
-suite("signatures that aren't quite one", { concurrency: 4 }, () => {
+suite("almost valid signatures", { concurrency: 4 }, () => {
   test("a malleated signature is refused: s + L, v1 and v2, and as an operator's", async () => {
-    const v1 = sentV1(herald, said);
-    const v2 = sentV2(herald, said, stampFor(did));
-    const registration = registered(ops, createIdentity("runner"), stampFor(did));
+    const v1 = signV1(herald, said);
+    const v2 = signV2(herald, said, stampFor(did));
+    const registration = signRegistration(ops, createIdentity("runner"), stampFor(did));
     for (const times of [1n, 2n, 7n]) {
       for (const body of [v1, v2]) {
         await refuses({ ...body, signature: malleated(body.signature, times) }, 403, /^invalid signature$/);
@@ -55,7 +63,7 @@ suite("signatures that aren't quite one", { concurrency: 4 }, () => {
   });
 
   test("D4 junk in a signature's base64 is refused, in secure mode and in open mode", async () => {
-    const body = sentV1(herald, said);
+    const body = signV1(herald, said);
     const { signature } = body;
     const raw = Buffer.from(signature, "base64");
     const looks = [
@@ -97,9 +105,9 @@ suite("signatures that aren't quite one", { concurrency: 4 }, () => {
   });
 });
 
-suite("one thing's signature used for another", { concurrency: 4 }, () => {
+suite("a signature used for something else", { concurrency: 4 }, () => {
   test("D3 a signed message can't be split anew into another channel, sender and content", async () => {
-    const { signature } = sentV1(herald, { channel: "builds", content: "scout\nherald\nmain is green" });
+    const { signature } = signV1(herald, { channel: "builds", content: "scout\nherald\nmain is green" });
     const splits = [
       { channel: "builds\nherald", sender: "scout", content: "herald\nmain is green" },
       { channel: "builds\nherald\nscout", sender: "herald", content: "main is green" },
@@ -126,21 +134,21 @@ suite("one thing's signature used for another", { concurrency: 4 }, () => {
     const runner = createIdentity("runner");
     const stamp = stampFor(did);
     const fields = ["", runner.publicPem, "agent", "ops", stamp.nonce, String(stamp.ts)].join("\n");
-    const v1 = sentV1(ops, { channel: "register", content: fields });
+    const v1 = signV1(ops, { channel: "register", content: fields });
     const original = signatureOf(ops, `register\nrunner\n\n${runner.publicPem}`);
-    const right = registered(ops, runner, stamp);
+    const right = signRegistration(ops, runner, stamp);
     for (const operator_signature of [v1.signature, original]) {
       await refuses({ ...right, operator_signature }, 403, /verification failed/, server, "POST /register");
     }
     const [head = "", claims = "", signed = ""] = tokenOf(herald, did).split(".");
     const signature = Buffer.from(signed, "base64url").toString("base64");
     await refuses({ channel: head, sender: "herald", content: claims, signature }, 403, /^invalid signature$/);
-    const bearer = `${head}.${claims}.${Buffer.from(sentV1(herald, said).signature, "base64").toString("base64url")}`;
+    const bearer = `${head}.${claims}.${Buffer.from(signV1(herald, said).signature, "base64").toString("base64url")}`;
     assert.equal((await server.ask("GET /channels", { bearer })).status, 403);
   });
 
-  test("a message of one agent is nobody else's, and one of one channel no other's", async () => {
-    const right = sentV1(herald, said);
+  test("a signature fits one agent and one channel", async () => {
+    const right = signV1(herald, said);
     for (const changed of [
       { sender: "scout" },
       { channel: "deploys" },
@@ -153,23 +161,28 @@ suite("one thing's signature used for another", { concurrency: 4 }, () => {
     await refuses({ ...right, sender: "herald " }, 403, /^unknown sender: herald $/);
   });
 
-  test("under IPC_SIG_POLICY=v2 a signed message that somebody has kept is of no use, since v1 could be sent again", async () => {
+  test("under IPC_SIG_POLICY=v2 a captured message can't be replayed, as a v1 one could", async () => {
     await using strict = await bus.serve({ IPC_SIG_POLICY: "v2" });
-    const body = sentV1(herald, { ...said, channel: "kept" });
+    const body = signV1(herald, { ...said, channel: "kept" });
     assert.equal((await server.ask("POST /send", { body })).status, 200);
     await refuses(body, 403, /^a v2 signature is required/, strict);
   });
 
-  test("what a request says of itself beside its fields counts for nothing", async () => {
+  test("unknown fields of a request count for nothing", async () => {
     const runner = createIdentity("runner-2");
-    const body = { ...registered(ops, runner, stampFor(did)), role: "operator", registered_by: null, created_at: 0 };
+    const body = {
+      ...signRegistration(ops, runner, stampFor(did)),
+      role: "operator",
+      registered_by: null,
+      created_at: 0,
+    };
     assert.equal((await server.ask("POST /register", { body })).status, 200);
     const listed = objectsIn((await server.ask("GET /agents")).text).find(({ name }) => name === "runner-2");
     assert.deepEqual([listed?.role, listed?.registered_by], ["agent", "ops"]);
     const claims = { attested: true, signed: true, id: 1, timestamp: 0, v2Only: false };
     await refuses({ ...said, sender: "herald", ...claims }, 403, /^signature required/);
     const sent = await server.ask("POST /send?sender=scout&channel=other", {
-      body: { ...sentV1(herald, { ...said, channel: "claims" }), ...claims },
+      body: { ...signV1(herald, { ...said, channel: "claims" }), ...claims },
     });
     assert.equal(sent.status, 200);
     const [message] = await bus.read("claims", "reader");
@@ -178,7 +191,7 @@ suite("one thing's signature used for another", { concurrency: 4 }, () => {
   });
 });
 
-suite("names that look like others", { concurrency: 4 }, () => {
+suite("names that look alike", { concurrency: 4 }, () => {
   test("control characters are refused in every name, and so is what isn't Unicode or is too long", async () => {
     const wrong: readonly [string, RegExp][] = [
       ...["\n", "\r", "\0", "\t", "\u001b[2J", "\u007f", "\b"].map((one): [string, RegExp] => [
@@ -193,10 +206,10 @@ suite("names that look like others", { concurrency: 4 }, () => {
       await refuses({ ...said, sender: name }, 400, sentence, openServer);
       await refuses({ ...said, sender: "a", channel: name }, 400, sentence, openServer);
       await refuses({ channel: "c", agent: name, id: 0 }, 400, sentence, openServer, "POST /ack");
-      const registration = registered(ops, { ...runner, name }, stampFor(did));
+      const registration = signRegistration(ops, { ...runner, name }, stampFor(did));
       await refuses(registration, 400, sentence, server, "POST /register");
       if (name.length < 201) {
-        const identity = registered(ops, runner, stampFor(did), { identity: name });
+        const identity = signRegistration(ops, runner, stampFor(did), { identity: name });
         await refuses(identity, 400, sentence, server, "POST /register");
       }
     }
@@ -214,10 +227,10 @@ suite("names that look like others", { concurrency: 4 }, () => {
     ];
     for (const name of names) {
       const agent = createIdentity(name);
-      const body = registered(ops, agent, stampFor(did), { identity: "\u202egnihtyna" });
+      const body = signRegistration(ops, agent, stampFor(did), { identity: "\u202egnihtyna" });
       assert.equal((await server.ask("POST /register", { body })).status, 200);
-      await refuses({ ...said, sender: name, signature: sentV1(herald, said).signature }, 403, /^invalid signature$/);
-      const sent = sentV2(agent, { ...said, channel: "looks" }, stampFor(did));
+      await refuses({ ...said, sender: name, signature: signV1(herald, said).signature }, 403, /^invalid signature$/);
+      const sent = signV2(agent, { ...said, channel: "looks" }, stampFor(did));
       assert.equal((await server.ask("POST /send", { body: sent })).status, 200);
     }
     for (const words of [["agents"], ["agents", "--json"], ["read", "looks", "reader", "--peek"]]) {

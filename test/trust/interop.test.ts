@@ -3,9 +3,9 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { after, suite, test } from "node:test";
+import { objectIn } from "../support/http.ts";
 import { sendBytes, stampFor } from "../support/identity.ts";
-import { objectIn } from "../support/requests.ts";
-import { secureBus, succeeded } from "../support/trusted-bus.ts";
+import { secureBus, succeeded } from "../support/secure-bus.ts";
 
 const bus = await secureBus();
 const server = await bus.serve({ IPC_READ_AUTH: "required" });
@@ -123,7 +123,7 @@ print("verified")
 `;
 
 suite("other programs' signatures", { concurrency: 2 }, () => {
-  test("what openssl pkeyutl signs is taken, v1 and v2", { skip: noOpenssl }, async () => {
+  test("signatures by openssl pkeyutl are accepted, v1 and v2", { skip: noOpenssl }, async () => {
     const stamp = stampFor(bus.did);
     const fields = { CHANNEL: channel, SENDER: "openssl", CONTENT: content, AUD: stamp.aud, NONCE: stamp.nonce };
     const { stdout, stderr } = ran("bash", ["-c", SHELL], { FOLDER: bus.home, TS: String(stamp.ts), ...fields });
@@ -134,7 +134,7 @@ suite("other programs' signatures", { concurrency: 2 }, () => {
     await succeeded(bus.run("send", channel, "openssl", "with its key", "--key", bus.file("openssl.key")));
   });
 
-  test("what we sign, openssl verifies", { skip: noOpenssl }, async () => {
+  test("openssl verifies our signatures", { skip: noOpenssl }, async () => {
     await succeeded(bus.run("keygen", "--out", bus.file("ours")));
     const body = await sentByUs("ours", bus.file("ours.key"));
     const signature = bus.write("ours.sig", Buffer.from(String(body.signature), "base64"));
@@ -160,7 +160,9 @@ suite("other programs' signatures", { concurrency: 2 }, () => {
     assert.notEqual(verify(other).status, 0);
   });
 
-  test("what Python's cryptography signs is taken, v1 and v2, and so is its token", { skip: noPython }, async () => {
+  test("signatures by Python's cryptography are accepted, v1 and v2, and so is its token", {
+    skip: noPython,
+  }, async () => {
     const stamp = stampFor(bus.did);
     const fields = { CHANNEL: channel, SENDER: "python", CONTENT: content, AUD: stamp.aud, NONCE: stamp.nonce };
     const { stdout, stderr } = ran(PYTHON, ["-c", PYTHON_SIGNS], { FOLDER: bus.home, TS: String(stamp.ts), ...fields });
@@ -173,7 +175,7 @@ suite("other programs' signatures", { concurrency: 2 }, () => {
     await succeeded(bus.run("send", channel, "python", "with its key", "--key", bus.file("python.key")));
   });
 
-  test("what we sign, Python's cryptography verifies", { skip: noPython }, async () => {
+  test("Python's cryptography verifies our signatures", { skip: noPython }, async () => {
     await succeeded(bus.run("keygen", "--out", bus.file("mine")));
     const body = await sentByUs("mine", bus.file("mine.key"));
     const stamp = { aud: String(body.aud), nonce: String(body.nonce), ts: Number(body.ts) };

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { suite, test } from "node:test";
 import { didOf } from "../support/identity.ts";
-import { type Bus, openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { type Bus, openBus, secureBus, succeeded } from "../support/secure-bus.ts";
 
 const noted = (bus: Bus) => readFileSync(bus.file(".config/el-ipc/servers"), "utf8");
 
@@ -28,7 +28,7 @@ async function impostor(dids: Readonly<Record<string, string | undefined>>) {
   };
 }
 
-suite("whom a client signs for", { concurrency: 4 }, () => {
+suite("the servers that a client signs for", { concurrency: 4 }, () => {
   test("a server's DID is noted by its address when it is first signed for, in a folder for its owner alone", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
@@ -55,7 +55,7 @@ suite("whom a client signs for", { concurrency: 4 }, () => {
       await succeeded(bus.run("send", "builds", "herald", "x", "--key", key, "--url", url));
     }
     await using program = other.start("serve", new URL(url).port);
-    await program.said("listening");
+    await program.untilLogged("listening");
     const refused = await bus.run("send", "builds", "herald", "secret", "--key", key, "--url", url);
     assert.deepEqual([refused.code, refused.stdout], [1, ""]);
     assert.match(
@@ -72,7 +72,7 @@ suite("whom a client signs for", { concurrency: 4 }, () => {
     assert.match(unknown.stderr, /unknown sender: herald/);
   });
 
-  test("a server that was secure and says now that it is open gets nothing signed either", async () => {
+  test("a server that was secure and now claims to be open gets nothing signed either", async () => {
     using bus = await secureBus();
     await using server = await impostor({});
     const key = bus.keyOf(bus.herald);
@@ -84,7 +84,7 @@ suite("whom a client signs for", { concurrency: 4 }, () => {
     assert.deepEqual(server.asked, ["GET /health"]);
   });
 
-  test("what isn't a did:key is neither noted nor signed for: it could hold another server's line", async () => {
+  test("only a did:key is noted and signed for: other text could forge another server's line", async () => {
     using bus = await secureBus();
     const victim = "https://bus.example.org";
     await using server = await impostor({ "/health": `${bus.did}\n${victim} ${bus.did}` });

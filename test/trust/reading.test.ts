@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { objectIn } from "../support/requests.ts";
-import { eventually, openBus, type Server, succeeded } from "../support/trusted-bus.ts";
+import { objectIn } from "../support/http.ts";
+import { eventually, openBus, type Server, succeeded } from "../support/secure-bus.ts";
 
 async function quickest(server: Server, what: string, times: number): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
@@ -14,7 +14,7 @@ async function quickest(server: Server, what: string, times: number): Promise<nu
 }
 
 suite("what reading promises", { concurrency: 4 }, () => {
-  test("D1 three hundred open long-polls keep nobody from being answered, and all hear of a message", async () => {
+  test("D1 300 open long-polls keep nobody from being answered, and all hear of a message", async () => {
     using bus = openBus();
     await using server = await bus.serve();
     const waiting = Array.from({ length: 300 }, (_, n) =>
@@ -28,7 +28,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
     for (const { text } of answers) assert.match(text, /"content":"wake"/);
   });
 
-  test("D9 who closes the pipe before it has the messages has them still to read", async () => {
+  test("D9 messages for a closed pipe stay unread", async () => {
     using bus = openBus();
     await succeeded(bus.run("send", "c", "a", "precious"));
     const reader = bus.start("read", "c", "b");
@@ -38,7 +38,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
     assert.deepEqual(await bus.read("c", "b"), []);
   });
 
-  test("D10 a watermark never moves back, whoever is later", async () => {
+  test("D10 a watermark never moves back, whichever request is later", async () => {
     using bus = openBus();
     await using server = await bus.serve();
     for (let n = 0; n < 20; n++)

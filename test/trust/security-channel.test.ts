@@ -5,10 +5,19 @@ import type { Caller } from "../../src/core/access.ts";
 import { sendMessage } from "../../src/operations/messages.ts";
 import { parseRequest } from "../../src/operations/operation.ts";
 import { perform } from "../../src/operations/perform.ts";
-import { createIdentity, didOf, registered, revoked, sentV1, sentV2, stampFor, tokenOf } from "../support/identity.ts";
-import { openedBus } from "../support/opened.ts";
-import { objectIn, type Question } from "../support/requests.ts";
-import { type Bus, eventually, openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { objectIn, type Question } from "../support/http.ts";
+import {
+  createIdentity,
+  didOf,
+  signRegistration,
+  signRevocation,
+  signV1,
+  signV2,
+  stampFor,
+  tokenOf,
+} from "../support/identity.ts";
+import { type Bus, eventually, openBus, secureBus, succeeded } from "../support/secure-bus.ts";
+import { openLocalBus } from "../support/store.ts";
 
 const said = { channel: "builds", content: "x" };
 
@@ -27,18 +36,18 @@ suite("the security channel", { concurrency: 3 }, () => {
     const { herald, scout, ops, did } = bus;
     await using server = await bus.serve({ IPC_READ_AUTH: "required" });
     const stamp = stampFor(did);
-    const right = sentV2(herald, said, stamp);
+    const right = signV2(herald, said, stamp);
     await server.ask("POST /send", { body: right });
-    await server.ask("POST /revoke", { body: revoked(ops, scout, stampFor(did)) });
+    await server.ask("POST /revoke", { body: signRevocation(ops, scout, stampFor(did)) });
     const tries: readonly [string, string, Question][] = [
       ["unsigned_message", "POST /send", { body: { ...said, sender: "herald" } }],
-      ["unknown_sender", "POST /send", { body: sentV1(createIdentity("nobody"), said) }],
-      ["invalid_signature", "POST /send", { body: sentV1(createIdentity("herald"), said) }],
-      ["wrong_audience", "POST /send", { body: sentV2(herald, said, stampFor(didOf(scout))) }],
-      ["stale", "POST /send", { body: sentV2(herald, said, stampFor(did, -400_000)) }],
-      ["replay", "POST /send", { body: sentV2(herald, { ...said, content: "y" }, stamp) }],
-      ["revoked", "POST /send", { body: sentV1(scout, said) }],
-      ["unauthorized_registration", "POST /register", { body: registered(scout, herald, stampFor(did)) }],
+      ["unknown_sender", "POST /send", { body: signV1(createIdentity("nobody"), said) }],
+      ["invalid_signature", "POST /send", { body: signV1(createIdentity("herald"), said) }],
+      ["wrong_audience", "POST /send", { body: signV2(herald, said, stampFor(didOf(scout))) }],
+      ["stale", "POST /send", { body: signV2(herald, said, stampFor(did, -400_000)) }],
+      ["replay", "POST /send", { body: signV2(herald, { ...said, content: "y" }, stamp) }],
+      ["revoked", "POST /send", { body: signV1(scout, said) }],
+      ["unauthorized_registration", "POST /register", { body: signRegistration(scout, herald, stampFor(did)) }],
       ["invalid_token", "GET /messages?channel=builds&agent=herald", { bearer: tokenOf(scout, did) }],
       ["not_yours", "GET /messages?channel=builds&agent=ops", { bearer: tokenOf(herald, did) }],
       ["unauthenticated", "GET /messages?channel=builds&agent=herald", {}],
@@ -66,7 +75,7 @@ suite("the security channel", { concurrency: 3 }, () => {
   test("mistakes are no alarms, and what was done twice isn't either", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
-    const body = sentV2(bus.herald, said, stampFor(bus.did));
+    const body = signV2(bus.herald, said, stampFor(bus.did));
     for (const _ of [1, 2]) assert.equal((await server.ask("POST /send", { body })).status, 200);
     assert.equal((await server.ask("POST /send", { body: { channel: "c" } })).status, 400);
     assert.equal((await server.ask("GET /nowhere")).status, 404);
@@ -74,7 +83,7 @@ suite("the security channel", { concurrency: 3 }, () => {
     assert.deepEqual(alarms(bus), []);
   });
 
-  test("the command line's refusals are told there too", async () => {
+  test("the command line's refusals are reported there, too", async () => {
     using bus = await secureBus();
     assert.equal((await bus.run("send", "builds", "herald", "x")).code, 1);
     assert.equal((await bus.run("send", "builds", "herald", "x", "--key", bus.keyOf(bus.scout))).code, 1);
@@ -95,7 +104,7 @@ suite("the security channel", { concurrency: 3 }, () => {
       Array.from({ length: 200 }, async () => (await server.ask("POST /send", bad)).status),
     );
     assert.deepEqual(new Set(statuses), new Set([403]));
-    await server.ask("POST /send", { body: sentV1(createIdentity("nobody"), said) });
+    await server.ask("POST /send", { body: signV1(createIdentity("nobody"), said) });
     const kinds = alarms(bus).map(({ event }) => event);
     assert.equal(kinds.filter((kind) => kind === "unsigned_message").length, 10);
     assert.equal(kinds.filter((kind) => kind === "unknown_sender").length, 1);
@@ -127,10 +136,10 @@ suite("the security channel", { concurrency: 3 }, () => {
     assert.equal(count(), 5);
   });
 
-  test("how many of a flood went untold is said by the first alarm of the next minute", async () => {
+  test("the first alarm of the next minute counts those left out of a flood", async () => {
     using folder = await secureBus();
     let now = Date.now() / 1_000;
-    await using bus = await openedBus({ path: folder.database }, () => now);
+    await using bus = await openLocalBus({ path: folder.database }, () => now);
     const caller: Caller = { from: "local", admitted: false, hasKey: false, identity: undefined };
     const attempt = () =>
       assert.rejects(
@@ -153,7 +162,7 @@ suite("the security channel", { concurrency: 3 }, () => {
     assert.deepEqual((await told()).slice(10), [21, undefined]);
   });
 
-  test("nobody writes there but the bus, with any signature or token, in either mode", async () => {
+  test("only the bus writes there, in either mode, whatever the signature or token", async () => {
     using bus = await secureBus();
     using open = openBus();
     const { ops, herald, did } = bus;
@@ -162,10 +171,10 @@ suite("the security channel", { concurrency: 3 }, () => {
     await using openServer = await open.serve();
     const bodies: readonly Question[] = [
       { body: { ...there, sender: "el-ipc" } },
-      { body: sentV1(ops, there) },
-      { body: sentV2(ops, there, stampFor(did)) },
+      { body: signV1(ops, there) },
+      { body: signV2(ops, there, stampFor(did)) },
       { body: { ...there, sender: "ops" }, bearer: tokenOf(ops, did) },
-      { body: sentV2(herald, there, stampFor(did)) },
+      { body: signV2(herald, there, stampFor(did)) },
     ];
     for (const question of bodies) {
       const { status, json } = await server.ask("POST /send", question);
@@ -211,7 +220,7 @@ suite("the security channel", { concurrency: 3 }, () => {
     const rogue = createIdentity("herald");
     const token = tokenOf(herald, did, { exp: 1 });
     const good = tokenOf(ops, did);
-    const badSignature = sentV1(rogue, said);
+    const badSignature = signV1(rogue, said);
     const { name, publicPem: public_key } = createIdentity("runner");
     const byKey = { name, public_key, operator: "ops", operator_key: ops.privatePem };
     const wrongKey = { ...byKey, operator_key: herald.privatePem };

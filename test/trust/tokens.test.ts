@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { after, suite, test } from "node:test";
-import { hurried } from "../support/hurried.ts";
-import { createIdentity, jwt, revoked, sentV1, stampFor, tokenOf } from "../support/identity.ts";
-import { objectIn, objectsIn, opened } from "../support/requests.ts";
-import { openBus, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { impatientServer } from "../support/clock.ts";
+import { objectIn, objectsIn, openAnswer } from "../support/http.ts";
+import { createIdentity, jwt, signRevocation, signV1, stampFor, tokenOf } from "../support/identity.ts";
+import { openBus, secureBus, succeeded } from "../support/secure-bus.ts";
 
 const bus = await secureBus();
 const server = await bus.serve({ IPC_READ_AUTH: "required" });
@@ -103,7 +103,7 @@ suite("tokens", { concurrency: 4 }, () => {
     assert.equal((await server.ask(own, { bearer: token })).status, 200);
   });
 
-  test("what can't be read is refused, and what is far too long before it is read", async () => {
+  test("an unreadable token is refused, and an overlong one before it is read", async () => {
     const [head = "", claims = "", signature = ""] = tokenOf(herald, did).split(".");
     await refuses(`${head}.${claims}.${signature}AAAA`, /signature is not the agent's/);
     await refuses(`${head}.${claims}.${signature.slice(0, -4)}`, /signature is not the agent's/);
@@ -117,7 +117,7 @@ suite("tokens", { concurrency: 4 }, () => {
     }
   });
 
-  test("it is shown as Authorization: Bearer, in any case, and in no other way", async () => {
+  test("it is accepted as Authorization: Bearer, in any case, and in no other way", async () => {
     const token = tokenOf(herald, did);
     const status = async (headers: Record<string, string>, what = own) => (await server.ask(what, { headers })).status;
     for (const scheme of ["Bearer", "bearer", "BEARER", "Bearer "]) {
@@ -164,11 +164,11 @@ suite("tokens", { concurrency: 4 }, () => {
   });
 });
 
-suite("what a token has opened", { concurrency: 4 }, () => {
+suite("whatever a token opened", { concurrency: 4 }, () => {
   /** Everything of a stream, once it ended, and after how long. */
   async function ended(what: string, bearer: string, url = server.url) {
     const started = performance.now();
-    const response = await opened(url, what, { bearer });
+    const response = await openAnswer(url, what, { bearer });
     const text = Buffer.concat(await Array.fromAsync(response)).toString();
     return { status: response.statusCode, text, seconds: (performance.now() - started) / 1_000 };
   }
@@ -183,16 +183,16 @@ suite("what a token has opened", { concurrency: 4 }, () => {
     for (const { seconds } of [stream, poll]) assert.ok(seconds > 0.5 && seconds < 12, String(seconds));
   });
 
-  test("a stolen one is worth nothing once its agent is revoked: its stream and its long-poll end", async () => {
+  test("ends once its agent is revoked: the stream and the long-poll", async () => {
     using own = await secureBus();
-    await using quick = await own.serve({ IPC_READ_AUTH: "required", ...hurried });
+    await using quick = await own.serve({ IPC_READ_AUTH: "required", ...impatientServer });
     const bearer = tokenOf(own.herald, own.did);
     const waiting = [
       ended("GET /follow?channel=quiet&agent=herald", bearer, quick.url),
       ended("GET /messages?channel=quiet&agent=herald&wait=true&timeout=20", bearer, quick.url),
     ];
     await new Promise((resolve) => setTimeout(resolve, 1_300));
-    const done = await quick.ask("POST /revoke", { body: revoked(own.ops, own.herald, stampFor(own.did)) });
+    const done = await quick.ask("POST /revoke", { body: signRevocation(own.ops, own.herald, stampFor(own.did)) });
     assert.equal(done.status, 200);
     for (const { seconds } of await Promise.all(waiting)) assert.ok(seconds > 1.2 && seconds < 12, String(seconds));
   });
@@ -217,7 +217,7 @@ suite("tokens on the command line", { concurrency: 4 }, () => {
   });
 
   test("reads of a server show one that --key makes", async () => {
-    await server.ask("POST /send", { body: sentV1(scout, { channel: "mine", content: "hello" }) });
+    await server.ask("POST /send", { body: signV1(scout, { channel: "mine", content: "hello" }) });
     const at = ["--key", heraldKey, "--url", server.url];
     assert.match((await bus.run("read", "cli", "herald", "--url", server.url)).stderr, /this needs a token/);
     assert.doesNotMatch((await bus.run("channels", "--url", server.url)).stderr, /IPC_API_KEY/);
@@ -230,7 +230,7 @@ suite("tokens on the command line", { concurrency: 4 }, () => {
     assert.match((await bus.run("rights", "--url", server.url)).stdout, /^nobody in particular, in secure/);
   });
 
-  test("IPC_AGENT says who asks, also where a word says about whom", async () => {
+  test("IPC_AGENT names the asker, also where an argument names the agent asked about", async () => {
     const at = ["--key", bus.keyOf(ops), "--url", server.url];
     const as = (...words: string[]) => bus.runWith({ IPC_AGENT: ops.name }, ...words, ...at);
     assert.equal((await as("inbox", "scout")).code, 0);
@@ -240,7 +240,7 @@ suite("tokens on the command line", { concurrency: 4 }, () => {
     assert.match((await bus.runWith({ IPC_AGENT: "herald" }, "inbox", "scout", ...mine)).stderr, /not allowed/);
   });
 
-  test("IPC_TOKEN is shown instead, where nobody can overhear it", async () => {
+  test("IPC_TOKEN is used instead, where nobody can overhear it", async () => {
     const IPC_TOKEN = tokenOf(herald, did);
     await succeeded(bus.runWith({ IPC_TOKEN }, "read", "cli", "herald", "--url", server.url));
     for (const url of ["http://bus.example.org", "http://192.0.2.7:9876", "http://127.0.0.1.example.org"]) {
@@ -256,7 +256,7 @@ suite("tokens on the command line", { concurrency: 4 }, () => {
 
   test("a stream of the command line ends with its token, and says so", async () => {
     const IPC_TOKEN = tokenOf(herald, did, { exp: Math.floor(Date.now() / 1_000) + 3 });
-    await server.ask("POST /send", { body: sentV1(scout, { channel: "on-and-on", content: "one" }) });
+    await server.ask("POST /send", { body: signV1(scout, { channel: "on-and-on", content: "one" }) });
     const { code, stdout, stderr } = await bus.runWith(
       { IPC_TOKEN },
       "follow",

@@ -4,21 +4,21 @@ import { createServer } from "node:http";
 import { after, suite, test } from "node:test";
 import { readPrivateKey } from "../../src/core/keys.ts";
 import { messageBytes, sign } from "../../src/core/signature.ts";
+import { askObject, isObject, objectIn } from "../support/http.ts";
 import {
+  type Content,
   createIdentity,
   didOf,
   identityOfSeed,
   netstrings,
-  type Said,
   type Stamp,
   sendBytes,
-  sentV1,
-  sentV2,
   signatureOf,
+  signV1,
+  signV2,
   stampFor,
 } from "../support/identity.ts";
-import { ask, isObject, objectIn } from "../support/requests.ts";
-import { eventually, openBus, type SecureBus, type Server, secureBus, succeeded } from "../support/trusted-bus.ts";
+import { eventually, openBus, type SecureBus, type Server, secureBus, succeeded } from "../support/secure-bus.ts";
 
 const said = { channel: "builds", content: "main is green" };
 
@@ -79,7 +79,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
 
   test("D2 the same request posted twice is one message, and the second answer has the first one's id", async () => {
     const [bus, server] = [shared, sharedServer];
-    const body = sentV2(bus.herald, { channel: "twice", content: "main is green" }, stampFor(bus.did));
+    const body = signV2(bus.herald, { channel: "twice", content: "main is green" }, stampFor(bus.did));
     const first = await server.ask("POST /send", { body });
     const { id } = first.json;
     assert.deepEqual([first.status, first.json], [200, { ok: true, id }]);
@@ -90,7 +90,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
 
   test("it stays one message over two servers on one database, and after a restart", async () => {
     using bus = await secureBus();
-    const body = sentV2(bus.herald, said, stampFor(bus.did));
+    const body = signV2(bus.herald, said, stampFor(bus.did));
     {
       await using one = await bus.serve();
       await using other = await bus.serve();
@@ -109,7 +109,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     using bus = await secureBus();
     await using one = await bus.serve();
     await using other = await bus.serve();
-    const body = sentV2(bus.herald, said, stampFor(bus.did));
+    const body = signV2(bus.herald, said, stampFor(bus.did));
     const servers = [one, other];
     const asked = Array.from({ length: 50 }, (_, n) => servers[n % 2]?.ask("POST /send", { body }));
     const answers = (await Promise.all(asked)).map((answer) => answer?.json ?? {});
@@ -118,7 +118,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     assert.equal(countOf(bus), 1);
   });
 
-  test("what the command line sends to a server is v2, and can be sent again by whoever lost the answer", async () => {
+  test("the command line sends v2 to a server, and can repeat a request whose answer was lost", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
     const bodies: Readonly<Record<string, unknown>>[] = [];
@@ -126,7 +126,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
       const body = Buffer.concat(await Array.fromAsync(request)).toString();
       if (request.method === "POST") bodies.push(objectIn(body));
       const what = `${request.method} ${request.url}`;
-      const answer = await ask(server.url, what, body === "" ? {} : { body });
+      const answer = await askObject(server.url, what, body === "" ? {} : { body });
       response.writeHead(answer.status).end(answer.text);
     });
     await new Promise<void>((resolve) => between.listen(0, "127.0.0.1", resolve));
@@ -149,24 +149,24 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     assert.equal(bus.sql("SELECT signer FROM nonces WHERE message_id = 1")[0]?.signer, "herald");
   });
 
-  test("in open mode a retried v2 request is one message too, meant for nobody in particular", async () => {
+  test("in open mode a repeated v2 request is one message, too", async () => {
     using bus = openBus();
     await using server = await bus.serve();
-    const body = sentV2(createIdentity("herald"), said, stampFor(""));
+    const body = signV2(createIdentity("herald"), said, stampFor(""));
     assert.deepEqual((await server.ask("POST /send", { body })).json, { ok: true, id: 1 });
     assert.deepEqual((await server.ask("POST /send", { body })).json, { ok: true, id: 1, duplicate: true });
-    await refuses(server, sentV2(createIdentity("herald"), said, stampFor("did:key:z6Mk")), 403, /another bus/);
+    await refuses(server, signV2(createIdentity("herald"), said, stampFor("did:key:z6Mk")), 403, /another bus/);
   });
 
   test("another message under the same nonce is a conflict, and its sender's alone", async () => {
     const [bus, server] = [shared, sharedServer];
     const stamp = stampFor(bus.did);
     const first = { channel: "nonces", content: "main is green" };
-    assert.equal((await server.ask("POST /send", { body: sentV2(bus.herald, first, stamp) })).status, 200);
-    const changed = sentV2(bus.herald, { ...first, content: "main is red" }, stamp);
+    assert.equal((await server.ask("POST /send", { body: signV2(bus.herald, first, stamp) })).status, 200);
+    const changed = signV2(bus.herald, { ...first, content: "main is red" }, stamp);
     await refuses(server, changed, 409, /this nonce was used for another message/);
-    await refuses(server, sentV2(bus.herald, first, { ...stamp, ts: stamp.ts + 1 }), 409, /this nonce was used/);
-    const byAnother = await server.ask("POST /send", { body: sentV2(bus.scout, first, stamp) });
+    await refuses(server, signV2(bus.herald, first, { ...stamp, ts: stamp.ts + 1 }), 409, /this nonce was used/);
+    const byAnother = await server.ask("POST /send", { body: signV2(bus.scout, first, stamp) });
     assert.deepEqual([byAnother.status, byAnother.json.duplicate], [200, undefined]);
     const senders = (await bus.read("nonces", "reader")).map(({ sender, content }) => [sender, content]);
     assert.deepEqual(senders, [
@@ -178,14 +178,14 @@ suite("v2 signatures", { concurrency: 4 }, () => {
   test("a request is refused five minutes off the server's time, which the refusal says", async () => {
     const [bus, server] = [shared, sharedServer];
     for (const seconds of [-303, 303, -3_600, 86_400]) {
-      const body = sentV2(bus.herald, said, stampFor(bus.did, seconds * 1_000));
+      const body = signV2(bus.herald, said, stampFor(bus.did, seconds * 1_000));
       const { status, json } = await server.ask("POST /send", { body });
       const time = Number(/\((\d{13})\)$/.exec(String(json.error))?.[1]);
       assert.deepEqual([status, json.reason], [403, "stale"], String(seconds));
       assert.ok(Math.abs(time - Date.now()) < 60_000, String(json.error));
     }
     for (const seconds of [-290, 290]) {
-      const body = sentV2(bus.herald, said, stampFor(bus.did, seconds * 1_000));
+      const body = signV2(bus.herald, said, stampFor(bus.did, seconds * 1_000));
       assert.equal((await server.ask("POST /send", { body })).status, 200, String(seconds));
     }
   });
@@ -196,18 +196,18 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     for (const aud of [elsewhere, "", bus.did.toLowerCase(), `${bus.did} `]) {
       await refuses(
         server,
-        sentV2(bus.herald, said, stampFor(aud)),
+        signV2(bus.herald, said, stampFor(aud)),
         403,
         /meant for another bus: this bus is did:key:z/,
       );
     }
-    const { aud: _, ...without } = sentV2(bus.herald, said, stampFor(bus.did));
+    const { aud: _, ...without } = signV2(bus.herald, said, stampFor(bus.did));
     await refuses(server, without, 403, /invalid signature/);
   });
 
-  test("a stamp that isn't one is refused for what it is", async () => {
+  test("a malformed stamp is refused as such", async () => {
     const [bus, server] = [shared, sharedServer];
-    const right = sentV2(bus.herald, said, stampFor(bus.did));
+    const right = signV2(bus.herald, said, stampFor(bus.did));
     const { nonce: _, ...noNonce } = right;
     const { ts: __, ...noTs } = right;
     await refuses(server, noNonce, 400, /needs nonce and ts/);
@@ -231,7 +231,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
 
   test("a v2 request without its v, or with any field changed, has no signature that fits", async () => {
     const [bus, server] = [shared, sharedServer];
-    const right = sentV2(bus.herald, said, stampFor(bus.did));
+    const right = signV2(bus.herald, said, stampFor(bus.did));
     const { v: _, ...asV1 } = right;
     const changes = [
       asV1,
@@ -245,20 +245,20 @@ suite("v2 signatures", { concurrency: 4 }, () => {
     for (const body of changes) await refuses(server, body, 403, /invalid signature/);
   });
 
-  test("v1 is taken, unless the bus or the agent's registration says v2", async () => {
+  test("v1 is accepted, unless the bus or the agent's registration says v2", async () => {
     using bus = await secureBus();
     const { herald, scout, did } = bus;
     const key = bus.keyOf(bus.ops);
     const words = ["--pubkey", bus.write("h.pub", herald.publicPem), "--as", "ops", "--key", key, "--v2"];
     await succeeded(bus.run("register", "herald", ...words));
     await using server = await bus.serve();
-    assert.equal((await server.ask("POST /send", { body: sentV1(scout, said) })).status, 200);
-    await refuses(server, sentV1(herald, said), 403, /a v2 signature is required/);
-    assert.equal((await server.ask("POST /send", { body: sentV2(herald, said, stampFor(did)) })).status, 200);
+    assert.equal((await server.ask("POST /send", { body: signV1(scout, said) })).status, 200);
+    await refuses(server, signV1(herald, said), 403, /a v2 signature is required/);
+    assert.equal((await server.ask("POST /send", { body: signV2(herald, said, stampFor(did)) })).status, 200);
 
     await using strict = await bus.serve({ IPC_SIG_POLICY: "v2" });
-    await refuses(strict, sentV1(scout, said), 403, /a v2 signature is required/);
-    assert.equal((await strict.ask("POST /send", { body: sentV2(scout, said, stampFor(did)) })).status, 200);
+    await refuses(strict, signV1(scout, said), 403, /a v2 signature is required/);
+    assert.equal((await strict.ask("POST /send", { body: signV2(scout, said, stampFor(did)) })).status, 200);
     const wrong = await bus.runWith({ IPC_SIG_POLICY: "v3" }, "channels");
     assert.match(wrong.stderr, /^Error: IPC_SIG_POLICY must be any or v2/);
   });
@@ -266,7 +266,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
   test("nonces are kept for an hour and then cleaned up", async () => {
     using bus = await secureBus();
     await using server = await bus.serve();
-    const send = () => server.ask("POST /send", { body: sentV2(bus.herald, said, stampFor(bus.did)) });
+    const send = () => server.ask("POST /send", { body: signV2(bus.herald, said, stampFor(bus.did)) });
     const kept = () => bus.sql("SELECT nonce FROM nonces WHERE message_id IN (1, 2)").length;
     await send();
     await send();
@@ -280,7 +280,7 @@ suite("v2 signatures", { concurrency: 4 }, () => {
 
   test("a message from before the first operator isn't shown as signed: nobody could have checked it", async () => {
     using bus = openBus();
-    const forged: Said & { sender: string; signature: string } = {
+    const forged: Content & { sender: string; signature: string } = {
       ...{ channel: "builds", sender: "ops", content: "deploy it" },
       signature: Buffer.alloc(64, 7).toString("base64"),
     };

@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { tcpPortOf, tokenOf } from "../support/brokers.ts";
-import { secureBus, succeeded } from "../support/bus.ts";
-import { ask, open } from "../support/http.ts";
-import { lines, rawWebSocket } from "../support/sockets.ts";
+import { expectSuccess, secureBus, tcpPortOf, tokenOf } from "../support/bus.ts";
+import { ask, openAnswer } from "../support/http.ts";
+import { connectLines, connectWebSocket } from "../support/sockets.ts";
 
 type Seen = readonly string[];
 
@@ -13,14 +12,15 @@ const named = (list: unknown, field: string): Seen =>
     .map((one: Readonly<Record<string, unknown>>) => one[field])
     .toSorted();
 
-suite("who shows a token sees neither others' mailboxes nor the alarms, wherever channels are named", () => {
+suite("a token shows neither others' mailboxes nor the alarms, wherever channels are named", () => {
   test("over HTTP, in the stream of events, over WebSocket and over TCP", async () => {
     using bus = await secureBus("herald", "reader");
     await using server = await bus.serve({ IPC_READ_AUTH: "required" }, "--tcp", "0");
     const tcpPort = await tcpPortOf(server);
     const signed = ["--key", bus.file("herald.key")];
-    await succeeded(bus.run("send", "builds", "herald", "green", ...signed));
-    for (const to of ["herald", "reader"]) await succeeded(bus.run("post", to, "psst", "--from", "herald", ...signed));
+    await expectSuccess(bus.run("send", "builds", "herald", "green", ...signed));
+    for (const to of ["herald", "reader"])
+      await expectSuccess(bus.run("post", to, "psst", "--from", "herald", ...signed));
     await ask(server.url, "POST /send", { body: { channel: "builds", sender: "mallory", content: "x" } });
 
     const everything = ["@herald", "@reader", "builds", "security"];
@@ -37,10 +37,10 @@ suite("who shows a token sees neither others' mailboxes nor the alarms, wherever
       const mailboxes = channels.filter((channel) => channel.startsWith("@")).map((channel) => channel.slice(1));
       assert.deepEqual(named((await get("/mailboxes")).mailboxes, "mailbox"), mailboxes, `/mailboxes of ${agent}`);
 
-      using socket = await rawWebSocket(server.port, { headers });
+      using socket = await connectWebSocket(server.port, { headers });
       socket.say({ type: "ask", id: 1, ask: "channels" });
       assert.deepEqual(named((await socket.nextOf("answer")).answer, "channel"), channels);
-      using line = await lines(tcpPort);
+      using line = await connectLines(tcpPort);
       line.say({ id: 1, token, ask: "channels" });
       assert.deepEqual(named((await line.next()).answer, "channel"), channels);
       line.say({ id: 2, op: "status" });
@@ -51,7 +51,7 @@ suite("who shows a token sees neither others' mailboxes nor the alarms, wherever
 
 async function snapshot(url: string, headers: Readonly<Record<string, string>>): Promise<unknown> {
   const controller = new AbortController();
-  const stream = await open(url, "GET /events", { headers, signal: controller.signal });
+  const stream = await openAnswer(url, "GET /events", { headers, signal: controller.signal });
   stream.on("error", () => {});
   let text = "";
   for await (const chunk of stream.setEncoding("utf8")) {

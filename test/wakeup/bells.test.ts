@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { watermarkTopic } from "../../src/core/waiting.ts";
 import { createBells, createPoll } from "../../src/wakeup/bells.ts";
 
-test("while somebody waits for messages alone, the store is asked for them alone", async () => {
+test("waits for messages alone ask the store for messages alone", async () => {
   const bells = createBells();
   const asked: (string | undefined)[] = [];
   const ask = createPoll(bells, async (of) => {

@@ -21,17 +21,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Bell } from "../../src/core/waiting.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
 import { assertHeard, assertSoon, wakeupContract } from "../contracts/wakeup.ts";
-import { halfSecondsUntil } from "../support/half-seconds.ts";
-import { startModule } from "../support/module.ts";
-import { temporaryFolder } from "../support/program.ts";
-import { nothingChanges } from "../support/quiet.ts";
+import { countHalfSeconds } from "../support/clock.ts";
+import { startModule, temporaryFolder } from "../support/program.ts";
+import { nothingChanges } from "../support/store.ts";
 
 const NOBODY = 65_534;
 const isRoot = process.getuid?.() === 0;
 const onlyRoot = { skip: !isRoot && "only root can give folders away" };
 
-const listener = new URL("listener.ts", import.meta.url);
-const ringer = new URL("ringer.ts", import.meta.url);
+const listener = new URL("listener-process.ts", import.meta.url);
+const ringer = new URL("ringer-process.ts", import.meta.url);
 
 const never = new AbortController().signal;
 
@@ -93,7 +92,7 @@ test("the folder and its bells are for their owner alone", async () => {
   }
 });
 
-test("who only rings makes nothing", async () => {
+test("ringing makes no files", async () => {
   using parent = temporaryFolder();
   await using bells = bellsIn(parent.file("bells"));
   bells.ring("a");
@@ -147,7 +146,7 @@ const cleanings: readonly [string, (folder: string) => void][] = [
   ],
 ];
 for (const [what, clean] of cleanings) {
-  test(`who waits while somebody cleans up ${what} looks at once, and hears the next ring`, async () => {
+  test(`a waiter looks at once when ${what} is cleaned up, and hears the next ring`, async () => {
     using parent = temporaryFolder();
     const folder = parent.file("bells");
     await using near = bellsIn(folder);
@@ -165,7 +164,7 @@ for (const [what, clean] of cleanings) {
   });
 }
 
-test("bells that nobody rang for a day are cleaned up, and who still waits at one goes on hearing", async () => {
+test("bells unused for a day are cleaned up, and their waiters still hear rings", async () => {
   using parent = temporaryFolder();
   const folder = parent.file("bells");
   await using near = bellsIn(folder);
@@ -254,7 +253,7 @@ test("in somebody else's folder no bell is rung, whatever lies there", onlyRoot,
   assert.equal(readFileSync(file, "utf8"), "precious");
 });
 
-test("a writer that rings no bell is heard by the clock, and nobody asks the store before or after", async () => {
+test("a writer that rings no bell is noticed by the clock, and the store is asked only then", async () => {
   using parent = temporaryFolder();
   await using bells = bellsBesideSilentWriter(parent.file("bells"));
   {
@@ -262,7 +261,7 @@ test("a writer that rings no bell is heard by the clock, and nobody asks the sto
     await bell.wait(never, 50);
     assert.equal(bells.asked.length, 0);
     const started = performance.now();
-    assert.ok((await halfSecondsUntil(bell.wait(never))) <= 1);
+    assert.ok((await countHalfSeconds(bell.wait(never))) <= 1);
     assert.ok(performance.now() - started > 300);
     assert.ok((await millisecondsUntilRung(bell)) > 300);
     assert.equal(bells.asked.length, 2);
@@ -286,7 +285,7 @@ for (const [answer, changes] of [
     using one = bells.arm("a");
     using two = bells.arm("b");
     await Promise.all([one.wait(never, 30), two.wait(never, 30)]);
-    const counted = await Promise.all([one, two].map((bell) => halfSecondsUntil(bell.wait(never))));
+    const counted = await Promise.all([one, two].map((bell) => countHalfSeconds(bell.wait(never))));
     for (const halfSeconds of counted) assert.ok(halfSeconds <= 1);
   });
 }
@@ -295,13 +294,13 @@ test("a process that has waited ends by itself, at once", async () => {
   using parent = temporaryFolder();
   for (const folder of [parent.file("bells"), parent.file("nowhere/bells/\u0000")]) {
     const program = startModule(listener, [folder.replace("\u0000", ""), "30"]);
-    await program.said("done");
+    await program.untilLogged("done");
     await assertSoon("it ends", program.ended);
     assert.equal((await program.ended).code, 0);
   }
 });
 
-test("nothing of a bell is left once it is put away", async () => {
+test("a disposed bell leaves nothing behind", async () => {
   using parent = temporaryFolder();
   await using bells = bellsIn(parent.file("bells"));
   const watching = () => process.getActiveResourcesInfo().filter((kind) => /FSEvent|Timeout/.test(kind)).length;

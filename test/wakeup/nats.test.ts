@@ -5,7 +5,7 @@ import { namesOf } from "../../src/storage/nats/names.ts";
 import { createNatsBells } from "../../src/wakeup/nats.ts";
 import { wakeupContract } from "../contracts/wakeup.ts";
 import { natsVersion, needsNats, startNats } from "../support/nats-server.ts";
-import { nothingChanges } from "../support/quiet.ts";
+import { nothingChanges } from "../support/store.ts";
 
 suite("NATS", needsNats, async () => {
   if (natsVersion === undefined) return;

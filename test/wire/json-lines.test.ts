@@ -9,7 +9,7 @@ function split(most: number, ...chunks: readonly (string | Buffer)[]) {
   return { lines, fits, held: splitter.held, rest: splitter.rest().toString() };
 }
 
-test("a line may come in any pieces, and any lines in one", () => {
+test("lines may come in pieces, or many in one", () => {
   const text = '{"a":"é"}\n\n[1]\nhalf';
   const whole = { lines: ['{"a":"é"}', "", "[1]"], fits: true, held: 4, rest: "half" };
   assert.deepEqual(split(100, text), whole);
@@ -29,7 +29,7 @@ test("a line that is longer than it may be is refused, whole or in pieces, and w
   assert.equal(split(3, "abc", "\n").fits, true);
 });
 
-test("what is no JSON in UTF-8 is none", () => {
+test("a line that isn't JSON in UTF-8 is refused", () => {
   assert.deepEqual(decodeLine(Buffer.from('{"a":1}\r')), { a: 1 });
   for (const bad of ["", "{", "undefined", "GET / HTTP/1.1"]) assert.equal(decodeLine(Buffer.from(bad)), undefined);
   assert.equal(decodeLine(Buffer.from([0x22, 0xff, 0x22])), undefined);

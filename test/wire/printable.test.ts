@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { printable } from "../../src/wire/printable.ts";
 
-test("what a terminal can show stays as it is", () => {
+test("visible text stays as it is", () => {
   for (const text of ["main is green", "ünïcode 🦜 漢字 שלום", "one\ntwo", '{"a": "b\\n"}', "👩‍👩‍👧‍👦"])
     assert.equal(printable(text), text);
 });
 
-test("what could move the cursor, colour it or turn the text around is spelled out", () => {
+test("characters that steer a terminal are spelled out", () => {
   const unsafe = [
     ...Array.from({ length: 32 }, (_, n) => n).filter((code) => code !== 0x0a),
     ...Array.from({ length: 0x21 }, (_, n) => 0x7f + n),
@@ -31,7 +31,7 @@ test("inside JSON it means the same as before", () => {
   assert.deepEqual(JSON.parse(shown), value);
 });
 
-test("what nobody sees is spelled out, so that a name with it looks like no other", () => {
+test("invisible characters are spelled out, so that no two names look the same", () => {
   const unseen = ["\u00ad", "\u034f", "\u115f", "\u180e", "\u200b", "\u200c", "\u200d", "\u2060", "\u2064", "\u206f"];
   for (const character of [...unseen, "\u3164", "\ufe0e", "\ufe0f", "\uffa0", "\ufff9", "\u{e0041}", "\u{e0100}"]) {
     for (const name of [`re${character}viewer`, `${character}reviewer`, `reviewer${character}`, `1${character}`]) {

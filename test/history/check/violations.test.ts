@@ -135,7 +135,7 @@ suite("the checker finds nothing in a history that kept its promises", () => {
   for (const [what, it] of Object.entries(kept)) test(what, () => assert.deepEqual(violations(it), []));
 });
 
-suite("the checker finds what was planted", () => {
+suite("the checker finds planted violations", () => {
   const planted: readonly (readonly [what: string, found: RegExp, planted: History])[] = [
     [
       "a lost message",

@@ -1,4 +1,4 @@
-import { ask, open } from "../../support/http.ts";
+import { ask, openAnswer } from "../../support/http.ts";
 import { start } from "../../support/program.ts";
 import { far } from "./senders.ts";
 import { type Chance, pause, type World } from "./world.ts";
@@ -92,7 +92,7 @@ export async function readByRequest(world: World, channel: string, agent: string
 async function leaveInTheMiddle(world: World, what: string, chance: Chance): Promise<void> {
   const aborting = new AbortController();
   const timer = setTimeout(() => aborting.abort(), chance.below(30));
-  const response = await open(world.url, what, { signal: aborting.signal }).catch(() => undefined);
+  const response = await openAnswer(world.url, what, { signal: aborting.signal }).catch(() => undefined);
   response?.on("error", () => {}).destroy();
   clearTimeout(timer);
 }

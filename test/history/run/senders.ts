@@ -1,5 +1,5 @@
 import { ask } from "../../support/http.ts";
-import { createIdentity, type Identity, sentV1, sentV2, stampFor } from "../../support/identity.ts";
+import { createIdentity, type Identity, signV1, signV2, stampFor } from "../../support/identity.ts";
 import { type Chance, pause, type World } from "./world.ts";
 
 /** Someone in open mode, where any signature will do. */
@@ -43,7 +43,7 @@ export async function sendUntilAnswered(world: World, channel: string, name: str
   const chance = world.chance(name);
   for (let n = 0; !world.over.aborted; n++) {
     const key = `${name} ${n}`;
-    const body = sentV2(whoSends(world), { channel, content: key }, stampFor(world.did));
+    const body = signV2(whoSends(world), { channel, content: key }, stampFor(world.did));
     for (let answered = false; !answered; ) answered = await post(world, name, key, channel, body);
     await pause(world, chance.below(30));
   }
@@ -55,7 +55,7 @@ export async function sendOnce(world: World, channel: string, name: string): Pro
   for (let n = 0; !world.over.aborted; n++) {
     const key = `${name} ${n}`;
     const said = { channel, content: key };
-    const body = world.sender === undefined ? { ...said, sender: "anyone" } : sentV1(world.sender, said);
+    const body = world.sender === undefined ? { ...said, sender: "anyone" } : signV1(world.sender, said);
     await post(world, name, key, channel, body);
     await pause(world, chance.below(40));
   }

@@ -9,7 +9,9 @@ import { type Chance, pause, type World } from "./world.ts";
 /** The programs of writers and readers as one file each, since they are started many times. */
 export async function buildPrograms(folder: string): Promise<{ writer: string; reader: string }> {
   await build({
-    entryPoints: ["writer.ts", "reader.ts"].map((name) => fileURLToPath(new URL(name, import.meta.url))),
+    entryPoints: ["writer-process.ts", "reader-process.ts"].map((name) =>
+      fileURLToPath(new URL(name, import.meta.url)),
+    ),
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -19,7 +21,7 @@ export async function buildPrograms(folder: string): Promise<{ writer: string; r
     external: ["better-sqlite3", "@nats-io/*"],
   });
   symlinkSync(fileURLToPath(new URL("../../../node_modules", import.meta.url)), join(folder, "node_modules"));
-  return { writer: join(folder, "writer.mjs"), reader: join(folder, "reader.mjs") };
+  return { writer: join(folder, "writer-process.mjs"), reader: join(folder, "reader-process.mjs") };
 }
 
 /** Somebody whose log is his standard output: killed in the middle of whatever he does, and begun anew. */
@@ -41,7 +43,7 @@ export async function workAndDie(
 }
 
 async function live(world: World, program: Program, chance: Chance): Promise<void> {
-  await program.printed("\n").catch(() => undefined);
+  await program.untilPrinted("\n").catch(() => undefined);
   await pause(world, chance.below(1_500));
   if (world.over.aborted) program.child.stdin.end();
   else program.child.kill("SIGKILL");

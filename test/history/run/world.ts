@@ -3,12 +3,12 @@ import { createChance } from "../../fuzz/random.ts";
 import { type Identity, identityOf } from "../../support/identity.ts";
 import {
   type Environment,
-  listening,
   type Program,
   type Result,
   type Server,
   start,
   startServer,
+  untilListening,
 } from "../../support/program.ts";
 import { type Doing, type Event, moment } from "../events.ts";
 
@@ -97,7 +97,7 @@ async function serverAt(environment: Environment, port: number): Promise<Server>
   for (let tries = 0; ; tries++) {
     const program: Program = start(["serve", String(port)], environment);
     try {
-      return await listening(program);
+      return await untilListening(program);
     } catch (error) {
       if (tries > 50) throw error;
       await new Promise((resolve) => setTimeout(resolve, 100));

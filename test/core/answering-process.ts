@@ -6,7 +6,7 @@ import { createBus } from "../../src/core/bus.ts";
 import { acknowledge, read, send } from "../../src/core/messages.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
-import { noPolicy, nothingChanges } from "../support/quiet.ts";
+import { noPolicy, nothingChanges } from "../support/store.ts";
 
 const [path = "", hears = "", says = "", rounds = ""] = process.argv.slice(2);
 await using bus = createBus({
@@ -22,7 +22,7 @@ const waitingForIt = {
   others: false,
   peek: false,
   wait: true,
-  seconds: 3,
+  seconds: 30,
   burst: 0,
 };
 for (let round = 0; round < Number(rounds); round++) {

@@ -5,8 +5,8 @@ import { THIS_PROCESS } from "../../../src/core/access.ts";
 import { publicError } from "../../../src/core/errors.ts";
 import { send } from "../../../src/core/messages.ts";
 import { drivers } from "../../../src/storage/sqlite/driver.ts";
-import { identityOf, sentV1 } from "../../support/identity.ts";
-import { openedBus } from "../../support/opened.ts";
+import { identityOf, signV1 } from "../../support/identity.ts";
+import { openLocalBus } from "../../support/store.ts";
 import { type Doing, moment } from "../events.ts";
 
 const [path = "", name = "", life = "", library = "", together = "1", channels = "", keyFile = ""] =
@@ -25,14 +25,14 @@ process.stdin.on("end", () => {
 });
 process.stdin.resume();
 
-await using bus = await openedBus({ path, ...(driver === undefined ? {} : { driver }) });
+await using bus = await openLocalBus({ path, ...(driver === undefined ? {} : { driver }) });
 for (let n = 0; !stopped; ) {
   // Some sends share a commit, as they do in a server.
   const sending = Array.from({ length: Number(together) }, async () => {
     const key = `${name} ${life} ${n++}`;
     const channel = names[n % names.length] ?? "";
     const said = { channel, content: key };
-    const signature = identity === undefined ? undefined : sentV1(identity, said).signature;
+    const signature = identity === undefined ? undefined : signV1(identity, said).signature;
     log({ kind: "invoked", key, channel });
     try {
       const { id } = await send(bus, { ...said, sender: identity?.name ?? name, signature }, THIS_PROCESS);

@@ -2,9 +2,9 @@ import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { askObject, objectsIn, type Question, type Reply } from "./http.ts";
 import { createIdentity, didOf, type Identity, identityOf } from "./identity.ts";
 import { type Result, run, start, startServer } from "./program.ts";
-import { ask, objectsIn, type Question, type Reply } from "./requests.ts";
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -29,7 +29,7 @@ export interface Server extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   readonly child: ReturnType<typeof start>["child"];
-  said(text: string | RegExp): Promise<string>;
+  untilLogged(text: string | RegExp): Promise<string>;
   ended: Promise<Result>;
   ask(what: string, question?: Question): Promise<Reply>;
 }
@@ -66,16 +66,16 @@ export function openBus(): Bus {
     start: (...words) => start(words, environment),
     async serve(more = {}, ...words) {
       const server = await startServer({ ...environment, ...more }, ...words);
-      const { url, child, said, ended } = server;
+      const { url, child, untilLogged: said, ended } = server;
       const port = Number(new URL(url).port);
       const near = `http://127.0.0.1:${port}`;
       return {
         url: near,
         port,
         child,
-        said,
+        untilLogged: said,
         ended,
-        ask: (what, question) => ask(near, what, question),
+        ask: (what, question) => askObject(near, what, question),
         [Symbol.asyncDispose]: async () => server[Symbol.asyncDispose](),
       };
     },

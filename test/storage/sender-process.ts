@@ -1,7 +1,7 @@
 // A process that opens a database at a given moment, together with others, and sends a message.
 import { drivers } from "../../src/storage/sqlite/driver.ts";
 import { openSqlite } from "../../src/storage/sqlite/open.ts";
-import { append } from "../support/append.ts";
+import { append } from "../support/store.ts";
 
 const [path = "", library = "", moment = ""] = process.argv.slice(2);
 const driver = drivers.find((name) => name === library);

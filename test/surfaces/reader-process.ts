@@ -1,13 +1,13 @@
 // Empties a mailbox over a socket and says on standard output what it got and what was acknowledged; made to be killed at
 // any moment. Arguments: the surface, the port, the mailbox.
 import { writeSync } from "node:fs";
-import { lines, rawWebSocket } from "../support/sockets.ts";
+import { connectLines, connectWebSocket } from "../support/sockets.ts";
 
 const [surface, port, mailbox] = process.argv.slice(2);
 const say = (what: string, id: unknown) => writeSync(1, `${what} ${id}\n`);
 
 async function overTcp(): Promise<void> {
-  using line = await lines(Number(port));
+  using line = await connectLines(Number(port));
   for (;;) {
     line.say({ id: 1, op: "wait", mailbox, timeout: 60, ack: "manual" });
     const { message } = await line.next();
@@ -21,7 +21,7 @@ async function overTcp(): Promise<void> {
 }
 
 async function overWebSocket(): Promise<void> {
-  using socket = await rawWebSocket(Number(port));
+  using socket = await connectWebSocket(Number(port));
   socket.say({ type: "register", agent: mailbox, ack: "manual" });
   if ((await socket.next()).type !== "registered") return;
   const texts = new Map<unknown, unknown>();

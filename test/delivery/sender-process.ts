@@ -4,7 +4,7 @@ import { connect } from "../../src/storage/sqlite/connection.ts";
 import { openDatabase } from "../../src/storage/sqlite/database.ts";
 import { createMessageStore } from "../../src/storage/sqlite/messages.ts";
 import { createFileBells } from "../../src/wakeup/files.ts";
-import { nothingChanges } from "../support/quiet.ts";
+import { nothingChanges } from "../support/store.ts";
 
 const [path = "", count = ""] = process.argv.slice(2);
 const messages = createMessageStore(connect(await openDatabase({ path, durability: "normal" }), path));

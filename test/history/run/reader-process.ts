@@ -4,7 +4,7 @@ import { writeSync } from "node:fs";
 import { publicError } from "../../../src/core/errors.ts";
 import { acknowledge, read } from "../../../src/core/messages.ts";
 import { drivers } from "../../../src/storage/sqlite/driver.ts";
-import { openedBus } from "../../support/opened.ts";
+import { openLocalBus } from "../../support/store.ts";
 import { type Doing, moment } from "../events.ts";
 
 const [path = "", channel = "", agent = "", library = ""] = process.argv.slice(2);
@@ -18,7 +18,7 @@ const stopping = new AbortController();
 process.stdin.on("end", () => stopping.abort());
 process.stdin.resume();
 
-await using bus = await openedBus({ path, ...(driver === undefined ? {} : { driver }) });
+await using bus = await openLocalBus({ path, ...(driver === undefined ? {} : { driver }) });
 const waiting = { channel, agent, others: false, peek: false, wait: true, seconds: undefined, burst: 0 };
 while (!stopping.signal.aborted) {
   log({ kind: "asked", agent, channel });
