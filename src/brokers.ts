@@ -1,55 +1,25 @@
 import manifest from "../package.json" with { type: "json" };
 import { isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
-import { conflict, type IpcError, isIpcError } from "./core/errors.ts";
+import { conflict, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
-import { raiseAlarm } from "./core/security.ts";
-import { verifyToken } from "./core/token.ts";
-import { operations } from "./operations/index.ts";
-import { createLocalEndpoint } from "./operations/perform.ts";
-import type { EndpointFor } from "./server/deliver.ts";
-import type { Entrance } from "./server/entrance.ts";
+import { exposeBus } from "./server/entrance.ts";
 import { checkListenAddress } from "./server/loopback.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
 
-export interface LetIn {
-  readonly apiKey: string | undefined;
-  readonly insecure: boolean;
-}
-
-/** The parts of a bus that every server needs. */
-export function serveBus(bus: Bus, letIn: LetIn) {
-  const door: Entrance = { ...letIn, identify: (token) => verifyToken(bus, token) };
-  const endpointFor: EndpointFor = (caller) => createLocalEndpoint(bus, caller);
-  const refused = (refusal: IpcError, from: string) => raiseAlarm(bus, refusal, { from });
-  return { operations, endpointFor, door, refused };
-}
-
-export interface TcpServing extends LetIn {
-  readonly host: string;
-  readonly port: number;
-  readonly failed: (error: unknown) => void;
-  readonly product: string;
-}
-
-/** Puts a server for lines of JSON on an open bus. */
-export function serveOverTcp(bus: Bus, { apiKey, insecure, ...serving }: TcpServing): Promise<TcpServer> {
-  return serveTcp({ ...serving, ...serveBus(bus, { apiKey, insecure }) });
-}
-
-/** Brokers that serve a bus in this process, and a way to those of others. Notes in `owned` where it serves. */
+/** Brokers that serve a bus in this process, and a way to those of others. Adds to `owned` the ports on which it serves. */
 export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<number>): Brokers {
   const servers = new Map<number, TcpServer>();
+  const exposed = exposeBus(bus, { apiKey, insecure: false });
+  const product = `el-ipc/${manifest.version}`;
   return {
     async start({ host, port }) {
       if (servers.has(port)) return "own";
       checkListenAddress(host, { hasKey: apiKey !== undefined, secure: await isSecure(bus), insecure: false });
       try {
-        const product = `el-ipc/${manifest.version}`;
-        const server = await serveOverTcp(bus, { host, port, apiKey, insecure: false, failed: () => {}, product });
-        servers.set(port, server);
+        servers.set(port, await serveTcp({ ...exposed, host, port, product, reportFault: () => {} }));
         owned.add(port);
         return "started";
       } catch (error) {

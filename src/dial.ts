@@ -51,8 +51,8 @@ export function createDialer(
 }
 
 async function openConnection(url: string, headers: Headers): Promise<FrameConnection> {
-  const { talkTo } = await import("./surfaces/websocket/client.ts");
-  return await talkTo({ url, headers });
+  const { connectWebSocket } = await import("./surfaces/websocket/client.ts");
+  return await connectWebSocket(url, headers);
 }
 
 function refuseOverheard(url: string): void {

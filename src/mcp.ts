@@ -11,7 +11,7 @@ import { openBus } from "./open.ts";
 import { listToolOperations } from "./operations/index.ts";
 import type { Signer } from "./operations/operation.ts";
 import { createLocalEndpoint, type Endpoint } from "./operations/perform.ts";
-import type { Client } from "./surfaces/mcp/call.ts";
+import type { ClientIdentity } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
 
 export interface Serving {
@@ -37,10 +37,11 @@ export async function serveMcp(
   /** Made for each call: a bus may get an operator, and so a name to sign for, while this runs. */
   const signer =
     key && (() => createSigner({ key, ask: bus.asNobody.ask, url, knownServers, warn: console.error, signal }));
-  const client: Client = { endpoint: bus.asAgent, agent, signer, help: HELP };
-  const failed = (error: unknown) => void (environment.debug && console.error(error));
+  const identity: ClientIdentity = { agent, signer, help: HELP };
+  const reportFault = (error: unknown) => void (environment.debug && console.error(error));
   const operations = listToolOperations();
-  await serveStdioMcp({ version, operations, client, input: process.stdin, output: process.stdout, failed }, signal);
+  const { stdin: input, stdout: output } = process;
+  await serveStdioMcp({ version, operations, endpoint: bus.asAgent, identity, input, output, reportFault }, signal);
 }
 
 const HELP = [

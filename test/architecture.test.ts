@@ -20,7 +20,7 @@ const map: readonly Row[] = [
   row("wire",           [],                             []),
   row("core",           [],                             ["lazy node:crypto", "jose"]),
   row("operations",     ["core"],                       ["lazy node:crypto"]),
-  row("server",         ["core", "operations"],         []),
+  row("server",         ["core", "operations", "wire"], ["lazy node:http", "lazy node:stream"]),
   row("client",         ["core", "operations", "wire"], ["mri", "node:fs", "lazy node:crypto"]),
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
   row("storage/nats",   ["core"],                       ["@nats-io/transport-node", "@nats-io/jetstream", "node:fs", "lazy node:crypto", "lazy node:zlib"]),
@@ -298,7 +298,7 @@ suite("a broken law is reported, with what to do about it", () => {
       ["core/messages.ts", 'import { waitFor } from "./waiting.ts";\nperformance.now();\nnew Date(bus.now());'],
       [
         "surfaces/http/server.ts",
-        'import { type Route, routesOf } from "./routes.ts";\nimport { invalid } from "../../core/errors.ts";\n"/metrics"; "/sender"; "x/send";',
+        'import { type Route, createRoutes } from "./routes.ts";\nimport { invalid } from "../../core/errors.ts";\n"/metrics"; "/sender"; "x/send";',
       ],
     ];
     for (const [path, source] of good) {

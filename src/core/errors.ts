@@ -85,6 +85,14 @@ export function publicError(error: unknown): { code: ErrorCode; message: string;
   return { code: "internal", message: "Internal error", reason: undefined };
 }
 
+/** An error as every server answers it, in this order of fields. */
+export type ErrorAnswer = Readonly<{ ok: false; error: string; code: ErrorCode; reason: Reason | undefined }>;
+
+export function errorAnswer(error: unknown): ErrorAnswer {
+  const { code, message, reason } = publicError(error);
+  return { ok: false, error: message, code, reason };
+}
+
 /** The error that a server reported, with `fallback` where it gave no sentence. */
 export function remoteError(report: unknown, fallback: string): IpcError {
   const { code, error, reason }: Readonly<Record<string, unknown>> = Object(report);

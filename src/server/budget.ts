@@ -1,25 +1,31 @@
-/** So much of what is on its way is always taken of each connection; the rest of all of them holds no more than this. */
+import { IpcError } from "../core/errors.ts";
+
+/** Bytes that each connection may buffer for free. Beyond them, all connections share MAX_BYTES. */
 const FREE_BYTES = 64 * 1024;
 const MAX_BYTES = 128 * 1024 * 1024;
 
-/** What all connections hold at once of requests that aren't answered yet, and who waits until there is less. */
+/** The memory that requests may take until they are answered, shared by all connections of a process. */
 export interface BufferBudget {
-  /** Notes how much a connection holds now, and answers whether it may take more. If not, `resume` is called once it may. */
+  /**
+   * Records how much a connection buffers now, in place of what it buffered before. Returns whether it may read on; if
+   * not, `resume` is called once it may.
+   */
   hold(connection: object, bytes: number, resume: () => void): boolean;
-  leave(connection: object): void;
+  /** Gives back all that a connection buffers. */
+  release(connection: object): void;
 }
 
-export function createBufferBudget(most = MAX_BYTES): BufferBudget {
-  const holding = new Map<object, number>();
+export function createBufferBudget(maxBytes = MAX_BYTES): BufferBudget {
+  const held = new Map<object, number>();
   const waiting = new Map<object, () => void>();
-  let held = 0;
+  let total = 0;
 
-  const note = (connection: object, bytes: number) => {
-    const more = Math.max(0, bytes - FREE_BYTES);
-    held += more - (holding.get(connection) ?? 0);
-    if (more === 0) holding.delete(connection);
-    else holding.set(connection, more);
-    if (held > most || waiting.size === 0) return;
+  const record = (connection: object, bytes: number) => {
+    const shared = Math.max(0, bytes - FREE_BYTES);
+    total += shared - (held.get(connection) ?? 0);
+    if (shared === 0) held.delete(connection);
+    else held.set(connection, shared);
+    if (total > maxBytes || waiting.size === 0) return;
     const resumed = [...waiting.values()];
     waiting.clear();
     for (const resume of resumed) resume();
@@ -27,14 +33,18 @@ export function createBufferBudget(most = MAX_BYTES): BufferBudget {
 
   return {
     hold(connection, bytes, resume) {
-      note(connection, bytes);
-      if (held <= most || !holding.has(connection)) return true;
+      record(connection, bytes);
+      if (total <= maxBytes || !held.has(connection)) return true;
       waiting.set(connection, resume);
       return false;
     },
-    leave(connection) {
+    release(connection) {
       waiting.delete(connection);
-      note(connection, 0);
+      record(connection, 0);
     },
   };
+}
+
+export function tooManyLargeRequests(): IpcError {
+  return new IpcError("internal", "too many large requests are on their way: try again in a moment", "busy");
 }

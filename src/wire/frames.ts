@@ -1,6 +1,20 @@
 /** A JSON object that travels as one WebSocket message. */
 export type Frame = Readonly<Record<string, unknown>>;
 
+export function isFrame(value: unknown): value is Frame {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The object in a message; undefined where there is none. */
+export function decodeFrame(text: string): Frame | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isFrame(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A client's connection to a WebSocket server. */
 export interface FrameConnection extends AsyncDisposable {
   send(frame: Frame): void;

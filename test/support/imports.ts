@@ -11,7 +11,7 @@ const NAME = /\s*(?:\/\*.*?\*\/\s*)?(?:(["'`])([^"'`$]+)\1\s*[,)])?/;
 
 const forms: readonly (readonly [RegExp, Import["how"]])[] = [
   [/\b(?:import|export)\s+type\b[^"'`;()=]*?\bfrom\s*(["'])([^"']+)\1/g, "lazy"],
-  [/\b(?:import|export)\b(?!\s*type\b[^,"'`]*\bfrom\b)[^"'`;()=]*?\bfrom\s*(["'])([^"']+)\1/g, "at once"],
+  [/\b(?:import|export)\b(?!\s*type\s+[\w{*][^"'`]*\bfrom\b)[^"'`;()=]*?\bfrom\s*(["'])([^"']+)\1/g, "at once"],
   [/\bimport\s*(["'])([^"']+)\1/g, "at once"],
   [new RegExp(`\\bimport\\s*\\(${NAME.source}`, "g"), "lazy"],
   [new RegExp(`\\bgetBuiltinModule\\s*(?:\\?\\.)?\\(${NAME.source}`, "g"), "lazy"],

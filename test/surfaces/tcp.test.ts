@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { suite, test } from "node:test";
 import { acknowledgeMessages, sendMessage } from "../../src/operations/messages.ts";
 import { type Operation, parseRequest } from "../../src/operations/operation.ts";
@@ -254,6 +255,24 @@ suite("the broker over TCP", { concurrency: 4 }, () => {
     assert.equal(Object((await line.next()).answer)[0].content, "hello");
     line.say({ id: 4, ask: "wait", input: { mailbox: "nobody", timeout: 0.1 } });
     assert.deepEqual(await line.next(), { id: 4, ok: true, answer: null });
+  });
+
+  test("a client that ends its side behind a request gets the whole answer", async () => {
+    using bus = temporaryBus();
+    await using server = await startBroker(bus);
+    const requests = [
+      '{"op":"post","to":"A","from":"B","msg":"x"}',
+      '{"op":"post","to":"A","from":"B","msg":"x"}\n',
+      '{"id":1,"op":"post","to":"A","from":"B","msg":"x"}\n',
+      '{"op":"status"}\n',
+      "no JSON",
+    ];
+    for (const request of requests) {
+      const socket = connect(server.port, "127.0.0.1").setEncoding("utf8");
+      socket.end(request);
+      const answer = (await Array.fromAsync(socket)).join("");
+      assert.match(answer, /^\{.*\}\n$/, request);
+    }
   });
 
   test("ack manual: a message is consumed when its reader says so, and else offered again", async () => {

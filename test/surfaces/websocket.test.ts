@@ -172,6 +172,31 @@ suite("WebSocket", { concurrency: 4 }, () => {
     assert.equal((await socket.next()).error, 'there is nothing called "seed" to ask for');
   });
 
+  test("any number of requests that consume something can be asked at once", async () => {
+    using bus = temporaryBus();
+    await using server = await bus.serve();
+    using socket = await connectWebSocket(server.port);
+    const count = 300;
+    for (let id = 0; id < count; id++) socket.say({ type: "message", id, from: "me", to: "m", message: `m${id}` });
+    for (let id = 0; id < count; id++) await socket.nextOf("stored");
+    // In one piece: no pong can come before the server has read them all.
+    socket.socket.cork();
+    for (let id = 0; id < count; id++) {
+      socket.say({ type: "ask", id, ask: "fetch", input: { mailbox: "m", limit: 1 } });
+    }
+    socket.socket.uncork();
+    const messages: string[] = [];
+    while (messages.length < count) {
+      const { answer } = await socket.nextOf("answer");
+      messages.push(Object(answer).messages[0].content);
+    }
+    assert.deepEqual(
+      messages,
+      Array.from({ length: count }, (_, index) => `m${index}`),
+    );
+    await waitUntil(async () => (await unread(bus, "m")) === 0, "an empty mailbox");
+  });
+
   test("wrong frames are answered with a sentence, and broken WebSockets end", async () => {
     using bus = temporaryBus();
     await using server = await bus.serve();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import { type ErrorCode, publicError, type Reason } from "../../core/errors.ts";
+import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { type ErrorAnswer, type ErrorCode, errorAnswer, type Reason } from "../../core/errors.ts";
 import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -20,15 +20,15 @@ const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
 
 const KEEP_ALIVE_MS = 15_000;
 
-/** What is read and thrown away of a body that is refused, and for how long. */
+/** How much is read and thrown away of a body that is refused, and for how long. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 const LINGER_MS = 5_000;
 
-export function statusOf(code: ErrorCode, reason: Reason | undefined): number {
+function statusOf({ code, reason }: ErrorAnswer): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
-/** Answers with how many bytes that are. Headers that it is given here cost less than those set before. */
+/** Returns the size of the body in bytes. Headers given here cost less than those that were set before. */
 export function answerJson(
   response: ServerResponse,
   status: number,
@@ -40,7 +40,7 @@ export function answerJson(
   return bytes;
 }
 
-/** The body as text: Node sends that and the head in one piece. */
+/** Returns the body as text, which Node sends with the head in one piece. */
 function writeJsonHead(
   response: ServerResponse,
   status: number,
@@ -59,20 +59,18 @@ function writeJsonHead(
   return { body, bytes };
 }
 
-/** Says what went wrong, as far as it is the caller's business. Answers with the status that it gave. */
-export function answerError(response: ServerResponse, error: unknown): number {
-  const { code, message, reason } = publicError(error);
-  const status = statusOf(code, reason);
+/** Answers what went wrong, as far as it is the caller's business. */
+export function answerError(response: ServerResponse, error: unknown): void {
+  const answer = errorAnswer(error);
+  const status = statusOf(answer);
   if (status === 401) response.setHeader("WWW-Authenticate", "Bearer");
   if (status === 413 || status === 503) response.setHeader("Connection", "close");
-  const answer = { ok: false, error: message, code, reason };
   if (status === 413) answerTooLarge(response, answer);
   else answerJson(response, status, answer);
-  return status;
 }
 
-/** A client that is still sending is let to, for a while: cut off, it would not read why. */
-function answerTooLarge(response: ServerResponse, answer: object): void {
+/** Lets a client that is still sending go on for a while: cut off, it would not read why. */
+function answerTooLarge(response: ServerResponse, answer: ErrorAnswer): void {
   const request = response.req;
   const { body } = writeJsonHead(response, 413, answer);
   response.write(body);
@@ -87,8 +85,25 @@ function answerTooLarge(response: ServerResponse, answer: object): void {
   if (request.readableEnded) response.end();
 }
 
-/** Writes a stream of answers as server-sent events, at the pace at which the other end reads them. */
-export async function answerEvents(response: ServerResponse, answers: AsyncIterable<unknown>): Promise<void> {
+/** Answers on a connection for which there is no response object, and closes it. */
+export function endWithError(socket: Duplex, answer: ErrorAnswer, status = statusOf(answer)): void {
+  const body = JSON.stringify(answer);
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    "Content-Type: application/json",
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    "Connection: close",
+    ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
+  ];
+  // A client that keeps its own end open would keep the connection.
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+}
+
+/**
+ * Writes a stream of answers as server-sent events, at the pace at which the other end reads them. Resolves to whether it
+ * was written to its end.
+ */
+export async function answerEvents(response: ServerResponse, answers: AsyncIterable<unknown>): Promise<boolean> {
   response.writeHead(200, {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-store",
@@ -99,13 +114,13 @@ export async function answerEvents(response: ServerResponse, answers: AsyncItera
   const heartbeat = setInterval(() => response.write(KEEP_ALIVE), KEEP_ALIVE_MS);
   try {
     for await (const answer of answers) {
-      if (response.destroyed) return;
+      if (response.destroyed) return false;
       const flows = response.write(encodeEvent({ ...eventId(answer), data: JSON.stringify(answer) }));
       if (!flows) await Promise.race([once(response, "drain"), once(response, "close")]);
     }
+    return true;
   } catch (error) {
-    const { code, message } = publicError(error);
-    response.write(encodeEvent({ event: "error", data: JSON.stringify({ ok: false, error: message, code }) }));
+    response.write(encodeEvent({ event: "error", data: JSON.stringify(errorAnswer(error)) }));
     throw error;
   } finally {
     clearInterval(heartbeat);
@@ -113,88 +128,8 @@ export async function answerEvents(response: ServerResponse, answers: AsyncItera
   }
 }
 
-/** Where a client that lost its connection can go on from. */
+/** The id from which a client that lost its connection can go on. */
 function eventId(answer: unknown): { id?: string } {
   if (typeof answer !== "object" || answer === null || !("id" in answer)) return {};
   return typeof answer.id === "number" || typeof answer.id === "string" ? { id: String(answer.id) } : {};
-}
-
-/** What is no longer than this is with the other machine, or lost, as a whole. */
-const AT_ONCE_BYTES = 64 * 1024;
-
-/** How long a client whose connection neither breaks nor says anything may be at an answer before it counts as having it. */
-const READING_MS = 5_000;
-
-/** Whether answers come to those who asked. One for each server. */
-export interface Arrivals extends Disposable {
-  /**
-   * Whether the whole answer was handed to a connection that still stands. Of a long one that alone says little, since
-   * the operating system takes more than a client that vanishes has read: whether it has, its connection tells by its end,
-   * by a reset where something was left unread, or by what is asked on it next.
-   */
-  hasArrived(response: ServerResponse, bytes: number): Promise<boolean>;
-  /** Something was asked on a connection: what was answered there before has arrived. */
-  asked(response: ServerResponse): void;
-}
-
-export function createArrivals(): Arrivals {
-  const reading = new Map<Socket, (arrived: boolean) => void>();
-  const latest = new WeakMap<Socket, ServerResponse>();
-
-  const isRead = (socket: Socket): Promise<boolean> =>
-    new Promise((resolve) => {
-      const done = (arrived: boolean) => {
-        clearTimeout(timer);
-        socket.off("end", ended).off("close", closed);
-        reading.delete(socket);
-        if (socket.writableEnded) socket.destroy();
-        resolve(arrived);
-      };
-      const ended = () => done(true);
-      const closed = () => done(socket.readableEnded);
-      const timer = setTimeout(done, READING_MS, true);
-      reading.set(socket, done);
-      socket.once("end", ended).once("close", closed);
-    });
-
-  return {
-    async hasArrived(response, bytes) {
-      const { socket } = response;
-      const long = bytes > AT_ONCE_BYTES;
-      if (socket !== null && long) closeInTurn(socket);
-      if (!(await isHandedOver(response))) return false;
-      if (socket === null || !long || socket.readableEnded) return true;
-      if (socket.destroyed) return false;
-      return latest.get(socket) === response ? await isRead(socket) : true;
-    },
-    asked(response) {
-      const { socket } = response;
-      if (socket === null) return;
-      latest.set(socket, response);
-      reading.get(socket)?.(true);
-    },
-    [Symbol.dispose]() {
-      for (const done of [...reading.values()]) done(true);
-    },
-  };
-}
-
-/** Where we are to close it, only our half of it at first: a connection that is closed tells nothing of its other end. */
-function closeInTurn(socket: Socket): void {
-  socket.destroySoon = () => socket.end();
-}
-
-function isHandedOver(response: ServerResponse): Promise<boolean> {
-  if (response.writableFinished) return Promise.resolve(true);
-  if (response.destroyed) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    response.once("finish", () => resolve(true));
-    response.once("close", () => resolve(response.writableFinished));
-  });
-}
-
-/** What this server can be asked, as scripts/openapi.ts says it. It lies beside what is built, and is read for whoever asks. */
-export async function openApi(): Promise<unknown> {
-  const { readFile } = await import("node:fs/promises");
-  return JSON.parse(await readFile(`${import.meta.dirname}/openapi.json`, "utf8"));
 }

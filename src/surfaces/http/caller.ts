@@ -1,37 +1,37 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { unauthorized } from "../../core/errors.ts";
-import { type Entrance, endWithTheToken, identifyCaller } from "../../server/entrance.ts";
+import { type Entrance, identifyCaller, watchToken } from "../../server/entrance.ts";
 import { isLoopbackAddress, isLoopbackAuthority } from "../../server/loopback.ts";
 
-/** What whoever passes a request on may say of whose it is. */
+/** Headers in which a proxy says for whom it asks. */
 const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-|fly-)?client-ip|cf-connecting-ip)$/;
 
-/** Ends what a request's token opened when that isn't good any more. Answers with how to stop. */
-export function endWithRequestToken(
-  request: IncomingMessage,
-  caller: Caller,
-  door: Entrance,
-  end: () => void,
-): () => void {
-  return endWithTheToken(shownIn(request.headers), caller, door, end);
-}
-
-/** Who sends this request. Throws where the request itself says that it must not be let in. */
-export async function callerOf(request: IncomingMessage, door: Entrance): Promise<Caller> {
+/** Identifies who sends a request. Throws where the request itself says that it must not be admitted. */
+export async function callerOf(request: IncomingMessage, entrance: Entrance): Promise<Caller> {
   refuseForeignPage(request.headers);
-  return identifyCaller(shownIn(request.headers), isLocal(request) ? "local" : "beyond", door);
+  return identifyCaller(credentialIn(request.headers), isLocal(request) ? "local" : "beyond", entrance);
 }
 
-/** Whoever sends this request, of whom nothing is asked, and to whom nothing is owed but what is no secret. */
-export function strangerOf(request: IncomingMessage): Caller {
+/** The caller of a request that anybody may make: nothing is checked of it, so nothing is granted to it. */
+export function anonymousCaller(request: IncomingMessage): Caller {
   return { from: isLocal(request) ? "local" : "beyond", admitted: false, hasKey: false, identity: undefined };
 }
 
+/** Calls `end` when the token of a request isn't good any more. Returns how to stop watching it. */
+export function watchRequestToken(
+  request: IncomingMessage,
+  caller: Caller,
+  entrance: Entrance,
+  end: () => void,
+): () => void {
+  return watchToken(credentialIn(request.headers), caller, entrance, end);
+}
+
 /**
- * From this machine: the connection comes from a loopback address, was made to one by name, and nobody passed it on.
- * A page in a browser that was rebound to 127.0.0.1 names another host; a reverse proxy names whom it speaks for, or
- * speaks HTTP/1.0, as nginx does where nobody told it more.
+ * Whether a request comes from this machine: over a connection from a loopback address, made to one by name, and passed
+ * on by nobody. A page in a browser that was rebound to 127.0.0.1 names another host; a reverse proxy names for whom it
+ * asks, or speaks HTTP/1.0, as nginx does by default.
  */
 function isLocal({ socket, headers, httpVersion }: IncomingMessage): boolean {
   return (
@@ -42,7 +42,7 @@ function isLocal({ socket, headers, httpVersion }: IncomingMessage): boolean {
   );
 }
 
-/** A browser names the page's origin where the page could read the answer, and else, as for an image, how far it is. */
+/** A browser names the page's origin where the page could read the answer, and otherwise, as for an image, its site. */
 function refuseForeignPage(headers: IncomingHttpHeaders): void {
   const { origin, host } = headers;
   const own = origin === undefined || origin === `http://${host}` || origin === `https://${host}`;
@@ -51,8 +51,8 @@ function refuseForeignPage(headers: IncomingHttpHeaders): void {
   throw unauthorized("this request comes from a web page elsewhere", "from_beyond");
 }
 
-/** What stands behind Authorization: Bearer; or, for a browser's WebSocket, which can't say that, among its subprotocols. */
-function shownIn({ authorization, "sec-websocket-protocol": subprotocols = "" }: IncomingHttpHeaders): string {
-  const [, shown] = /^Bearer +(.*\S) *$/i.exec(authorization ?? "") ?? [];
-  return shown ?? /(?:^|,)\s*bearer\.([^\s,]+)/.exec(subprotocols)?.[1] ?? "";
+/** Authorization: Bearer, or a subprotocol: a browser's WebSocket can't set the header. */
+function credentialIn({ authorization, "sec-websocket-protocol": subprotocols = "" }: IncomingHttpHeaders): string {
+  const [, credential] = /^Bearer +(.*\S) *$/i.exec(authorization ?? "") ?? [];
+  return credential ?? /(?:^|,)\s*bearer\.([^\s,]+)/.exec(subprotocols)?.[1] ?? "";
 }

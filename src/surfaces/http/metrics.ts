@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 export interface Metrics {
   /** Counts a request that was answered. `route` is the table's own path, so that callers can't make up figures. */
-  answered(method: string, route: string, status: number, seconds: number): void;
+  countAnswer(method: string, route: string, status: number, seconds: number): void;
   text(): Promise<string>;
   readonly contentType: string;
 }
@@ -32,7 +32,7 @@ export function createMetrics(openRequests: () => number): Metrics {
     },
   });
   return {
-    answered(method, route, status, seconds) {
+    countAnswer(method, route, status, seconds) {
       requests.inc({ method, route, status });
       durations.observe({ method, route }, seconds);
     },

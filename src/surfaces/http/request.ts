@@ -1,12 +1,46 @@
 import type { IncomingMessage } from "node:http";
-import { IpcError, invalid } from "../../core/errors.ts";
+import { type IpcError, invalid } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { parseTexts } from "../../operations/fields.ts";
+import { type BufferBudget, tooManyLargeRequests } from "../../server/budget.ts";
 import type { Found } from "./routes.ts";
 
-/** What a request asks for: its body, or for GET its query, with what its path says. */
-export async function inputOf(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
-  const input = await everything(request, found, query);
+export interface Target {
+  readonly path: string;
+  readonly query: string;
+}
+
+const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
+
+/** Finds path and query in a request's first line. Throws where the request names more than one host. */
+export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): Target {
+  const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && text.length === 4 && /^host$/i.test(text));
+  if (hosts.length > 1) throw invalid("the request has more than one Host header");
+  if (url.startsWith("/")) return splitTarget(url);
+  // A whole address, as a client sends it to a proxy. Its host counts, and must be the one that the header names.
+  const [, host, rest] = ABSOLUTE.exec(url) ?? [];
+  if (host === undefined || rest === undefined) return splitTarget(url);
+  if (host.toLowerCase() !== headers.host?.toLowerCase()) {
+    throw invalid("the request's address names one host, and its Host header another");
+  }
+  return splitTarget(rest.startsWith("/") ? rest : `/${rest}`);
+}
+
+function splitTarget(target: string): Target {
+  const mark = target.indexOf("?");
+  return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
+}
+
+type Input = Record<string, unknown>;
+
+/** Reads the input of an operation from a request's path, query and body. */
+export async function readInput(
+  request: IncomingMessage,
+  found: Found,
+  query: string,
+  budget: BufferBudget,
+): Promise<Input> {
+  const input = await collectInput(request, found, query, budget);
   for (const [name, field] of found.route.translated) {
     const value = input[name];
     if (field.callerOnly) delete input[name];
@@ -15,67 +49,51 @@ export async function inputOf(request: IncomingMessage, found: Found, query: str
   return input;
 }
 
-async function everything(request: IncomingMessage, found: Found, query: string): Promise<Record<string, unknown>> {
-  const { operation, method } = found.route;
-  const asked = parseQuery(query);
+async function collectInput(
+  request: IncomingMessage,
+  { route, parameters }: Found,
+  query: string,
+  budget: BufferBudget,
+): Promise<Input> {
+  const { operation, method } = route;
+  const { fields, body } = operation.input;
+  const inQuery = parseQuery(query);
   const resume = request.headers["last-event-id"];
-  if (typeof resume === "string" && Object.hasOwn(operation.input.fields, "since")) asked.since = resume;
-  const named = parseTexts(operation.input.fields, decoded(found.parameters));
-  const typed = parseTexts(operation.input.fields, asked);
-  if (operation.input.body !== undefined)
-    return { ...typed, [operation.input.body]: parseJson(await readText(request)), ...named };
-  const body = method === "POST" ? await readObject(request) : {};
-  return { ...typed, ...body, ...named };
+  if (typeof resume === "string" && Object.hasOwn(fields, "since")) inQuery.since = resume;
+  const fromPath = parseTexts(fields, decodeParameters(parameters));
+  const fromQuery = parseTexts(fields, inQuery);
+  const readText = async () => decodeUtf8(await readBody(request, budget));
+  if (body !== undefined) return { ...fromQuery, [body]: parseJson(await readText()), ...fromPath };
+  const fromBody = method === "POST" ? parseObject(await readText()) : {};
+  return { ...fromQuery, ...fromBody, ...fromPath };
 }
 
 export function isTooLarge(request: IncomingMessage): boolean {
   return Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
 }
 
-async function readText(request: IncomingMessage): Promise<string> {
-  return decodeUtf8(await readBody(request));
-}
-
-async function readObject(request: IncomingMessage): Promise<object> {
-  const text = await readText(request);
-  if (text.trim() === "") return {};
-  const value = parseJson(text);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
-  throw invalid("the body must be a JSON object");
-}
-
-/** So much of any body is always taken; the rest of all that are on their way at once holds no more than this. */
-const SMALL_BYTES = 64 * 1024;
-const MAX_HELD = 128 * 1024 * 1024;
-
-let held = 0;
-
-/** By events: an async iterator costs a small body several turns of promises. */
-export function readBody(request: IncomingMessage): Promise<Buffer> {
+/** Reads by events: an async iterator costs a small body several turns of promises. */
+export function readBody(request: IncomingMessage, budget: BufferBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (isTooLarge(request)) return reject(tooLarge());
     if (request.destroyed) return reject(endedEarly());
     const chunks: Buffer[] = [];
     let length = 0;
-    let large = 0;
-    const take = (chunk: Buffer) => {
+    const onData = (chunk: Buffer) => {
       length += chunk.length;
       if (length > BODY_BYTES) return stop(tooLarge());
-      const more = Math.max(0, length - SMALL_BYTES) - large;
-      large += more;
-      held += more;
-      if (held > MAX_HELD) return stop(tooMany());
+      if (!budget.hold(request, length, () => {})) return stop(tooManyLargeRequests());
       chunks.push(chunk);
     };
     const stop = (failure?: IpcError) => {
-      request.off("data", take).off("end", end).off("close", breakOff);
-      held -= large;
+      request.off("data", onData).off("end", onEnd).off("close", onClose);
+      budget.release(request);
       if (failure !== undefined) reject(failure);
       else resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks));
     };
-    const end = () => stop();
-    const breakOff = () => stop(endedEarly());
-    request.on("data", take).on("end", end).on("close", breakOff);
+    const onEnd = () => stop();
+    const onClose = () => stop(endedEarly());
+    request.on("data", onData).on("end", onEnd).on("close", onClose);
   });
 }
 
@@ -97,6 +115,13 @@ function parseJson(text: string): unknown {
   }
 }
 
+function parseObject(text: string): object {
+  if (text.trim() === "") return {};
+  const value = parseJson(text);
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw invalid("the body must be a JSON object");
+}
+
 function parseQuery(query: string): Record<string, string> {
   const texts: Record<string, string> = {};
   for (const pair of query.split("&")) {
@@ -114,7 +139,7 @@ function parseQuery(query: string): Record<string, string> {
   return texts;
 }
 
-function decoded(parameters: Readonly<Record<string, string>>): Record<string, string> {
+function decodeParameters(parameters: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(parameters).map(([name, text]) => [name, decodeText(text)]));
 }
 
@@ -128,10 +153,6 @@ function decodeText(text: string): string {
 
 function endedEarly(): IpcError {
   return invalid("the body ended too early");
-}
-
-function tooMany(): IpcError {
-  return new IpcError("internal", "too many large requests are on their way: try again in a moment", "busy");
 }
 
 function tooLarge(): IpcError {

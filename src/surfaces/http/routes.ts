@@ -4,25 +4,24 @@ import type { Operation } from "../../operations/operation.ts";
 export interface Route {
   readonly operation: Operation;
   readonly method: string;
-  /** As the table says it; a name for logs and figures that no caller can make up. */
+  /** As in the table, parameters by name: no caller can make up figures or lines of the log. */
   readonly path: string;
-  /** The fields that aren't the same over HTTP. */
+  /** The fields that differ over HTTP. */
   readonly translated: readonly (readonly [string, Field])[];
 }
 
 export interface Found {
   readonly route: Route;
-  /** What the path itself says, by field. */
+  /** The path's parameters, by field. */
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** The table's routes, looked up by method and path. `path` of an unknown one gives the methods that it does have. */
 export interface Routes {
   find(method: string, path: string): Found | undefined;
+  /** The methods that a path has. */
   methods(path: string): readonly string[];
 }
 
-/** The routes that the table has. */
 export function routesIn(operations: readonly Operation[]): readonly Route[] {
   return operations.flatMap((operation): Route[] => {
     const [method, path] = operation.http?.split(" ") ?? [];
@@ -33,14 +32,14 @@ export function routesIn(operations: readonly Operation[]): readonly Route[] {
   });
 }
 
-export function routesOf(operations: readonly Operation[]): Routes {
+export function createRoutes(operations: readonly Operation[]): Routes {
   const routes = routesIn(operations);
   const exact = new Map(routes.filter(({ path }) => !path.includes(":")).map((r) => [`${r.method} ${r.path}`, r]));
   const patterns = routes
     .filter(({ path }) => path.includes(":"))
     .map((route) => ({ route, parts: route.path.split("/") }));
 
-  const anyones = new Map(
+  const openToAnyone = new Map(
     [...exact.values()]
       .filter(({ method, operation }) => method === "GET" && operation.access.level === "anyone")
       .map((route): [string, Found] => [route.path, { route, parameters: {} }]),
@@ -49,15 +48,15 @@ export function routesOf(operations: readonly Operation[]): Routes {
   const byPattern = (path: string): Found[] => {
     const given = path.split("/");
     return patterns.flatMap(({ route, parts }) => {
-      const parameters = matched(parts, given);
+      const parameters = matchPath(parts, given);
       return parameters === undefined ? [] : [{ route, parameters }];
     });
   };
 
   return {
     find(method, path) {
-      // What anyone may ask changes nothing, and monitors ask for its head alone.
-      if (method === "HEAD") return anyones.get(path);
+      // A GET that anyone may make changes nothing, and monitors ask for its head alone.
+      if (method === "HEAD") return openToAnyone.get(path);
       const route = exact.get(`${method} ${path}`);
       if (route !== undefined) return { route, parameters: {} };
       return byPattern(path).find((found) => found.route.method === method);
@@ -69,7 +68,7 @@ export function routesOf(operations: readonly Operation[]): Routes {
   };
 }
 
-function matched(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+function matchPath(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
   if (parts.length !== given.length) return undefined;
   const parameters: Record<string, string> = {};
   for (const [index, part] of parts.entries()) {

@@ -12,20 +12,25 @@ import {
 } from "../../operations/operation.ts";
 import type { Endpoint } from "../../operations/perform.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
+import type { Deliver } from "../../server/deliver.ts";
 import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
 
 /** Under the 60 s after which many a client gives up on a call. */
 const USUAL_WAIT_SECONDS = 50;
 
-/** Who calls, as far as one call is concerned. */
-export interface Client {
+/** The caller of a tool. */
+export interface Client extends ClientIdentity {
   /** The bus, asked as this client. */
   readonly endpoint: Endpoint;
+  readonly deliver: Deliver;
+}
+
+export interface ClientIdentity {
   /** The agent that it is known as, by a token, by its key or by its environment. */
   readonly agent: string | undefined;
-  /** What signs its messages, where it has a key. */
+  /** Makes a signer of its messages, where it has a key. */
   readonly signer: (() => Signer) | undefined;
-  /** What a model can tell its user where the bus wants to know who asks. */
+  /** What a model can tell its user where the bus must know who asks. */
   readonly help: string;
 }
 
@@ -35,53 +40,72 @@ export interface Memory {
   peer: string | undefined;
 }
 
-export interface Calling {
+export interface Call {
   readonly client: Client;
   readonly memory: Memory;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
-  /** Hears of what nobody expected. */
-  readonly failed: (error: unknown) => void;
+  /** Hears of faults of ours. */
+  readonly reportFault: (error: unknown) => void;
 }
 
-export interface Called {
+/** To be called once it is known whether an answer has reached the client. */
+export type ReportArrival = (hasArrived: boolean) => void;
+
+export interface CallResult {
   readonly text: string;
   readonly isError: boolean;
-  /** Sees to what follows once it is known whether the answer arrived. */
-  settle(delivered: boolean): Promise<void>;
+  readonly reportArrival: ReportArrival;
 }
 
 type Values = Readonly<Record<string, unknown>>;
 
-const nothingFollows = async () => {};
-
 /** Does what a model asked for. Whatever goes wrong is an answer too: a sentence that it can act on. */
-export async function callTool(operation: ToolOperation, given: Values, calling: Calling): Promise<Called> {
+export async function callTool(operation: ToolOperation, given: Values, call: Call): Promise<CallResult> {
   try {
-    return await called(operation, given, calling);
+    return await performTool(operation, given, call);
   } catch (error) {
-    if (!isIpcError(error) && !calling.signal.aborted) calling.failed(error);
-    return { text: sentence(error, operation, calling.client), isError: true, settle: nothingFollows };
+    if (!isIpcError(error) && !call.signal.aborted) call.reportFault(error);
+    return failedResult(describeError(error, operation, call.client));
   }
 }
 
-async function called(asked: ToolOperation, given: Values, calling: Calling): Promise<Called> {
-  const { client, memory, signal } = calling;
-  const own = sessionIn(given) ?? memory.peer;
-  const request = await requestFor(asked, given, own, client);
-  const answer = await client.endpoint.ask(request, signal);
-  const settle = (isDelivered: boolean) => settleQuietly(client, request, answer, isDelivered);
+function failedResult(text: string): CallResult {
+  return { text, isError: true, reportArrival: () => {} };
+}
+
+async function performTool(tool: ToolOperation, given: Values, call: Call): Promise<CallResult> {
+  const { client, memory, signal } = call;
+  const session = sessionIn(given) ?? memory.peer;
+  const request = await parseCall(tool, given, session, client);
+  return await new Promise((resolve, reject) => {
+    let isAnswered = false;
+    const handOver = async (answer: unknown): Promise<boolean> => {
+      const { openedSession } = request.operation === tool ? tool.tool : {};
+      if (openedSession !== undefined) memory.peer = openedSession(answer);
+      else if (session !== undefined) await noteSession(client, memory, session);
+      const arrival = Promise.withResolvers<boolean>();
+      // Nothing waits between here and the transport, so an answer is either given back here or sent.
+      if (signal.aborted) arrival.resolve(false);
+      const result = signal.aborted
+        ? failedResult("The call was broken off")
+        : { text: textOf(request, answer), isError: false, reportArrival: arrival.resolve };
+      isAnswered = true;
+      resolve(result);
+      return await arrival.promise;
+    };
+    client.deliver(client.endpoint, request, signal, handOver).catch((error: unknown) => {
+      if (!isAnswered) reject(error);
+      // A follow-up that is refused is left to the lease of what was handed out.
+      else if (!isIpcError(error)) call.reportFault(error);
+    });
+  });
+}
+
+function textOf(request: Request, answer: unknown): string {
   const { operation, input } = request;
-  if (operation === asked && asked.tool.openedSession !== undefined) memory.peer = asked.tool.openedSession(answer);
-  else if (own !== undefined) await seen(client, memory, own);
-  // From here to the transport nothing waits, so an answer is either put back here or sent.
-  if (signal.aborted) {
-    await settle(false);
-    return { text: "The call was broken off", isError: true, settle: nothingFollows };
-  }
-  const { output } = operation;
-  const text = answer === null ? failureOf(request, answer) : output?.model?.(answer, input, createQuote());
-  return { text: text ?? formatAnswer(request, answer), isError: false, settle };
+  const text = answer === null ? failureOf(request, answer) : operation.output?.model?.(answer, input, createQuote());
+  return text ?? formatAnswer(request, answer);
 }
 
 function sessionIn(given: Values): string | undefined {
@@ -91,19 +115,19 @@ function sessionIn(given: Values): string | undefined {
   throw invalid(`${SESSION_ARGUMENT} must be text`);
 }
 
-/** The request that a call makes, signed where a client signs. */
-async function requestFor(
+/** Makes a request of a tool's arguments, signed where the client signs. */
+async function parseCall(
   operation: ToolOperation,
   given: Values,
-  own: string | undefined,
+  session: string | undefined,
   client: Client,
 ): Promise<Request> {
   const { tool } = operation;
   const { fields } = operation.input;
   const input: Record<string, unknown> = {};
-  for (const argument of takenFrom(operation, given)) {
+  for (const argument of knownArguments(operation, given)) {
     const value = given[argument.name] ?? argument.default;
-    if (value !== undefined) input[argument.field] = plain(operation, argument, value);
+    if (value !== undefined) input[argument.field] = parseArgument(operation, argument, value);
   }
   const missing = argumentsOf(operation).filter(
     ({ field }) => !fields[field]?.optional && (input[field] === undefined || input[field] === ""),
@@ -117,12 +141,12 @@ async function requestFor(
     input.timeout = typeof timeout === "number" ? Math.min(timeout, MAX_WAIT_SECONDS) : timeout;
   }
   if (tool.session === undefined) return parseRequest(operation, input);
-  input[tool.session] = ownOrAgent(operation, own, client);
-  return await signedRequest(operation, tool.session, input, client);
+  input[tool.session] = sessionOrAgent(operation, session, client);
+  return await parseSigned(operation, tool.session, input, client);
 }
 
 /** In secure mode a signed request is signed as the agent, since a session's id is nobody's name. */
-async function signedRequest(
+async function parseSigned(
   operation: ToolOperation,
   session: string,
   input: Values,
@@ -134,24 +158,25 @@ async function signedRequest(
   return await signRequest(parseRequest(operation, { ...input, [session]: agent }), made);
 }
 
-function takenFrom(operation: ToolOperation, given: Values) {
-  const taken = argumentsOf(operation);
-  const names = [...taken.map(({ name }) => name), SESSION_ARGUMENT];
+/** The arguments of a tool. Throws where others are given. */
+function knownArguments(operation: ToolOperation, given: Values) {
+  const known = argumentsOf(operation);
+  const names = [...known.map(({ name }) => name), SESSION_ARGUMENT];
   const unknown = Object.keys(given).find((name) => !names.includes(name));
-  if (unknown === undefined) return taken;
+  if (unknown === undefined) return known;
   throw invalid(`unknown argument ${JSON.stringify(unknown)}; ${operation.tool.name} takes ${names.join(", ")}`);
 }
 
-/** Models write "5" for 5 now and then, and an object as its JSON. Any other text is what it is, though it read as JSON. */
-function plain(
+/** Models write "5" for 5 now and then, and an object as its JSON. Any other text stays text, even if it reads as JSON. */
+function parseArgument(
   { input: { fields } }: Operation,
   { field, type }: { field: string; type?: string },
   value: unknown,
 ): unknown {
   if (typeof value !== "string") return value;
   const kind = fields[field]?.kind;
-  const isWritten = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
-  return isWritten ? parseTexts(fields, { [field]: value })[field] : value;
+  const isEncoded = kind === "number" || kind === "flag" || kind === "list" || (type !== undefined && isObject(value));
+  return isEncoded ? parseTexts(fields, { [field]: value })[field] : value;
 }
 
 function isObject(text: string): boolean {
@@ -163,37 +188,23 @@ function isObject(text: string): boolean {
   }
 }
 
-function ownOrAgent({ input, tool }: ToolOperation, own: string | undefined, { agent }: Client): string {
-  const known = own ?? (input.fields[tool.session ?? ""]?.optional ? agent : undefined);
+function sessionOrAgent({ input, tool }: ToolOperation, session: string | undefined, { agent }: Client): string {
+  const known = session ?? (input.fields[tool.session ?? ""]?.optional ? agent : undefined);
   if (known !== undefined) return known;
   throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
 }
 
-/** Notes that the calling session lives; a conversation that had no session now has this one. */
-async function seen({ endpoint }: Client, memory: Memory, peer: string): Promise<void> {
+/** Notes that the session of a call is alive; a conversation that had none has this one from now on. */
+async function noteSession({ endpoint }: Client, memory: Memory, peer: string): Promise<void> {
   try {
     await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
     memory.peer ??= peer;
   } catch {
-    // The call itself went well, even where the caller may not be seen as this session.
+    // The call itself went well; its client may not be seen as this session.
   }
 }
 
-/** Settles an answer. A lease does what fails in an expected way, so only faults are thrown. */
-async function settleQuietly(
-  { endpoint }: Client,
-  request: Request,
-  answer: unknown,
-  isDelivered: boolean,
-): Promise<void> {
-  try {
-    await endpoint.settle(request, answer, isDelivered, new AbortController().signal);
-  } catch (error) {
-    if (!isIpcError(error)) throw error;
-  }
-}
-
-function sentence(error: unknown, operation: ToolOperation, { help }: Client): string {
+function describeError(error: unknown, operation: ToolOperation, { help }: Client): string {
   const { message, reason } = publicError(error);
   if (reason === "unauthenticated" || reason === "unsigned_message") return `Refused: secure mode is on. ${help}`;
   if (!isIpcError(error) || error.sentence === undefined) return message;

@@ -4,31 +4,31 @@ import { parseRequest } from "../../operations/operation.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 
-/** What the older revisions call a session: one client for a while, and what it remembers. */
+/** One client for a while, and what it remembers: a session, as the older revisions call it. */
 export interface Conversation {
   readonly memory: Memory;
-  /** Only who began it goes on with it. */
+  /** The agent that began it; only that one goes on with it. */
   readonly agent: string | undefined;
-  /** Those of its connections that stand. */
+  /** Its connections that stand. */
   readonly open: Set<Client>;
   close(): Promise<void>;
 }
 
 export interface Conversations<T extends Conversation> extends AsyncDisposable {
-  /** Answers whether there was room. */
+  /** False where there are too many. */
   add(id: string, conversation: T): boolean;
   find(id: string, agent: string | undefined): T | undefined;
   remove(id: string): void;
 }
 
-/** With so many, a new one takes the place of the one that was silent the longest, if that was for a while. */
-const MOST = 1_000;
+/** Beyond these, a new one takes the place of the one that was silent the longest, if that was for BUSY_MS. */
+const MAX_CONVERSATIONS = 1_000;
 const BUSY_MS = 60_000;
 
-/** One without a connection is forgotten after such a silence. */
+/** A conversation without a connection is forgotten after this. */
 const IDLE_MS = 30 * 60_000;
 
-/** Keeps conversations for as long as they are used, and shows the bus that those whose connection stands live. */
+/** Keeps conversations while they are used, and tells the bus that those whose connection stands are alive. */
 export function createConversations<T extends Conversation>(): Conversations<T> {
   const known = new Map<string, { conversation: T; used: number }>();
 
@@ -38,8 +38,8 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
     void found?.conversation.close().catch(() => {});
   };
 
-  const makeRoom = (): boolean => {
-    if (known.size < MOST) return true;
+  const makePlace = (): boolean => {
+    if (known.size < MAX_CONVERSATIONS) return true;
     const idle = [...known].filter(([, { conversation, used }]) => {
       return conversation.open.size === 0 && monotonicMs() - used > BUSY_MS;
     });
@@ -54,7 +54,7 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
       const [client] = open;
       if (client !== undefined) {
         entry.used = monotonicMs();
-        void showLife(client, memory);
+        void noteLife(client, memory);
       } else if (monotonicMs() - entry.used > IDLE_MS) remove(id);
     }
   }, HEARTBEAT_SECONDS * 1_000);
@@ -62,7 +62,7 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
 
   return {
     add(id, conversation) {
-      if (!makeRoom()) return false;
+      if (!makePlace()) return false;
       known.set(id, { conversation, used: monotonicMs() });
       return true;
     },
@@ -81,12 +81,12 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   };
 }
 
-/** Who is connected is there, whether or not it calls anything; so it also keeps the commands that it works on. */
-export async function showLife({ endpoint }: Client, { peer }: Memory): Promise<void> {
+/** A connected client is alive, whether or not it calls anything, and so keeps the commands that it works on. */
+export async function noteLife({ endpoint }: Client, { peer }: Memory): Promise<void> {
   if (peer === undefined) return;
   try {
     await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
   } catch {
-    // It left, or may not speak for that session any more: then it isn't seen.
+    // It has left, or may not speak for that session any more.
   }
 }

@@ -1,31 +1,21 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { notFound } from "../../core/errors.ts";
-import type { EndpointFor } from "../../server/deliver.ts";
+import type { ExposedBus } from "../../server/entrance.ts";
+import type { Mount } from "../../server/mount.ts";
 import type { Client } from "./call.ts";
-import { createRunning, type McpOptions } from "./server.ts";
+import { createPendingRequests, type McpOptions } from "./server.ts";
 import { createSseEndpoint } from "./sse.ts";
 import { createStreamableEndpoint } from "./streamable.ts";
 
-export interface HttpMcpOptions extends McpOptions {
-  /** Where it is mounted. */
+export interface HttpMcpOptions extends McpOptions, Pick<ExposedBus, "endpointFor" | "deliver"> {
+  /** The path at which it is mounted. */
   readonly path: string;
-  readonly endpointFor: EndpointFor;
-  /** Refuses who may not even look. */
+  /** Throws for a caller that may not read. */
   readonly admit: (caller: Caller) => Promise<void>;
 }
 
-/** What the server knows of a request. */
-interface Visit {
-  readonly path: string;
-  readonly caller: Caller;
-  readonly signal: AbortSignal;
-  body(): Promise<Buffer>;
-}
-
-/** Where a server mounts it, and what it does with a request there. */
 export interface HttpMcp extends AsyncDisposable {
-  handle(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void>;
+  readonly handle: Mount["handle"];
 }
 
 const HELP = [
@@ -33,12 +23,13 @@ const HELP = [
   "have your MCP client send it as the header Authorization: Bearer TOKEN.",
 ].join(" ");
 
-/** MCP over HTTP: Streamable HTTP, of the newest revision and of those with sessions, and below it S4's SSE. */
+/** MCP over HTTP: Streamable HTTP, of the newest revision and of those with sessions, and below it the older SSE. */
 export function createHttpMcp(options: HttpMcpOptions): HttpMcp {
-  const { path, endpointFor, admit } = options;
-  const running = createRunning();
+  const { path, endpointFor, deliver, admit } = options;
+  const pending = createPendingRequests();
   const clientOf = (caller: Caller): Client => ({
-    endpoint: running.watch(endpointFor(caller)),
+    endpoint: pending.track(endpointFor(caller)),
+    deliver,
     agent: caller.identity?.agent,
     signer: undefined,
     help: HELP,
@@ -49,15 +40,15 @@ export function createHttpMcp(options: HttpMcpOptions): HttpMcp {
   return {
     async handle(request, response, visit) {
       await admit(visit.caller);
-      const asked = { request, response, ...visit };
-      if (visit.path === path) await streamable.handle(asked);
-      else if (visit.path === `${path}/sse`) await sse.open(asked);
-      else if (visit.path === `${path}/messages`) await sse.post(asked);
+      const call = { request, response, ...visit };
+      if (visit.path === path) await streamable.handle(call);
+      else if (visit.path === `${path}/sse`) await sse.open(call);
+      else if (visit.path === `${path}/messages`) await sse.post(call);
       else throw notFound("not found");
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([streamable[Symbol.asyncDispose](), sse[Symbol.asyncDispose]()]);
-      await running.done();
+      await pending.done();
     },
   };
 }

@@ -11,18 +11,18 @@ import { nodeCrypto } from "../../core/keys.ts";
 import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
 import type { Client, Memory } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
-import { createMcpServer, type McpOptions, watchAnswers } from "./server.ts";
-import { type Asked, answerWith, failure, jsonBody, tooMany, webRequest } from "./streamable.ts";
+import { createMcpServer, type McpOptions, watchArrivals } from "./server.ts";
+import { failureResponse, type HttpCall, jsonBody, tooManySessions, webRequest, writeResponse } from "./streamable.ts";
 
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * The transport of revision 2024-11-05, as S4's clients are set up for it: a stream of events for all that the server
- * says, and a path to which the client posts.
+ * The transport of revision 2024-11-05, which clients of the session broker are set up for: a stream of events for all
+ * that the server says, and a path to which the client posts.
  */
 export interface SseTransport extends Transport {
   readonly sessionId: string;
-  /** What the client posted. Throws where that is no message of the protocol. */
+  /** Takes what the client posted. Throws where that is no message of the protocol. */
   receive(message: unknown, extra: MessageExtraInfo): void;
 }
 
@@ -48,7 +48,7 @@ export function createSseTransport(response: ServerResponse, sessionId: string, 
       clearInterval(heartbeat);
       response.end();
     },
-    /** Answers once the operating system has it. */
+    /** Resolves once the operating system has it. */
     send: (message: JSONRPCMessage) =>
       new Promise((resolve, reject) => {
         const event = encodeEvent({ event: "message", data: JSON.stringify(message) });
@@ -66,10 +66,10 @@ interface Session extends Conversation {
 }
 
 export interface SseEndpoint extends AsyncDisposable {
-  /** Begins a session, which lasts as long as the stream that this answers with. */
-  open(asked: Asked): Promise<void>;
-  /** Takes what the client of a session says. */
-  post(asked: Asked): Promise<void>;
+  /** Begins a session, which lasts as long as the stream of its answer. */
+  open(call: HttpCall): Promise<void>;
+  /** Takes a message of a session's client. */
+  post(call: HttpCall): Promise<void>;
 }
 
 export function createSseEndpoint(
@@ -82,20 +82,21 @@ export function createSseEndpoint(
 
   return {
     async open({ request, response, caller, signal }) {
-      if (request.method !== "GET") return answerWith(response, failure(405, "Use GET", { Allow: "GET" }), signal);
+      if (request.method !== "GET")
+        return writeResponse(response, failureResponse(405, "Use GET", { Allow: "GET" }), signal);
       const id = nodeCrypto().randomUUID();
       const memory: Memory = { peer: undefined };
       const transport = createSseTransport(response, id, `${postTo}?sessionId=${id}`);
-      const answering = watchAnswers(transport);
+      const watchArrival = watchArrivals(transport);
       const server = createMcpServer(options, ({ http, mcpReq }) => ({
         client: clientOf((http?.req && callers.get(http.req)) ?? caller),
         memory,
         signal,
-        answering: (settle) => answering(mcpReq.id, settle),
+        watchArrival: (report) => watchArrival(mcpReq.id, report),
       }));
       const session = { memory, agent: caller.identity?.agent, open: new Set([clientOf(caller)]), transport };
       if (!sessions.add(id, { ...session, close: () => server.close() })) {
-        return answerWith(response, tooMany(), signal);
+        return writeResponse(response, tooManySessions(), signal);
       }
       await server.connect(transport);
       if (signal.aborted) response.end();
@@ -104,24 +105,24 @@ export function createSseEndpoint(
       sessions.remove(id);
     },
 
-    async post(asked) {
-      const { request, response, caller, signal } = asked;
+    async post(call) {
+      const { request, response, caller, signal } = call;
       const id = new URL(request.url ?? "", "http://localhost").searchParams.get("sessionId") ?? "";
       const answer = await (async () => {
-        if (request.method !== "POST") return failure(405, "Use POST", { Allow: "POST" });
+        if (request.method !== "POST") return failureResponse(405, "Use POST", { Allow: "POST" });
         const session = sessions.find(id, caller.identity?.agent);
-        if (session === undefined) return failure(404, "Session not found");
-        const body = await jsonBody(asked);
+        if (session === undefined) return failureResponse(404, "Session not found");
+        const body = await jsonBody(call);
         const web = webRequest(request, signal);
         callers.set(web, caller);
         try {
           session.transport.receive(body, { request: web });
         } catch {
-          return failure(400, "This is no message of the protocol", {}, -32_700);
+          return failureResponse(400, "This is no message of the protocol", {}, -32_700);
         }
         return new Response("Accepted", { status: 202 });
       })();
-      await answerWith(response, answer, signal);
+      await writeResponse(response, answer, signal);
     },
 
     [Symbol.asyncDispose]: async () => sessions[Symbol.asyncDispose](),

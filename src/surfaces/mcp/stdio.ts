@@ -2,12 +2,15 @@ import { PassThrough, type Readable, type Writable } from "node:stream";
 import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
-import type { Client, Memory } from "./call.ts";
-import { showLife } from "./conversations.ts";
-import { createMcpServer, createRunning, type McpOptions, watchAnswers } from "./server.ts";
+import type { Endpoint } from "../../operations/perform.ts";
+import { createDelivery } from "../../server/deliver.ts";
+import type { Client, ClientIdentity, Memory } from "./call.ts";
+import { noteLife } from "./conversations.ts";
+import { createMcpServer, createPendingRequests, type McpOptions, watchArrivals } from "./server.ts";
 
 export interface StdioMcpOptions extends McpOptions {
-  readonly client: Client;
+  readonly endpoint: Endpoint;
+  readonly identity: ClientIdentity;
   readonly input: Readable;
   readonly output: Writable;
 }
@@ -16,28 +19,32 @@ export interface StdioMcpOptions extends McpOptions {
 export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSignal): Promise<void> {
   const { input, output } = options;
   const memory: Memory = { peer: undefined };
-  const running = createRunning();
-  const client = { ...options.client, endpoint: running.watch(options.client.endpoint) };
+  const pending = createPendingRequests();
+  const client: Client = {
+    ...options.identity,
+    endpoint: pending.track(options.endpoint),
+    deliver: createDelivery(),
+  };
   const ending = new AbortController();
 
-  // The transport ends at once with its input; so it gets one that ends when what was asked before is answered.
-  const passed = new PassThrough();
-  const transport = new StdioServerTransport(passed, output, { maxBufferSize: BODY_BYTES });
-  const answering = watchAnswers(transport);
-  const served = serveStdio(
+  // The transport ends at once with its input, so it gets one that ends after what was asked before is answered.
+  const relayed = new PassThrough();
+  const transport = new StdioServerTransport(relayed, output, { maxBufferSize: BODY_BYTES });
+  const watchArrival = watchArrivals(transport);
+  const server = serveStdio(
     () =>
       createMcpServer(options, ({ mcpReq }) => ({
         client,
         memory,
         signal: ending.signal,
-        answering: (settle) => answering(mcpReq.id, settle),
+        watchArrival: (report) => watchArrival(mcpReq.id, report),
       })),
     { transport },
   );
-  const beat = setInterval(() => void showLife(client, memory), HEARTBEAT_SECONDS * 1_000);
+  const beat = setInterval(() => void noteLife(client, memory), HEARTBEAT_SECONDS * 1_000);
 
   await new Promise<void>((resolve) => {
-    input.on("data", (bytes) => passed.write(bytes));
+    input.on("data", (bytes) => relayed.write(bytes));
     for (const event of ["end", "close", "error"]) input.once(event, resolve);
     output.once("error", resolve);
     signal.addEventListener("abort", () => resolve(), { once: true });
@@ -45,7 +52,7 @@ export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSigna
   });
   clearInterval(beat);
   ending.abort();
-  await running.done();
-  await served.close();
-  await running.done();
+  await pending.done();
+  await server.close();
+  await pending.done();
 }

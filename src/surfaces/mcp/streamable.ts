@@ -10,56 +10,49 @@ import {
 import type { Caller } from "../../core/access.ts";
 import { nodeCrypto } from "../../core/keys.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
+import type { Visit } from "../../server/mount.ts";
 import { KEEP_ALIVE } from "../../wire/sse.ts";
-import type { Client, Memory } from "./call.ts";
+import type { Client, Memory, ReportArrival } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
-import { createMcpServer, type Line, type McpOptions, type Settle } from "./server.ts";
+import { type CallRoute, createMcpServer, type McpOptions } from "./server.ts";
 
-/** An HTTP request that somebody may make. */
-export interface Asked {
+/** An HTTP request to an endpoint of MCP. */
+export interface HttpCall extends Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly caller: Caller;
-  readonly signal: AbortSignal;
-  body(): Promise<Buffer>;
 }
 
-/** One HTTP request, and whether anybody is still there to be answered. */
-export interface Exchange {
+/** One HTTP request, and the arrival of its answer. */
+interface Exchange {
   readonly caller: Caller;
   readonly signal: AbortSignal;
   /** It holds one message, and not a batch. */
-  readonly single: boolean;
-  /** Takes what is to be done once it is known whether the answer arrived. */
-  answering(settle: Settle): void;
+  readonly isSingle: boolean;
+  /** Calls `report` once it is known whether the answer has arrived. */
+  watchArrival(report: ReportArrival): void;
   /** Ends the answer where there is none to wait for. */
   end(): void;
 }
 
-export function createExchange(
-  response: ServerResponse,
-  caller: Caller,
-  signal: AbortSignal,
-  single: boolean,
-): Exchange {
-  const settles: Settle[] = [];
+function createExchange({ response, caller, signal }: HttpCall, isSingle: boolean): Exchange {
+  const reports: ReportArrival[] = [];
   response.once("close", () => {
-    for (const settle of settles) void settle(response.writableFinished);
+    for (const report of reports) report(response.writableFinished);
   });
   return {
     caller,
     signal,
-    single,
-    answering(settle) {
-      if (response.closed) void settle(response.writableFinished);
-      else settles.push(settle);
+    isSingle,
+    watchArrival(report) {
+      if (response.closed) report(response.writableFinished);
+      else reports.push(report);
     },
     end: () => void response.end(),
   };
 }
 
 /** The body as JSON; undefined where it isn't any. */
-export async function jsonBody({ body }: Asked): Promise<unknown> {
+export async function jsonBody({ body }: HttpCall): Promise<unknown> {
   const bytes = await body();
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -77,17 +70,17 @@ export function webRequest(request: IncomingMessage, signal: AbortSignal): Reque
   return new Request("http://localhost/mcp", { method: request.method ?? "GET", headers, signal });
 }
 
-/** An answer that the protocol's package doesn't make for us. */
-export function failure(status: number, message: string, headers: Record<string, string> = {}, code = -32_000) {
+/** An error answer, for cases in which the protocol's package makes none. */
+export function failureResponse(status: number, message: string, headers: Record<string, string> = {}, code = -32_000) {
   return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
 }
 
-export function tooMany(): Response {
-  return failure(503, "Too many sessions", { "Retry-After": "60" });
+export function tooManySessions(): Response {
+  return failureResponse(503, "Too many sessions", { "Retry-After": "60" });
 }
 
-/** Writes an answer of the protocol's package: a stream at once, with a byte, and at the pace of its reader. */
-export async function answerWith(response: ServerResponse, answer: Response, signal: AbortSignal): Promise<void> {
+/** Writes an answer of the protocol's package at the pace of its reader. A stream begins at once, with a byte. */
+export async function writeResponse(response: ServerResponse, answer: Response, signal: AbortSignal): Promise<void> {
   if (response.destroyed) return void (await answer.body?.cancel());
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
   if (answer.headers.get("content-type")?.startsWith("text/event-stream")) response.write(KEEP_ALIVE);
@@ -109,7 +102,7 @@ interface Session extends Conversation {
 }
 
 export interface StreamableEndpoint extends AsyncDisposable {
-  handle(asked: Asked): Promise<void>;
+  handle(call: HttpCall): Promise<void>;
 }
 
 const KEEP_ALIVE_MS = 15_000;
@@ -125,29 +118,29 @@ export function createStreamableEndpoint(
   const exchanges = new WeakMap<Request, Exchange>();
   const sessions = createConversations<Session>();
 
-  const lineOf = ({ http }: ServerContext, memory: Memory): Line => {
+  const routeOf = ({ http }: ServerContext, memory: Memory): CallRoute => {
     const exchange = http?.req && exchanges.get(http.req);
     if (exchange === undefined) throw new Error("a call came over no request");
-    const { signal, answering, single, end } = exchange;
-    return { client: clientOf(exchange.caller), memory, signal, answering, ...(single ? { unanswered: end } : {}) };
+    const { caller, signal, watchArrival, isSingle, end } = exchange;
+    return { client: clientOf(caller), memory, signal, watchArrival, ...(isSingle ? { close: end } : {}) };
   };
 
-  const modern = createMcpHandler(() => createMcpServer(options, (context) => lineOf(context, { peer: undefined })), {
+  const modern = createMcpHandler(() => createMcpServer(options, (context) => routeOf(context, { peer: undefined })), {
     legacy: "reject",
     responseMode: "sse",
     keepAliveMs: KEEP_ALIVE_MS,
     maxRequestBodySize: BODY_BYTES,
   });
 
-  /** Undefined where there is no room for one more. */
-  const begin = async ({ identity }: Caller): Promise<Session | undefined> => {
+  /** Undefined where there are too many sessions. */
+  const beginSession = async ({ identity }: Caller): Promise<Session | undefined> => {
     const id = nodeCrypto().randomUUID();
     const memory: Memory = { peer: undefined };
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       keepAliveMs: KEEP_ALIVE_MS,
     });
-    const server = createMcpServer(options, (context) => lineOf(context, memory));
+    const server = createMcpServer(options, (context) => routeOf(context, memory));
     const session = { memory, agent: identity?.agent, open: new Set<Client>(), transport, close: () => server.close() };
     if (!sessions.add(id, session)) return undefined;
     server.onclose = () => sessions.remove(id);
@@ -155,35 +148,37 @@ export function createStreamableEndpoint(
     return session;
   };
 
-  const inSession = async (asked: Asked, web: Request, body: unknown): Promise<Response> => {
-    const { request, response, caller } = asked;
+  const answerInSession = async (call: HttpCall, web: Request, body: unknown): Promise<Response> => {
+    const { request, response, caller } = call;
     const id = request.headers["mcp-session-id"];
     if (typeof id !== "string") {
-      if (request.method !== "POST") return failure(405, "Use POST; GET and DELETE need a session", { Allow: "POST" });
-      if (!isInitializeRequest(body)) return failure(400, "Mcp-Session-Id is required: initialize first");
-      const begun = await begin(caller);
-      return begun === undefined ? tooMany() : begun.transport.handleRequest(web, { parsedBody: body });
+      if (request.method !== "POST")
+        return failureResponse(405, "Use POST; GET and DELETE need a session", { Allow: "POST" });
+      if (!isInitializeRequest(body)) return failureResponse(400, "Mcp-Session-Id is required: initialize first");
+      const session = await beginSession(caller);
+      return session === undefined ? tooManySessions() : session.transport.handleRequest(web, { parsedBody: body });
     }
     const session = sessions.find(id, caller.identity?.agent);
-    if (session === undefined) return failure(404, "Session not found");
+    if (session === undefined) return failureResponse(404, "Session not found");
     const client = clientOf(caller);
     session.open.add(client);
     response.once("close", () => session.open.delete(client));
     return session.transport.handleRequest(web, body === undefined ? {} : { parsedBody: body });
   };
 
-  const answerTo = async (asked: Asked): Promise<Response> => {
-    const { request, response, caller, signal } = asked;
-    const body = request.method === "POST" ? await jsonBody(asked) : undefined;
-    if (request.method === "POST" && body === undefined) return failure(400, "The body must be JSON", {}, -32_700);
+  const answer = async (call: HttpCall): Promise<Response> => {
+    const { request, signal } = call;
+    const body = request.method === "POST" ? await jsonBody(call) : undefined;
+    if (request.method === "POST" && body === undefined)
+      return failureResponse(400, "The body must be JSON", {}, -32_700);
     const web = webRequest(request, signal);
-    exchanges.set(web, createExchange(response, caller, signal, !Array.isArray(body)));
-    if (request.method !== "POST" || (await isLegacyRequest(web, body))) return inSession(asked, web, body);
+    exchanges.set(web, createExchange(call, !Array.isArray(body)));
+    if (request.method !== "POST" || (await isLegacyRequest(web, body))) return answerInSession(call, web, body);
     return modern.fetch(web, { parsedBody: body });
   };
 
   return {
-    handle: async (asked) => answerWith(asked.response, await answerTo(asked), asked.signal),
+    handle: async (call) => writeResponse(call.response, await answer(call), call.signal),
     async [Symbol.asyncDispose]() {
       await Promise.all([modern.close(), sessions[Symbol.asyncDispose]()]);
     },

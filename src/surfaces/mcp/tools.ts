@@ -20,7 +20,7 @@ export interface ListedTool {
 /** An argument's JSON Schema. */
 type Property = { type?: string; enum?: string[]; items?: { type: string }; description?: string };
 
-/** What every tool takes besides its own arguments: which session calls, for clients whose connection doesn't say it. */
+/** An argument of every tool: the session that calls, for clients whose connection doesn't say it. */
 export const SESSION_ARGUMENT = "peer_id";
 
 export function isTool(operation: Operation): operation is ToolOperation {
@@ -37,8 +37,8 @@ export function argumentsOf({
   );
 }
 
-/** The tool, as the table says it, in the words of the protocol. */
-export function listed(operation: ToolOperation): ListedTool {
+/** A tool of the table in the terms of the protocol. */
+export function describeTool(operation: ToolOperation): ListedTool {
   const { tool, access, input } = operation;
   const properties: Record<string, Property> = {};
   const required: string[] = [];
@@ -47,7 +47,7 @@ export function listed(operation: ToolOperation): ListedTool {
     if (rule === undefined) continue;
     properties[name] = {
       ...(type === undefined ? schemaOf(rule) : { type }),
-      ...described(description ?? rule.description),
+      ...describe(description ?? rule.description),
     };
     if (!rule.optional && tool.fallback === undefined) required.push(name);
   }
@@ -66,7 +66,7 @@ export function listed(operation: ToolOperation): ListedTool {
   };
 }
 
-function described(description: string): { description?: string } {
+function describe(description: string): { description?: string } {
   return description === "" ? {} : { description };
 }
 
@@ -83,32 +83,32 @@ function schemaOf({ kind, schema }: Field): Property {
   return { ...KINDS[kind], type: schema.type, ...(schema.enum === undefined ? {} : { enum: [...schema.enum] }) };
 }
 
-/** What an answer holds of others' words, in characters; once that is used up, each is cut to a few. */
+/** Characters of others' words in one answer; beyond them, each text is cut to a few. */
 const MAX_CHARACTERS = 60_000;
 const FEW_CHARACTERS = 200;
 
-/** What could be taken for our own mark, however it is spaced out or dressed up. */
+/** Text that could be taken for our own mark, however it is spaced out or dressed up. */
 const MARK = /[<\uFE64\uFF1C](?=[\s\p{C}]*[/\u2044\u2215\uFF0F]?[\s\p{C}]*d[\p{C}]*a[\p{C}]*t[\p{C}]*a)/giu;
 
-/** For one answer. Marks what somebody on the bus wrote as theirs; nothing inside can end the mark or make another. */
+/** Marks, in one answer, what somebody on the bus wrote as theirs. Nothing inside can end the mark or make another. */
 export function createQuote(): Quote {
   let left = MAX_CHARACTERS;
   return ({ from, text, proof = "unverified" }) => {
     const most = Math.max(left, FEW_CHARACTERS);
     left -= text.length;
-    return `<data from="${attribute(from)}" trust="${proof}">${inside(cut(text, most))}</data>`;
+    return `<data from="${escapeAttribute(from)}" trust="${proof}">${escapeText(cut(text, most))}</data>`;
   };
 }
 
-function inside(text: string): string {
-  return shown(text).replace(MARK, "&lt;");
+function escapeText(text: string): string {
+  return showHidden(text).replace(MARK, "&lt;");
 }
 
-function attribute(text: string): string {
-  return shown(text).replace(/[&"<>\n\t]/g, (character) => `&#${character.charCodeAt(0)};`);
+function escapeAttribute(text: string): string {
+  return showHidden(text).replace(/[&"<>\n\t]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-function shown(text: string): string {
+function showHidden(text: string): string {
   return visible(text, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 

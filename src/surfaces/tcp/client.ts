@@ -22,7 +22,7 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
   let channel: Promise<Channel> | undefined;
   let reached = false;
 
-  const connected = async (): Promise<Channel> => {
+  const openOnce = async (): Promise<Channel> => {
     channel ??= openChannel(address);
     try {
       const open = await channel;
@@ -38,7 +38,7 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
   };
 
   const answers = async (request: Request, signal: AbortSignal, stream: boolean): Promise<AsyncIterable<Answer>> => {
-    const open = await connected();
+    const open = await openOnce();
     const token = await credentialFor(request, server, place);
     const input = Object.fromEntries(publicInput(request.operation.input.fields, request.input));
     const line = { ask: request.operation.name, input, ...(token === undefined ? {} : { token }) };
@@ -83,7 +83,7 @@ export async function brokerAt(host: string, port: number): Promise<string | und
       channel.close();
     }
   } catch {
-    // Whatever it is, it is none.
+    // Whatever listens there, it is no broker.
   }
   return undefined;
 }

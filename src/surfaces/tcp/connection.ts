@@ -1,264 +1,220 @@
 import type { Socket } from "node:net";
 import type { Caller } from "../../core/access.ts";
-import { IpcError, invalid, isIpcError, publicError } from "../../core/errors.ts";
+import { errorAnswer, type IpcError, invalid, isIpcError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { isStream, isWaiting, type Operation, type Request } from "../../operations/operation.ts";
-import type { BufferBudget } from "../../server/budget.ts";
-import { createSerialQueue, type Deliver } from "../../server/deliver.ts";
-import { type Entrance, endWithTheToken, identifyCaller } from "../../server/entrance.ts";
+import { type Conversation, createConversation, type Reply, type Slot } from "../../server/conversation.ts";
+import { type ExposedBus, identifyCaller, watchToken } from "../../server/entrance.ts";
 import { isLoopbackAddress } from "../../server/loopback.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
-import { createWriter } from "./channel.ts";
-import { isLine, type Line, type LineRequest, requestIn } from "./requests.ts";
+import { isLine, type Line, parseLine, type Waiters } from "./requests.ts";
+import { createWriter } from "./writer.ts";
 
-export interface CallerContext {
-  readonly door: Entrance;
-  readonly refused: (refusal: IpcError, from: string) => Promise<void>;
+/** What the connections of a server share. */
+export interface Hub extends ExposedBus {
+  readonly reportFault: (error: unknown) => void;
+  readonly product: string;
+  readonly waiters: Waiters;
 }
 
-/** Who asks on a connection: what was shown there last holds from then on, and ends the connection when it ends. */
-export function createCallers(socket: Socket, { door, refused }: CallerContext) {
+export interface Connection {
+  /** Ends waits and, once those are answered, the connection. */
+  stop(): void;
+  /** Resolves when it has closed and all that was asked on it is answered and followed up. */
+  readonly done: Promise<void>;
+}
+
+/** A line must be complete after this. */
+const LINE_MS = 60_000;
+
+/** How long a connection may be idle: one that was never used with an `id`, and one that was. */
+const IDLE_MS = 30_000;
+const KEPT_MS = 300_000;
+
+type Id = string | number;
+
+/** TCP offers no more proof than that the system took the answer, or that the client closed after it. */
+const hasArrived = () => Promise.resolve(true);
+
+/**
+ * Serves one connection. A line is a request, a line back its answer. Answers to requests with an `id` repeat it, and
+ * come when they are ready. A request without one is the last of its connection: nothing more is read, and its answer
+ * closes the connection, as in the Python original. So does a line that is no request.
+ */
+export function serveConnection(socket: Socket, hub: Hub): Connection {
+  const lines = createLineReader();
+  const writer = createWriter(socket);
+  const callerOf = createCallers(socket, hub);
+  let isReading = true;
+  let isStopping = false;
+  let isKept = false;
+
+  const conversation: Conversation = createConversation(
+    {
+      get isOpen() {
+        return !socket.destroyed;
+      },
+      get isReading() {
+        return isReading;
+      },
+      get partialBytes() {
+        return lines.partialBytes;
+      },
+      isBehind: writer.isBehind,
+      pause: () => void socket.pause(),
+      resume: () => {
+        if (socket.isPaused()) socket.resume();
+      },
+      refuse: (error) => endWith(error),
+      onIdle: () => endIfIdle(),
+    },
+    hub,
+  );
+
+  const endWith = (error: IpcError): void => {
+    isReading = false;
+    conversation.join(writer.writeLast(errorAnswer(error)));
+  };
+
+  const endIfIdle = (): void => {
+    if (conversation.isIdle && (isStopping || socket.readableEnded)) void writer.end();
+  };
+
+  const replyTo = (id: Id | undefined): Reply => ({
+    write: (body) => (id === undefined ? writer.writeLast(body) : writer.write({ id, ...body })),
+    hasArrived,
+  });
+
+  const answerLine = (bytes: Buffer): void => {
+    if (!isReading) return;
+    const line = decodeLine(bytes);
+    if (!isLine(line)) endWith(invalid("invalid JSON: send one JSON object a line, in UTF-8"));
+    else if (line.id === undefined || isId(line.id)) accept(line, line.id, bytes.length);
+    else endWith(invalid("id must be a number or a text of 200 characters at most"));
+  };
+
+  const accept = (line: Line, id: Id | undefined, bytes: number): void => {
+    if (id === undefined) isReading = false;
+    else isKept = true;
+    const reply = replyTo(id);
+    void conversation.handle(bytes, reply, (slot) => ask(line, id, reply, slot));
+  };
+
+  const ask = async (line: Line, id: Id | undefined, reply: Reply, slot: Slot): Promise<void> => {
+    const caller = await callerOf(line.token);
+    const asked = parseLine(line, hub.verbs, caller.identity?.agent, hub);
+    const endpoint = hub.endpointFor(caller);
+    if (asked.request.operation.stream && id === undefined) {
+      throw invalid("a stream needs an id, which each of its lines says again");
+    }
+    if (asked.waitsFor === undefined) return await conversation.answer(asked, endpoint, reply, slot);
+    const stopWaiting = hub.waiters.add(asked.waitsFor);
+    const body = (answer: unknown) => {
+      stopWaiting();
+      return asked.body(answer);
+    };
+    try {
+      await conversation.answer({ ...asked, body }, endpoint, reply, slot);
+    } finally {
+      stopWaiting();
+    }
+  };
+
+  socket.on("data", (bytes: Buffer) => {
+    if (!isReading) return;
+    const fits = lines.push(bytes, answerLine);
+    if (!fits) endWith(invalid("the line is too long: 6 MiB at most, and 1 MiB of content", "too_large"));
+    else if (lines.isLate()) endWith(lateLine());
+    else conversation.keepPace();
+  });
+  socket.on("drain", conversation.keepPace);
+  socket.on("end", () => {
+    // A line without its end is one when nothing more comes.
+    if (lines.partialBytes > 0) answerLine(lines.rest());
+    endIfIdle();
+  });
+  socket.on("error", () => socket.destroy());
+  socket.once("close", conversation.close);
+
+  let isPatient = false;
+  socket.setTimeout(IDLE_MS);
+  socket.on("timeout", () => {
+    if (writer.isBehind()) socket.destroy();
+    else if (lines.partialBytes > 0) endWith(lateLine());
+    else if (!conversation.isIdle) return;
+    else if (!isKept || isPatient) socket.destroySoon();
+    else {
+      isPatient = true;
+      socket.setTimeout(KEPT_MS);
+    }
+  });
+
+  return {
+    stop() {
+      isStopping = true;
+      conversation.stop();
+    },
+    done: conversation.done,
+  };
+}
+
+/** Cuts what comes into lines, and knows since when one is incomplete. */
+function createLineReader() {
+  const lines = createLineSplitter(BODY_BYTES);
+  let partialSince: number | undefined;
+  return {
+    /** False where a line is too long. */
+    push(bytes: Buffer, onLine: (line: Buffer) => void): boolean {
+      const fits = lines.push(bytes, (line) => {
+        partialSince = undefined;
+        onLine(line);
+      });
+      partialSince = lines.held === 0 ? undefined : (partialSince ?? monotonicMs());
+      return fits;
+    },
+    isLate: () => partialSince !== undefined && monotonicMs() - partialSince > LINE_MS,
+    get partialBytes() {
+      return lines.held;
+    },
+    rest: () => lines.rest(),
+  };
+}
+
+/**
+ * Identifies who asks on a connection. The credential that was shown last holds from then on, and the connection ends
+ * when it does.
+ */
+function createCallers(socket: Socket, { entrance, reportRefusal }: ExposedBus) {
   const from = isLoopbackAddress(socket.remoteAddress) ? "local" : "beyond";
   let caller: Promise<Caller> | undefined;
-  let stop = () => {};
+  let stopWatching = () => {};
 
-  const identify = async (shown: string): Promise<Caller> => {
+  const identify = async (credential: string): Promise<Caller> => {
     try {
-      const known = await identifyCaller(shown, from, door);
-      stop = endWithTheToken(shown, known, door, () => socket.destroy());
-      if (socket.destroyed) stop();
-      return known;
+      const identified = await identifyCaller(credential, from, entrance);
+      stopWatching = watchToken(credential, identified, entrance, () => socket.destroy());
+      if (socket.destroyed) stopWatching();
+      return identified;
     } catch (error) {
-      if (isIpcError(error)) await refused(error, socket.remoteAddress ?? "");
+      if (isIpcError(error)) await reportRefusal(error, socket.remoteAddress ?? "");
       throw error;
     }
   };
 
-  socket.once("close", () => stop());
+  socket.once("close", () => stopWatching());
 
   return (token: unknown): Promise<Caller> => {
     if (caller !== undefined && token === undefined) return caller;
-    stop();
+    stopWatching();
     caller = identify(typeof token === "string" ? token : "");
     return caller;
   };
 }
 
-/** What all connections of a server share. */
-export interface Hub extends CallerContext {
-  readonly operations: readonly Operation[];
-  readonly deliver: Deliver;
-  readonly failed: (error: unknown) => void;
-  readonly product: string;
-  readonly room: BufferBudget;
-  /** How many wait for each mailbox. */
-  readonly awaited: Map<string, number>;
-}
-
-export interface Connection {
-  /** Ends what waits and, once that is answered, the connection. */
-  close(): void;
-  /** It has ended, and what was asked on it is settled. */
-  readonly done: Promise<void>;
-}
-
-/** So many requests of a connection are answered at once; further ones are read when there are fewer. */
-const MAX_AT_ONCE = 256;
-const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
-
-/** A line must be whole after this, a connection without one may be idle for so long, and one that was used for longer. */
-const LINE_MS = 60_000;
-const IDLE_MS = 30_000;
-const KEPT_MS = 300_000;
-
-/**
- * A line is a request, a line back its answer. One without `id` is the only one on its connection, which then closes, as
- * the original has it; answers to those with an `id` say it again, and come when they are ready.
- */
-export function converse(socket: Socket, hub: Hub): Connection {
-  const lines = createLineSplitter(BODY_BYTES);
-  const writer = createWriter(socket);
-  const callerOf = createCallers(socket, hub);
-  const gone = new AbortController();
-  const afterOtherLarge = createSerialQueue(() => !socket.destroyed);
-  let atOnce = 0;
-  let bytesAtOnce = 0;
-  /** When the line began that isn't whole yet. */
-  let since: number | undefined;
-  let kept = false;
-  let patient = false;
-  /** Nothing more is heard. */
-  let ending = false;
-  let stopping = false;
-
-  const hear = (bytes: Buffer): void => {
-    if (ending) return;
-    const fits = lines.push(bytes, (line) => {
-      since = undefined;
-      if (!ending) void take(line);
-    });
-    since = lines.held === 0 ? undefined : (since ?? monotonicMs());
-    if (!fits) sayLast(invalid("the line is too long: 6 MiB at most, and 1 MiB of content", "too_large"));
-    else if (since !== undefined && monotonicMs() - since > LINE_MS) sayLast(late());
-    else keepPace();
-  };
-
-  const take = async (bytes: Buffer): Promise<void> => {
-    const line = decodeLine(bytes);
-    if (!isLine(line)) return sayLast(invalid("invalid JSON: send one JSON object a line, in UTF-8"));
-    const { id } = line;
-    if (id !== undefined && !isId(id))
-      return sayLast(invalid("id must be a number or a text of 200 characters at most"));
-    if (id === undefined) ending = true;
-    else kept = true;
-    atOnce++;
-    bytesAtOnce += bytes.length;
-    try {
-      await answer(line, id);
-    } catch (error) {
-      if (!isIpcError(error) || error.code === "internal") hub.failed(error);
-      await write(id, faultOf(error));
-    } finally {
-      atOnce--;
-      bytesAtOnce -= bytes.length;
-      keepPace();
-      endWhenDone();
-    }
-  };
-
-  const answer = async (line: Line, id: Id | undefined): Promise<void> => {
-    const known = await callerOf(line.token);
-    const asked = requestIn(line, hub.operations, known.identity?.agent, hub);
-    const { request, waitsFor } = asked;
-    const { operation } = request;
-    if (operation.stream && id === undefined) throw invalid("a stream needs an id, which each of its lines says again");
-    const noLonger = waitsFor === undefined ? () => {} : awaiting(waitsFor);
-    const context = { caller: known, signal: gone.signal };
-    const deliver = () =>
-      hub.deliver(request, context, (answered) => {
-        noLonger();
-        return isStream(answered) ? stream(id, answered) : handOver(asked, id, answered);
-      });
-    try {
-      await (mayBeLarge(request) ? afterOtherLarge(operation, deliver) : deliver());
-    } finally {
-      noLonger();
-    }
-  };
-
-  const handOver = (asked: LineRequest, id: Id | undefined, answered: unknown): boolean | Promise<boolean> => {
-    if (answered === null && stopping) return write(id, faultOf(stopped()));
-    const written = write(id, { ok: true, ...asked.show(answered) });
-    return asked.request.operation.access.level === "signed" ? true : written;
-  };
-
-  const stream = async (id: Id | undefined, answers: AsyncIterable<unknown>): Promise<boolean> => {
-    for await (const next of answers) if (!(await write(id, { ok: true, next }))) return false;
-    return write(id, stopping ? faultOf(stopped()) : { ok: true, end: true });
-  };
-
-  /** One answer: the last of its connection where the request had no id. */
-  const write = (id: Id | undefined, said: object): Promise<boolean> =>
-    id === undefined ? writer.last(said) : writer.write({ id, ...said });
-
-  const sayLast = (error: IpcError): void => {
-    ending = true;
-    void writer.last(faultOf(error));
-  };
-
-  /** Answers with how to say that nobody waits any more. */
-  const awaiting = (mailbox: string): (() => void) => {
-    hub.awaited.set(mailbox, (hub.awaited.get(mailbox) ?? 0) + 1);
-    let waits = true;
-    return () => {
-      const others = (hub.awaited.get(mailbox) ?? 0) - 1;
-      if (waits && others > 0) hub.awaited.set(mailbox, others);
-      else if (waits) hub.awaited.delete(mailbox);
-      waits = false;
-    };
-  };
-
-  /** Reads on only where what was read is being answered, and the answers are read. */
-  const keepPace = (): void => {
-    if (ending) return;
-    const fits = hub.room.hold(socket, lines.held + bytesAtOnce, keepPace);
-    const behind = atOnce >= MAX_AT_ONCE || bytesAtOnce >= MAX_BYTES_AT_ONCE || writer.isBehind();
-    if (!fits && atOnce === 0) sayLast(tooMuch());
-    else if (behind || !fits) socket.pause();
-    else if (socket.isPaused()) socket.resume();
-  };
-
-  const endWhenDone = (): void => {
-    if (atOnce > 0) return;
-    if (socket.destroyed) finish();
-    else if (stopping || socket.readableEnded) socket.destroySoon();
-  };
-
-  let finish = () => {};
-  const done = new Promise<void>((resolve) => {
-    finish = resolve;
-  });
-
-  socket.on("data", hear);
-  socket.on("drain", keepPace);
-  socket.on("end", () => {
-    if (lines.held > 0 && !ending) void take(lines.rest());
-    endWhenDone();
-  });
-  socket.on("error", () => socket.destroy());
-  socket.setTimeout(IDLE_MS);
-  socket.on("timeout", () => {
-    if (writer.isBehind()) socket.destroy();
-    else if (lines.held > 0) sayLast(late());
-    else if (atOnce > 0) return;
-    else if (!kept || patient) socket.destroySoon();
-    else {
-      patient = true;
-      socket.setTimeout(KEPT_MS);
-    }
-  });
-  socket.once("close", () => {
-    gone.abort();
-    hub.room.leave(socket);
-    endWhenDone();
-  });
-
-  return {
-    close() {
-      stopping = true;
-      gone.abort();
-      endWhenDone();
-    },
-    done,
-  };
-}
-
-type Id = string | number;
-
 function isId(id: unknown): id is Id {
   return typeof id === "number" || (typeof id === "string" && id.length <= 200);
 }
 
-function late(): IpcError {
+function lateLine(): IpcError {
   return invalid("the line took too long to arrive");
-}
-
-function tooMuch(): IpcError {
-  return new IpcError("internal", "too many large requests are on their way: try again in a moment", "busy");
-}
-
-function stopped(): IpcError {
-  return new IpcError("internal", "broker stopped while waiting", "busy");
-}
-
-/** What is signed has a short answer, and what waits would hold up the others. */
-function mayBeLarge(request: Request): boolean {
-  const { access, stream } = request.operation;
-  return access.level !== "signed" && stream !== true && !isWaiting(request);
-}
-
-function faultOf(error: unknown): object {
-  const { code, message, reason } = publicError(error);
-  return { ok: false, error: message, code, reason };
 }

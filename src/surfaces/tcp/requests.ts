@@ -3,52 +3,74 @@ import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import type { MailboxSummary } from "../../core/mailboxes.ts";
 import type { Message } from "../../core/messages.ts";
 import { arrivedMessages, fetchMail, listMailboxes, postMail, waitMail } from "../../operations/mailboxes.ts";
-import { type AnswerTo, type Operation, parseRequest, type Request } from "../../operations/operation.ts";
-import { findRequest } from "../../server/deliver.ts";
+import { type AnswerTo, type Operation, parseRequest } from "../../operations/operation.ts";
+import { findRequest, type WireRequest } from "../../server/conversation.ts";
 
-/** A line's request, and how its answer becomes a line. */
-export interface LineRequest {
-  readonly request: Request;
-  /** The fields of the answer's line. */
-  show(answer: unknown): object;
+export interface LineRequest extends WireRequest {
   /** The mailbox that the request waits for. */
   readonly waitsFor?: string;
 }
 
 export type Line = Readonly<Record<string, unknown>>;
 
-export interface Mailroom {
-  /** The server's name, for clients that know more than the original's. */
+/** How many requests wait for each mailbox on this server. */
+export interface Waiters {
+  /** Returns how to stop waiting; to do that twice does no harm. */
+  add(mailbox: string): () => void;
+  has(mailbox: string): boolean;
+  mailboxes(): Iterable<string>;
+}
+
+export function createWaiters(): Waiters {
+  const counts = new Map<string, number>();
+  return {
+    add(mailbox) {
+      counts.set(mailbox, (counts.get(mailbox) ?? 0) + 1);
+      let isWaiting = true;
+      return () => {
+        if (!isWaiting) return;
+        isWaiting = false;
+        const others = (counts.get(mailbox) ?? 0) - 1;
+        if (others > 0) counts.set(mailbox, others);
+        else counts.delete(mailbox);
+      };
+    },
+    has: (mailbox) => counts.has(mailbox),
+    mailboxes: () => counts.keys(),
+  };
+}
+
+export interface Broker {
+  /** The name of the server, for clients that know more than the original's. */
   readonly product: string;
-  /** How many wait for each mailbox here. */
-  readonly awaited: ReadonlyMap<string, number>;
+  readonly waiters: Waiters;
 }
 
 /** The sign of a broker, as opposed to another program on its port. */
-export const IDENTITY = "agent-tool-ipc-broker";
+const IDENTITY = "agent-tool-ipc-broker";
 
 const WAIT_SECONDS = 60;
 
 /** The sender of a post without a name. */
 const NOBODY = "anonymous";
 
-type Reading = (line: Line, self: string | undefined, mailroom: Mailroom) => LineRequest;
+type Parse = (line: Line, self: string | undefined, broker: Broker) => LineRequest;
 
-/** Types `show` by the operation's answer. */
+/** Types `body` by the operation's answer. */
 function lineRequest<O extends Operation>(
   operation: O,
   input: Line,
-  show: (answer: AnswerTo<O>) => object,
+  body: (answer: AnswerTo<O>) => object,
 ): LineRequest {
-  return { request: parseRequest(operation, input), show };
+  return { request: parseRequest(operation, input), body };
 }
 
-/** The requests of the original, by `op`, with its names. */
-const originals: Readonly<Record<string, Reading>> = {
-  post: (line, self, { awaited }) => {
+/** The Python original's requests, by `op`, with its field names. */
+const originals: Readonly<Record<string, Parse>> = {
+  post: (line, self, { waiters }) => {
     need(line, "to", "msg");
     const { to, from, msg, signature, v, aud, nonce, ts } = line;
-    const info = awaited.has(String(to)) ? "delivered to waiter" : "queued";
+    const info = waiters.has(String(to)) ? "delivered to waiter" : "queued";
     const input = { to, from: from || self || NOBODY, message: msg, signature, v, aud, nonce, ts };
     return lineRequest(postMail, input, ({ id }) => ({ info, message_id: id }));
   },
@@ -68,29 +90,29 @@ const originals: Readonly<Record<string, Reading>> = {
     return { ...wait, waitsFor: String(mailbox) };
   },
   settle: ({ mailbox, ids }) => lineRequest(arrivedMessages, { mailbox, ids }, () => ({})),
-  status: (_, __, { product, awaited }) =>
+  status: (_, __, { product, waiters }) =>
     lineRequest(listMailboxes, {}, ({ mailboxes }) => ({
       info: IDENTITY,
       server: product,
-      mailboxes: countMail(mailboxes, awaited),
+      mailboxes: countMail(mailboxes, waiters),
     })),
 };
 
-/** Reads a line: `op` is a request of the original, `ask` any operation that a network may ask for. */
-export function requestIn(
+/** Parses a line: by `op` as the original's clients ask, or by `ask` any operation that is open to a network. */
+export function parseLine(
   line: Line,
-  operations: readonly Operation[],
+  verbs: ReadonlyMap<string, Operation>,
   self: string | undefined,
-  mailroom: Mailroom,
+  broker: Broker,
 ): LineRequest {
   const { op, ask } = line;
   if (ask !== undefined) {
-    const request = findRequest(operations, ask, line.input);
-    const waiting = request.operation === waitMail ? { waitsFor: String(request.input.mailbox) } : {};
-    return { request, ...waiting, show: (answer) => ({ answer }) };
+    const request = findRequest(verbs, ask, line.input);
+    const waitsFor = request.operation === waitMail ? { waitsFor: String(request.input.mailbox) } : {};
+    return { request, ...waitsFor, body: (answer) => ({ answer }) };
   }
-  const reading = typeof op === "string" && Object.hasOwn(originals, op) ? originals[op] : undefined;
-  if (reading !== undefined) return reading(line, self, mailroom);
+  const parse = typeof op === "string" && Object.hasOwn(originals, op) ? originals[op] : undefined;
+  if (parse !== undefined) return parse(line, self, broker);
   throw invalid(`unknown op ${JSON.stringify(op ?? "")} (use: post, fetch, wait, status)`);
 }
 
@@ -123,7 +145,8 @@ function asOriginal({ id, sender, content, timestamp, signed, attested }: Messag
 }
 
 /** The unread messages of each mailbox that has any, or that somebody waits for. */
-function countMail(mailboxes: readonly MailboxSummary[], awaited: Mailroom["awaited"]): Record<string, number> {
+function countMail(mailboxes: readonly MailboxSummary[], waiters: Waiters): Record<string, number> {
+  const waitedFor = Array.from(waiters.mailboxes(), (mailbox): [string, number] => [mailbox, 0]);
   const unread = mailboxes.filter((one) => one.unread > 0).map((one): [string, number] => [one.mailbox, one.unread]);
-  return Object.fromEntries([...[...awaited.keys()].map((mailbox): [string, number] => [mailbox, 0]), ...unread]);
+  return Object.fromEntries([...waitedFor, ...unread]);
 }

@@ -2,23 +2,21 @@ import type { IncomingMessage } from "node:http";
 import { WebSocket } from "ws";
 import { errorCodes, IpcError, invalid, reasons } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
-import type { FrameConnection } from "../../wire/frames.ts";
-import { type Frame, frameIn } from "./frames.ts";
-
-export interface Reaching {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
+import { decodeFrame, type Frame, type FrameConnection } from "../../wire/frames.ts";
 
 const HANDSHAKE_MS = 10_000;
 
+/** How much of an answer that is no connection is read, and for how long. */
 const REFUSAL_MS = 2_000;
 const REFUSAL_CHARACTERS = 64 * 1024;
 
-/** The server says something, a ping at least, more often than this. */
+/** The server sends something, at least a ping, more often than this. */
 const SILENT_MS = 60_000;
 
-export async function talkTo({ url, headers }: Reaching): Promise<FrameConnection> {
+export async function connectWebSocket(
+  url: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<FrameConnection> {
   if (!/^wss?:\/\//.test(url) || !URL.canParse(url))
     throw invalid(`${JSON.stringify(url)} is no address: ws://host:port`);
   const socket = new WebSocket(url, {
@@ -27,12 +25,12 @@ export async function talkTo({ url, headers }: Reaching): Promise<FrameConnectio
     maxPayload: 2 * BODY_BYTES,
     perMessageDeflate: false,
   });
-  const came: Frame[] = [];
+  const received: Frame[] = [];
   let wake = () => {};
-  let ended = false;
+  let isEnded = false;
   socket.on("message", (data: Buffer) => {
-    const frame = frameIn(data.toString());
-    if (frame !== undefined) came.push(frame);
+    const frame = decodeFrame(data.toString());
+    if (frame !== undefined) received.push(frame);
     wake();
   });
   const silence = setTimeout(() => socket.terminate(), SILENT_MS);
@@ -40,16 +38,16 @@ export async function talkTo({ url, headers }: Reaching): Promise<FrameConnectio
   const closed = new Promise<void>((resolve) => {
     socket.once("close", () => {
       clearTimeout(silence);
-      ended = true;
+      isEnded = true;
       wake();
       resolve();
     });
   });
   await new Promise<void>((resolve, reject) => {
     socket.once("open", resolve);
-    socket.once("error", (error) => reject(unreachable(url, error)));
+    socket.once("error", (error) => reject(unreachableError(url, error)));
     socket.once("unexpected-response", async (_, response) => {
-      reject(refusalOf(url, response.statusCode ?? 0, await beginningOf(response)));
+      reject(refusalError(url, response.statusCode ?? 0, await readBeginning(response)));
       socket.terminate();
     });
   });
@@ -57,8 +55,8 @@ export async function talkTo({ url, headers }: Reaching): Promise<FrameConnectio
 
   async function* frames(): AsyncGenerator<Frame, void, void> {
     for (;;) {
-      for (let next = came.shift(); next !== undefined; next = came.shift()) yield next;
-      if (ended) return;
+      for (let next = received.shift(); next !== undefined; next = received.shift()) yield next;
+      if (isEnded) return;
       await new Promise<void>((resolve) => {
         wake = resolve;
       });
@@ -79,8 +77,8 @@ export async function talkTo({ url, headers }: Reaching): Promise<FrameConnectio
   };
 }
 
-/** What it answers instead of a connection, as far as that is of use, and no longer than anybody waits for a sentence. */
-async function beginningOf(response: IncomingMessage): Promise<string> {
+/** Reads what the server answers instead of a connection, as far as that may be a sentence. */
+async function readBeginning(response: IncomingMessage): Promise<string> {
   const late = setTimeout(() => response.destroy(), REFUSAL_MS);
   let text = "";
   try {
@@ -89,22 +87,22 @@ async function beginningOf(response: IncomingMessage): Promise<string> {
       if (text.length > REFUSAL_CHARACTERS) break;
     }
   } catch {
-    // What came so far will do.
+    // What was read until then will do.
   } finally {
     clearTimeout(late);
   }
   return text;
 }
 
-/** Our servers say why, and what to do; of another, or of a proxy, there is only its status. */
-function refusalOf(url: string, status: number, text: string): IpcError {
-  const { error, code, reason } = frameIn(text) ?? {};
+/** Our servers say why, and what to do; of others, or of a proxy, only the status is known. */
+function refusalError(url: string, status: number, text: string): IpcError {
+  const { error, code, reason } = decodeFrame(text) ?? {};
   const known = errorCodes.find((one) => one === code) ?? (status >= 500 ? "internal" : "unauthorized");
   const why = typeof error === "string" && error !== "" ? error : `it answers with status ${status}`;
   const busy = status === 502 || status === 503 || status === 504 ? "busy" : undefined;
   return new IpcError(known, `${url} refuses: ${why}`, reasons.find((one) => one === reason) ?? busy);
 }
 
-function unreachable(url: string, cause: Error): IpcError {
+function unreachableError(url: string, cause: Error): IpcError {
   return new IpcError("internal", `No server answers at ${url} (${cause.message})`, "busy", { cause });
 }

@@ -1,285 +1,225 @@
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import type { Caller } from "../../core/access.ts";
-import { conflict, invalid, isIpcError } from "../../core/errors.ts";
+import { conflict, errorAnswer, invalid, isIpcError } from "../../core/errors.ts";
+import { createSerialQueue } from "../../core/serial.ts";
 import { postMail } from "../../operations/mailboxes.ts";
-import {
-  type Context,
-  hasFollowUp,
-  isStream,
-  isWaiting,
-  type Operation,
-  parseRequest,
-} from "../../operations/operation.ts";
+import { parseRequest } from "../../operations/operation.ts";
+import type { Endpoint } from "../../operations/perform.ts";
 import { showPresence } from "../../operations/sessions.ts";
-import type { BufferBudget } from "../../server/budget.ts";
 import type { Connections } from "../../server/connections.ts";
-import { createSerialQueue, type Deliver, type EndpointFor, findRequest } from "../../server/deliver.ts";
-import { errorFrame, type Frame, frameIn } from "./frames.ts";
-import { type Arrivals, createDeliveries, createReceipts, handOverMail } from "./mailbox.ts";
-import { type Line, lineOver } from "./socket.ts";
+import {
+  type Conversation,
+  createConversation,
+  findRequest,
+  type Reply,
+  type Slot,
+} from "../../server/conversation.ts";
+import type { ExposedBus } from "../../server/entrance.ts";
+import { decodeFrame, type Frame } from "../../wire/frames.ts";
+import { answerFrame } from "./frames.ts";
+import { createReceipts, deliverMailbox, type Receipts } from "./mailbox.ts";
+import { createRegistration, type Names, type Registration } from "./names.ts";
+import { type Arrivals, createNotices, type Notices } from "./notices.ts";
+import { createFrameSocket, type FrameSocket } from "./socket.ts";
 
-/** What all connections of a server share. */
-export interface Hub {
-  readonly operations: readonly Operation[];
-  readonly endpointFor: EndpointFor;
+/** What the connections of a server share. */
+export interface Hub extends ExposedBus {
   readonly connections: Connections;
-  readonly deliver: Deliver;
   readonly names: Names;
   readonly arrivals: Arrivals;
-  readonly room: BufferBudget;
-  readonly failed: (error: unknown) => void;
+  readonly reportFault: (error: unknown) => void;
 }
-
-/** So many frames of a connection are answered at once; further ones are read when there are fewer. Waits count for themselves. */
-const MAX_AT_ONCE = 256;
-const MAX_WAITS = 256;
-const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
-
-/** How often somebody who is connected is noted to be. */
-const NOTE_MS = 30_000;
 
 /** How long the other end may take to say that it closes, too. */
 const CLOSING_MS = 2_000;
 
 const GOING_AWAY = 1001;
+const TRY_AGAIN = 1013;
 
-/** Serves one connection until it ends, or the signal aborts; and what was asked on it is settled. */
-export async function converse(socket: WebSocket, caller: Caller, hub: Hub, signal: AbortSignal): Promise<void> {
-  const { connections, deliver, names } = hub;
-  const endpoint = hub.endpointFor(caller);
-  const line = lineOver(socket);
-  const gone = new AbortController();
-  const context: Context = { caller, signal: gone.signal };
-  const deliveries = createDeliveries(connections, gone.signal, hub.arrivals);
-  const receipts = createReceipts();
-  const holder = { line, drop: () => socket.terminate() };
-  let name: string | undefined;
-  let registering: Promise<void> | undefined;
-  let here: string | undefined;
-  const afterOtherLarge = createSerialQueue(() => line.isOpen);
-  let atOnce = 0;
-  let bytesAtOnce = 0;
-  let waits = 0;
-  const works = new Set<Promise<void>>();
-  const work = (begun: Promise<void>): void => {
-    works.add(begun);
-    void begun.finally(() => works.delete(begun));
-  };
-
-  const acts: Readonly<Record<string, (frame: Frame) => Promise<void> | void>> = {
-    register: async ({ agent, ack }) => {
-      if (typeof agent !== "string") throw invalid("agent is required: {type: register, agent: NAME}");
-      if (name !== undefined && name !== agent) throw conflict(`this connection is ${name}`);
-      if (name === agent) return line.send({ type: "registered", agent });
-      registering = register(agent, ack === "manual");
-      try {
-        await registering;
-      } finally {
-        registering = undefined;
-      }
-    },
-
-    message: async ({ type: _, id, from, to, message, timestamp: __, ...signed }) => {
-      if (name !== undefined && from !== undefined && from !== name) throw conflict(`this connection is ${name}`);
-      const sender = from ?? name ?? caller.identity?.agent;
-      const post = parseRequest(postMail, { ...signed, to, from: sender, message });
-      const posted = await endpoint.ask(post, gone.signal);
-      const recipient = post.input.to;
-      line.send({ type: "stored", id, message_id: posted.id, connected: names.has(recipient) });
-      deliveries.expect(recipient, posted.id, () => line.send({ type: "delivered", id, message_id: posted.id }));
-    },
-
-    received: ({ id, ids }) => receipts.note(Array.isArray(ids) ? ids : [id]),
-
-    ping: async ({ agent, id }) => {
-      const said = { type: "pong", id, timestamp: new Date().toISOString() };
-      if (agent === undefined) return line.send(said);
-      const { online, last_seen } = await endpoint.ask(parseRequest(showPresence, { name: agent }), gone.signal);
-      line.send({ ...said, agent, online, last_seen });
-    },
-
-    ask: async ({ id, ask, input }) => {
-      const request = findRequest(hub.operations, ask, input);
-      const { operation } = request;
-      const answerIt = async () =>
-        await deliver(request, context, async (answer) => {
-          if (isStream(answer)) return await stream(id, answer);
-          line.send({ type: "answer", id, ok: true, answer });
-          return hasFollowUp(operation) ? await line.confirm() : true;
-        });
-      const lasts = operation.stream === true || isWaiting(request);
-      if (lasts) return await asWait(answerIt);
-      if (operation.access.level === "signed") return await answerIt();
-      await afterOtherLarge(operation, async () => {
-        await answerIt();
-        await line.flowing();
-      });
-    },
-  };
-
-  const register = async (agent: string, manual: boolean): Promise<void> => {
-    const arrived = await connections.open(agent, context);
-    here = arrived.id;
-    try {
-      await names.claim(agent, holder);
-    } catch (error) {
-      await leave();
-      throw error;
-    }
-    if (gone.signal.aborted) return await leave(agent);
-    name = agent;
-    line.send({ type: "registered", agent, unread: arrived.unread });
-    work(handOver(agent, manual));
-  };
-
-  const stream = async (id: unknown, answers: AsyncIterable<unknown>): Promise<boolean> => {
-    for await (const next of answers) {
-      if (!line.isOpen) return false;
-      line.send({ type: "answer", id, ok: true, next });
-      await line.flowing();
-    }
-    line.send({ type: "answer", id, ok: true, end: true });
-    return true;
-  };
-
-  /** What may last doesn't keep other frames from being read. */
-  const asWait = async (act: () => Promise<void>): Promise<void> => {
-    if (waits >= MAX_WAITS) throw invalid(`${MAX_WAITS} waits at once on a connection are the most`, "busy");
-    waits++;
-    atOnce--;
-    try {
-      await act();
-    } finally {
-      waits--;
-      atOnce++;
-    }
-  };
-
-  const handOver = async (mailbox: string, manual: boolean): Promise<void> => {
-    const taken = manual ? receipts.of : () => line.confirm();
-    try {
-      const arrived = (ids: readonly number[]) => {
-        ids.forEach(hub.arrivals.tell);
-        if (manual) line.send({ type: "settled", ids });
-      };
-      await handOverMail({ endpoint, signal: gone.signal, line, mailbox, taken, arrived });
-    } catch (error) {
-      line.send(errorFrame(error, undefined));
-      if (!isIpcError(error)) hub.failed(error);
-    }
-    // What was sent and not taken is on its way to somebody else.
-    socket.terminate();
-  };
-
-  const hear = async (text: string): Promise<void> => {
-    const frame = frameIn(text);
-    const act = frame && Object.hasOwn(acts, String(frame.type)) ? acts[String(frame.type)] : undefined;
-    try {
-      if (frame === undefined) throw invalid("a frame is one JSON object");
-      // Who it is must be known before anything is done in its name.
-      while (registering !== undefined) await registering.catch(() => {});
-      if (act === undefined) throw invalid(`unknown type (use: ${Object.keys(acts).join(", ")})`);
-      await act(frame);
-    } catch (error) {
-      if (!isIpcError(error) || error.code === "internal") hub.failed(error);
-      line.send(errorFrame(error, frame?.id));
-    }
-  };
-
-  const keepPace = (): void => {
-    if (!line.isOpen) return;
-    const behind = atOnce >= MAX_AT_ONCE || bytesAtOnce >= MAX_BYTES_AT_ONCE || line.isBehind();
-    if (behind && !socket.isPaused) {
-      socket.pause();
-      void line.flowing().then(keepPace);
-    } else if (!behind && socket.isPaused) socket.resume();
-  };
-
-  const leave = async (agent = name): Promise<void> => {
-    if (agent !== undefined) names.release(agent, holder);
-    const id = here;
-    here = undefined;
-    if (id !== undefined) await connections.close(id);
-  };
-
-  /** That it still is; or that it is, where that was forgotten, as by a reset. */
-  const noteHere = async (id: string): Promise<void> => {
-    if ((await connections.keep(id)) || name === undefined) return;
-    const arrived = await connections.open(name, context);
-    if (here === id) here = arrived.id;
-  };
-
-  const note = setInterval(() => {
-    if (here === undefined) return;
-    noteHere(here).catch(hub.failed);
-  }, NOTE_MS);
-  const end = () => {
-    socket.close(GOING_AWAY, "the server stops, or the token has run out");
-    setTimeout(() => socket.terminate(), CLOSING_MS).unref();
-  };
-
-  const take = async (data: Buffer, binary: boolean): Promise<void> => {
-    atOnce++;
-    bytesAtOnce += data.length;
-    keepPace();
-    await hear(binary ? "" : data.toString());
-    atOnce--;
-    bytesAtOnce -= data.length;
-    keepPace();
-  };
-
-  socket.on("message", (data: Buffer, binary: boolean) => {
-    hub.room.leave(socket);
-    work(take(data, binary));
-  });
-  // It is told why by the package itself; whoever doesn't listen is cut off.
-  socket.on("error", () => setTimeout(() => socket.terminate(), CLOSING_MS).unref());
-  if (signal.aborted) end();
-  else signal.addEventListener("abort", end, { once: true });
-
-  await new Promise((resolve) => socket.once("close", resolve));
-  signal.removeEventListener("abort", end);
-  gone.abort();
-  clearInterval(note);
-  receipts.stop();
-  deliveries.stop();
-  hub.room.leave(socket);
-  await Promise.all(works);
-  await leave();
-}
-
-/** Somebody who is connected under a name. */
-export interface Holder {
-  readonly line: Line;
-  /** Ends its connection at once. */
+/** One connection, and what its frames work on. */
+interface Connection {
+  readonly hub: Hub;
+  readonly caller: Caller;
+  readonly endpoint: Endpoint;
+  readonly frames: FrameSocket;
+  readonly conversation: Conversation;
+  readonly registration: Registration;
+  readonly receipts: Receipts;
+  readonly notices: Notices;
+  /** Ends it at once. */
   drop(): void;
 }
 
-export interface Names {
-  /** Gives a name to a connection, or refuses while another one that has it is alive. */
-  claim(name: string, holder: Holder): Promise<void>;
-  release(name: string, holder: Holder): void;
-  has(name: string): boolean;
+/** Serves one connection. Resolves when it has ended and all that was asked on it is answered and followed up. */
+export async function serveConnection(
+  socket: WebSocket,
+  raw: Duplex,
+  caller: Caller,
+  hub: Hub,
+  signal: AbortSignal,
+): Promise<void> {
+  const frames = createFrameSocket(socket, raw, () => conversation.keepPace());
+  const conversation: Conversation = createConversation(
+    {
+      get isOpen() {
+        return frames.isOpen;
+      },
+      get isReading() {
+        return frames.isOpen;
+      },
+      get partialBytes() {
+        return frames.partialBytes;
+      },
+      isBehind: frames.isBehind,
+      pause: frames.pause,
+      resume: frames.resume,
+      refuse: () => socket.close(TRY_AGAIN, "too many large messages are on their way"),
+      onIdle: () => {},
+    },
+    hub,
+  );
+  const { signal: ended } = conversation;
+  const endpoint = hub.endpointFor(caller);
+  const drop = () => socket.terminate();
+  const registration = createRegistration({
+    ...hub,
+    context: { caller, signal: ended },
+    holder: { socket: frames, drop },
+  });
+  const receipts = createReceipts();
+  const notices = createNotices(hub.connections, ended, hub.arrivals);
+  const answer = createAnswering({
+    hub,
+    caller,
+    endpoint,
+    frames,
+    conversation,
+    registration,
+    receipts,
+    notices,
+    drop,
+  });
+
+  const dropSoon = () => setTimeout(drop, CLOSING_MS).unref();
+  const goAway = () => {
+    socket.close(GOING_AWAY, "the server stops, or the token has run out");
+    dropSoon();
+  };
+  socket.on("message", (data: Buffer, isBinary: boolean) => {
+    answer(data.length, isBinary ? undefined : decodeFrame(data.toString()));
+    conversation.keepPace();
+  });
+  raw.on("data", conversation.keepPace);
+  // The package tells the other end why; one that doesn't listen is cut off.
+  socket.on("error", dropSoon);
+  if (signal.aborted) goAway();
+  else signal.addEventListener("abort", goAway, { once: true });
+
+  await new Promise((resolve) => socket.once("close", resolve));
+  signal.removeEventListener("abort", goAway);
+  receipts.stop();
+  notices.stop();
+  conversation.close();
+  await conversation.done;
+  await registration.end();
 }
 
-/** How soon the one who has a name must answer when another one wants it. */
-const ALIVE_MS = 2_000;
+/** Answers the frames of a connection. Each is answered when those that register a name before it are. */
+function createAnswering(connection: Connection): (bytes: number, frame: Frame | undefined) => void {
+  const { conversation, frames } = connection;
+  const afterRegistration = createSerialQueue();
 
-/** Whose names they are that are connected here. A broken connection that nobody has noticed yet keeps nobody out. */
-export function createNames(): Names {
-  const holders = new Map<string, Holder>();
-  return {
-    async claim(name, holder) {
-      for (let other = holders.get(name); other !== undefined && other !== holder; other = holders.get(name)) {
-        if (await other.line.confirm(ALIVE_MS)) throw conflict(`${name} is connected already, from elsewhere`);
-        other.drop();
-        if (holders.get(name) === other) holders.delete(name);
-      }
-      holders.set(name, holder);
-    },
-    release(name, holder) {
-      if (holders.get(name) === holder) holders.delete(name);
-    },
-    has: (name) => holders.has(name),
+  const act = async (frame: Frame | undefined, reply: Reply, slot: Slot): Promise<void> => {
+    if (frame === undefined) throw invalid("a frame is one JSON object");
+    if (frame.type === "register") return await afterRegistration(() => register(connection, frame));
+    await afterRegistration(async () => {});
+    const handler = Object.hasOwn(handlers, String(frame.type)) ? handlers[String(frame.type)] : undefined;
+    if (handler === undefined) {
+      throw invalid(`unknown type (use: ${["register", ...Object.keys(handlers)].join(", ")})`);
+    }
+    await handler(connection, frame, reply, slot);
   };
+
+  return (bytes, frame) => {
+    const reply = createReply(frames, frame?.id);
+    void conversation.handle(bytes, reply, (slot) => act(frame, reply, slot));
+  };
+}
+
+function createReply(frames: FrameSocket, id: unknown): Reply {
+  return {
+    async write(body) {
+      frames.send(answerFrame(id, body));
+      await frames.flows();
+      return frames.isOpen;
+    },
+    hasArrived: () => frames.confirm(),
+  };
+}
+
+async function register(connection: Connection, { agent, ack }: Frame): Promise<void> {
+  const { frames, registration, conversation } = connection;
+  if (typeof agent !== "string") throw invalid("agent is required: {type: register, agent: NAME}");
+  if (registration.name === agent) return frames.send({ type: "registered", agent });
+  refuseOtherName(registration, agent);
+  const unread = await registration.begin(agent);
+  if (unread === undefined) return;
+  frames.send({ type: "registered", agent, unread });
+  conversation.join(deliverOwnMailbox(connection, agent, ack === "manual"));
+}
+
+async function deliverOwnMailbox(connection: Connection, mailbox: string, isManual: boolean): Promise<void> {
+  const { hub, endpoint, conversation, frames, receipts, drop } = connection;
+  const { signal } = conversation;
+  const hasReceived = isManual ? receipts.hasReceived : () => frames.confirm();
+  const onConsumed = (ids: readonly number[]) => {
+    ids.forEach(hub.arrivals.announce);
+    if (isManual) frames.send({ type: "settled", ids });
+  };
+  try {
+    await deliverMailbox({ deliver: hub.deliver, endpoint, signal, socket: frames, mailbox, hasReceived, onConsumed });
+  } catch (error) {
+    frames.send(answerFrame(undefined, errorAnswer(error)));
+    if (!isIpcError(error)) hub.reportFault(error);
+  }
+  // Messages that were sent and not received are offered to others now.
+  drop();
+}
+
+type Handler = (connection: Connection, frame: Frame, reply: Reply, slot: Slot) => Promise<void> | void;
+
+/** What a frame asks for, by its type. */
+const handlers: Readonly<Record<string, Handler>> = {
+  async message({ hub, caller, endpoint, conversation, frames, registration, notices }, frame) {
+    const { type: _, id, from, to, message, timestamp: __, ...signed } = frame;
+    if (from !== undefined) refuseOtherName(registration, from);
+    const sender = from ?? registration.name ?? caller.identity?.agent;
+    const post = parseRequest(postMail, { ...signed, to, from: sender, message });
+    const { id: message_id } = await endpoint.ask(post, conversation.signal);
+    const recipient = post.input.to;
+    frames.send({ type: "stored", id, message_id, connected: hub.names.has(recipient) });
+    notices.expect(recipient, message_id, () => frames.send({ type: "delivered", id, message_id }));
+  },
+
+  received({ receipts }, { id, ids }) {
+    receipts.note(Array.isArray(ids) ? ids : [id]);
+  },
+
+  async ping({ endpoint, conversation, frames }, { agent, id }) {
+    const pong = { type: "pong", id, timestamp: new Date().toISOString() };
+    if (agent === undefined) return frames.send(pong);
+    const presence = parseRequest(showPresence, { name: agent });
+    const { online, last_seen } = await endpoint.ask(presence, conversation.signal);
+    frames.send({ ...pong, agent, online, last_seen });
+  },
+
+  ask({ hub, endpoint, conversation }, { ask, input }, reply, slot) {
+    const request = findRequest(hub.verbs, ask, input);
+    return conversation.answer({ request, body: (answer) => ({ answer }) }, endpoint, reply, slot);
+  },
+};
+
+function refuseOtherName({ name }: Registration, other: unknown): void {
+  if (name !== undefined && name !== other) throw conflict(`this connection is ${name}`);
 }

@@ -1,85 +1,156 @@
+import type { Duplex } from "node:stream";
 import type { WebSocket } from "ws";
 import { monotonicMs } from "../../core/time.ts";
-import type { Frame } from "./frames.ts";
+import type { Frame } from "../../wire/frames.ts";
 
-/** Who has so much to read is behind: nothing more is asked of it. */
+/** A client that leaves more than this unread is behind: nothing more is read from it. */
 const BEHIND_BYTES = 1024 * 1024;
 
-/** Whoever says nothing, takes nothing and answers no ping for so long is gone. */
-export const SILENT_MS = 30_000;
+/** A client that says nothing, reads nothing and answers no ping for this long is gone. */
+const SILENT_MS = 30_000;
 
 const CHECK_MS = 1_000;
 
-/** A WebSocket that knows how far the other end has come. */
-export interface Line {
-  send(frame: Frame): void;
-  /** Whether the other end answers a ping that stands behind everything sent so far; false once it is gone. */
-  confirm(patience?: number): Promise<boolean>;
-  isBehind(): boolean;
-  /** Ends as soon as it isn't behind any more. */
-  flowing(): Promise<void>;
+/** A WebSocket that knows how much the other end has read. */
+export interface FrameSocket {
   readonly isOpen: boolean;
+  /** Bytes of a frame that isn't complete, at most: the last piece of one that is may count, too. */
+  readonly partialBytes: number;
+  send(frame: Frame): void;
+  /** Resolves to whether the other end answers a ping behind everything that was sent so far; false once it is gone. */
+  confirm(patienceMs?: number): Promise<boolean>;
+  isBehind(): boolean;
+  /** Resolves as soon as the other end isn't behind. */
+  flows(): Promise<void>;
+  pause(): void;
+  resume(): void;
 }
 
-interface Asked {
-  readonly number: number;
-  readonly settle: (answered: boolean) => void;
-}
+/** `onFlowing` is called while the socket is paused, whenever the other end isn't behind any more. */
+export function createFrameSocket(socket: WebSocket, raw: Duplex, onFlowing: () => void): FrameSocket {
+  let waiting: (() => void)[] = [];
+  let partialBytes = 0;
 
-export function lineOver(socket: WebSocket): Line {
-  const asked: Asked[] = [];
-  let number = 0;
-  let flowing: (() => void)[] = [];
+  const isBehind = () => socket.bufferedAmount > BEHIND_BYTES;
 
-  const drained = () => {
-    if (socket.bufferedAmount > BEHIND_BYTES && socket.readyState === socket.OPEN) return;
-    const waiting = flowing;
-    flowing = [];
-    for (const go of waiting) go();
+  const onDrained = () => {
+    if (isBehind() && socket.readyState === socket.OPEN) return;
+    const released = waiting;
+    waiting = [];
+    for (const release of released) release();
+    if (socket.isPaused) onFlowing();
   };
 
-  socket.on("pong", (data: Buffer) => {
-    // One answer may stand for several pings: what came before is answered, too.
-    const answered = Number(data.toString());
-    while (asked[0] !== undefined && asked[0].number <= answered) asked.shift()?.settle(true);
+  socket.on("message", () => {
+    partialBytes = 0;
   });
-  socket.once("close", () => {
-    for (const { settle } of asked.splice(0)) settle(false);
-    drained();
+  raw.on("data", (bytes: Buffer) => {
+    partialBytes += bytes.length;
   });
+  socket.once("close", onDrained);
 
   return {
-    send: (frame) => {
-      if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(frame), drained);
-    },
-    confirm: (patience = SILENT_MS) =>
-      new Promise((resolve) => {
-        if (socket.readyState !== socket.OPEN) return resolve(false);
-        let left = socket.bufferedAmount;
-        let since = monotonicMs();
-        const check = setInterval(
-          () => {
-            if (socket.bufferedAmount < left) since = monotonicMs();
-            left = socket.bufferedAmount;
-            if (monotonicMs() - since >= patience) settle(false);
-          },
-          Math.min(CHECK_MS, patience),
-        );
-        const settle = (answered: boolean) => {
-          clearInterval(check);
-          resolve(answered);
-        };
-        asked.push({ number: ++number, settle });
-        socket.ping(String(number));
-      }),
-    isBehind: () => socket.bufferedAmount > BEHIND_BYTES,
-    flowing: () =>
-      new Promise((resolve) => {
-        flowing.push(resolve);
-        drained();
-      }),
     get isOpen() {
       return socket.readyState === socket.OPEN;
     },
+    get partialBytes() {
+      return partialBytes;
+    },
+    send(frame) {
+      if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(frame), onDrained);
+    },
+    confirm: createConfirm(socket),
+    isBehind,
+    flows: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        onDrained();
+      }),
+    pause: () => socket.pause(),
+    resume() {
+      if (socket.isPaused) socket.resume();
+    },
+  };
+}
+
+interface Ping {
+  readonly number: number;
+  readonly patienceMs: number;
+  readonly sentMs: number;
+  readonly settle: (isAnswered: boolean) => void;
+}
+
+/** Sends numbered pings, and gives those up that aren't answered while the other end reads nothing either. */
+function createConfirm(socket: WebSocket): FrameSocket["confirm"] {
+  let pings: Ping[] = [];
+  let number = 0;
+  let unreadBytes = 0;
+  let lastReadMs = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const settleWhere = (isSettled: (ping: Ping) => boolean, isAnswered: boolean): void => {
+    const settled = pings.filter(isSettled);
+    if (settled.length > 0) pings = pings.filter((ping) => !settled.includes(ping));
+    for (const { settle } of settled) settle(isAnswered);
+    if (pings.length > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+
+  const check = () => {
+    const now = monotonicMs();
+    if (socket.bufferedAmount < unreadBytes) lastReadMs = now;
+    unreadBytes = socket.bufferedAmount;
+    settleWhere(({ sentMs, patienceMs }) => now - Math.max(sentMs, lastReadMs) >= patienceMs, false);
+  };
+
+  socket.on("pong", (data: Buffer) => {
+    // One pong may answer several pings: those before it are answered, too.
+    const answered = Number(data.toString());
+    settleWhere((ping) => ping.number <= answered, true);
+  });
+  socket.once("close", () => settleWhere(() => true, false));
+
+  return (patienceMs = SILENT_MS) =>
+    new Promise((resolve) => {
+      if (socket.readyState !== socket.OPEN) return resolve(false);
+      timer ??= setInterval(check, CHECK_MS);
+      pings.push({ number: ++number, patienceMs, sentMs: monotonicMs(), settle: resolve });
+      socket.ping(String(number));
+    });
+}
+
+/** A silent client is pinged this often, and its connection ended when it hasn't answered by the next time. */
+const HEARTBEAT_MS = 25_000;
+
+/** Returns how to end a connection when its other end is gone without a word. One timer serves all of them. */
+export function createHeartbeat(): (socket: WebSocket) => void {
+  const alive = new Map<WebSocket, boolean>();
+  let timer: NodeJS.Timeout | undefined;
+
+  const beat = () => {
+    for (const [socket, isAlive] of alive) {
+      // Nothing is heard of a client that we have paused, unless it is behind itself.
+      if (!isAlive && (!socket.isPaused || socket.bufferedAmount > 0)) {
+        socket.terminate();
+        continue;
+      }
+      alive.set(socket, false);
+      // No confirmation has this number.
+      socket.ping("0");
+    }
+  };
+
+  return (socket) => {
+    const noteLife = () => alive.set(socket, true);
+    noteLife();
+    socket.on("pong", noteLife).on("message", noteLife).on("ping", noteLife);
+    socket.once("close", () => {
+      alive.delete(socket);
+      if (alive.size > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+    });
+    timer ??= setInterval(beat, HEARTBEAT_MS);
   };
 }
