@@ -169,7 +169,7 @@ suite("point-to-point over TCP", { concurrency: 4 }, () => {
   test("T20 T22 T23 the help states the defaults and the limits", async () => {
     const help = async (verb: string) => (await run(["tcp", verb, "--help"], {})).stdout;
     assert.match(await help("receive"), /19900/);
-    assert.match(await help("receive"), /60; 300 is the most/);
+    assert.match(await help("receive"), /60; 300 at most/);
     assert.match(await help("receive"), /127\.0\.0\.1/);
     assert.match(await help("send"), /10; 300 at most/);
     assert.match(await help("ping"), /10; 300 at most/);
