@@ -2,14 +2,13 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { smallDisk } from "../support/disk.ts";
 import { needsNats, startNats } from "../support/nats-server.ts";
-import { amount, onlyInSoak } from "../support/soak.ts";
+import { amount, soakTest } from "../support/soak.ts";
 import { violations } from "./check/violations.ts";
 import { type History, ofKind } from "./events.ts";
 import { run } from "./run/run.ts";
 
 const SECONDS = amount(1, 10, "HISTORY_SECONDS");
 /** On NATS the secure bus is the one that `npm test` runs. */
-const soakOnNats = { skip: onlyInSoak.skip || needsNats.skip };
 const KEPT = `loses, doubles and reorders nothing in ${SECONDS} s`;
 const SEED = Number(process.env.HISTORY_SEED) || Math.floor(Math.random() * 2 ** 31);
 
@@ -29,17 +28,17 @@ test(`an open bus with kills and a reset ${KEPT}`, async (t) => {
   assertKept(t, await run({ seed: SEED, seconds: SECONDS, secure: false, reset: true }));
 });
 
-test(`a secure bus with kills and registrations ${KEPT}`, onlyInSoak, async (t) => {
+soakTest(`a secure bus with kills and registrations ${KEPT}`, {}, async (t) => {
   assertKept(t, await run({ seed: SEED + 1, seconds: SECONDS, secure: true, reset: false }));
 });
 
-test(`a bus on a disk that is full now and then ${KEPT}`, onlyInSoak, async (t) => {
+soakTest(`a bus on a disk that is full now and then ${KEPT}`, {}, async (t) => {
   using disk = smallDisk(16);
   if (disk.path === undefined) return t.skip(disk.why);
   assertKept(t, await run({ seed: SEED + 2, seconds: SECONDS, secure: false, reset: false, disk: disk.path }));
 });
 
-test(`an open bus on NATS with kills and a reset ${KEPT}`, soakOnNats, async (t) => {
+soakTest(`an open bus on NATS with kills and a reset ${KEPT}`, needsNats, async (t) => {
   await using server = await startNats();
   assertKept(t, await run({ seed: SEED + 3, seconds: SECONDS, secure: false, reset: true, nats: server.freshBus() }));
 });

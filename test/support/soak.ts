@@ -1,3 +1,5 @@
+import { type TestContext, type TestOptions, test } from "node:test";
+
 const isSoak = process.env.SOAK !== undefined;
 
 /**
@@ -8,5 +10,7 @@ export function amount(quick: number, soak: number, variable = ""): number {
   return Number(process.env[variable] ?? (isSoak ? soak : quick));
 }
 
-/** For a test of which `npm test` runs a smaller one. */
-export const onlyInSoak = { skip: !isSoak && "part of `npm run test:soak`" };
+/** Registers a test that runs only in `npm run test:soak`, because `npm test` has a smaller one like it. */
+export function soakTest(title: string, options: TestOptions, run: (t: TestContext) => Promise<void>): void {
+  if (isSoak) test(title, options, run);
+}
