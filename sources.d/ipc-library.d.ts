@@ -1,43 +1,43 @@
 interface ConnectOptions {
-    /** Who one is, where a request leaves that out (IPC_AGENT). */
+    /** The asker, where a request doesn't name one (IPC_AGENT). */
     readonly agent?: string;
-    /** The private key to sign with: the path of its file (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
+    /** The private key to sign with: its file's path (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
     readonly key?: string | Uint8Array;
-    /** The key that a server asks for (IPC_API_KEY). */
+    /** The server's API key (IPC_API_KEY). */
     readonly apiKey?: string;
-    /** A token to show to a server, in place of one that is made with the key (IPC_TOKEN). */
+    /** A token to show to a server, instead of one made with the key (IPC_TOKEN). */
     readonly token?: string;
 }
 interface CallOptions {
-    /** Ends the call: a promise is rejected with its reason, a stream just ends. */
+    /** Ends the call: a promise rejects with the signal's reason, a stream just ends. */
     readonly signal?: AbortSignal;
 }
-/** Each part on a line of its own in an editor, instead of how it came about. */
+/** Makes an editor show the resulting fields, one a line, instead of the type expression. */
 type Plain<T> = {
     [Key in keyof T]: T[Key];
 };
-/** Who asks may be left to `agent`. */
+/** The asker may be left to `agent`. */
 type MethodInput<Input, Self> = Plain<Omit<Input, Self & keyof Input> & Partial<Pick<Input, Self & keyof Input>>>;
-/** `ask` answers with how the command ended. */
+/** `ask` answers with the command's result. */
 type AnswerOf<O> = O extends Typed<"ask", infer _I, infer _A, infer _Self, infer _Stream> ? AnswerOf<typeof commandResult> : O extends Typed<string, infer _I, infer Answer, infer _Self, infer _Stream> ? Answer : never;
 type Call<Input, Result> = Record<never, never> extends Input ? (input?: Input, options?: CallOptions) => Result : (input: Input, options?: CallOptions) => Result;
 type Method<O> = O extends Typed<string, infer Input, infer _A, infer Self, infer Stream> ? Call<MethodInput<Input, Self>, Stream extends true ? AsyncGenerator<AnswerOf<O>, void, void> : Promise<AnswerOf<O>>> : never;
-/** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
+/** The command line's verbs as methods: `channel send` is `channelSend`. Inputs and answers are those of HTTP. */
 type Methods = {
     readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O>;
 };
 interface ConnectedBus extends Methods, AsyncDisposable {
     /**
-     * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
-     * or ends before gets it again, after 10 seconds at the latest.
+     * Yields the mail in a mailbox as it arrives. A message is consumed when the next one is asked for. If the loop ends
+     * before that, the message is offered again within 10 seconds.
      */
     mail(mailbox?: string, options?: CallOptions): AsyncGenerator<Message, void, void>;
-    /** Ends what is still being waited for, and lets go of the bus. */
+    /** Ends pending calls, then closes the bus. */
     close(): Promise<void>;
 }
 /**
- * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
- * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
+ * Connects to a bus: the server or the NATS server at `target`, if that is an address, else the database at that path.
+ * The default is the command line's: IPC_URL, IPC_STORE or IPC_DB_PATH.
  */
 declare function connect(target?: string, options?: ConnectOptions): Promise<ConnectedBus>;
 /** A message as its readers get it. */
@@ -809,8 +809,8 @@ interface PruningProgress {
     readonly done: boolean;
 }
 /**
- * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` return without a promise, as in
- * the original, so they block on a worker where they need the bus.
+ * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` are synchronous, as in the
+ * original, so they block on a worker when they need the bus.
  */
 declare class AgentMessenger {
     #private;
@@ -819,15 +819,15 @@ declare class AgentMessenger {
     readonly outboxDir: string;
     constructor(agentName: string);
     /**
-     * Sends a message and returns its id: by file to a name registered in the folder, on the bus to a name known there. For
-     * any other name the message is put into a new inbox.
+     * Sends a message and returns its id: through the folder to a name registered there, over the bus to a name known there,
+     * and else into a new inbox.
      */
     send(to: string, message: string): string;
-    /** Returns the messages in the folder and then those on the bus, oldest first, and removes them unless told not to. */
+    /** Returns the messages in the folder and then those on the bus, oldest first, and by default removes them. */
     checkInbox(deleteAfterRead?: boolean): Letter[];
-    /** Connects to a server under this agent's name. Messages go to `handleMessage` from then on. */
+    /** Connects to a server under this agent's name. `handleMessage` gets the messages. */
     connectWebSocket(url: string): Promise<void>;
-    /** Prints a message from the WebSocket; replace it. The message is consumed once this has returned. */
+    /** Prints a message from the WebSocket; override it. The message is consumed once this returns. */
     handleMessage(message: Letter): unknown;
     sendWebSocket(to: string, message: string): void;
     closeWebSocket(): Promise<void>;

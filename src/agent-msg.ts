@@ -18,7 +18,7 @@ import { run } from "./surfaces/agent-msg/run.ts";
 import { createLifetime, type Lifetime } from "./surfaces/cli/lifetime.ts";
 import { ClosedOutput, print, printNote } from "./surfaces/cli/terminal.ts";
 
-/** The exit code of a program that SIGPIPE ended. */
+/** The exit code that a shell shows for SIGPIPE. */
 const CLOSED_OUTPUT = 141;
 
 void main(process.argv.slice(2)).then((code) => process.exit(code));

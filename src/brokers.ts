@@ -9,7 +9,7 @@ import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
 import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
 
-/** Brokers that serve a bus in this process, and a way to those of others. Adds to `owned` the ports on which it serves. */
+/** Serves a bus as brokers in this process, and asks other brokers. `owned` holds the ports served here. */
 export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<number>): Brokers {
   const servers = new Map<number, TcpServer>();
   const exposed = exposeBus(bus, { apiKey, insecure: false });

@@ -11,22 +11,19 @@ import { createHttpEndpoint } from "./surfaces/http/client.ts";
 
 export interface ConnectOptions {
   readonly environment: Environment;
-  /** The server to ask instead of the database. */
   readonly url: string | undefined;
   readonly agent: string | undefined;
   readonly key: KeyObject | undefined;
   readonly token: string | undefined;
-  /** Shows the user a warning. */
   readonly warn: (sentence: string) => void;
-  /** The bus is opened to get its first operator, so it may be without one. */
+  /** Opens a secured bus even if it has lost its operator. */
   readonly seeding?: boolean;
-  /** Ends the wait for a store that isn't reachable. */
+  /** Ends the wait for an unreachable store. */
   readonly signal?: AbortSignal;
 }
 
 const FOREVER = new AbortController().signal;
 
-/** A client of the bus on this machine's database or NATS server, or of the one behind a server. */
 export function connectClient({ environment, url, signal = FOREVER, seeding, ...options }: ConnectOptions): Client {
   const openLocal = async () => {
     const { warn } = options;
@@ -43,7 +40,6 @@ export function connectClient({ environment, url, signal = FOREVER, seeding, ...
   });
 }
 
-/** The bus behind the server at an address. */
 export async function openServer(server: ServerTarget): Promise<Endpoint & AsyncDisposable> {
   if (server.url.startsWith("tcp://")) return (await import("./surfaces/tcp/client.ts")).openTcpEndpoint(server);
   return { ...createHttpEndpoint(server), [Symbol.asyncDispose]: async () => {} };

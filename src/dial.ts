@@ -11,8 +11,8 @@ import type { FrameConnection } from "./wire/frames.ts";
 type Headers = Readonly<Record<string, string>>;
 
 /**
- * Creates a dialer for WebSocket servers. It proves the agent's identity by an Authorization header, by IPC_TOKEN, or by a
- * token signed with the agent's key; without any of them it shows IPC_API_KEY.
+ * Creates a dialer for WebSocket servers. The agent proves its identity by an Authorization header, by IPC_TOKEN, or by a
+ * token signed with its key. Otherwise IPC_API_KEY is sent.
  */
 export function createDialer(
   { token, apiKey, configFolder }: Environment,
@@ -22,7 +22,7 @@ export function createDialer(
 ) {
   const knownServers = createUserState(configFolder);
 
-  /** A token names the server's bus, which a first connection without a token asks for. */
+  /** Makes a token for the server's bus, whose name a first connection without a token asks for. */
   const createToken = async (agent: string, url: string, headers: Headers, key: KeyObject) => {
     await using connection = await openConnection(url, headers);
     const frames = connection.frames[Symbol.asyncIterator]();

@@ -4,15 +4,14 @@ import { invalid } from "./core/errors.ts";
 
 export const DEFAULT_PORT = 9876;
 
-/** What the environment variables say. */
 export interface Environment {
   readonly databasePath: string;
-  /** The address of another engine than the database, where the bus is kept. */
+  /** The address of a NATS server that keeps the bus instead of the database. */
   readonly store: string | undefined;
   readonly replicas: number;
-  /** While that engine can't be reached, it is waited for. */
+  /** Waits for an unreachable NATS server. */
   readonly retry: boolean;
-  /** Where the bus is kept, as it may be shown. */
+  /** Names the database or NATS server, without its password. */
   readonly place: string;
   readonly durability: "full" | "normal";
   readonly port: number;
@@ -26,9 +25,8 @@ export interface Environment {
   readonly token: string | undefined;
   readonly signatures: "any" | "v2";
   readonly readsNeedToken: boolean;
-  /** Where this user's el-ipc keeps its notes. */
   readonly configFolder: string;
-  /** The folder of agent-msg, where its original has it. */
+  /** The Python original's folder. */
   readonly agentMsgFolder: string;
   readonly debug: boolean;
 }
@@ -66,7 +64,6 @@ function oneOf<const T extends string>(name: string, text: string | undefined, v
   throw invalid(`${name} must be ${values.join(" or ")}, not ${JSON.stringify(text)}`);
 }
 
-/** The same, with another store where one is named. */
 export function withStore(environment: Environment, named: string | undefined, retry = false): Environment {
   const { databasePath } = environment;
   const kept = named === undefined ? environment : { ...environment, ...storeOf("--store", named, databasePath) };
@@ -74,7 +71,6 @@ export function withStore(environment: Environment, named: string | undefined, r
   return { ...kept, retry };
 }
 
-/** The same, with the database at a path. */
 export function withDatabase(environment: Environment, databasePath: string): Environment {
   return { ...environment, databasePath, ...storeOf("", undefined, databasePath) };
 }
@@ -96,11 +92,11 @@ function portOf(text: string | undefined): number {
   throw invalid(`IPC_PORT must be a port from 0 to 65535, not ${JSON.stringify(text)}`);
 }
 
-/** User state kept outside the database: two lists of lines that a person may read and edit. */
+/** User state kept outside the database: two text files that a person may read and edit. */
 export interface UserState {
-  /** Databases that have had an operator. One without an operator has been replaced, and must not be used as if it were new. */
+  /** Databases that have had an operator. One without an operator was replaced, and must not be used as new. */
   hasDatabase(path: string): boolean;
-  /** Answers whether the line could be written. */
+  /** Returns whether the line could be written. */
   addDatabase(path: string): boolean;
   readonly databasesFile: string;
 

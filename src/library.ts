@@ -15,28 +15,28 @@ export type { Letter } from "./surfaces/agent-msg/folder.ts";
 export type { Message };
 
 export interface ConnectOptions {
-  /** Who one is, where a request leaves that out (IPC_AGENT). */
+  /** The asker, where a request doesn't name one (IPC_AGENT). */
   readonly agent?: string;
-  /** The private key to sign with: the path of its file (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
+  /** The private key to sign with: its file's path (IPC_KEY), or the key itself, in PEM or as the file's bytes. */
   readonly key?: string | Uint8Array;
-  /** The key that a server asks for (IPC_API_KEY). */
+  /** The server's API key (IPC_API_KEY). */
   readonly apiKey?: string;
-  /** A token to show to a server, in place of one that is made with the key (IPC_TOKEN). */
+  /** A token to show to a server, instead of one made with the key (IPC_TOKEN). */
   readonly token?: string;
 }
 
 export interface CallOptions {
-  /** Ends the call: a promise is rejected with its reason, a stream just ends. */
+  /** Ends the call: a promise rejects with the signal's reason, a stream just ends. */
   readonly signal?: AbortSignal;
 }
 
-/** Each part on a line of its own in an editor, instead of how it came about. */
+/** Makes an editor show the resulting fields, one a line, instead of the type expression. */
 type Plain<T> = { [Key in keyof T]: T[Key] };
 
-/** Who asks may be left to `agent`. */
+/** The asker may be left to `agent`. */
 type MethodInput<Input, Self> = Plain<Omit<Input, Self & keyof Input> & Partial<Pick<Input, Self & keyof Input>>>;
 
-/** `ask` answers with how the command ended. */
+/** `ask` answers with the command's result. */
 type AnswerOf<O> =
   O extends Typed<"ask", infer _I, infer _A, infer _Self, infer _Stream>
     ? AnswerOf<typeof commandResult>
@@ -57,22 +57,22 @@ type Method<O> =
       >
     : never;
 
-/** The command line's verbs as methods: `channel send` is `channelSend`. They take and answer what HTTP does. */
+/** The command line's verbs as methods: `channel send` is `channelSend`. Inputs and answers are those of HTTP. */
 export type Methods = { readonly [O in TypedOperation as MethodName<O["name"]>]: Method<O> };
 
 export interface ConnectedBus extends Methods, AsyncDisposable {
   /**
-   * What comes into a mailbox, as it comes. A message is consumed when the next one is asked for; whoever leaves the loop
-   * or ends before gets it again, after 10 seconds at the latest.
+   * Yields the mail in a mailbox as it arrives. A message is consumed when the next one is asked for. If the loop ends
+   * before that, the message is offered again within 10 seconds.
    */
   mail(mailbox?: string, options?: CallOptions): AsyncGenerator<Message, void, void>;
-  /** Ends what is still being waited for, and lets go of the bus. */
+  /** Ends pending calls, then closes the bus. */
   close(): Promise<void>;
 }
 
 /**
- * A bus: behind the server at `target` where that is an address, on the NATS server where it is that one's, and else the
- * database there. Without one it is what IPC_URL, IPC_STORE or IPC_DB_PATH says, as for the command line.
+ * Connects to a bus: the server or the NATS server at `target`, if that is an address, else the database at that path.
+ * The default is the command line's: IPC_URL, IPC_STORE or IPC_DB_PATH.
  */
 export async function connect(target?: string, options: ConnectOptions = {}): Promise<ConnectedBus> {
   const { url, environment } = placeOf(readEnvironment(process.env), target);

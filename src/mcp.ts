@@ -15,14 +15,12 @@ import type { ClientIdentity } from "./surfaces/mcp/call.ts";
 import { serveStdioMcp } from "./surfaces/mcp/stdio.ts";
 
 export interface Serving {
-  /** Who the client is. */
   readonly agent: string | undefined;
   readonly keyFile: string | undefined;
-  /** The server to ask instead of the database. */
   readonly url: string | undefined;
 }
 
-/** Serves the bus to the client at standard input and output: the one on this machine, or the one behind a server. */
+/** Serves a bus to an MCP client over standard input and output. */
 export async function serveMcp(
   environment: Environment,
   version: string,

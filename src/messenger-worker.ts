@@ -5,13 +5,12 @@ import { readEnvironment } from "./environment.ts";
 import type { Letter } from "./surfaces/agent-msg/folder.ts";
 import { createMailboxes, type Mailboxes } from "./surfaces/agent-msg/mailboxes.ts";
 
-/** A messenger's request to the thread that asks the bus for it. */
 export type BusRequest =
   | { readonly verb: "send"; readonly agent: string; readonly to: string; readonly message: string }
   | { readonly verb: "read" | "take"; readonly agent: string };
 
 export interface BusAnswer {
-  /** The id of a sent message, undefined where the bus doesn't know the recipient; or the messages of a mailbox. */
+  /** The id of a sent message, undefined for an unknown recipient; or the messages of a mailbox. */
   readonly answer?: string | readonly Letter[] | undefined;
   readonly error?: ReturnType<typeof publicError>;
 }

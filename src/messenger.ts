@@ -12,8 +12,8 @@ import { type Folder, type Letter, openFolder, sendLetter } from "./surfaces/age
 import { type Listener, openListener } from "./surfaces/agent-msg/websocket.ts";
 
 /**
- * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` return without a promise, as in
- * the original, so they block on a worker where they need the bus.
+ * The messenger class of agent-msg, over `~/.agent-msg` and the bus. `send` and `checkInbox` are synchronous, as in the
+ * original, so they block on a worker when they need the bus.
  */
 export class AgentMessenger {
   readonly agentName: string;
@@ -31,8 +31,8 @@ export class AgentMessenger {
   }
 
   /**
-   * Sends a message and returns its id: by file to a name registered in the folder, on the bus to a name known there. For
-   * any other name the message is put into a new inbox.
+   * Sends a message and returns its id: through the folder to a name registered there, over the bus to a name known there,
+   * and else into a new inbox.
    */
   send(to: string, message: string): string {
     const letter = { from: this.agentName, to, message };
@@ -43,7 +43,7 @@ export class AgentMessenger {
     return id ?? this.#folder.put(letter);
   }
 
-  /** Returns the messages in the folder and then those on the bus, oldest first, and removes them unless told not to. */
+  /** Returns the messages in the folder and then those on the bus, oldest first, and by default removes them. */
   checkInbox(deleteAfterRead = true): Letter[] {
     this.#folder.makeInbox(this.agentName);
     const letters = deleteAfterRead ? this.#folder.take(this.agentName) : this.#folder.read(this.agentName);
@@ -51,7 +51,7 @@ export class AgentMessenger {
     return [...letters, ...this.#checkBus(deleteAfterRead)];
   }
 
-  /** Connects to a server under this agent's name. Messages go to `handleMessage` from then on. */
+  /** Connects to a server under this agent's name. `handleMessage` gets the messages. */
   async connectWebSocket(url: string): Promise<void> {
     const warn = (sentence: string) => process.emitWarning(sentence);
     const environment = readEnvironment(process.env);
@@ -67,7 +67,7 @@ export class AgentMessenger {
     });
   }
 
-  /** Prints a message from the WebSocket; replace it. The message is consumed once this has returned. */
+  /** Prints a message from the WebSocket; override it. The message is consumed once this returns. */
   handleMessage(message: Letter): unknown {
     return console.log(`[${message.from}]: ${message.message}`);
   }
@@ -88,7 +88,7 @@ export class AgentMessenger {
       const answer = askBus({ verb: take ? "take" : "read", agent: this.agentName });
       return Array.isArray(answer) ? answer : [];
     } catch (error) {
-      // The messages from the folder are returned all the same.
+      // The folder's messages must still be returned.
       const reason = error instanceof Error ? error.message : error;
       process.emitWarning(`el-ipc: the messages on the bus can't be read: ${reason}`);
       return [];
@@ -96,7 +96,7 @@ export class AgentMessenger {
   }
 }
 
-/** A program that only ever used files gets no bus for looking. */
+/** Whether there is a bus. Looking for one must not create it. */
 function hasBus(): boolean {
   const { url, store, databasePath } = readEnvironment(process.env);
   return url !== undefined || store !== undefined || existsSync(databasePath);

@@ -8,10 +8,10 @@ import { clearProgress, print, printNote, showProgress } from "./surfaces/cli/te
 import { createLineSplitter, decodeLine, encodeLine } from "./wire/json-lines.ts";
 import { onOneLine } from "./wire/printable.ts";
 
-/** Escapes make a message's content six times longer at most. Commands hold no more. */
+/** Escaping makes a message's content at most six times longer. Commands are limited alike. */
 const MAX_LINE_BYTES = 16 * 1024 * 1024;
 
-/** Writes the whole bus to a file or to standard output. A file with an earlier export gets what is new since. */
+/** Writes the whole bus to a file or to standard output. An earlier export gets only what is new. */
 export async function exportTo(environment: Environment, file: string | undefined, signal: AbortSignal): Promise<void> {
   await using bus = await openBus(environment, { port: () => environment.port, signal });
   const to = file === undefined || file === "-" ? undefined : await openExport(file);
@@ -34,9 +34,9 @@ export async function exportTo(environment: Environment, file: string | undefine
   print(`exported ${counted} and everything else to ${to.name}`);
 }
 
-/** Brings an export into the bus. `-` is standard input. */
+/** Imports an export from a file, or from standard input for `-`. */
 export async function importFrom(environment: Environment, file: string, signal: AbortSignal): Promise<void> {
-  // Seeding: the export may hold the operator that a database has lost.
+  // Seeding, since the export may hold the operator that a database has lost.
   await using bus = await openBus(environment, { port: () => environment.port, seeding: true, signal });
   const importer = await createImporter(bus.store, bus.now);
   let [lines, done] = [0, 0];
@@ -81,23 +81,21 @@ function report({ stored, there, kept, complete }: Imported, file: string): void
   );
 }
 
-/** A file's name in a sentence. */
+/** Names a file in a sentence. */
 function nameOf(file: string): string {
   return file === "-" ? "standard input" : onOneLine(file);
 }
 
 interface OpenExport {
-  /** The file's name in a sentence. */
   readonly name: string;
-  /** The id of the last message in the file, or 0. */
+  /** The id of the file's last message, or 0. */
   readonly last: number;
   write(line: Exported): void;
-  /** Waits until everything is on the disk. */
   flush(): void;
   close(): void;
 }
 
-/** Opens a new file that only its owner may read, or an earlier export, and cuts off a line that was interrupted. */
+/** Creates a file that only its owner may read, or opens an earlier export and cuts off its interrupted line. */
 async function openExport(file: string): Promise<OpenExport> {
   const opened = openFile(file, "a+");
   try {
@@ -145,9 +143,9 @@ function openFile(file: string, flags: string): number {
 
 interface FileLine {
   readonly line: Buffer;
-  /** With the line's end. */
+  /** Includes the line end. */
   readonly bytes: number;
-  /** The line's end was there. */
+  /** Whether the line has its end. */
   readonly isWhole: boolean;
   /** The size of the file; 0 for a pipe. */
   readonly fileBytes: number;

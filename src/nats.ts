@@ -12,7 +12,7 @@ export interface NatsOptions {
   /** Waits without limit while no server answers. */
   readonly retry?: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** The folder for the databases that resets copy the bus to. */
+  /** The folder for the databases in which resets back up the bus. */
   readonly backups: string;
 }
 
@@ -21,7 +21,7 @@ export interface NatsEngine {
   readonly wakeup: Wakeup;
 }
 
-/** A bus on a NATS server, with its bells on the same connection. */
+/** A bus on a NATS server. Its wake-ups use the same connection. */
 export async function openNats(
   address: string,
   { replicas, retry = false, signal, backups }: NatsOptions,

@@ -10,13 +10,12 @@ import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
 
 export interface Opening {
-  /** What the agent card's default address names. */
+  /** The port in the agent card's default address. */
   readonly port: () => number;
-  /** It is opened to get an operator, and so may be without one. */
+  /** Opens a secured bus even if it has lost its operator. */
   readonly seeding?: boolean;
-  /** Says something beside the answer. */
   readonly warn?: (text: string) => void;
-  /** Once it aborts, nothing that is away is waited for much longer. */
+  /** Ends the wait for an unreachable store. */
   readonly signal?: AbortSignal;
 }
 
@@ -56,7 +55,7 @@ interface Engine {
   readonly wakeup: Wakeup;
 }
 
-/** The one place where an engine is chosen. */
+/** The one place that chooses an engine. */
 async function openEngine(environment: Environment, signal: AbortSignal | undefined): Promise<Engine> {
   const { databasePath: path, durability, store: address, replicas, retry, configFolder } = environment;
   if (address !== undefined) {
@@ -64,11 +63,11 @@ async function openEngine(environment: Environment, signal: AbortSignal | undefi
     return nats.openNats(address, { replicas, retry, signal, backups: join(configFolder, "backups") });
   }
   const store = await openSqlite({ path, durability });
-  // By the file's own name: who reaches it by a link hears who doesn't.
+  // Uses the real path, so that processes that open the file through a link share its bells.
   return { store, wakeup: createFileBells({ folder: `${realpathSync.native(path)}-bells`, changes: store.changes }) };
 }
 
-/** Loaded when something first goes over it. */
+/** A link that loads its code on first use. */
 export function openLink(): Link {
   let loaded: Promise<Link> | undefined;
   const link = () => {

@@ -5,12 +5,11 @@ import { flag, name, optional, text, whole } from "./operations/fields.ts";
 import { defineProgramCommand, type ProgramCommand } from "./surfaces/cli/arguments.ts";
 import { print } from "./surfaces/cli/terminal.ts";
 
-/** The port where sessions look for their broker. */
 const BROKER_PORT = 9100;
 
 const TCP_BROKER_PORT = 19_901;
 
-/** The commands that start a program, or move a whole bus. Each loads its code when it runs. */
+/** The commands that start a program or move a whole bus. Each loads its code when it runs. */
 export function createProgramCommands(environment: Environment): readonly ProgramCommand[] {
   return [
     createServe(environment),
@@ -34,7 +33,6 @@ function listenFields(port: string) {
 
 type HelpText = Pick<ProgramCommand, "name" | "summary" | "details" | "examples">;
 
-/** The HTTP server has two names, each with a port of its own. */
 function createHttpServer(environment: Environment, defaultPort: number, portText: string, help: HelpText) {
   return defineProgramCommand({
     ...help,
@@ -115,7 +113,7 @@ function createMcp(environment: Environment): ProgramCommand {
       const options = {
         agent: agent ?? environment.agent,
         keyFile: key ?? environment.keyFile,
-        // Options win over the environment.
+        // Options override the environment.
         url: url ?? (store === undefined ? environment.url : undefined),
       };
       await serveMcp(withStore(environment, store), manifest.version, options, signal);

@@ -20,7 +20,7 @@ import { printable } from "./wire/printable.ts";
 
 const DASHBOARD = "/dashboard";
 
-/** Where the build puts the dashboard, seen from sources.d itself and from src. */
+/** The folder of the built dashboard, as seen from both sources.d and src. */
 const BUILT = join(import.meta.dirname, "..", "sources.d");
 
 const MCP_PATH = "/mcp";
@@ -30,13 +30,12 @@ export interface ServeOptions {
   readonly port: number;
   readonly insecure: boolean;
   readonly verbose: boolean;
-  /** Called once it listens. */
   readonly listening?: (port: number) => void;
-  /** The port of a second server, for lines of JSON over TCP. */
+  /** The port of a second server, which speaks JSON lines over TCP. */
   readonly tcp?: number | undefined;
 }
 
-/** Opens the bus and serves it over HTTP, with all that HTTP hosts, until the signal aborts. */
+/** Serves the bus over HTTP, with WebSocket, MCP and the dashboard, until the signal aborts. */
 export async function serve(
   environment: Environment,
   version: string,
@@ -99,7 +98,7 @@ export async function serve(
   log("info", "stopping");
 }
 
-/** Opens the bus and serves it as lines of JSON, until the signal aborts. Returns a sentence where a broker is there already. */
+/** Serves the bus as JSON lines until the signal aborts. Returns a sentence if a broker is there already. */
 export async function serveBroker(
   environment: Environment,
   version: string,
@@ -121,7 +120,7 @@ export async function serveBroker(
   return undefined;
 }
 
-/** Exposes a bus, unless strangers could reach it at the address where it is to be served. */
+/** Exposes a bus, unless strangers could reach an open bus at the address. */
 async function exposeSafely(
   bus: Bus,
   { apiKey }: Environment,
@@ -132,12 +131,11 @@ async function exposeSafely(
   return { exposed: exposeBus(bus, { apiKey, insecure }), secure };
 }
 
-/** Where the bus lives, and in which mode, for the log. */
 function describe({ place }: Environment, version: string, secure: boolean) {
   return { database: place, security: secure ? "secure" : "open", version };
 }
 
-/** Standard error gets JSON lines; a terminal gets a greeting for a person instead of the first and the last of them. */
+/** Logs JSON lines to standard error. A terminal gets a greeting instead of the first and the last line. */
 function createServerLog({ isTTY }: { readonly isTTY?: boolean }, { verbose }: ServeOptions): Log {
   const log = createLog(verbose ? "debug" : "info", writeLine);
   if (isTTY !== true) return log;
@@ -165,7 +163,7 @@ interface OnFirstUse<T> extends AsyncDisposable {
   load(): Promise<T>;
 }
 
-/** Loads a surface when the first client needs it, so that a server without such clients doesn't carry it. */
+/** Loads a surface for its first client, so that other servers don't pay for it. */
 function loadOnFirstUse<T extends AsyncDisposable>(create: () => Promise<T>): OnFirstUse<T> {
   let loading: Promise<T> | undefined;
   return {
@@ -201,7 +199,6 @@ async function serveLines(
   }
 }
 
-/** Resolves when the signal aborts. */
 function aborts(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
@@ -209,16 +206,16 @@ function aborts(signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Requests are answered whether or not anybody reads the log. */
+/** Writes a log line. A closed pipe, a slow reader or a full disk must not stop the server. */
 function writeLine(line: string): void {
   try {
     writeSync(2, line);
   } catch {
-    // As above: a pipe whose reader has gone or is slow, a full disk.
+    // See above.
   }
 }
 
-/** Says why an address can't be listened on. A port that is taken is asked what serves there. */
+/** Explains why an address can't be listened on. If the port is in use, asks what serves there. */
 async function listenError(error: unknown, host: string, port: number, verb = "serve"): Promise<unknown> {
   if (!(error instanceof Error) || !("code" in error)) return error;
   if (error.code === "EACCES")

@@ -1,22 +1,18 @@
 import mri from "mri";
 
 export interface Option {
-  /** Its name, without the dashes. */
   readonly flag: string;
-  /** A single letter for the same option. */
   readonly short?: string;
   readonly description: string;
   /** The placeholder of its value in help. An option without one is a switch. */
   readonly value?: string | undefined;
 }
 
-/** An option as it was typed. */
 export interface TypedOption<Known extends Option> {
-  /** With its dashes, without its value. */
+  /** Includes the dashes, but not the value. */
   readonly typed: string;
-  /** Undefined where the command has no such option. */
   readonly option: Known | undefined;
-  /** Undefined where none was typed. A switch has a value only where one was typed behind `=`. */
+  /** A switch has a value only if one was typed after `=`. */
   readonly value: string | undefined;
 }
 
@@ -25,17 +21,17 @@ export interface SplitArguments<Known extends Option> {
   readonly options: readonly TypedOption<Known>[];
 }
 
-/** What looks like an option. `- a list`, `-1` and `-> there` are words. */
+/** Options start with a letter: `- a list`, `-1` and `-> there` are words. */
 const LONG = /^--([A-Za-z_][\w-]*)(?:=(.*))?$/s;
 const SHORT = /^-[A-Za-z_][\w-]*(?=(?:=.*)?$)/s;
 
-/** Marks a word or a value, so that mri neither takes it for an option nor makes a number of it. */
+/** Marks a word or value, so that mri doesn't parse it as an option or a number. */
 const TEXT = "\u0000";
 
 /**
- * Splits arguments into words and options. A value follows behind `=`, as the next argument, or directly behind a letter,
- * and the letters of switches may be typed together. Everything behind `--` is a word. What is wrong is left to the
- * caller, since each program says that in its own sentences.
+ * Splits arguments into words and options. A value follows `=`, is the next argument, or directly follows a letter;
+ * letters of switches may be combined. Everything after `--` is a word. Errors are left to the caller, since each
+ * program words them differently.
  */
 export function splitArguments<Known extends Option>(
   typed: readonly string[],
@@ -61,7 +57,7 @@ export function splitArguments<Known extends Option>(
   };
 }
 
-/** An option as mri reads it: by its long name. A switch with a value, or an option nobody knows, is the caller's to refuse. */
+/** Names an option by its long name for mri. The caller refuses unknown options, and switches with a value. */
 function toLongOption({ option, value }: TypedOption<Option>): readonly string[] {
   if (option === undefined) return [];
   const hasValue = option.value !== undefined && value !== undefined;
@@ -72,7 +68,6 @@ function withoutMark(text: string): string {
   return text.startsWith(TEXT) ? text.slice(TEXT.length) : text;
 }
 
-/** The options in one argument; undefined where it is a word. */
 function readOptions<Known extends Option>(
   argument: string,
   known: readonly Known[],
@@ -87,7 +82,7 @@ function readOptions<Known extends Option>(
   return typed === undefined ? undefined : [{ typed, option: undefined, value: undefined }];
 }
 
-/** Reads `-wp80`: switches, and at the end perhaps an option with its value. */
+/** Reads `-wp80`: switches, optionally followed by an option with its value. */
 function readLetters<Known extends Option>(
   argument: string,
   known: readonly Known[],

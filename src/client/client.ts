@@ -16,31 +16,29 @@ import type { TokenSource } from "./remote.ts";
 import { askerOf, createSigner, type KnownServers, tokenFor } from "./signer.ts";
 
 export interface ClientOptions {
-  /** The asker, where a request doesn't name one. */
+  /** Names the asker where a request doesn't. */
   readonly agent: string | undefined;
-  /** The private key that signs requests, and tokens for a server. */
+  /** Signs requests, and tokens for a server. */
   readonly key: KeyObject | undefined;
-  /** A token to show to a server, in place of one that is made with the key. */
+  /** Shown to a server instead of a token made with the key. */
   readonly token: string | undefined;
-  /** The address of the server that is asked; undefined where the bus is in this process. */
+  /** The server's address; undefined for a bus in this process. */
   readonly url: string | undefined;
   readonly knownServers: KnownServers;
-  /** Shows the user a warning. */
   readonly warn: (sentence: string) => void;
   /** Ends the requests that signing makes. */
   readonly signal: AbortSignal;
-  /** Opens the bus. Called once, when a request first needs it. */
+  /** Opens the bus. Called once, by the first request that needs it. */
   open(token: TokenSource): Promise<Endpoint & AsyncDisposable>;
-  /** Carries out operations that need no store. */
   readonly storeless: Endpoint;
 }
 
-/** A bus that names the asker where a request doesn't, signs, and shows a server a token. */
+/** A bus that fills in the asker, signs requests, and shows tokens to a server. */
 export interface Client extends Endpoint, AsyncDisposable {
   /** Opens the bus now, so that a failure shows before the first request. */
   open(): Promise<void>;
   prepare<O extends Operation>(operation: O, input: object): Request<O>;
-  /** Signs a request, if the client has a key. `ask` does it for a request that wasn't signed here. */
+  /** Signs a request, if the client has a key. `ask` signs what wasn't signed here. */
   sign<O extends Operation>(request: Request<O>): Promise<Request<O>>;
 }
 
@@ -56,7 +54,7 @@ export function createClient({ agent, key, token, storeless, ...options }: Clien
   const endpointFor = async ({ operation }: Request): Promise<Endpoint> =>
     operation.storeless ? storeless : await openBus();
   const getSigner = (): Signer | undefined => {
-    // Signing asks the bus who it is, also for an operation that itself needs no store.
+    // Signing asks the bus for its DID, even for an operation that needs no store.
     if (key !== undefined)
       signer ??= createSigner({ ...options, key, ask: async (...asked) => (await openBus()).ask(...asked) });
     return signer;
@@ -85,7 +83,7 @@ export function createClient({ agent, key, token, storeless, ...options }: Clien
       try {
         return await askAsItIs(signedHere.has(request) ? request : await sign(request), signal);
       } catch (error) {
-        // The bus got its first operator, or is another one: its DID is not the one that was signed for.
+        // The bus got its first operator, or was replaced: the request was signed for another DID.
         if (!isIpcError(error) || error.reason !== "wrong_audience" || signer === undefined) throw error;
         signer = undefined;
         return await askAsItIs(await sign(request), signal);
@@ -93,23 +91,21 @@ export function createClient({ agent, key, token, storeless, ...options }: Clien
     },
     settle: async (request, ...answer) => (await endpointFor(request)).settle(request, ...answer),
     async [Symbol.asyncDispose]() {
-      // A bus that failed to open has been reported by the request that opened it.
+      // The request that opened the bus has reported a failure to open it.
       const opened = await bus?.catch(() => undefined);
       await opened?.[Symbol.asyncDispose]();
     },
   };
 }
 
-/** The input with the asker's name, where that is left out. */
 function withAsker({ input: { self } }: Operation, given: object, agent: string | undefined): object {
   const isNamed = self === undefined || Reflect.get(given, self) !== undefined;
   return isNamed ? given : { ...given, [self]: agent };
 }
 
-/** The part of a client that requests are made and asked with. */
 export type Asker = Pick<Client, "prepare" | "ask" | "settle">;
 
-/** Asks for one answer, and does what follows from it: the caller that awaits it has it. */
+/** Asks for one answer and follows up on it: a caller that awaits the answer has it. */
 export async function askOnce(bus: Asker, operation: Operation, input: object, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
   try {
@@ -125,8 +121,8 @@ export async function askOnce(bus: Asker, operation: Operation, input: object, s
 }
 
 /**
- * Asks for a stream, or again and again for what a wait brings. Each item is settled when the next one is asked for: a
- * caller that leaves the loop hasn't consumed the last.
+ * Asks for a stream, or repeats a wait. An item is settled when the next one is asked for: a caller that leaves the loop
+ * hasn't consumed the last one.
  */
 export async function* askEach<O extends Operation>(
   bus: Asker,
@@ -154,7 +150,7 @@ async function* itemsOf(bus: Endpoint, request: Request, signal: AbortSignal) {
   }
 }
 
-/** Asks the first of the next requests. Answers with its answer where that is shown, else with the one before. */
+/** Asks the first of the next requests. Returns its answer if that is shown, else the previous answer. */
 async function askNext(
   bus: Endpoint,
   [first]: readonly NextRequest[],

@@ -6,12 +6,10 @@ import { onOneLine } from "../wire/printable.ts";
 const STDIN = 0;
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Removes the line end that editors and shell commands put behind a text. */
 export function withoutLineEnd(text: string): string {
   return text.replace(/\r?\n$/, "");
 }
 
-/** Reads a message's text from standard input. */
 export function readStandardInput(): string {
   try {
     return decodeUtf8(readAll(STDIN, MAX_TEXT_BYTES), "standard input");
@@ -23,10 +21,10 @@ export function readStandardInput(): string {
 /** One byte more than the longest message with its line end. */
 const MAX_TEXT_BYTES = CONTENT_BYTES + 3;
 
-/** More than any key file has, comments included. */
+/** Longer than any key file, comments included. */
 const MAX_KEY_BYTES = 64 * 1024;
 
-/** Reads an open file, which may be a pipe or endless, up to a number of bytes. */
+/** Reads up to `max` bytes of an open file, which may be an endless pipe. */
 function readAll(file: number, max: number): Buffer {
   const chunks: Buffer[] = [];
   for (let length = 0; length < max; ) {
@@ -51,7 +49,6 @@ function readSome(file: number, chunk: Buffer): number {
   }
 }
 
-/** Reads a file, such as a key's. */
 export function readFile(path: string, max: number = MAX_KEY_BYTES): Buffer {
   let file: number | undefined;
   try {
@@ -74,7 +71,6 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
   ENOSPC: "its disk is full",
 };
 
-/** The reason why a file can't be read or written. */
 export function explainFileError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   return FILE_ERRORS[code] ?? onOneLine(error instanceof Error ? error.message : String(error));
@@ -90,7 +86,7 @@ export function readTextFile(path: string): string {
 
 function decodeUtf8(bytes: Uint8Array, from: string): string {
   try {
-    // A text that is too long was cut, perhaps within a character. It is refused for its length later.
+    // A text that is too long was cut, perhaps within a character. Its length is refused later.
     const stream = bytes.length >= MAX_TEXT_BYTES;
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream });
   } catch {

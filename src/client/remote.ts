@@ -5,35 +5,34 @@ import { type AnswerTo, isWaiting, type Operation, type Request } from "../opera
 import type { Ask, Endpoint } from "../operations/perform.ts";
 import { needsToken } from "./signer.ts";
 
-/** A server of a bus, and the credentials for it. */
 export interface ServerTarget {
   readonly url: string;
   readonly apiKey: string | undefined;
   readonly token: TokenSource;
 }
 
-/** Makes a token for a request that needs one, where there is a way to. */
+/** Makes a token for a request, if it can. */
 export type TokenSource = (request: Request) => Promise<string | undefined>;
 
 export interface Item {
   readonly value: unknown;
-  /** The position after it, to resume a stream. */
+  /** The position after the item, to resume a stream. */
   readonly since?: unknown;
 }
 
-/** Carries requests to a server and answers back, in one protocol. Throws what breaks on the way. */
+/** Carries requests to a server and answers back, in one protocol. Throws on connection failures. */
 export interface Transport {
-  /** Answers null where a wait timed out. */
+  /** Answers null if a wait timed out. */
   once(request: Request, signal: AbortSignal): Promise<unknown>;
   /** Calls `begun` when the server begins to answer. */
   stream(request: Request, signal: AbortSignal, begun: () => void): AsyncIterable<Item>;
   /** Whether the server has ever answered. */
   reached(): boolean;
-  /** Whether asking again may succeed. */
+  /** Whether a retry may succeed. */
   isPassing(error: unknown): boolean;
 }
 
-/** A bus behind a server. A server that has answered before is waited for while it restarts. */
+/** A bus behind a server. While a server that has answered before restarts, requests wait for it. */
 export function createRemoteEndpoint(transport: Transport): Endpoint {
   const ask: Ask = async (request, signal) => {
     const { operation } = request;
@@ -50,7 +49,7 @@ export function createRemoteEndpoint(transport: Transport): Endpoint {
   };
   return {
     ask,
-    // A lost answer needs no request: its lease at the server ends.
+    // A lost answer needs no request: its lease on the server expires.
     async settle({ operation, input }, answer, isDelivered, signal) {
       const confirmation = isDelivered ? operation.after?.confirm?.(answer, input) : undefined;
       if (confirmation !== undefined) await ask(confirmation, signal);
@@ -58,15 +57,15 @@ export function createRemoteEndpoint(transport: Transport): Endpoint {
   };
 }
 
-/** Keeps the server from consuming what it sends: `settle` confirms it here. */
+/** Keeps the server from consuming what it sends; `settle` confirms it instead. */
 function withManualAck(request: Request): Request {
   if (!("ack" in request.operation.input.fields)) return request;
   return { ...request, input: { ...request.input, ack: "manual" } };
 }
 
 /**
- * Types an answer that came from another process, which runs the same table. Refuses only what no operation answers;
- * deeper checks are the reader's.
+ * Types an answer from another process that runs the same table. Refuses only what no operation answers; further checks
+ * are up to the reader.
  */
 export function trustAnswer<O extends Operation>({ operation }: Request<O>, answer: unknown): AnswerTo<O> {
   const isPossible = typeof answer === "object" && (answer !== null || operation.waits !== undefined);
@@ -74,7 +73,7 @@ export function trustAnswer<O extends Operation>({ operation }: Request<O>, answ
   throw new IpcError("internal", "The server's answer is not what el-ipc answers; is that an el-ipc server?");
 }
 
-/** The credential for a request: a token where it needs one, else the API key. Tokens go only where nobody can overhear them. */
+/** Returns a token if the request needs one, else the API key. Tokens are sent only over private connections. */
 export async function credentialFor(
   request: Request,
   server: ServerTarget,
@@ -89,18 +88,18 @@ export async function credentialFor(
 
 export interface ServerPlace {
   readonly name: string;
-  /** Nobody between here and there can listen. */
+  /** Nobody can eavesdrop on the connection. */
   readonly isPrivate: boolean;
 }
 
-/** Whether a request that may have been carried out already does no harm when it is sent again. */
+/** Whether sending a request twice does no harm. */
 function mayRepeat({ operation, input }: Request): boolean {
   return operation.idempotent === true || input.nonce !== undefined;
 }
 
 const REPEATING_MS = 30_000;
 
-/** Sends a request again while a server that was there is away for a moment. */
+/** Retries a request while the server is briefly down. */
 async function repeat(transport: Transport, request: Request, signal: AbortSignal): Promise<unknown> {
   const end = monotonicMs() + REPEATING_MS;
   const pause = createBackoff(signal);
@@ -114,7 +113,7 @@ async function repeat(transport: Transport, request: Request, signal: AbortSigna
   }
 }
 
-/** Splits a wait of any length into waits that everything on the way lets live; a server that restarts is asked again. */
+/** Splits a wait into ones short enough for proxies, and asks a restarting server again. */
 async function wait(transport: Transport, request: Request, signal: AbortSignal): Promise<unknown> {
   const { operation, input } = request;
   const end = typeof input.timeout === "number" ? monotonicMs() + input.timeout * 1_000 : Number.POSITIVE_INFINITY;
@@ -135,7 +134,7 @@ async function wait(transport: Transport, request: Request, signal: AbortSignal)
   }
 }
 
-/** A stream that ends by itself. Nobody knows how far a broken one came, so it isn't begun again. */
+/** Reads a stream that ends by itself. It isn't restarted, since the position of a broken one is unknown. */
 async function* streamOnce(
   transport: Transport,
   request: Request,
@@ -153,7 +152,7 @@ async function* streamOnce(
   if (!signal.aborted) throw new IpcError("internal", `The server broke off its answer to ${operation.name}`, "busy");
 }
 
-/** A stream for as long as it is read; after a break it goes on behind the last item that came. */
+/** Reads a stream without end. After a break it resumes after the last item. */
 async function* stream(
   transport: Transport,
   request: Request,

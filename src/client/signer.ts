@@ -6,7 +6,7 @@ import { parseRequest, type Request, type Signer } from "../operations/operation
 import type { Ask } from "../operations/perform.ts";
 import { showHealth } from "../operations/watching.ts";
 
-/** The DIDs of servers seen before, so that no other server gets messages signed for one of them. */
+/** The DIDs of servers seen before, so that an impostor gets no messages signed for them. */
 export interface KnownServers {
   serverDid(url: string): string | undefined;
   addServer(url: string, did: string): boolean;
@@ -17,10 +17,9 @@ export interface Signing {
   readonly key: KeyObject;
   /** Asks the bus that the signatures are for. */
   readonly ask: Ask;
-  /** The bus's address, where it is behind a server. */
+  /** The bus's address, if it is behind a server. */
   readonly url: string | undefined;
   readonly knownServers: KnownServers;
-  /** Shows a warning beside the answer. */
   readonly warn: (text: string) => void;
   readonly signal: AbortSignal;
 }
@@ -43,14 +42,14 @@ export function createSigner({ key, ask, url, knownServers, warn, signal }: Sign
   };
 }
 
-/** The asker: IPC_AGENT, or the agent that the request names where that isn't set. The name in a signed request wins. */
+/** The asker: IPC_AGENT, else the agent that the request names. In a signed request, the name wins. */
 export function askerOf({ operation, input }: Request, self: string | undefined): unknown {
   const field = operation.signature?.by ?? operation.input.self;
   const named = field === undefined ? undefined : input[field];
   return operation.access.level === "signed" ? named : (self ?? named);
 }
 
-/** A token of the asker, for a bus in secure mode. */
+/** Makes a token for the asker; undefined in open mode. */
 export async function tokenFor(asker: unknown, signer: Signer | undefined): Promise<string | undefined> {
   if (signer === undefined || (await signer.audience()) === "") return undefined;
   return typeof asker === "string" ? await signer.token(asker, TOKEN_SECONDS) : undefined;
@@ -63,10 +62,10 @@ async function askDid(ask: Ask, signal: AbortSignal): Promise<string> {
   throw invalid("The server doesn't say who it is in a way that can be trusted: its did is not a did:key");
 }
 
-/** A DID becomes part of a line of the file, so it must hold no line end. */
+/** A DID is written to a line of the file, so it must contain no line end. */
 const DID = /^did:key:z[1-9A-HJ-NP-Za-km-z]{40,60}$/;
 
-/** Compares a server's DID with the one it had before, and remembers that of a new server. */
+/** Compares a server's DID with its previous one, and remembers that of a new server. */
 function checkServer(servers: KnownServers, url: string, did: string, warn: (text: string) => void): string {
   const { protocol, host, pathname } = new URL(url);
   const server = `${protocol}//${host}${pathname.replace(/\/$/, "")}`;
@@ -81,7 +80,7 @@ function checkServer(servers: KnownServers, url: string, did: string, warn: (tex
   );
 }
 
-/** Whether a request needs a token: not where the asker doesn't matter, nor where its own signature proves who that is. */
+/** Whether a request needs a token: unless the asker doesn't matter, or a signature proves who it is. */
 export function needsToken({ operation, input }: Request): boolean {
   const { level, dependsOnCaller } = operation.access;
   if (level === "anyone") return dependsOnCaller?.(input) ?? false;

@@ -1,17 +1,13 @@
 import { IpcError } from "../core/errors.ts";
 
-/** Bytes that each connection may buffer for free. Beyond them, all connections share MAX_BYTES. */
+/** Each connection may buffer FREE_BYTES for free. Beyond that, all connections share MAX_BYTES. */
 const FREE_BYTES = 64 * 1024;
 const MAX_BYTES = 128 * 1024 * 1024;
 
-/** The memory that requests may take until they are answered, shared by all connections of a process. */
+/** The memory that unanswered requests may take, shared by all connections of a process. */
 export interface BufferBudget {
-  /**
-   * Records how much a connection buffers now, in place of what it buffered before. Returns whether it may read on; if
-   * not, `resume` is called once it may.
-   */
+  /** Records how much a connection buffers now. Returns whether it may read on; if not, calls `resume` once it may. */
   hold(connection: object, bytes: number, resume: () => void): boolean;
-  /** Gives back all that a connection buffers. */
   release(connection: object): void;
 }
 

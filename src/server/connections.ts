@@ -8,14 +8,14 @@ import { name, parseInput } from "../operations/fields.ts";
 import type { Context } from "../operations/operation.ts";
 import { withAdmission } from "../operations/perform.ts";
 
-/** The agents that are connected to a server, as sessions of the bus. */
+/** The agents connected to a server, as sessions of the bus. */
 export interface Connections {
-  /** Opens the session of a connection, and counts the agent's unread mail. */
+  /** Opens a connection's session, and counts the agent's unread mail. */
   open(agent: string, context: Context): Promise<{ readonly id: string; readonly unread: number }>;
-  /** Keeps the session alive. False where it is gone, as after a reset. */
+  /** Keeps the session alive. False if it is gone, as after a reset. */
   keep(id: string): Promise<boolean>;
   close(id: string): Promise<void>;
-  /** Whether a message has arrived with its recipient; waits for that. */
+  /** Waits for a message to reach its recipient. False if it didn't in time. */
   waitUntilArrived(mailbox: string, id: number, signal: AbortSignal): Promise<boolean>;
 }
 

@@ -6,63 +6,60 @@ import type { Endpoint } from "../operations/perform.ts";
 import { type BufferBudget, tooManyLargeRequests } from "./budget.ts";
 import type { Deliver } from "./deliver.ts";
 
-/** Requests of a connection that are answered at once; further ones are read when there are fewer. */
+/** The most requests of a connection that are answered at once; reading pauses until there are fewer. */
 const MAX_AT_ONCE = 256;
 const MAX_BYTES_AT_ONCE = 8 * 1024 * 1024;
 
-/** Waits and streams that a connection may have open beside those. */
+/** The most waits and streams of a connection, beyond those requests. */
 const MAX_WAITS = 256;
 
-/** One connection, whatever frames its requests: lines, or WebSocket messages. */
+/** One connection of JSON lines or WebSocket messages. */
 export interface Wire {
-  /** Whether the connection stands. */
   readonly isOpen: boolean;
   /** Whether more requests are expected. */
   readonly isReading: boolean;
-  /** Bytes that have come of a request that isn't complete. */
+  /** Bytes received of an incomplete request. */
   readonly partialBytes: number;
-  /** Whether the other end leaves much unread. Once it doesn't, `keepPace` must be called. */
+  /** Whether the client leaves much unread. Once it catches up, `keepPace` must be called. */
   isBehind(): boolean;
   pause(): void;
   resume(): void;
-  /** Ends the connection with this error. */
   refuse(error: IpcError): void;
-  /** Called whenever the last request has been answered and followed up. Short answers may still have to be written. */
+  /** Called when the last request has been answered and followed up. Short answers may still be unwritten. */
   onIdle(): void;
 }
 
-/** The way back to the sender of one request. */
 export interface Reply {
-  /** Writes `{ ok: true, … }` or an error. Resolves, once the connection flows, to whether it stood. */
+  /** Writes `{ ok: true, … }` or an error. Resolves, once the client has caught up, to whether the connection stood. */
   write(body: Readonly<Record<string, unknown>>): Promise<boolean>;
-  /** Whether all that was written has reached the other end; true where the protocol offers no more proof than `write`. */
+  /** Whether the client has received everything; true if the protocol offers no more proof than `write`. */
   hasArrived(): Promise<boolean>;
 }
 
-/** A request of a connection, and the fields that its answer has beside `ok`. */
+/** A request, and how its answer is written beside `ok`. */
 export interface WireRequest {
   readonly request: Request;
   body(answer: unknown): object;
 }
 
-/** The place that a request takes until its answer is written. To release it twice does no harm. */
+/** Releases the place that a request holds until its answer is written. Calling it twice is harmless. */
 export type Slot = () => void;
 
 export interface Conversation {
   /** Aborts when nobody waits for answers any more. */
   readonly signal: AbortSignal;
   readonly isIdle: boolean;
-  /** Handles a request of so many bytes. What `act` throws is written as the request's answer. */
+  /** Handles a request of that size. An error that `act` throws becomes the request's answer. */
   handle(bytes: number, reply: Reply, act: (slot: Slot) => Promise<void>): Promise<void>;
-  /** Performs an operation and writes its answer, or each of its stream. */
+  /** Performs an operation and writes its answer, or each item of its stream. */
   answer(asked: WireRequest, endpoint: Endpoint, reply: Reply, slot: Slot): Promise<void>;
-  /** Lets other work of the connection end before `done`. */
+  /** Delays `done` until other work of the connection ends. */
   join(work: Promise<unknown>): void;
-  /** Reads on, or not. To be called after requests were read, and when `wire.isBehind()` turns false. */
+  /** Pauses or resumes reading. Call it after requests were read, and when `wire.isBehind()` turns false. */
   keepPace(): void;
-  /** Ends waits and streams with an error. What is being answered is answered. */
+  /** Ends waits and streams with an error. Other requests are still answered. */
   stop(): void;
-  /** To be called when the connection has closed. */
+  /** Call this when the connection has closed. */
   close(): void;
   /** Resolves when the connection has closed and all its requests are answered and followed up. */
   readonly done: Promise<void>;
@@ -71,28 +68,26 @@ export interface Conversation {
 export interface ConversationOptions {
   readonly deliver: Deliver;
   readonly budget: BufferBudget;
-  /** Hears of faults of ours. */
   readonly reportFault: (error: unknown) => void;
 }
 
 /**
  * A connection on which many requests are answered at once. Its states:
  *
- *   reading   Requests are read and answered.
- *   paused    Nothing is read: too many or too large requests are being answered, the other end doesn't read its answers,
- *             or the buffer budget is spent. Back to reading once none of this holds. With no request to wait for, a
- *             spent budget ends the connection instead.
- *   stopping  Waits and streams end with an error. The surface closes the connection once it is idle.
- *   closed    The connection is gone. Reads that are queued are skipped, writes still run, and answers are lost.
- *   done      Closed, and nothing is being answered or followed up.
+ * reading   Requests are read and answered.
+ * paused    Nothing is read: too many or too large requests are being answered, the client doesn't read its answers,
+ * or the buffer budget is spent. Reading resumes once none of this holds. With no request to wait for, a
+ * spent budget ends the connection instead.
+ * stopping  Waits and streams end with an error. The surface closes the connection once it is idle.
+ * closed    The connection is gone. Queued reads are skipped, writes still run, and answers are lost.
+ * done      Closed, and nothing is being answered or followed up.
  *
- * A request holds its slot from its arrival until its answer is written; a wait or a stream gives it up when it begins.
- * Follow-ups hold none. They may wait for proof of arrival, which over WebSocket is read from the same connection: if
- * they held slots, a paused connection would never see it.
+ * A request holds its slot from its arrival until its answer is written; a wait or a stream releases it when it begins.
+ * Follow-ups hold none: they may wait for proof of arrival, which over WebSocket is read from the same connection, and
+ * a paused connection would never see it.
  *
- * Answers that may be large are made one after the other, each when the one before is written: a client that doesn't read
- * costs one answer's memory. Those to signed requests are short: they come as they are ready, as those of waits do, and
- * nothing waits until they are written.
+ * Answers that may be large are written one by one, each made only once the previous one is written, so a client that
+ * doesn't read costs one answer's memory. Answers to signed requests and waits are short: they are written when ready.
  */
 export function createConversation(wire: Wire, options: ConversationOptions): Conversation {
   const pace = createPace(wire, options.budget);
@@ -161,7 +156,7 @@ export function createConversation(wire: Wire, options: ConversationOptions): Co
     }
   };
 
-  /** The turn ends when the answer is written: a follow-up holds up no other request. */
+  /** Ends the turn when the answer is written: a follow-up delays no other request. */
   const takeTurn = async (task: (onWritten: () => void) => Promise<void>): Promise<void> => {
     let ended = Promise.resolve();
     await inTurn(
@@ -224,13 +219,13 @@ interface Pace {
   keep(): void;
 }
 
-/** Reads no faster than requests are answered, and answers are read. */
+/** Pauses reading while too much is unanswered, or too many answers are unread. */
 function createPace(wire: Wire, budget: BufferBudget): Pace {
   let requests = 0;
   let bytesInUse = 0;
 
   const keep = (): void => {
-    // A connection that has closed holds nothing of the budget any more.
+    // A closed connection must take nothing from the budget.
     if (!wire.isOpen || !wire.isReading) return;
     const fits = budget.hold(wire, wire.partialBytes + bytesInUse, keep);
     const isFull = requests >= MAX_AT_ONCE || bytesInUse >= MAX_BYTES_AT_ONCE;
@@ -255,7 +250,7 @@ function createPace(wire: Wire, budget: BufferBudget): Pace {
   return { take, keep };
 }
 
-/** The request of a client that names its operation by its verb. */
+/** Parses the request of a client that names its operation by its verb. */
 export function findRequest(verbs: ReadonlyMap<string, Operation>, verb: unknown, input: unknown = {}): Request {
   const operation = typeof verb === "string" ? verbs.get(verb) : undefined;
   if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(verb)} to ask for`);
@@ -263,12 +258,12 @@ export function findRequest(verbs: ReadonlyMap<string, Operation>, verb: unknown
   return parseRequest(operation, Object.fromEntries(publicInput(operation.input.fields, input)));
 }
 
-/** Whether the answer is a few bytes. */
+/** Whether the answer is only a few bytes. */
 function isShort({ operation }: Request): boolean {
   return operation.access.level === "signed";
 }
 
-/** Whether the answer may take any time to come, as that of a wait or a stream. */
+/** Whether the answer may take any time. */
 function isLasting(request: Request): boolean {
   return request.operation.stream === true || isWaiting(request);
 }

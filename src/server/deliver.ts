@@ -2,9 +2,8 @@ import { type AnswerTo, hasFollowUp, isStream, type Operation, type Request } fr
 import type { Endpoint } from "../operations/perform.ts";
 
 /**
- * Writes an answer to the client. Resolves to whether all of it arrived, as far as the protocol can tell. Where nothing
- * follows from that, `needsProof` is false, and it is enough to have written the answer. A stream is handed over as it is,
- * to be iterated.
+ * Writes an answer to the client. Resolves to whether all of it arrived, as far as the protocol can tell. If `needsProof`
+ * is false, nothing depends on that, and it is enough to have written the answer. A stream is iterated by the callee.
  */
 export type HandOver<A = unknown> = (answer: A, needsProof: boolean) => boolean | Promise<boolean>;
 
@@ -15,23 +14,20 @@ export type Deliver = <O extends Operation>(
   handOver: HandOver<AnswerTo<O>>,
 ) => Promise<void>;
 
-/** How long a reader that doesn't take its answer keeps others of the same turn waiting. */
+/** How long a reader that doesn't read its answer delays other requests of the same turn. */
 const PATIENCE_MS = 1_000;
 
-/** An answer is settled whatever has become of its request. */
+/** Answers are settled even after their request was aborted. */
 const NEVER = new AbortController().signal;
 
 /**
- * Carries out requests for a server, whose connections may break: asks the bus, hands the answer over, then settles it, as
- * delivered or as lost. Streams aren't settled: their readers confirm what has arrived.
- *
- *     const deliver = createDelivery();  // one for each bus
- *     await deliver(endpoint, request, signal, (answer) => write(answer));
+ * Carries out requests for a server, whose connections may break: asks the bus, hands the answer over, then settles it as
+ * delivered or lost. Streams aren't settled: their readers confirm what has arrived. One delivery serves each bus.
  *
  * Requests of one turn, such as two reads of one agent and channel, see each other's follow-ups. This is no serial queue:
- * waits of one turn wait together, and a reader that is stuck delays the others only for PATIENCE_MS.
+ * waits of one turn wait together, and a stuck reader delays the others only for PATIENCE_MS.
  *
- * Rejects with what the operation and `handOver` threw; the surface puts that into words.
+ * Rejects with errors of the operation and of `handOver`; the surface words them.
  */
 export function createDelivery(): Deliver {
   /** The latest answer of each turn that is being handed over and settled. */
@@ -48,7 +44,7 @@ export function createDelivery(): Deliver {
     const earlier = turn === undefined ? undefined : settling.get(turn);
     if (earlier !== undefined) await Promise.race([earlier, pause()]);
     const answer = await endpoint.ask(request, signal);
-    // Recorded before a byte is written, so that a reader who has the answer and asks again waits until it is settled.
+    // Recorded before any byte is written: a reader who has the answer and asks again must wait until it is settled.
     const settled = settle(endpoint, request, answer, handOver);
     if (turn === undefined) return await settled;
     const ended = settled.catch(() => {});

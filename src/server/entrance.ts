@@ -10,22 +10,21 @@ import { createLocalEndpoint, type Endpoint } from "../operations/perform.ts";
 import { type BufferBudget, createBufferBudget } from "./budget.ts";
 import { createDelivery, type Deliver } from "./deliver.ts";
 
-/** Who is admitted at a server, and on what proof. */
+/** Decides who is admitted to a server. */
 export interface Entrance {
-  /** Where there is a key, every request must show it, or a token in its place. */
+  /** If set, every request must show it, or a token. */
   readonly apiKey: string | undefined;
-  /** Admits callers from beyond this machine without any proof. */
+  /** Admits callers from other machines without proof. */
   readonly insecure: boolean;
-  /** Finds whom a token speaks for; throws for one that isn't good. */
+  /** Returns the agent that a token speaks for; throws for an invalid token. */
   readonly identify: (token: string) => Promise<Identity>;
 }
 
 /** A bus as servers need it. The servers of one process share it. */
 export interface ExposedBus {
   readonly operations: readonly Operation[];
-  /** The operations that a network may ask for, by verb. */
+  /** The operations open to a network, by verb. */
   readonly verbs: ReadonlyMap<string, Operation>;
-  /** The bus, asked by one caller. */
   readonly endpointFor: (caller: Caller) => Endpoint;
   readonly deliver: Deliver;
   readonly budget: BufferBudget;
@@ -48,7 +47,7 @@ export function exposeBus(bus: Bus, policy: Pick<Entrance, "apiKey" | "insecure"
 
 const RECHECK_MS = 30_000;
 
-/** Identifies a caller by the API key or token that it shows, or by nothing. Throws where that isn't enough to be admitted. */
+/** Identifies a caller by its API key or token, if any. Throws if the caller is not admitted. */
 export async function identifyCaller(shown: string, from: "local" | "beyond", entrance: Entrance): Promise<Caller> {
   const hasKey = entrance.apiKey !== undefined && isSame(shown, entrance.apiKey);
   const identity = !hasKey && isToken(shown) ? await entrance.identify(shown) : undefined;
@@ -59,8 +58,8 @@ export async function identifyCaller(shown: string, from: "local" | "beyond", en
 }
 
 /**
- * Calls `end` when a caller's token runs out, or isn't good any more, as when its agent was revoked. Returns how to stop
- * watching it.
+ * Calls `end` when a caller's token expires or is no longer valid, as when its agent was revoked. Returns a function that
+ * stops watching.
  */
 export function watchToken(shown: string, { identity }: Caller, entrance: Entrance, end: () => void): () => void {
   if (identity === undefined) return () => {};
@@ -76,7 +75,7 @@ function isToken(shown: string): boolean {
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(shown);
 }
 
-/** Compares in a time that doesn't tell how much of it is right. */
+/** Compares in constant time. */
 function isSame(shown: string, key: string): boolean {
   const { hash, timingSafeEqual } = nodeCrypto();
   return timingSafeEqual(hash("sha256", shown, "buffer"), hash("sha256", key, "buffer"));

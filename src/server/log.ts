@@ -2,7 +2,7 @@ import { printable } from "../wire/printable.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
-/** Writes one line of JSON per event. Never given a secret: no header, no query, no body. */
+/** Writes one line of JSON per event. Must never get a secret: no header, query or body. */
 export type Log = (level: Level, event: string, details?: Readonly<Record<string, unknown>>) => void;
 
 const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
@@ -14,7 +14,6 @@ export function createLog(least: Level, write: (line: string) => void): Log {
   };
 }
 
-/** An unexpected error for the log, with its cause. */
 export function errorDetails(error: unknown): Record<string, unknown> {
   if (!(error instanceof Error)) return { error: String(error) };
   return { error: error.message, stack: error.stack, ...(error.cause ? { cause: errorDetails(error.cause) } : {}) };

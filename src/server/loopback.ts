@@ -2,17 +2,17 @@ import { invalid } from "../core/errors.ts";
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
 
-/** A host without its port; an IPv6 address may stand in brackets. */
+/** Takes a host without its port; an IPv6 address may be in brackets. */
 export function isLoopback(host: string): boolean {
   return LOOPBACK.test(host);
 }
 
-/** The address of a socket's other end. An IPv6 socket shows IPv4 addresses as `::ffff:127.0.0.1`. */
+/** Takes a socket's remote address. An IPv6 socket shows IPv4 addresses as `::ffff:127.0.0.1`. */
 export function isLoopbackAddress(address: string | undefined): boolean {
   return address !== undefined && isLoopback(address.replace(/^::ffff:/, ""));
 }
 
-/** A Host header, with or without a port. */
+/** Takes a Host header, with or without a port. */
 export function isLoopbackAuthority(authority: string | undefined): boolean {
   const [, host] = /^([^:]+|\[[^\]]*\])(:\d{1,5})?$/.exec(authority ?? "") ?? [];
   return host !== undefined && isLoopback(host);
@@ -29,7 +29,6 @@ export function checkListenAddress(
   );
 }
 
-/** The port in what `server.address()` answers. */
 export function listeningPort(address: { readonly port: number } | string | null): number {
   if (typeof address === "object" && address !== null) return address.port;
   throw new Error("the server has no port");

@@ -2,24 +2,20 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Caller } from "../core/access.ts";
 
-/** What a mounted surface is told about a request, beside the request itself. */
 export interface Visit {
-  /** All of it, the prefix included, and without the query. */
+  /** The whole path, with the mount's prefix and without the query. */
   readonly path: string;
   readonly caller: Caller;
   /** Aborts when the connection or the caller's token ends, and when the server stops. */
   readonly signal: AbortSignal;
-  /** All of its body, as bounded as any. */
+  /** Reads the whole body, up to the usual limit. */
   body(): Promise<Buffer>;
 }
 
-/** Another surface on an HTTP server: everything at and under a path is its own, whatever the method. */
+/** Another surface on an HTTP server. It handles every method at and under its prefix. */
 export interface Mount {
   readonly prefix: string;
-  /**
-   * Anybody may visit it: what it hands out is no secret, as a page that a browser must load before a person can show it
-   * a key. Without this a visitor is admitted like any other request.
-   */
+  /** Skips admission, for a page that holds no secret and must load before its user can enter a key. */
   readonly open?: true;
   handle(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void>;
 }
@@ -28,7 +24,7 @@ export function findMount(mounts: readonly Mount[], path: string): Mount | undef
   return mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
 }
 
-/** A surface that takes over connections on which a request asks for another protocol. Throws where it doesn't speak that. */
+/** Takes over a connection that asks for another protocol. Throws if it doesn't speak that. */
 export type Upgrade = (
   request: IncomingMessage,
   socket: Duplex,

@@ -20,7 +20,7 @@ const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
 
 const KEEP_ALIVE_MS = 15_000;
 
-/** How much is read and thrown away of a body that is refused, and for how long. */
+/** How much of a refused body is read and discarded, and for how long. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 const LINGER_MS = 5_000;
 
@@ -28,7 +28,7 @@ function statusOf({ code, reason }: ErrorAnswer): number {
   return (reason && STATUS_OF_REASON[reason]) ?? STATUS[code];
 }
 
-/** Returns the size of the body in bytes. Headers given here cost less than those that were set before. */
+/** Returns the body's size in bytes. Headers passed here cost less than headers set before. */
 export function answerJson(
   response: ServerResponse,
   status: number,
@@ -40,7 +40,7 @@ export function answerJson(
   return bytes;
 }
 
-/** Returns the body as text, which Node sends with the head in one piece. */
+/** Returns the body as text, which Node sends in one piece with the head. */
 function writeJsonHead(
   response: ServerResponse,
   status: number,
@@ -59,7 +59,6 @@ function writeJsonHead(
   return { body, bytes };
 }
 
-/** Answers what went wrong, as far as it is the caller's business. */
 export function answerError(response: ServerResponse, error: unknown): void {
   const answer = errorAnswer(error);
   const status = statusOf(answer);
@@ -69,7 +68,7 @@ export function answerError(response: ServerResponse, error: unknown): void {
   else answerJson(response, status, answer);
 }
 
-/** Lets a client that is still sending go on for a while: cut off, it would not read why. */
+/** Keeps reading for a while: a client that is cut off while sending would not read why. */
 function answerTooLarge(response: ServerResponse, answer: ErrorAnswer): void {
   const request = response.req;
   const { body } = writeJsonHead(response, 413, answer);
@@ -85,7 +84,7 @@ function answerTooLarge(response: ServerResponse, answer: ErrorAnswer): void {
   if (request.readableEnded) response.end();
 }
 
-/** Answers on a connection for which there is no response object, and closes it. */
+/** Answers on a connection that has no response object, and closes it. */
 export function endWithError(socket: Duplex, answer: ErrorAnswer, status = statusOf(answer)): void {
   const body = JSON.stringify(answer);
   const head = [
@@ -95,14 +94,11 @@ export function endWithError(socket: Duplex, answer: ErrorAnswer, status = statu
     "Connection: close",
     ...(status === 401 ? ["WWW-Authenticate: Bearer"] : []),
   ];
-  // A client that keeps its own end open would keep the connection.
+  // A client may keep its own end open, and so the connection.
   socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/**
- * Writes a stream of answers as server-sent events, at the pace at which the other end reads them. Resolves to whether it
- * was written to its end.
- */
+/** Writes a stream as server-sent events, at the reader's pace. Resolves to whether it was written to its end. */
 export async function answerEvents(response: ServerResponse, answers: AsyncIterable<unknown>): Promise<boolean> {
   response.writeHead(200, {
     "Content-Type": "text/event-stream",
@@ -128,7 +124,7 @@ export async function answerEvents(response: ServerResponse, answers: AsyncItera
   }
 }
 
-/** The id from which a client that lost its connection can go on. */
+/** The id from which a reconnecting client can resume. */
 function eventId(answer: unknown): { id?: string } {
   if (typeof answer !== "object" || answer === null || !("id" in answer)) return {};
   return typeof answer.id === "number" || typeof answer.id === "string" ? { id: String(answer.id) } : {};

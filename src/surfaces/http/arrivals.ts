@@ -1,21 +1,21 @@
 import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** An answer of at most this size is with the other machine, or lost, as a whole. */
+/** An answer up to this size arrives, or is lost, as a whole. */
 const AT_ONCE_BYTES = 64 * 1024;
 
-/** A client whose connection neither breaks nor says anything counts as having its answer after this. */
+/** A client counts as having its answer if its connection neither breaks nor carries anything for this long. */
 const READING_MS = 5_000;
 
-/** Tells whether answers reach those who asked. One for each server. */
+/** Tells whether answers reach their clients. One for each server. */
 export interface Arrivals extends Disposable {
   /**
-   * Whether the whole answer was handed to a connection that still stands. Of a long one that alone says little, since
-   * the operating system takes more than a client that vanishes has read: whether it was read, its connection tells by
-   * its end, by a reset where something was left unread, or by the next request on it.
+   * Whether the whole answer was handed to a connection that still stands. That proves little for a long answer, since the
+   * operating system buffers more than a vanished client has read. A long answer was read if its connection then closes
+   * without a reset, or carries another request.
    */
   hasArrived(response: ServerResponse, bytes: number): Promise<boolean>;
-  /** Records a request: its client has read what was answered before on the same connection. */
+  /** Records a request: its client has read the earlier answers of its connection. */
   noteRequest(response: ServerResponse): void;
 }
 
@@ -61,7 +61,7 @@ export function createArrivals(): Arrivals {
   };
 }
 
-/** Makes Node close only our half of a connection at first: one that is closed tells nothing of its other end. */
+/** Makes Node close only our half of a connection: a closed socket no longer reports its other end. */
 function closeOneHalf(socket: Socket): void {
   socket.destroySoon = () => socket.end();
 }

@@ -14,19 +14,17 @@ import type { Endpoint } from "../../operations/perform.ts";
 import { isLoopback } from "../../server/loopback.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
-/** Requests to one server over HTTP. */
 export interface Exchange {
   ask(request: Request, signal: AbortSignal): Promise<IncomingMessage>;
-  /** Only a server that was there once is waited for; an address that never answered is more likely wrong. */
+  /** A server that never answered isn't waited for: its address is more likely wrong. */
   reached(): boolean;
-  /** Whether to ask again. What has only ever hung up is given a while to answer once. */
+  /** Whether a retry may succeed. A server that has only ever hung up is retried for PATIENCE_MS. */
   isPassing(error: unknown): boolean;
 }
 
-/** A failure that may pass, where a server was. */
 class ConnectionError extends IpcError {}
 
-/** The connection was made, and broke: that may have been a server in the moment of its end. */
+/** The connection was made and then broke, perhaps because the server was stopping. */
 class HangUp extends ConnectionError {}
 
 const PATIENCE_MS = 10_000;
@@ -135,7 +133,6 @@ function unreachable(base: URL, cause: Error): Error {
   return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
 }
 
-/** A bus behind a server, asked over HTTP. */
 export function createHttpEndpoint(server: ServerTarget): Endpoint {
   return createRemoteEndpoint(createHttpTransport(createExchange(parseUrl(server.url), server)));
 }
@@ -169,7 +166,7 @@ function parseUrl(url: string): URL {
 
 const PROBE_MS = 2_000;
 
-/** What the server on a port calls itself; undefined where it isn't HTTP or doesn't say. */
+/** The name of the server on a port; undefined if it isn't HTTP or has none. */
 export function productAt(host: string, port: number): Promise<string | undefined> {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return new Promise((resolve) => {

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 
 export interface Metrics {
-  /** Counts a request that was answered. `route` is the table's own path, so that callers can't make up figures. */
+  /** Counts an answered request. `route` is the table's path pattern, so that callers can't invent time series. */
   countAnswer(method: string, route: string, status: number, seconds: number): void;
   text(): Promise<string>;
   readonly contentType: string;

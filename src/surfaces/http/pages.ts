@@ -5,7 +5,7 @@ import type { Operation } from "../../operations/operation.ts";
 import { answerJson } from "./answer.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** Answers what is asked of the server and not of the bus, by path. Each is asked for with GET. */
+/** Pages about the server rather than the bus, by path. All are for GET. */
 export type Pages = ReadonlyMap<string, (response: ServerResponse, caller: Caller) => Promise<void>>;
 
 export function createPages(operations: readonly Operation[], product: string, metrics: Metrics): Pages {
@@ -33,7 +33,7 @@ async function answerMetrics(response: ServerResponse, caller: Caller, metrics: 
   response.end(await metrics.text());
 }
 
-/** Reads the file, which lies beside the built program (scripts/openapi.ts), for each request, so that no server holds it. */
+/** Reads the file beside the built program (scripts/openapi.ts) for each request, to keep it out of memory. */
 async function answerOpenApi(response: ServerResponse): Promise<void> {
   const { readFile } = await import("node:fs/promises");
   answerJson(response, 200, JSON.parse(await readFile(`${import.meta.dirname}/openapi.json`, "utf8")));

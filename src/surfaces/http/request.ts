@@ -12,12 +12,12 @@ export interface Target {
 
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
 
-/** Finds path and query in a request's first line. Throws where the request names more than one host. */
+/** Throws if the request names more than one host. */
 export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): Target {
   const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && text.length === 4 && /^host$/i.test(text));
   if (hosts.length > 1) throw invalid("the request has more than one Host header");
   if (url.startsWith("/")) return splitTarget(url);
-  // A whole address, as a client sends it to a proxy. Its host counts, and must be the one that the header names.
+  // An absolute URL, as sent to a proxy. Its host must be the Host header's.
   const [, host, rest] = ABSOLUTE.exec(url) ?? [];
   if (host === undefined || rest === undefined) return splitTarget(url);
   if (host.toLowerCase() !== headers.host?.toLowerCase()) {
@@ -33,7 +33,6 @@ function splitTarget(target: string): Target {
 
 type Input = Record<string, unknown>;
 
-/** Reads the input of an operation from a request's path, query and body. */
 export async function readInput(
   request: IncomingMessage,
   found: Found,
@@ -72,7 +71,7 @@ export function isTooLarge(request: IncomingMessage): boolean {
   return Number(request.headers["content-length"] ?? 0) > BODY_BYTES;
 }
 
-/** Reads by events: an async iterator costs a small body several turns of promises. */
+/** Uses events: an async iterator costs several promise turns even for a small body. */
 export function readBody(request: IncomingMessage, budget: BufferBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     if (isTooLarge(request)) return reject(tooLarge());

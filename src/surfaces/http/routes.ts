@@ -4,7 +4,7 @@ import type { Operation } from "../../operations/operation.ts";
 export interface Route {
   readonly operation: Operation;
   readonly method: string;
-  /** As in the table, parameters by name: no caller can make up figures or lines of the log. */
+  /** The table's path pattern, which is safe for logs and metrics. */
   readonly path: string;
   /** The fields that differ over HTTP. */
   readonly translated: readonly (readonly [string, Field])[];
@@ -18,7 +18,6 @@ export interface Found {
 
 export interface Routes {
   find(method: string, path: string): Found | undefined;
-  /** The methods that a path has. */
   methods(path: string): readonly string[];
 }
 
@@ -55,7 +54,7 @@ export function createRoutes(operations: readonly Operation[]): Routes {
 
   return {
     find(method, path) {
-      // A GET that anyone may make changes nothing, and monitors ask for its head alone.
+      // A GET for anyone changes nothing, and monitors send HEAD.
       if (method === "HEAD") return openToAnyone.get(path);
       const route = exact.get(`${method} ${path}`);
       if (route !== undefined) return { route, parameters: {} };

@@ -22,12 +22,10 @@ import { acceptUpgrades } from "./upgrade.ts";
 export interface HttpOptions extends ExposedBus {
   readonly host: string;
   readonly port: number;
-  /** Other surfaces, by their paths. */
   readonly mounts: readonly Mount[];
-  /** The surface that speaks WebSocket. */
   readonly upgrade?: Upgrade;
   readonly log: Log;
-  /** The name of the server, in its header `Server`, by which a second one recognises it. */
+  /** Sent in the `Server` header, by which a second server recognises it. */
   readonly product: string;
 }
 
@@ -35,21 +33,20 @@ export interface HttpServer extends AsyncDisposable {
   readonly port: number;
 }
 
-/** A request's headers, and then its body, must have arrived within these; an open connection may idle for so long. */
+/** Timeouts for a request's headers, for its body, and for an idle connection. */
 const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 const IDLE_MS = 65_000;
 
-/** Paths at which clients ask how to sign in by OAuth. A client that is told plainly that there is none goes on without. */
+/** Paths of OAuth discovery. A client that gets a plain 404 goes on without OAuth. */
 const OAUTH_DISCOVERY = /\/\.well-known\/(oauth-|openid-configuration)/;
 
-/** More than any bus has waiters, and fewer than would take all of a process's memory. */
+/** More than any bus has waiters, and few enough for a process's memory. */
 const MAX_CONNECTIONS = 15_000;
 
-/** How long a shutdown waits for answers on their way. */
+/** How long a shutdown waits for pending answers. */
 const GRACE_MS = 5_000;
 
-/** What the requests of a server share. */
 interface Site {
   readonly options: HttpOptions;
   readonly routes: Routes;
@@ -58,9 +55,9 @@ interface Site {
   readonly arrivals: Arrivals;
   /** Logs a refusal, unless a flood of attempts would fill the log. */
   readonly logRefusal: (refusal: IpcError, path: string) => void;
-  /** The requests and upgraded connections that are open, each to be ended when the server stops. */
+  /** Open requests and upgraded connections, which end when the server stops. */
   readonly open: Set<AbortController>;
-  /** The requests of each connection, which are answered in turn. */
+  /** Answers the requests of a connection in turn. */
   readonly queues: WeakMap<Socket, SerialQueue>;
   isClosing: boolean;
 }
@@ -116,16 +113,14 @@ function listen(server: Server, { host, port }: HttpOptions): Promise<number> {
   });
 }
 
-/** One request on its way through the server, with what is known of it so far. */
 interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** The client's address. */
   readonly from: string;
-  /** Ends what the request waits for. */
+  /** Ends the request's waits. */
   readonly ending: AbortController;
   path: string;
-  /** Set once the request is one for the bus. */
+  /** Set for a request to the bus. */
   route: Route | undefined;
   isMounted: boolean;
 }
@@ -133,12 +128,12 @@ interface Exchange {
 /**
  * The path of a request:
  *
- *   handleRequest   opens an exchange, and queues it behind earlier requests of its connection
- *   answerRequest   finds the target, admits the caller, chooses a mount, a route or a page; a failure is an error answer
- *   answerRoute     reads the input, performs the operation, hands its answer over, and follows up on it
- *   closeExchange   once the response is closed: metrics and log
+ * handleRequest   opens an exchange, and queues it behind earlier requests of its connection
+ * answerRequest   finds the target, admits the caller, chooses a mount, a route or a page; a failure is an error answer
+ * answerRoute     reads the input, performs the operation, hands its answer over, and follows up on it
+ * closeExchange   runs once the response is closed: metrics and log
  *
- * Requests that a connection sends without waiting are answered in turn, so that each sees the follow-ups of the one before.
+ * Pipelined requests are answered in turn, so that each sees the follow-ups of the one before.
  */
 function handleRequest(site: Site, request: IncomingMessage, response: ServerResponse): void {
   const exchange = openExchange(site, request, response);
@@ -153,7 +148,7 @@ function handleRequest(site: Site, request: IncomingMessage, response: ServerRes
 function openExchange(site: Site, request: IncomingMessage, response: ServerResponse): Exchange {
   const startedMs = monotonicMs();
   const ending = new AbortController();
-  // The address is taken now: a connection that has broken has none.
+  // Read now, since a broken connection has no address.
   const from = request.socket.remoteAddress ?? "";
   const exchange: Exchange = { request, response, from, ending, path: "", route: undefined, isMounted: false };
   site.open.add(ending);
@@ -167,7 +162,7 @@ function openExchange(site: Site, request: IncomingMessage, response: ServerResp
 }
 
 function closeExchange(site: Site, { request, response, ending, path, route, isMounted }: Exchange, startedMs: number) {
-  // Making its error costs as much as a third of a send, and nothing of the bus listens after an answer that arrived.
+  // Aborting costs as much as a third of a send, and nothing on the bus listens after an answer that arrived.
   if (!response.writableFinished || isMounted) ending.abort();
   site.open.delete(ending);
   const seconds = (monotonicMs() - startedMs) / 1_000;
@@ -227,7 +222,7 @@ async function answerRoute(
       return answerEvents(response, answer);
     }
     if (response.destroyed) return false;
-    // A wait that ended with nothing answers null.
+    // The answer to a wait that timed out is null.
     const [status, body] = answer === null ? [408, { ok: false, error: "timeout" }] : [200, answer];
     const bytes = answerJson(response, status, body, { Server: options.product });
     return needsProof ? arrivals.hasArrived(response, bytes) : isHandedOver(response);
@@ -263,7 +258,7 @@ function createRefusalLog(log: Log): Site["logRefusal"] {
   };
 }
 
-/** Answers what is no whole request, and closes its connection. */
+/** Answers a malformed or incomplete request, and closes its connection. */
 function answerHalfRequest(error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === "ECONNRESET") {
     socket.destroy();

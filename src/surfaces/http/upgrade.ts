@@ -10,11 +10,11 @@ export interface UpgradeOptions {
   readonly upgrade: Upgrade;
   readonly entrance: Entrance;
   readonly reportRefusal: (refusal: IpcError, from: string) => Promise<void>;
-  /** The connections that are open, each to be ended when the server stops. */
+  /** Open connections, which end when the server stops. */
   readonly open: Set<AbortController>;
 }
 
-/** Admits requests to upgrade like any other request, and hands their connections over. */
+/** Admits upgrade requests like any other request, and hands their connections over. */
 export function acceptUpgrades(server: Server, { upgrade, entrance, reportRefusal, open }: UpgradeOptions): void {
   server.on("upgrade", async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const ending = new AbortController();
@@ -36,7 +36,7 @@ export function acceptUpgrades(server: Server, { upgrade, entrance, reportRefusa
   });
 }
 
-/** The original says no more than that a request is unauthorized. It has no upgrades, so here a sentence can help. */
+/** The original says only "unauthorized". It has no upgrades, so a longer sentence breaks no client here. */
 const SHOW_WHO = [
   "this server asks for its API key or an agent's token: send it as Authorization: Bearer (our commands: IPC_API_KEY,",
   "IPC_TOKEN or IPC_KEY), or in a browser offer the subprotocols el-ipc and bearer.TOKEN",

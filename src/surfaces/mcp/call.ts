@@ -15,28 +15,26 @@ import { sendHeartbeat } from "../../operations/sessions.ts";
 import type { Deliver } from "../../server/deliver.ts";
 import { argumentsOf, createQuote, SESSION_ARGUMENT, type ToolOperation } from "./tools.ts";
 
-/** Under the 60 s after which many a client gives up on a call. */
+/** Below the 60 s after which many clients give up on a call. */
 const USUAL_WAIT_SECONDS = 50;
 
-/** The caller of a tool. */
 export interface Client extends ClientIdentity {
-  /** The bus, asked as this client. */
   readonly endpoint: Endpoint;
   readonly deliver: Deliver;
 }
 
 export interface ClientIdentity {
-  /** The agent that it is known as, by a token, by its key or by its environment. */
+  /** The agent that the client's token, key or environment names. */
   readonly agent: string | undefined;
-  /** Makes a signer of its messages, where it has a key. */
+  /** Makes a signer for the client's messages, if it has a key. */
   readonly signer: (() => Signer) | undefined;
-  /** What a model can tell its user where the bus must know who asks. */
+  /** Tells a model's user how to prove who asks. */
   readonly help: string;
 }
 
-/** What one conversation remembers, where the protocol has such a thing. */
+/** The state of a conversation. */
 export interface Memory {
-  /** The session of the bus that it speaks for. */
+  /** The client's session on the bus. */
   peer: string | undefined;
 }
 
@@ -45,11 +43,10 @@ export interface Call {
   readonly memory: Memory;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
-  /** Hears of faults of ours. */
   readonly reportFault: (error: unknown) => void;
 }
 
-/** To be called once it is known whether an answer has reached the client. */
+/** Called once it is known whether an answer has reached the client. */
 export type ReportArrival = (hasArrived: boolean) => void;
 
 export interface CallResult {
@@ -60,7 +57,7 @@ export interface CallResult {
 
 type Values = Readonly<Record<string, unknown>>;
 
-/** Does what a model asked for. Whatever goes wrong is an answer too: a sentence that it can act on. */
+/** Performs a model's call. An error is an answer, too: a sentence that the model can act on. */
 export async function callTool(operation: ToolOperation, given: Values, call: Call): Promise<CallResult> {
   try {
     return await performTool(operation, given, call);
@@ -85,7 +82,7 @@ async function performTool(tool: ToolOperation, given: Values, call: Call): Prom
       if (openedSession !== undefined) memory.peer = openedSession(answer);
       else if (session !== undefined) await noteSession(client, memory, session);
       const arrival = Promise.withResolvers<boolean>();
-      // Nothing waits between here and the transport, so an answer is either given back here or sent.
+      // No await separates this from the transport, so an aborted call gets no answer and any other is sent.
       if (signal.aborted) arrival.resolve(false);
       const result = signal.aborted
         ? failedResult("The call was broken off")
@@ -96,7 +93,7 @@ async function performTool(tool: ToolOperation, given: Values, call: Call): Prom
     };
     client.deliver(client.endpoint, request, signal, handOver).catch((error: unknown) => {
       if (!isAnswered) reject(error);
-      // A follow-up that is refused is left to the lease of what was handed out.
+      // A refused follow-up needs nothing: the lease on the messages expires.
       else if (!isIpcError(error)) call.reportFault(error);
     });
   });
@@ -115,7 +112,6 @@ function sessionIn(given: Values): string | undefined {
   throw invalid(`${SESSION_ARGUMENT} must be text`);
 }
 
-/** Makes a request of a tool's arguments, signed where the client signs. */
 async function parseCall(
   operation: ToolOperation,
   given: Values,
@@ -145,7 +141,7 @@ async function parseCall(
   return await parseSigned(operation, tool.session, input, client);
 }
 
-/** In secure mode a signed request is signed as the agent, since a session's id is nobody's name. */
+/** In secure mode a request is signed as the agent, since no agent is named by a session's id. */
 async function parseSigned(
   operation: ToolOperation,
   session: string,
@@ -158,7 +154,7 @@ async function parseSigned(
   return await signRequest(parseRequest(operation, { ...input, [session]: agent }), made);
 }
 
-/** The arguments of a tool. Throws where others are given. */
+/** Throws for an argument that the tool doesn't have. */
 function knownArguments(operation: ToolOperation, given: Values) {
   const known = argumentsOf(operation);
   const names = [...known.map(({ name }) => name), SESSION_ARGUMENT];
@@ -167,7 +163,7 @@ function knownArguments(operation: ToolOperation, given: Values) {
   throw invalid(`unknown argument ${JSON.stringify(unknown)}; ${operation.tool.name} takes ${names.join(", ")}`);
 }
 
-/** Models write "5" for 5 now and then, and an object as its JSON. Any other text stays text, even if it reads as JSON. */
+/** Models sometimes write "5" for 5, or an object as JSON text. Other text stays text, even if it reads as JSON. */
 function parseArgument(
   { input: { fields } }: Operation,
   { field, type }: { field: string; type?: string },
@@ -194,13 +190,13 @@ function sessionOrAgent({ input, tool }: ToolOperation, session: string | undefi
   throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
 }
 
-/** Notes that the session of a call is alive; a conversation that had none has this one from now on. */
+/** Keeps the session of a call alive, and remembers it in a conversation that had none. */
 async function noteSession({ endpoint }: Client, memory: Memory, peer: string): Promise<void> {
   try {
     await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
     memory.peer ??= peer;
   } catch {
-    // The call itself went well; its client may not be seen as this session.
+    // The call itself succeeded; its client may not be seen as this session.
   }
 }
 

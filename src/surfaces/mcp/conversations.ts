@@ -4,31 +4,31 @@ import { parseRequest } from "../../operations/operation.ts";
 import { sendHeartbeat } from "../../operations/sessions.ts";
 import type { Client, Memory } from "./call.ts";
 
-/** One client for a while, and what it remembers: a session, as the older revisions call it. */
+/** A session of the older protocol revisions. */
 export interface Conversation {
   readonly memory: Memory;
-  /** The agent that began it; only that one goes on with it. */
+  /** The agent that began it, and that alone may continue it. */
   readonly agent: string | undefined;
-  /** Its connections that stand. */
+  /** Its open connections. */
   readonly open: Set<Client>;
   close(): Promise<void>;
 }
 
 export interface Conversations<T extends Conversation> extends AsyncDisposable {
-  /** False where there are too many. */
+  /** Returns false if there are too many. */
   add(id: string, conversation: T): boolean;
   find(id: string, agent: string | undefined): T | undefined;
   remove(id: string): void;
 }
 
-/** Beyond these, a new one takes the place of the one that was silent the longest, if that was for BUSY_MS. */
+/** Beyond this, a new conversation replaces the one that was silent longest, if that was for BUSY_MS. */
 const MAX_CONVERSATIONS = 1_000;
 const BUSY_MS = 60_000;
 
-/** A conversation without a connection is forgotten after this. */
+/** A conversation without a connection ends after this. */
 const IDLE_MS = 30 * 60_000;
 
-/** Keeps conversations while they are used, and tells the bus that those whose connection stands are alive. */
+/** Keeps conversations while they are used, and the sessions of connected ones alive on the bus. */
 export function createConversations<T extends Conversation>(): Conversations<T> {
   const known = new Map<string, { conversation: T; used: number }>();
 
@@ -81,12 +81,12 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
   };
 }
 
-/** A connected client is alive, whether or not it calls anything, and so keeps the commands that it works on. */
+/** Keeps the session of a connected but silent client alive, and so the commands that it works on. */
 export async function noteLife({ endpoint }: Client, { peer }: Memory): Promise<void> {
   if (peer === undefined) return;
   try {
     await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
   } catch {
-    // It has left, or may not speak for that session any more.
+    // The session has ended, or may not be used any more.
   }
 }

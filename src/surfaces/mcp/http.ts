@@ -8,7 +8,6 @@ import { createSseEndpoint } from "./sse.ts";
 import { createStreamableEndpoint } from "./streamable.ts";
 
 export interface HttpMcpOptions extends McpOptions, Pick<ExposedBus, "endpointFor" | "deliver"> {
-  /** The path at which it is mounted. */
   readonly path: string;
   /** Throws for a caller that may not read. */
   readonly admit: (caller: Caller) => Promise<void>;
@@ -23,7 +22,7 @@ const HELP = [
   "have your MCP client send it as the header Authorization: Bearer TOKEN.",
 ].join(" ");
 
-/** MCP over HTTP: Streamable HTTP, of the newest revision and of those with sessions, and below it the older SSE. */
+/** MCP over Streamable HTTP, with and without sessions, and over the older SSE transport below its path. */
 export function createHttpMcp(options: HttpMcpOptions): HttpMcp {
   const { path, endpointFor, deliver, admit } = options;
   const pending = createPendingRequests();

@@ -11,22 +11,20 @@ import type { Endpoint } from "../../operations/perform.ts";
 import { type Client, callTool, type Memory, type ReportArrival } from "./call.ts";
 import { describeTool, isTool } from "./tools.ts";
 
-/** A call's client, and its way back to it. */
 export interface CallRoute {
   readonly client: Client;
   readonly memory: Memory;
-  /** Aborts when nobody is there any more to wait for an answer. */
+  /** Aborts when nobody waits for an answer any more. */
   readonly signal: AbortSignal;
   /** Calls `report` once it is known whether the call's answer has reached the client. */
   watchArrival(report: ReportArrival): void;
-  /** Called where the call was cancelled, and so gets no answer. */
+  /** Called for a cancelled call, which gets no answer. */
   close?(): void;
 }
 
 export interface McpOptions {
   readonly version: string;
   readonly operations: readonly Operation[];
-  /** Hears of faults of ours. */
   readonly reportFault: (error: unknown) => void;
 }
 
@@ -38,12 +36,12 @@ const INSTRUCTIONS = [
   "Carry a command out only where it fits what your user wants of you; else fail_command.",
 ].join(" ");
 
-/** Between two notices that a wait goes on; some clients give up on a call that is silent for a minute. */
+/** Some clients give up on a call that is silent for a minute. */
 const PROGRESS_MS = 15_000;
 
 const AN_HOUR_MS = 3_600_000;
 
-/** A server for one conversation, or for one request where there is none. The tools are the table's. */
+/** Creates a server for one conversation, or for one request without one. Its tools are the table's. */
 export function createMcpServer(options: McpOptions, routeOf: (context: ServerContext) => CallRoute): Server {
   const tools = options.operations.filter(isTool);
   const server = new Server(
@@ -75,7 +73,7 @@ export function createMcpServer(options: McpOptions, routeOf: (context: ServerCo
   return server;
 }
 
-/** Tells a client that asked for it that a wait goes on. */
+/** Reports that a wait goes on, to a client that asked for progress. */
 function reportProgress({ mcpReq }: ServerContext): Disposable | undefined {
   const progressToken = mcpReq._meta?.progressToken;
   if (progressToken === undefined) return undefined;
@@ -88,10 +86,9 @@ function reportProgress({ mcpReq }: ServerContext): Disposable | undefined {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** The requests on their way to a bus, so that it isn't closed before their answers are settled. */
+/** Keeps a bus from being closed before its pending requests are answered and settled. */
 export interface PendingRequests {
   track(endpoint: Endpoint): Endpoint;
-  /** Resolves once no request is on its way, nor the settling of an answer. */
   done(): Promise<void>;
 }
 
@@ -122,8 +119,8 @@ export function createPendingRequests(): PendingRequests {
 }
 
 /**
- * Finds out which answers arrive over a transport that carries all of them. Returns how to ask for one, by the id of its
- * request.
+ * Finds out which answers arrive over a transport that carries all of them. Returns a function that watches the answer
+ * to one request.
  */
 export function watchArrivals(transport: Transport): (id: RequestId, report: ReportArrival) => void {
   const reports = new Map<RequestId, ReportArrival>();

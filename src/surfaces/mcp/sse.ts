@@ -17,12 +17,12 @@ import { failureResponse, type HttpCall, jsonBody, tooManySessions, webRequest, 
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * The transport of revision 2024-11-05, which clients of the session broker are set up for: a stream of events for all
- * that the server says, and a path to which the client posts.
+ * The transport of revision 2024-11-05, which clients of the session broker use: the server sends events, and the client
+ * posts its messages to another path.
  */
 export interface SseTransport extends Transport {
   readonly sessionId: string;
-  /** Takes what the client posted. Throws where that is no message of the protocol. */
+  /** Handles a posted message. Throws if it is none of the protocol. */
   receive(message: unknown, extra: MessageExtraInfo): void;
 }
 
@@ -66,9 +66,8 @@ interface Session extends Conversation {
 }
 
 export interface SseEndpoint extends AsyncDisposable {
-  /** Begins a session, which lasts as long as the stream of its answer. */
+  /** Begins a session, which lasts as long as the response's stream. */
   open(call: HttpCall): Promise<void>;
-  /** Takes a message of a session's client. */
   post(call: HttpCall): Promise<void>;
 }
 

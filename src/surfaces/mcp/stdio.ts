@@ -27,7 +27,7 @@ export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSigna
   };
   const ending = new AbortController();
 
-  // The transport ends at once with its input, so it gets one that ends after what was asked before is answered.
+  // The transport ends with its input, so it gets one that ends only after earlier calls are answered.
   const relayed = new PassThrough();
   const transport = new StdioServerTransport(relayed, output, { maxBufferSize: BODY_BYTES });
   const watchArrival = watchArrivals(transport);

@@ -16,21 +16,19 @@ import type { Client, Memory, ReportArrival } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
 import { type CallRoute, createMcpServer, type McpOptions } from "./server.ts";
 
-/** An HTTP request to an endpoint of MCP. */
 export interface HttpCall extends Visit {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
 
-/** One HTTP request, and the arrival of its answer. */
 interface Exchange {
   readonly caller: Caller;
   readonly signal: AbortSignal;
-  /** It holds one message, and not a batch. */
+  /** It holds one message rather than a batch. */
   readonly isSingle: boolean;
   /** Calls `report` once it is known whether the answer has arrived. */
   watchArrival(report: ReportArrival): void;
-  /** Ends the answer where there is none to wait for. */
+  /** Ends a response that gets no answer. */
   end(): void;
 }
 
@@ -51,7 +49,7 @@ function createExchange({ response, caller, signal }: HttpCall, isSingle: boolea
   };
 }
 
-/** The body as JSON; undefined where it isn't any. */
+/** Returns undefined for a body that is not JSON. */
 export async function jsonBody({ body }: HttpCall): Promise<unknown> {
   const bytes = await body();
   try {
@@ -61,7 +59,7 @@ export async function jsonBody({ body }: HttpCall): Promise<unknown> {
   }
 }
 
-/** The request as the protocol's package takes it; its body goes beside it. */
+/** Converts a request for the protocol's package, without its body. */
 export function webRequest(request: IncomingMessage, signal: AbortSignal): Request {
   const headers = new Headers();
   for (const [name, value] of Object.entries(request.headers)) {
@@ -70,7 +68,7 @@ export function webRequest(request: IncomingMessage, signal: AbortSignal): Reque
   return new Request("http://localhost/mcp", { method: request.method ?? "GET", headers, signal });
 }
 
-/** An error answer, for cases in which the protocol's package makes none. */
+/** An error that the protocol's package doesn't produce. */
 export function failureResponse(status: number, message: string, headers: Record<string, string> = {}, code = -32_000) {
   return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status, headers });
 }
@@ -79,7 +77,7 @@ export function tooManySessions(): Response {
   return failureResponse(503, "Too many sessions", { "Retry-After": "60" });
 }
 
-/** Writes an answer of the protocol's package at the pace of its reader. A stream begins at once, with a byte. */
+/** Writes an answer of the protocol's package at its reader's pace. A stream starts with a byte at once. */
 export async function writeResponse(response: ServerResponse, answer: Response, signal: AbortSignal): Promise<void> {
   if (response.destroyed) return void (await answer.body?.cancel());
   response.writeHead(answer.status, Object.fromEntries(answer.headers));
@@ -108,8 +106,8 @@ export interface StreamableEndpoint extends AsyncDisposable {
 const KEEP_ALIVE_MS = 15_000;
 
 /**
- * One address for every revision: a request of 2026-07-28 stands for itself and is answered by a server of its own; an
- * older client initializes a session, which remembers whom it speaks for.
+ * One address for every revision: a 2026-07-28 request is self-contained and gets a server of its own; an older client
+ * initializes a session, which remembers the client's session on the bus.
  */
 export function createStreamableEndpoint(
   options: McpOptions,
@@ -132,7 +130,7 @@ export function createStreamableEndpoint(
     maxRequestBodySize: BODY_BYTES,
   });
 
-  /** Undefined where there are too many sessions. */
+  /** Returns undefined if there are too many sessions. */
   const beginSession = async ({ identity }: Caller): Promise<Session | undefined> => {
     const id = nodeCrypto().randomUUID();
     const memory: Memory = { peer: undefined };

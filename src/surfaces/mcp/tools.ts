@@ -2,10 +2,8 @@ import type { Field } from "../../operations/fields.ts";
 import type { Argument, Operation, Quote } from "../../operations/operation.ts";
 import { visible } from "../../wire/printable.ts";
 
-/** An operation that is a tool. */
 export type ToolOperation = Operation & { readonly tool: NonNullable<Operation["tool"]> };
 
-/** A tool as a client lists it. */
 export interface ListedTool {
   readonly name: string;
   readonly description: string;
@@ -17,17 +15,16 @@ export interface ListedTool {
   readonly annotations: Readonly<Record<string, boolean>>;
 }
 
-/** An argument's JSON Schema. */
 type Property = { type?: string; enum?: string[]; items?: { type: string }; description?: string };
 
-/** An argument of every tool: the session that calls, for clients whose connection doesn't say it. */
+/** An argument of every tool: the caller's session, for clients whose connection has none. */
 export const SESSION_ARGUMENT = "peer_id";
 
 export function isTool(operation: Operation): operation is ToolOperation {
   return operation.tool !== undefined;
 }
 
-/** A tool's arguments: the name that a model gives each, and its field. */
+/** A tool's arguments, each with the model's name for it and its field. */
 export function argumentsOf({
   tool,
   input: { fields },
@@ -37,7 +34,6 @@ export function argumentsOf({
   );
 }
 
-/** A tool of the table in the terms of the protocol. */
 export function describeTool(operation: ToolOperation): ListedTool {
   const { tool, access, input } = operation;
   const properties: Record<string, Property> = {};
@@ -83,14 +79,14 @@ function schemaOf({ kind, schema }: Field): Property {
   return { ...KINDS[kind], type: schema.type, ...(schema.enum === undefined ? {} : { enum: [...schema.enum] }) };
 }
 
-/** Characters of others' words in one answer; beyond them, each text is cut to a few. */
+/** Characters of quoted text in one answer; beyond them, each text is cut to FEW_CHARACTERS. */
 const MAX_CHARACTERS = 60_000;
 const FEW_CHARACTERS = 200;
 
-/** Text that could be taken for our own mark, however it is spaced out or dressed up. */
+/** Text that could pass for our own mark, even with odd spacing or look-alike characters. */
 const MARK = /[<\uFE64\uFF1C](?=[\s\p{C}]*[/\u2044\u2215\uFF0F]?[\s\p{C}]*d[\p{C}]*a[\p{C}]*t[\p{C}]*a)/giu;
 
-/** Marks, in one answer, what somebody on the bus wrote as theirs. Nothing inside can end the mark or make another. */
+/** Marks text from others on the bus as theirs, in one answer. The text can neither end its mark nor make another. */
 export function createQuote(): Quote {
   let left = MAX_CHARACTERS;
   return ({ from, text, proof = "unverified" }) => {

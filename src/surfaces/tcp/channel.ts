@@ -3,14 +3,14 @@ import { IpcError } from "../../core/errors.ts";
 import { type Address, formatAddress } from "../../core/link.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "../../wire/json-lines.ts";
 
-/** Room for the longest answer: a batch and one message more, all of it escaped. */
+/** The longest answer, a batch and one more message, with everything escaped. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 export type Answer = Readonly<Record<string, unknown>>;
 
-/** A client's connection to a server, on which any number of requests may be on their way. */
+/** A client's connection to a server, for any number of concurrent requests. */
 export interface Channel {
-  /** Yields the lines that answer a request: one, or each of a stream as it comes. */
+  /** Yields the lines that answer a request: one, or each item of a stream. */
   ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<Answer, void, void>;
   close(): void;
   readonly closed: Promise<void>;
@@ -33,7 +33,7 @@ export async function openChannel(address: Address): Promise<Channel> {
     const fits = lines.push(bytes, (line) => {
       const answer = decodeLine(line);
       if (!isAnswer(answer)) return void socket.destroy();
-      // The Python original's broker repeats no id: there is one request then, and this is its answer.
+      // The Python original's broker repeats no id, and answers only one request.
       const request = pending.get(answer.id) ?? (answer.id === undefined ? [...pending.values()][0] : undefined);
       request?.answers.push(answer);
       request?.wake();
@@ -56,7 +56,7 @@ export async function openChannel(address: Address): Promise<Channel> {
     const id = ++lastId;
     const entry: PendingRequest = { answers: [], wake: () => {} };
     pending.set(id, entry);
-    // A client that gives up closes the connection, so that what was on its way is offered to others at once.
+    // Aborting closes the connection, so that what was being sent is offered to others at once.
     const giveUp = () => socket.destroy();
     signal.addEventListener("abort", giveUp, { once: true });
     try {

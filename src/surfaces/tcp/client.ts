@@ -15,7 +15,7 @@ import { type Answer, type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;
 
-/** A bus behind a server, asked as lines of JSON over one connection to `tcp://host:port`. */
+/** A bus behind `tcp://host:port`, asked as JSON lines over one connection. */
 export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposable {
   const address = parseAddress(server.url.replace(/^tcp:\/\//, "").replace(/\/$/, ""), BROKER_PORT);
   const place = { name: `tcp://${formatAddress(address)}`, isPrivate: isLoopback(address.host) };
@@ -69,7 +69,7 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
   };
 }
 
-/** What the server on a port calls itself, if it is a broker; `a broker` where that is all that it says. */
+/** The name of the broker on a port; undefined if there is none, and `a broker` if it has no name. */
 export async function brokerAt(host: string, port: number): Promise<string | undefined> {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   try {
@@ -83,7 +83,7 @@ export async function brokerAt(host: string, port: number): Promise<string | und
       channel.close();
     }
   } catch {
-    // Whatever listens there, it is no broker.
+    // Not a broker.
   }
   return undefined;
 }

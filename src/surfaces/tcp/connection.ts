@@ -10,7 +10,6 @@ import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
 import { isLine, type Line, parseLine, type Waiters } from "./requests.ts";
 import { createWriter } from "./writer.ts";
 
-/** What the connections of a server share. */
 export interface Hub extends ExposedBus {
   readonly reportFault: (error: unknown) => void;
   readonly product: string;
@@ -18,28 +17,28 @@ export interface Hub extends ExposedBus {
 }
 
 export interface Connection {
-  /** Ends waits and, once those are answered, the connection. */
+  /** Ends waits, and then the connection once it is idle. */
   stop(): void;
-  /** Resolves when it has closed and all that was asked on it is answered and followed up. */
+  /** Resolves when it has closed and all its requests are answered and followed up. */
   readonly done: Promise<void>;
 }
 
 /** A line must be complete after this. */
 const LINE_MS = 60_000;
 
-/** How long a connection may be idle: one that was never used with an `id`, and one that was. */
+/** How long a connection may be idle before its first request with an `id`, and after it. */
 const IDLE_MS = 30_000;
 const KEPT_MS = 300_000;
 
 type Id = string | number;
 
-/** TCP offers no more proof than that the system took the answer, or that the client closed after it. */
+/** TCP proves only that the system took the answer, or that the client closed after it. */
 const hasArrived = () => Promise.resolve(true);
 
 /**
- * Serves one connection. A line is a request, a line back its answer. Answers to requests with an `id` repeat it, and
- * come when they are ready. A request without one is the last of its connection: nothing more is read, and its answer
- * closes the connection, as in the Python original. So does a line that is no request.
+ * Serves one connection. Each line is a request, and each line back an answer. Answers to requests with an `id` repeat it,
+ * and come when they are ready. A request without one is the last of its connection: nothing more is read, and its
+ * answer closes the connection, as in the Python original. So does an invalid line.
  */
 export function serveConnection(socket: Socket, hub: Hub): Connection {
   const lines = createLineReader();
@@ -129,7 +128,7 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   });
   socket.on("drain", conversation.keepPace);
   socket.on("end", () => {
-    // A line without its end is one when nothing more comes.
+    // The last line may lack its end.
     if (lines.partialBytes > 0) answerLine(lines.rest());
     endIfIdle();
   });
@@ -158,12 +157,12 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   };
 }
 
-/** Cuts what comes into lines, and knows since when one is incomplete. */
+/** Splits bytes into lines, and notes when an incomplete line began. */
 function createLineReader() {
   const lines = createLineSplitter(BODY_BYTES);
   let partialSince: number | undefined;
   return {
-    /** False where a line is too long. */
+    /** Returns false for a line that is too long. */
     push(bytes: Buffer, onLine: (line: Buffer) => void): boolean {
       const fits = lines.push(bytes, (line) => {
         partialSince = undefined;
@@ -180,10 +179,7 @@ function createLineReader() {
   };
 }
 
-/**
- * Identifies who asks on a connection. The credential that was shown last holds from then on, and the connection ends
- * when it does.
- */
+/** Identifies callers. A credential holds for later requests, and the connection ends when it expires. */
 function createCallers(socket: Socket, { entrance, reportRefusal }: ExposedBus) {
   const from = isLoopbackAddress(socket.remoteAddress) ? "local" : "beyond";
   let caller: Promise<Caller> | undefined;

@@ -13,9 +13,9 @@ export interface LineRequest extends WireRequest {
 
 export type Line = Readonly<Record<string, unknown>>;
 
-/** How many requests wait for each mailbox on this server. */
+/** Counts the requests on this server that wait for each mailbox. */
 export interface Waiters {
-  /** Returns how to stop waiting; to do that twice does no harm. */
+  /** Returns a function that stops waiting; calling it twice is harmless. */
   add(mailbox: string): () => void;
   has(mailbox: string): boolean;
   mailboxes(): Iterable<string>;
@@ -41,17 +41,17 @@ export function createWaiters(): Waiters {
 }
 
 export interface Broker {
-  /** The name of the server, for clients that know more than the original's. */
+  /** The server's name, for clients that know more than the original's. */
   readonly product: string;
   readonly waiters: Waiters;
 }
 
-/** The sign of a broker, as opposed to another program on its port. */
+/** Identifies a broker, as opposed to another program on its port. */
 const IDENTITY = "agent-tool-ipc-broker";
 
 const WAIT_SECONDS = 60;
 
-/** The sender of a post without a name. */
+/** The sender of an anonymous post. */
 const NOBODY = "anonymous";
 
 type Parse = (line: Line, self: string | undefined, broker: Broker) => LineRequest;
@@ -98,7 +98,7 @@ const originals: Readonly<Record<string, Parse>> = {
     })),
 };
 
-/** Parses a line: by `op` as the original's clients ask, or by `ask` any operation that is open to a network. */
+/** Parses a line: with `op` a request of the original's, with `ask` any operation open to a network. */
 export function parseLine(
   line: Line,
   verbs: ReadonlyMap<string, Operation>,
@@ -144,7 +144,7 @@ function asOriginal({ id, sender, content, timestamp, signed, attested }: Messag
   };
 }
 
-/** The unread messages of each mailbox that has any, or that somebody waits for. */
+/** Counts the unread messages of each mailbox that has any, or that a request waits for. */
 function countMail(mailboxes: readonly MailboxSummary[], waiters: Waiters): Record<string, number> {
   const waitedFor = Array.from(waiters.mailboxes(), (mailbox): [string, number] => [mailbox, 0]);
   const unread = mailboxes.filter((one) => one.unread > 0).map((one): [string, number] => [one.mailbox, one.unread]);

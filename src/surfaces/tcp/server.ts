@@ -9,7 +9,6 @@ import { createWaiters } from "./requests.ts";
 export interface TcpOptions extends ExposedBus {
   readonly host: string;
   readonly port: number;
-  /** Hears of faults of ours. */
   readonly reportFault: (error: unknown) => void;
   readonly product: string;
 }
@@ -20,10 +19,9 @@ export interface TcpServer extends AsyncDisposable {
 
 const MAX_CONNECTIONS = 15_000;
 
-/** Connections beyond those are told so, unless there are too many of them, too. */
+/** Further connections get an error, unless there are too many of them, too. */
 const MAX_REFUSED = 500;
 
-/** How long a shutdown waits for answers on their way. */
 const GRACE_MS = 5_000;
 
 /** Serves the bus as lines of JSON. docs/wire.md describes them for clients in other languages. */

@@ -1,29 +1,29 @@
 import type { Socket } from "node:net";
 import { encodeLine } from "../../wire/json-lines.ts";
 
-/** A client that leaves more than this unread is behind: nothing more is read from it. */
+/** Reading pauses for a client that leaves more than this unread. */
 const BEHIND_BYTES = 1024 * 1024;
 
 /**
- * How long the other end may stop reading the last answer, and take to close. Less than a lease: what is lost is offered
- * again once.
+ * How long the client may take to read the last answer and close. Shorter than a lease, so that a lost message is offered
+ * again only once.
  */
 const LINGER_MS = 3_000;
 
-/** How long it may take until a write to a client that was killed comes back as a reset. */
+/** The time for a write to a killed client to return as a reset. */
 const RESET_MS = 100;
 
 export interface Writer {
   /** Resolves to whether the system took all of it for a connection that stood. */
   write(value: object): Promise<boolean>;
-  /** Writes an answer, then ends. Resolves to whether the other end closed like one that has read it. */
+  /** Writes an answer, then ends. Resolves to whether the client closed as if it had read it. */
   writeLast(value: object): Promise<boolean>;
-  /** Ends once all is written. */
+  /** Ends once everything is written. */
   end(): Promise<void>;
   isBehind(): boolean;
 }
 
-/** Writes lines; those of one turn of the event loop together. */
+/** Writes lines, batching those of one turn of the event loop. */
 export function createWriter(socket: Socket): Writer {
   let pending = "";
   let flushing: Promise<boolean> | undefined;
@@ -76,7 +76,7 @@ export function createWriter(socket: Socket): Writer {
   };
 }
 
-/** Resolves, once a connection has closed, to whether all was written and the other end closed without a reset. */
+/** Resolves on close to whether all was written and the client closed without a reset. */
 function closesInOrder(socket: Socket): Promise<boolean> {
   return new Promise((resolve) => {
     let isBroken = false;
@@ -93,8 +93,8 @@ function push(socket: Socket, text: string): Promise<boolean> {
 }
 
 /**
- * Writes to a client that has ended its side. It may have been killed, which looks the same until something was written
- * to it. So the line's end follows when a reset would have come, and fails if it has.
+ * Writes to a client that has ended its side. If it was killed, only a write reveals that. So the line's end is written
+ * after the time for a reset, and fails if one has come.
  */
 async function pushCautiously(socket: Socket, text: string): Promise<boolean> {
   if (!(await push(socket, text.slice(0, -1)))) return false;

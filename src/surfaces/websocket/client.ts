@@ -6,7 +6,7 @@ import { decodeFrame, type Frame, type FrameConnection } from "../../wire/frames
 
 const HANDSHAKE_MS = 10_000;
 
-/** How much of an answer that is no connection is read, and for how long. */
+/** How much of a refusal is read, and for how long. */
 const REFUSAL_MS = 2_000;
 const REFUSAL_CHARACTERS = 64 * 1024;
 
@@ -77,7 +77,7 @@ export async function connectWebSocket(
   };
 }
 
-/** Reads what the server answers instead of a connection, as far as that may be a sentence. */
+/** Reads the beginning of a refusal, which may be a sentence. */
 async function readBeginning(response: IncomingMessage): Promise<string> {
   const late = setTimeout(() => response.destroy(), REFUSAL_MS);
   let text = "";
@@ -87,14 +87,14 @@ async function readBeginning(response: IncomingMessage): Promise<string> {
       if (text.length > REFUSAL_CHARACTERS) break;
     }
   } catch {
-    // What was read until then will do.
+    // What was read until then is enough.
   } finally {
     clearTimeout(late);
   }
   return text;
 }
 
-/** Our servers say why, and what to do; of others, or of a proxy, only the status is known. */
+/** Our servers explain a refusal; of other servers and proxies only the status is known. */
 function refusalError(url: string, status: number, text: string): IpcError {
   const { error, code, reason } = decodeFrame(text) ?? {};
   const known = errorCodes.find((one) => one === code) ?? (status >= 500 ? "internal" : "unauthorized");

@@ -23,7 +23,6 @@ import { createRegistration, type Names, type Registration } from "./names.ts";
 import { type Arrivals, createNotices, type Notices } from "./notices.ts";
 import { createFrameSocket, type FrameSocket } from "./socket.ts";
 
-/** What the connections of a server share. */
 export interface Hub extends ExposedBus {
   readonly connections: Connections;
   readonly names: Names;
@@ -31,13 +30,12 @@ export interface Hub extends ExposedBus {
   readonly reportFault: (error: unknown) => void;
 }
 
-/** How long the other end may take to say that it closes, too. */
+/** How long the client may take to close in return. */
 const CLOSING_MS = 2_000;
 
 const GOING_AWAY = 1001;
 const TRY_AGAIN = 1013;
 
-/** One connection, and what its frames work on. */
 interface Connection {
   readonly hub: Hub;
   readonly caller: Caller;
@@ -47,11 +45,10 @@ interface Connection {
   readonly registration: Registration;
   readonly receipts: Receipts;
   readonly notices: Notices;
-  /** Ends it at once. */
   drop(): void;
 }
 
-/** Serves one connection. Resolves when it has ended and all that was asked on it is answered and followed up. */
+/** Serves one connection. Resolves when it has closed and all its requests are answered and followed up. */
 export async function serveConnection(
   socket: WebSocket,
   raw: Duplex,
@@ -111,7 +108,7 @@ export async function serveConnection(
     conversation.keepPace();
   });
   raw.on("data", conversation.keepPace);
-  // The package tells the other end why; one that doesn't listen is cut off.
+  // The package sends the reason; a client that doesn't read it is cut off.
   socket.on("error", dropSoon);
   if (signal.aborted) goAway();
   else signal.addEventListener("abort", goAway, { once: true });
@@ -125,7 +122,7 @@ export async function serveConnection(
   await registration.end();
 }
 
-/** Answers the frames of a connection. Each is answered when those that register a name before it are. */
+/** Answers the frames of a connection. Each waits for earlier frames that register a name. */
 function createAnswering(connection: Connection): (bytes: number, frame: Frame | undefined) => void {
   const { conversation, frames } = connection;
   const afterRegistration = createSerialQueue();
@@ -183,13 +180,13 @@ async function deliverOwnMailbox(connection: Connection, mailbox: string, isManu
     frames.send(answerFrame(undefined, errorAnswer(error)));
     if (!isIpcError(error)) hub.reportFault(error);
   }
-  // Messages that were sent and not received are offered to others now.
+  // Other receivers are offered the unacknowledged messages now.
   drop();
 }
 
 type Handler = (connection: Connection, frame: Frame, reply: Reply, slot: Slot) => Promise<void> | void;
 
-/** What a frame asks for, by its type. */
+/** Handles frames by their type. */
 const handlers: Readonly<Record<string, Handler>> = {
   async message({ hub, caller, endpoint, conversation, frames, registration, notices }, frame) {
     const { type: _, id, from, to, message, timestamp: __, ...signed } = frame;

@@ -1,7 +1,6 @@
 import type { Message } from "../../core/messages.ts";
 import type { Frame } from "../../wire/frames.ts";
 
-/** A message as its recipient gets it. */
 export function messageFrame(to: string, { id, sender, content, timestamp, signed, attested }: Message): Frame {
   return {
     type: "message",
@@ -15,7 +14,6 @@ export function messageFrame(to: string, { id, sender, content, timestamp, signe
   };
 }
 
-/** An answer to a frame, or the error in its place. */
 export function answerFrame(id: unknown, { ok, ...fields }: Frame): Frame {
   return ok === true ? { type: "answer", id, ok, ...fields } : { type: "error", id, ...fields };
 }

@@ -11,25 +11,24 @@ import type { FrameSocket } from "./socket.ts";
 export interface MailboxDelivery {
   readonly deliver: Deliver;
   readonly endpoint: Endpoint;
-  /** Aborts when the connection has ended. */
   readonly signal: AbortSignal;
   readonly socket: FrameSocket;
   readonly mailbox: string;
-  /** Resolves, as soon as it is known, to whether the other end has all of these messages. */
+  /** Resolves, as soon as it is known, to whether the recipient has all of these messages. */
   readonly hasReceived: (ids: readonly number[]) => Promise<boolean>;
   /** Called once these messages are consumed. */
   readonly onConsumed: (ids: readonly number[]) => void;
 }
 
-/** Messages that are on their way to a recipient at most, once it has shown that it takes them. */
+/** The most unacknowledged messages, for a recipient that has acknowledged earlier ones. */
 const MAX_ON_THEIR_WAY = 100;
 
-/** How long to wait after a failure that may pass. */
+/** The pause after a transient failure. */
 const PAUSE_MS = 1_000;
 
 /**
- * Hands a mailbox over as it fills. Messages are consumed once the recipient's end has them. Ends with the connection, or
- * when messages weren't received: they are offered to others then.
+ * Delivers a mailbox as it fills. Messages are consumed once the recipient has them. Ends with the connection, or when
+ * messages weren't received: others are then offered them.
  */
 export async function deliverMailbox(delivery: MailboxDelivery): Promise<void> {
   const { signal, socket, mailbox } = delivery;
@@ -74,13 +73,13 @@ async function deliverNext<O extends Operation>(
   return batch.outcome;
 }
 
-/** How long a recipient may take to say that it has received messages, once it said that it would. */
+/** How long a recipient that acknowledges messages may take to do so. */
 const RECEIVED_MS = 60_000;
 
-/** What the other end says that it has received. */
+/** The messages that the recipient has acknowledged. */
 export interface Receipts {
   note(ids: readonly unknown[]): void;
-  /** Resolves to true once all of these were noted, and to false when that can't be any more. */
+  /** Resolves to true once all of these are acknowledged, and to false if they won't be. */
   hasReceived(ids: readonly number[]): Promise<boolean>;
   stop(): void;
 }

@@ -3,25 +3,23 @@ import type { Context } from "../../operations/operation.ts";
 import type { Connections } from "../../server/connections.ts";
 import type { FrameSocket } from "./socket.ts";
 
-/** A connection that has a name, or wants one. */
 export interface Holder {
   readonly socket: Pick<FrameSocket, "confirm">;
-  /** Ends the connection at once. */
   drop(): void;
 }
 
-/** The names of the agents that are connected to a server. */
+/** The names of the agents connected to a server. */
 export interface Names {
-  /** Gives a name to a connection, or refuses while another one that has it is alive. */
+  /** Gives a name to a connection. Refuses while another connection with that name is alive. */
   claim(name: string, holder: Holder): Promise<void>;
   release(name: string, holder: Holder): void;
   has(name: string): boolean;
 }
 
-/** How soon the holder of a name must answer when another connection wants it. */
+/** How fast a name's holder must answer when another connection claims the name. */
 const ALIVE_MS = 2_000;
 
-/** A broken connection that nobody has noticed yet loses its name to the next that wants it. */
+/** A dead connection loses its name to the next that claims it. */
 export function createNames(): Names {
   const holders = new Map<string, Holder>();
   return {
@@ -40,15 +38,15 @@ export function createNames(): Names {
   };
 }
 
-/** How often the bus is told that a named connection still stands. */
+/** How often a named connection's session is kept alive on the bus. */
 const STAY_MS = 30_000;
 
-/** The name of one connection, on this server and, as an agent that is online, on the bus. */
+/** A connection's name on this server, and its agent's session on the bus. */
 export interface Registration {
   readonly name: string | undefined;
-  /** Takes a name. Resolves to how many messages wait for it; undefined where the connection has ended meanwhile. */
+  /** Takes a name. Resolves to its unread message count; undefined if the connection has ended meanwhile. */
   begin(name: string): Promise<number | undefined>;
-  /** Gives the name back. To be called when the connection has ended. */
+  /** Releases the name. Call this when the connection has ended. */
   end(): Promise<void>;
 }
 
@@ -63,7 +61,6 @@ export interface RegistrationOptions {
 export function createRegistration(options: RegistrationOptions): Registration {
   const { connections, context, names, holder, reportFault } = options;
   let name: string | undefined;
-  /** Its session on the bus. */
   let session: string | undefined;
   let timer: NodeJS.Timeout | undefined;
 
@@ -80,7 +77,7 @@ export function createRegistration(options: RegistrationOptions): Registration {
     if (id !== undefined) await connections.close(id);
   };
 
-  /** Tells the bus again that the agent is here, where it has forgotten that, as by a reset. */
+  /** Keeps the session alive, or opens it anew if the bus has forgotten it, as after a reset. */
   const stay = async (agent: string): Promise<void> => {
     if (session === undefined) return;
     const isKnown = await connections.keep(session);

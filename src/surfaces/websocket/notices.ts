@@ -1,6 +1,6 @@
 import type { Connections } from "../../server/connections.ts";
 
-/** Messages that arrive at recipients connected to this server, so that their senders hear of it at once. */
+/** Announces messages that reach recipients on this server to their senders at once. */
 export interface Arrivals {
   announce(id: number): void;
   expect(id: number, onArrival: () => void): void;
@@ -16,10 +16,10 @@ export function createArrivals(): Arrivals {
   };
 }
 
-/** Messages of a connection whose arrival is awaited at most; beyond that, the oldest ones are forgotten. */
+/** The most messages of a connection whose arrival is awaited; beyond that, the oldest are forgotten. */
 const MAX_EXPECTED = 1_000;
 
-/** Tells a sender when its messages have arrived. */
+/** Notifies a sender when its messages have arrived. */
 export interface Notices {
   /** Calls `onArrival` when a message arrives, whenever and wherever that is. */
   expect(to: string, id: number, onArrival: () => void): void;
@@ -42,7 +42,7 @@ export function createNotices(connections: Connections, signal: AbortSignal, arr
     return undefined;
   };
 
-  /** Watches a mailbox in the order of its messages, since the recipient may be on another server. */
+  /** Watches a mailbox in message order, since its recipient may be on another server. */
   const watch = async (to: string): Promise<void> => {
     if (watched.has(to)) return;
     watched.add(to);

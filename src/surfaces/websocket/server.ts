@@ -12,7 +12,6 @@ import { createHeartbeat } from "./socket.ts";
 
 export interface WebSocketOptions extends ExposedBus {
   readonly connections: Connections;
-  /** Hears of faults of ours. */
   readonly reportFault: (error: unknown) => void;
 }
 
@@ -30,7 +29,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     maxPayload: BODY_BYTES,
     perMessageDeflate: false,
     clientTracking: false,
-    // A subprotocol that carries a token is never the one that is spoken, where another is offered.
+    // A subprotocol that carries a token is never selected.
     handleProtocols: (offered) =>
       offered.has(SUBPROTOCOL) ? SUBPROTOCOL : ([...offered].find((name) => !name.startsWith("bearer.")) ?? false),
   });
@@ -42,7 +41,7 @@ export function createWebSockets(options: WebSocketOptions): WebSockets {
     upgrade: (request, socket, head, caller, signal) =>
       new Promise((resolve, reject) => {
         handshakes.set(socket, reject);
-        // Its first message may be here already, so nothing may wait from here on.
+        // Its first message may already be here, so nothing may await from here on.
         server.handleUpgrade(request, socket, head, (connection) => {
           watch(connection);
           const served = serveConnection(connection, socket, caller, hub, signal).catch(options.reportFault);

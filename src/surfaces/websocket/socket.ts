@@ -3,30 +3,30 @@ import type { WebSocket } from "ws";
 import { monotonicMs } from "../../core/time.ts";
 import type { Frame } from "../../wire/frames.ts";
 
-/** A client that leaves more than this unread is behind: nothing more is read from it. */
+/** Reading pauses for a client that leaves more than this unread. */
 const BEHIND_BYTES = 1024 * 1024;
 
-/** A client that says nothing, reads nothing and answers no ping for this long is gone. */
+/** A client that sends nothing, reads nothing and answers no ping for this long is gone. */
 const SILENT_MS = 30_000;
 
 const CHECK_MS = 1_000;
 
-/** A WebSocket that knows how much the other end has read. */
+/** A WebSocket that knows how much its client has read. */
 export interface FrameSocket {
   readonly isOpen: boolean;
-  /** Bytes of a frame that isn't complete, at most: the last piece of one that is may count, too. */
+  /** Bytes of an incomplete frame, at most: the last piece of a complete one may count, too. */
   readonly partialBytes: number;
   send(frame: Frame): void;
-  /** Resolves to whether the other end answers a ping behind everything that was sent so far; false once it is gone. */
+  /** Resolves to whether the client answers a ping sent after everything so far; false once it is gone. */
   confirm(patienceMs?: number): Promise<boolean>;
   isBehind(): boolean;
-  /** Resolves as soon as the other end isn't behind. */
+  /** Resolves as soon as the client has caught up. */
   flows(): Promise<void>;
   pause(): void;
   resume(): void;
 }
 
-/** `onFlowing` is called while the socket is paused, whenever the other end isn't behind any more. */
+/** Calls `onFlowing` while the socket is paused, whenever the client has caught up. */
 export function createFrameSocket(socket: WebSocket, raw: Duplex, onFlowing: () => void): FrameSocket {
   let waiting: (() => void)[] = [];
   let partialBytes = 0;
@@ -80,7 +80,7 @@ interface Ping {
   readonly settle: (isAnswered: boolean) => void;
 }
 
-/** Sends numbered pings, and gives those up that aren't answered while the other end reads nothing either. */
+/** Sends numbered pings, and gives up on those whose client neither answers nor reads. */
 function createConfirm(socket: WebSocket): FrameSocket["confirm"] {
   let pings: Ping[] = [];
   let number = 0;
@@ -105,7 +105,7 @@ function createConfirm(socket: WebSocket): FrameSocket["confirm"] {
   };
 
   socket.on("pong", (data: Buffer) => {
-    // One pong may answer several pings: those before it are answered, too.
+    // A pong also answers earlier pings.
     const answered = Number(data.toString());
     settleWhere((ping) => ping.number <= answered, true);
   });
@@ -120,17 +120,17 @@ function createConfirm(socket: WebSocket): FrameSocket["confirm"] {
     });
 }
 
-/** A silent client is pinged this often, and its connection ended when it hasn't answered by the next time. */
+/** Pings a silent client this often, and ends its connection if it hasn't answered by the next time. */
 const HEARTBEAT_MS = 25_000;
 
-/** Returns how to end a connection when its other end is gone without a word. One timer serves all of them. */
+/** Returns a function that ends a connection when its client vanishes. One timer serves all of them. */
 export function createHeartbeat(): (socket: WebSocket) => void {
   const alive = new Map<WebSocket, boolean>();
   let timer: NodeJS.Timeout | undefined;
 
   const beat = () => {
     for (const [socket, isAlive] of alive) {
-      // Nothing is heard of a client that we have paused, unless it is behind itself.
+      // A paused client can't be heard, unless it is behind itself.
       if (!isAlive && (!socket.isPaused || socket.bufferedAmount > 0)) {
         socket.terminate();
         continue;
