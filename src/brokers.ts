@@ -3,15 +3,15 @@ import { isSecure } from "./core/access.ts";
 import type { Bus } from "./core/bus.ts";
 import { conflict, isIpcError } from "./core/errors.ts";
 import type { Brokers } from "./core/link.ts";
+import { checkListenAddress, type ListeningServer } from "./server/addresses.ts";
 import { exposeBus } from "./server/entrance.ts";
-import { checkListenAddress } from "./server/loopback.ts";
 import { openChannel } from "./surfaces/tcp/channel.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import { serveTcp } from "./surfaces/tcp/server.ts";
 
 /** Serves a bus as brokers in this process, and asks other brokers. `owned` holds the ports served here. */
 export function createBrokers(bus: Bus, apiKey: string | undefined, owned: Set<number>): Brokers {
-  const servers = new Map<number, TcpServer>();
+  const servers = new Map<number, ListeningServer>();
   const exposed = exposeBus(bus, { apiKey, insecure: false });
   const product = `el-ipc/${manifest.version}`;
   return {

@@ -4,7 +4,7 @@ import { createSigner } from "./client/signer.ts";
 import { invalid } from "./core/errors.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
 import { createUserState, type Environment } from "./environment.ts";
-import { isLoopback } from "./server/loopback.ts";
+import { isLoopback } from "./server/addresses.ts";
 import { askServer, type Dial } from "./surfaces/agent-msg/websocket.ts";
 import type { FrameConnection } from "./wire/frames.ts";
 

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { writeSync } from "node:fs";
 import { join } from "node:path";
 import { admit, type Caller, isSecure } from "./core/access.ts";
@@ -7,15 +8,15 @@ import { formatAddress } from "./core/link.ts";
 import type { Environment } from "./environment.ts";
 import { openBus } from "./open.ts";
 import { listToolOperations } from "./operations/index.ts";
+import { checkListenAddress, type ListeningServer } from "./server/addresses.ts";
 import { createConnections } from "./server/connections.ts";
 import { type ExposedBus, exposeBus } from "./server/entrance.ts";
 import { createLog, errorDetails, type Log } from "./server/log.ts";
-import { checkListenAddress } from "./server/loopback.ts";
 import { createDashboard } from "./surfaces/dashboard/files.ts";
 import { productAt } from "./surfaces/http/client.ts";
 import { serveHttp } from "./surfaces/http/server.ts";
 import { brokerAt } from "./surfaces/tcp/client.ts";
-import { serveTcp, type TcpServer } from "./surfaces/tcp/server.ts";
+import { serveTcp } from "./surfaces/tcp/server.ts";
 import { printable } from "./wire/printable.ts";
 
 const DASHBOARD = "/dashboard";
@@ -94,7 +95,7 @@ export async function serve(
     ...describe(environment, version, secure),
   });
   options.listening?.(port);
-  await aborts(signal);
+  if (!signal.aborted) await once(signal, "abort");
   log("info", "stopping");
 }
 
@@ -115,7 +116,7 @@ export async function serveBroker(
   if (typeof opened === "string") return opened;
   await using server = opened;
   log("info", "listening", { url: tcpUrl(options.host, server), ...describe(environment, version, secure) });
-  await aborts(signal);
+  if (!signal.aborted) await once(signal, "abort");
   log("info", "stopping");
   return undefined;
 }
@@ -159,23 +160,16 @@ function faultLog(log: Log, source: object): (error: unknown) => void {
   return (error) => log("error", "fault", { ...source, ...errorDetails(error) });
 }
 
-interface OnFirstUse<T> extends AsyncDisposable {
-  load(): Promise<T>;
-}
-
 /** Loads a surface for its first client, so that other servers don't pay for it. */
-function loadOnFirstUse<T extends AsyncDisposable>(create: () => Promise<T>): OnFirstUse<T> {
+function loadOnFirstUse<T extends AsyncDisposable>(create: () => Promise<T>) {
   let loading: Promise<T> | undefined;
   return {
-    load() {
-      loading ??= create();
-      return loading;
-    },
+    load: () => (loading ??= create()),
     [Symbol.asyncDispose]: async () => (await loading?.catch(() => undefined))?.[Symbol.asyncDispose](),
   };
 }
 
-function tcpUrl(host: string, { port }: TcpServer): string {
+function tcpUrl(host: string, { port }: ListeningServer): string {
   return `tcp://${formatAddress({ host, port })}`;
 }
 
@@ -186,7 +180,7 @@ async function serveLines(
   { host, port }: ServeOptions,
   log: Log,
   product: string,
-): Promise<TcpServer> {
+): Promise<ListeningServer> {
   try {
     return await serveTcp({ ...exposed, host, port, product, reportFault: faultLog(log, { surface: "tcp" }) });
   } catch (error) {
@@ -197,13 +191,6 @@ async function serveLines(
       `${broker} is the broker at ${formatAddress({ host, port })} already: it is used`,
     );
   }
-}
-
-function aborts(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
 
 /** Writes a log line. A closed pipe, a slow reader or a full disk must not stop the server. */

@@ -20,7 +20,7 @@ const map: readonly Row[] = [
   row("wire",           [],                             []),
   row("core",           [],                             ["lazy node:crypto", "jose"]),
   row("operations",     ["core"],                       ["lazy node:crypto"]),
-  row("server",         ["core", "operations", "wire"], ["lazy node:http", "lazy node:stream"]),
+  row("server",         ["core", "operations", "wire"], ["lazy node:http", "lazy node:net", "lazy node:stream"]),
   row("client",         ["core", "operations", "wire"], ["mri", "node:fs", "lazy node:crypto"]),
   row("storage/sqlite", ["core"],                       ["lazy better-sqlite3", "lazy node:sqlite", "node:fs", "node:path", "node:timers/promises"]),
   row("storage/nats",   ["core"],                       ["@nats-io/transport-node", "@nats-io/jetstream", "node:fs", "lazy node:crypto", "lazy node:zlib"]),

@@ -15,11 +15,11 @@ const MAX_WAITS = 256;
 
 /** One connection of JSON lines or WebSocket messages. */
 export interface Wire {
-  readonly isOpen: boolean;
+  isOpen(): boolean;
   /** Whether more requests are expected. */
-  readonly isReading: boolean;
+  isReading(): boolean;
   /** Bytes received of an incomplete request. */
-  readonly partialBytes: number;
+  partialBytes(): number;
   /** Whether the client leaves much unread. Once it catches up, `keepPace` must be called. */
   isBehind(): boolean;
   pause(): void;
@@ -48,7 +48,7 @@ export type Slot = () => void;
 export interface Conversation {
   /** Aborts when nobody waits for answers any more. */
   readonly signal: AbortSignal;
-  readonly isIdle: boolean;
+  isIdle(): boolean;
   /** Handles a request of that size. An error that `act` throws becomes the request's answer. */
   handle(bytes: number, reply: Reply, act: (slot: Slot) => Promise<void>): Promise<void>;
   /** Performs an operation and writes its answer, or each item of its stream. */
@@ -99,22 +99,19 @@ export function createConversation(wire: Wire, options: ConversationOptions): Co
   let isStopping = false;
   let isClosed = false;
 
-  const beginWork = (): void => {
-    running++;
-  };
-
-  const endWork = (): void => {
-    running--;
-    if (running === 0) settleIdle();
-  };
-
-  const settleIdle = (): void => {
+  const settleIfIdle = (): void => {
+    if (running > 0) return;
     if (isClosed) closed.resolve();
     else wire.onIdle();
   };
 
+  const endWork = (): void => {
+    running--;
+    settleIfIdle();
+  };
+
   const handle = async (bytes: number, reply: Reply, act: (slot: Slot) => Promise<void>): Promise<void> => {
-    beginWork();
+    running++;
     const slot = pace.take(bytes);
     try {
       await act(slot);
@@ -179,7 +176,7 @@ export function createConversation(wire: Wire, options: ConversationOptions): Co
     }
     if (isShort(request)) return deliver(asked, endpoint, reply, slot);
     return takeTurn(async (onWritten) => {
-      if (!wire.isOpen && isRead(request)) return;
+      if (!wire.isOpen() && isRead(request)) return;
       await deliver(asked, endpoint, reply, () => {
         slot();
         onWritten();
@@ -189,45 +186,38 @@ export function createConversation(wire: Wire, options: ConversationOptions): Co
 
   return {
     signal: ending.signal,
-    get isIdle() {
-      return running === 0;
-    },
+    isIdle: () => running === 0,
     handle,
     answer,
     join(work) {
-      beginWork();
+      running++;
       void work.finally(endWork);
     },
     keepPace: pace.keep,
     stop() {
       isStopping = true;
       ending.abort();
-      if (running === 0) settleIdle();
+      settleIfIdle();
     },
     close() {
       isClosed = true;
       ending.abort();
       options.budget.release(wire);
-      if (running === 0) settleIdle();
+      settleIfIdle();
     },
     done: closed.promise,
   };
 }
 
-interface Pace {
-  take(bytes: number): Slot;
-  keep(): void;
-}
-
 /** Pauses reading while too much is unanswered, or too many answers are unread. */
-function createPace(wire: Wire, budget: BufferBudget): Pace {
+function createPace(wire: Wire, budget: BufferBudget) {
   let requests = 0;
   let bytesInUse = 0;
 
   const keep = (): void => {
     // A closed connection must take nothing from the budget.
-    if (!wire.isOpen || !wire.isReading) return;
-    const fits = budget.hold(wire, wire.partialBytes + bytesInUse, keep);
+    if (!wire.isOpen() || !wire.isReading()) return;
+    const fits = budget.hold(wire, wire.partialBytes() + bytesInUse, keep);
     const isFull = requests >= MAX_AT_ONCE || bytesInUse >= MAX_BYTES_AT_ONCE;
     if (!fits && requests === 0) wire.refuse(tooManyLargeRequests());
     else if (!fits || isFull || wire.isBehind()) wire.pause();

@@ -20,10 +20,6 @@ export interface Mount {
   handle(request: IncomingMessage, response: ServerResponse, visit: Visit): Promise<void>;
 }
 
-export function findMount(mounts: readonly Mount[], path: string): Mount | undefined {
-  return mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
-}
-
 /** Takes over a connection that asks for another protocol. Throws if it doesn't speak that. */
 export type Upgrade = (
   request: IncomingMessage,

@@ -34,7 +34,6 @@ function converse(act: Act, { budget = createBufferBudget() } = {}) {
   const faults: unknown[] = [];
   const wire = {
     isOpen: true,
-    isReading: true,
     partialBytes: 0,
     isPaused: false,
     isFull: false,
@@ -51,11 +50,15 @@ function converse(act: Act, { budget = createBufferBudget() } = {}) {
     },
     onIdle: () => {},
   };
-  const conversation: Conversation = createConversation(wire, {
-    deliver: createDelivery(),
-    budget,
-    reportFault: (error) => faults.push(error),
-  });
+  const asFunctions = { isOpen: () => wire.isOpen, isReading: () => true, partialBytes: () => wire.partialBytes };
+  const conversation: Conversation = createConversation(
+    { ...wire, ...asFunctions },
+    {
+      deliver: createDelivery(),
+      budget,
+      reportFault: (error) => faults.push(error),
+    },
+  );
   /** Resolves once the other end has shown that it has what was written to it. */
   let proof: Promise<boolean> = Promise.resolve(true);
   const reply = {

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Caller } from "../../core/access.ts";
 import { unauthorized } from "../../core/errors.ts";
+import { isLoopbackAddress, isLoopbackAuthority } from "../../server/addresses.ts";
 import { type Entrance, identifyCaller, watchToken } from "../../server/entrance.ts";
-import { isLoopbackAddress, isLoopbackAuthority } from "../../server/loopback.ts";
 
 /** Headers by which a proxy names its client. */
 const PASSED_ON = /^(forwarded|via|x-forwarded(-.*)?|x-real-ip|(x-|true-|fastly-|fly-)?client-ip|cf-connecting-ip)$/;

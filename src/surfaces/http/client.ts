@@ -11,7 +11,7 @@ import { monotonicMs } from "../../core/time.ts";
 import { publicInput } from "../../operations/fields.ts";
 import type { Request } from "../../operations/operation.ts";
 import type { Endpoint } from "../../operations/perform.ts";
-import { isLoopback } from "../../server/loopback.ts";
+import { isLoopback, reachableHost } from "../../server/addresses.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
 export interface Exchange {
@@ -168,9 +168,8 @@ const PROBE_MS = 2_000;
 
 /** The name of the server on a port; undefined if it isn't HTTP or has none. */
 export function productAt(host: string, port: number): Promise<string | undefined> {
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return new Promise((resolve) => {
-    const asking = request({ host: reachable, port, path: "/", timeout: PROBE_MS }, (response) => {
+    const asking = request({ host: reachableHost(host), port, path: "/", timeout: PROBE_MS }, (response) => {
       const { server } = response.headers;
       resolve(typeof server === "string" ? server : undefined);
       asking.destroy();

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Caller } from "../../core/access.ts";
 import { errorAnswer, type IpcError, invalid, isIpcError, notFound } from "../../core/errors.ts";
@@ -6,10 +6,10 @@ import { createAlarmBudget } from "../../core/security.ts";
 import { createSerialQueue, type SerialQueue } from "../../core/serial.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { isStream, parseRequest } from "../../operations/operation.ts";
+import { type ListeningServer, listen } from "../../server/addresses.ts";
 import type { ExposedBus } from "../../server/entrance.ts";
 import { errorDetails, type Log } from "../../server/log.ts";
-import { listeningPort } from "../../server/loopback.ts";
-import { findMount, type Mount, type Upgrade } from "../../server/mount.ts";
+import type { Mount, Upgrade } from "../../server/mount.ts";
 import { answerError, answerEvents, answerJson, endWithError } from "./answer.ts";
 import { type Arrivals, createArrivals, isHandedOver } from "./arrivals.ts";
 import { anonymousCaller, callerOf, watchRequestToken } from "./caller.ts";
@@ -27,10 +27,6 @@ export interface HttpOptions extends ExposedBus {
   readonly log: Log;
   /** Sent in the `Server` header, by which a second server recognises it. */
   readonly product: string;
-}
-
-export interface HttpServer extends AsyncDisposable {
-  readonly port: number;
 }
 
 /** Timeouts for a request's headers, for its body, and for an idle connection. */
@@ -62,7 +58,7 @@ interface Site {
   isClosing: boolean;
 }
 
-export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
+export async function serveHttp(options: HttpOptions): Promise<ListeningServer> {
   const open = new Set<AbortController>();
   const metrics = createMetrics(() => open.size);
   const site: Site = {
@@ -101,16 +97,6 @@ export async function serveHttp(options: HttpOptions): Promise<HttpServer> {
       clearInterval(idle);
     },
   };
-}
-
-function listen(server: Server, { host, port }: HttpOptions): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host, backlog: 4_096 }, () => {
-      server.off("error", reject);
-      resolve(listeningPort(server.address()));
-    });
-  });
 }
 
 interface Exchange {
@@ -179,7 +165,7 @@ async function answerRequest(site: Site, exchange: Exchange): Promise<void> {
     const { path, query } = targetOf(request);
     exchange.path = path;
     if (OAUTH_DISCOVERY.test(path)) throw notFound("there is no OAuth here");
-    const mount = findMount(options.mounts, path);
+    const mount = options.mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
     exchange.isMounted = mount !== undefined;
     const caller = mount?.open ? anonymousCaller(request) : await callerOf(request, options.entrance);
     if (caller.identity !== undefined) {

@@ -10,7 +10,7 @@ import { formatAddress, parseAddress } from "../../core/link.ts";
 import { publicInput } from "../../operations/fields.ts";
 import type { Request } from "../../operations/operation.ts";
 import type { Endpoint } from "../../operations/perform.ts";
-import { isLoopback } from "../../server/loopback.ts";
+import { isLoopback, reachableHost } from "../../server/addresses.ts";
 import { type Answer, type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;
@@ -71,9 +71,8 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
 
 /** The name of the broker on a port; undefined if there is none, and `a broker` if it has no name. */
 export async function brokerAt(host: string, port: number): Promise<string | undefined> {
-  const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   try {
-    const channel = await openChannel({ host: reachable, port });
+    const channel = await openChannel({ host: reachableHost(host), port });
     try {
       for await (const { info, server } of channel.ask({ op: "status" }, AbortSignal.timeout(2_000), false)) {
         if (typeof server === "string") return server;

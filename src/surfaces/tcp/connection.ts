@@ -3,9 +3,9 @@ import type { Caller } from "../../core/access.ts";
 import { errorAnswer, type IpcError, invalid, isIpcError } from "../../core/errors.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { monotonicMs } from "../../core/time.ts";
+import { isLoopbackAddress } from "../../server/addresses.ts";
 import { type Conversation, createConversation, type Reply, type Slot } from "../../server/conversation.ts";
 import { type ExposedBus, identifyCaller, watchToken } from "../../server/entrance.ts";
-import { isLoopbackAddress } from "../../server/loopback.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
 import { isLine, type Line, parseLine, type Waiters } from "./requests.ts";
 import { createWriter } from "./writer.ts";
@@ -50,15 +50,9 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
 
   const conversation: Conversation = createConversation(
     {
-      get isOpen() {
-        return !socket.destroyed;
-      },
-      get isReading() {
-        return isReading;
-      },
-      get partialBytes() {
-        return lines.partialBytes;
-      },
+      isOpen: () => !socket.destroyed,
+      isReading: () => isReading,
+      partialBytes: lines.partialBytes,
       isBehind: writer.isBehind,
       pause: () => void socket.pause(),
       resume: () => {
@@ -76,7 +70,7 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   };
 
   const endIfIdle = (): void => {
-    if (conversation.isIdle && (isStopping || socket.readableEnded)) void writer.end();
+    if (conversation.isIdle() && (isStopping || socket.readableEnded)) void writer.end();
   };
 
   const replyTo = (id: Id | undefined): Reply => ({
@@ -129,7 +123,7 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   socket.on("drain", conversation.keepPace);
   socket.on("end", () => {
     // The last line may lack its end.
-    if (lines.partialBytes > 0) answerLine(lines.rest());
+    if (lines.partialBytes() > 0) answerLine(lines.rest());
     endIfIdle();
   });
   socket.on("error", () => socket.destroy());
@@ -139,8 +133,8 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   socket.setTimeout(IDLE_MS);
   socket.on("timeout", () => {
     if (writer.isBehind()) socket.destroy();
-    else if (lines.partialBytes > 0) endWith(lateLine());
-    else if (!conversation.isIdle) return;
+    else if (lines.partialBytes() > 0) endWith(lateLine());
+    else if (!conversation.isIdle()) return;
     else if (!isKept || isPatient) socket.destroySoon();
     else {
       isPatient = true;
@@ -172,9 +166,7 @@ function createLineReader() {
       return fits;
     },
     isLate: () => partialSince !== undefined && monotonicMs() - partialSince > LINE_MS,
-    get partialBytes() {
-      return lines.held;
-    },
+    partialBytes: () => lines.held,
     rest: () => lines.rest(),
   };
 }

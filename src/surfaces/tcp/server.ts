@@ -1,7 +1,7 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { errorAnswer, IpcError } from "../../core/errors.ts";
+import { type ListeningServer, listen } from "../../server/addresses.ts";
 import type { ExposedBus } from "../../server/entrance.ts";
-import { listeningPort } from "../../server/loopback.ts";
 import { encodeLine } from "../../wire/json-lines.ts";
 import { type Connection, type Hub, serveConnection } from "./connection.ts";
 import { createWaiters } from "./requests.ts";
@@ -13,10 +13,6 @@ export interface TcpOptions extends ExposedBus {
   readonly product: string;
 }
 
-export interface TcpServer extends AsyncDisposable {
-  readonly port: number;
-}
-
 const MAX_CONNECTIONS = 15_000;
 
 /** Further connections get an error, unless there are too many of them, too. */
@@ -25,7 +21,7 @@ const MAX_REFUSED = 500;
 const GRACE_MS = 5_000;
 
 /** Serves the bus as lines of JSON. docs/wire.md describes them for clients in other languages. */
-export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
+export async function serveTcp(options: TcpOptions): Promise<ListeningServer> {
   const open = new Map<Socket, Connection>();
   const hub: Hub = { ...options, waiters: createWaiters() };
   const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
@@ -36,11 +32,11 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
     open.set(socket, connection);
     void connection.done.then(() => open.delete(socket));
   });
-  await listen(server, options);
+  const port = await listen(server, options);
   server.on("error", options.reportFault);
 
   return {
-    port: listeningPort(server.address()),
+    port,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const connection of open.values()) connection.stop();
@@ -52,16 +48,6 @@ export async function serveTcp(options: TcpOptions): Promise<TcpServer> {
       clearTimeout(grace);
     },
   };
-}
-
-function listen(server: Server, { host, port }: TcpOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ port, host, backlog: 4_096 }, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 function refuseConnection(socket: Socket): void {

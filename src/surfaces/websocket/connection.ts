@@ -59,18 +59,8 @@ export async function serveConnection(
   const frames = createFrameSocket(socket, raw, () => conversation.keepPace());
   const conversation: Conversation = createConversation(
     {
-      get isOpen() {
-        return frames.isOpen;
-      },
-      get isReading() {
-        return frames.isOpen;
-      },
-      get partialBytes() {
-        return frames.partialBytes;
-      },
-      isBehind: frames.isBehind,
-      pause: frames.pause,
-      resume: frames.resume,
+      ...frames,
+      isReading: frames.isOpen,
       refuse: () => socket.close(TRY_AGAIN, "too many large messages are on their way"),
       onIdle: () => {},
     },
@@ -149,7 +139,7 @@ function createReply(frames: FrameSocket, id: unknown): Reply {
     async write(body) {
       frames.send(answerFrame(id, body));
       await frames.flows();
-      return frames.isOpen;
+      return frames.isOpen();
     },
     hasArrived: () => frames.confirm(),
   };

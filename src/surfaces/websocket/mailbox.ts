@@ -33,7 +33,7 @@ const PAUSE_MS = 1_000;
 export async function deliverMailbox(delivery: MailboxDelivery): Promise<void> {
   const { signal, socket, mailbox } = delivery;
   let window = 1;
-  while (!signal.aborted && socket.isOpen) {
+  while (!signal.aborted && socket.isOpen()) {
     const fetch = parseRequest(fetchMail, { mailbox, limit: window });
     let outcome = await deliverNext(delivery, fetch, ({ messages }) => messages);
     if (outcome === "nothing") {

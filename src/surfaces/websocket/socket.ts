@@ -13,9 +13,9 @@ const CHECK_MS = 1_000;
 
 /** A WebSocket that knows how much its client has read. */
 export interface FrameSocket {
-  readonly isOpen: boolean;
+  isOpen(): boolean;
   /** Bytes of an incomplete frame, at most: the last piece of a complete one may count, too. */
-  readonly partialBytes: number;
+  partialBytes(): number;
   send(frame: Frame): void;
   /** Resolves to whether the client answers a ping sent after everything so far; false once it is gone. */
   confirm(patienceMs?: number): Promise<boolean>;
@@ -31,10 +31,11 @@ export function createFrameSocket(socket: WebSocket, raw: Duplex, onFlowing: () 
   let waiting: (() => void)[] = [];
   let partialBytes = 0;
 
+  const isOpen = () => socket.readyState === socket.OPEN;
   const isBehind = () => socket.bufferedAmount > BEHIND_BYTES;
 
   const onDrained = () => {
-    if (isBehind() && socket.readyState === socket.OPEN) return;
+    if (isBehind() && isOpen()) return;
     const released = waiting;
     waiting = [];
     for (const release of released) release();
@@ -50,14 +51,10 @@ export function createFrameSocket(socket: WebSocket, raw: Duplex, onFlowing: () 
   socket.once("close", onDrained);
 
   return {
-    get isOpen() {
-      return socket.readyState === socket.OPEN;
-    },
-    get partialBytes() {
-      return partialBytes;
-    },
+    isOpen,
+    partialBytes: () => partialBytes,
     send(frame) {
-      if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(frame), onDrained);
+      if (isOpen()) socket.send(JSON.stringify(frame), onDrained);
     },
     confirm: createConfirm(socket),
     isBehind,

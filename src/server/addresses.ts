@@ -1,3 +1,4 @@
+import type { Server } from "node:net";
 import { invalid } from "../core/errors.ts";
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i;
@@ -29,7 +30,23 @@ export function checkListenAddress(
   );
 }
 
-export function listeningPort(address: { readonly port: number } | string | null): number {
-  if (typeof address === "object" && address !== null) return address.port;
-  throw new Error("the server has no port");
+export interface ListeningServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** Resolves to the port once the server listens. Rejects if it can't. */
+export function listen(server: Server, { host, port }: { host: string; port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ port, host, backlog: 4_096 }, () => {
+      server.off("error", reject);
+      const address = server.address();
+      resolve(typeof address === "object" ? (address?.port ?? port) : port);
+    });
+  });
+}
+
+/** An address at which a server that listens on all addresses of this machine can be reached. */
+export function reachableHost(host: string): string {
+  return host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
 }
