@@ -14,14 +14,14 @@ export interface ServerTarget {
 /** Makes a token for a request, if it can. */
 export type TokenSource = (request: Request) => Promise<string | undefined>;
 
-export interface Item {
+interface Item {
   readonly value: unknown;
   /** The position after the item, to resume a stream. */
   readonly since?: unknown;
 }
 
 /** Carries requests to a server and answers back, in one protocol. Throws on connection failures. */
-export interface Transport {
+interface Transport {
   /** Answers null if a wait timed out. */
   once(request: Request, signal: AbortSignal): Promise<unknown>;
   /** Calls `begun` when the server begins to answer. */
@@ -77,19 +77,13 @@ export function trustAnswer<O extends Operation>({ operation }: Request<O>, answ
 export async function credentialFor(
   request: Request,
   server: ServerTarget,
-  place: ServerPlace,
+  place: { readonly name: string; readonly isPrivate: boolean },
 ): Promise<string | undefined> {
   const token = needsToken(request) ? await server.token(request) : undefined;
   if (token !== undefined && !place.isPrivate) {
     throw invalid(`a token is sent over https, or to this machine, and not to ${place.name}`);
   }
   return token ?? server.apiKey;
-}
-
-export interface ServerPlace {
-  readonly name: string;
-  /** Nobody can eavesdrop on the connection. */
-  readonly isPrivate: boolean;
 }
 
 /** Whether sending a request twice does no harm. */

@@ -1,11 +1,5 @@
 import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from "node:http";
-import {
-  createRemoteEndpoint,
-  credentialFor,
-  type Item,
-  type ServerTarget,
-  type Transport,
-} from "../../client/remote.ts";
+import { createRemoteEndpoint, credentialFor, type ServerTarget } from "../../client/remote.ts";
 import { IpcError, invalid, isIpcError, remoteError } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { publicInput } from "../../operations/fields.ts";
@@ -14,60 +8,71 @@ import type { Endpoint } from "../../operations/perform.ts";
 import { isLoopback, reachableHost } from "../../server/addresses.ts";
 import { decodeEvents } from "../../wire/sse.ts";
 
-export interface Exchange {
-  ask(request: Request, signal: AbortSignal): Promise<IncomingMessage>;
-  /** A server that never answered isn't waited for: its address is more likely wrong. */
-  reached(): boolean;
-  /** Whether a retry may succeed. A server that has only ever hung up is retried for PATIENCE_MS. */
-  isPassing(error: unknown): boolean;
-}
-
 class ConnectionError extends IpcError {}
 
 /** The connection was made and then broke, perhaps because the server was stopping. */
 class HangUp extends ConnectionError {}
 
+/** How long a server that has only ever hung up is retried. */
 const PATIENCE_MS = 10_000;
 
-export function createExchange(base: URL, server: ServerTarget): Exchange {
+export function createHttpEndpoint(server: ServerTarget): Endpoint {
+  const base = parseUrl(server.url);
   const isPrivate = base.protocol === "https:" || isLoopback(base.hostname);
   let reached = false;
   let hungUpAt: number | undefined;
-  return {
-    async ask(request, signal) {
-      const { method, path, query, body } = asHttp(request);
-      const shown = await credentialFor(request, server, { name: base.origin, isPrivate });
-      const options: RequestOptions = {
-        method,
-        path: base.pathname.replace(/\/$/, "") + path + query,
-        signal,
-        headers: {
-          ...(body === undefined
-            ? {}
-            : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
-          ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
-        },
-      };
-      const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
-      const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const outgoing: ClientRequest = open(base, options, resolve);
-        outgoing.on("response", () => {
-          reached = true;
-        });
-        outgoing.on("error", (cause) => reject(unreachable(base, cause)));
-        outgoing.end(body);
+
+  const ask = async (request: Request, signal: AbortSignal): Promise<IncomingMessage> => {
+    const { method, path, query, body } = asHttp(request);
+    const shown = await credentialFor(request, server, { name: base.origin, isPrivate });
+    const options: RequestOptions = {
+      method,
+      path: base.pathname.replace(/\/$/, "") + path + query,
+      signal,
+      headers: {
+        ...(body === undefined
+          ? {}
+          : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) }),
+        ...(shown === undefined ? {} : { Authorization: `Bearer ${shown}` }),
+      },
+    };
+    const { request: open } = base.protocol === "https:" ? await import("node:https") : await import("node:http");
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const outgoing: ClientRequest = open(base, options, resolve);
+      outgoing.on("response", () => {
+        reached = true;
       });
-      const timeIsUp = response.statusCode === 408 && request.operation.waits !== undefined;
-      if (response.statusCode === 200 || timeIsUp) return response;
-      throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
-    },
+      outgoing.on("error", (cause) => reject(unreachable(base, cause)));
+      outgoing.end(body);
+    });
+    const timeIsUp = response.statusCode === 408 && request.operation.waits !== undefined;
+    if (response.statusCode === 200 || timeIsUp) return response;
+    throw failureOf(parseAnswer(await textOf(response)), response.statusCode ?? 0);
+  };
+
+  return createRemoteEndpoint({
     reached: () => reached,
     isPassing(error) {
       if (!(error instanceof ConnectionError)) return false;
       if (error instanceof HangUp) hungUpAt ??= monotonicMs();
+      // A server that never answered isn't waited for: its address is more likely wrong.
       return reached || (hungUpAt !== undefined && monotonicMs() - hungUpAt < PATIENCE_MS);
     },
-  };
+    async once(request, signal) {
+      const response = await ask(request, signal);
+      const answer = parseAnswer(await textOf(response));
+      return response.statusCode === 408 ? null : answer;
+    },
+    async *stream(request, signal, begun) {
+      const response = await ask(request, signal);
+      if (!response.headers["content-type"]?.startsWith("text/event-stream")) throw notOurs("a stream of events");
+      begun();
+      for await (const { id, event, data } of decodeEvents(bodyOf(response))) {
+        if (event === "error") throw failureOf(parseAnswer(data), 500);
+        yield { value: parseAnswer(data), since: id };
+      }
+    },
+  });
 }
 
 function asHttp(request: Request) {
@@ -93,11 +98,11 @@ function asHttp(request: Request) {
   return { method, path, query: pairs.length === 0 ? "" : `?${pairs.join("&")}`, body };
 }
 
-export async function textOf(response: IncomingMessage): Promise<string> {
+async function textOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(await Array.fromAsync(bodyOf(response))).toString();
 }
 
-export async function* bodyOf(response: IncomingMessage): AsyncGenerator<Buffer, void, void> {
+async function* bodyOf(response: IncomingMessage): AsyncGenerator<Buffer, void, void> {
   try {
     yield* response;
   } catch (cause) {
@@ -105,7 +110,7 @@ export async function* bodyOf(response: IncomingMessage): AsyncGenerator<Buffer,
   }
 }
 
-export function parseAnswer(text: string): unknown {
+function parseAnswer(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -113,12 +118,12 @@ export function parseAnswer(text: string): unknown {
   }
 }
 
-export function notOurs(what: string, cause?: unknown): IpcError {
+function notOurs(what: string, cause?: unknown): IpcError {
   const sentence = `The server's answer is not ${what}; is that an el-ipc server?`;
   return new IpcError("internal", sentence, undefined, { cause });
 }
 
-export function failureOf(answer: unknown, status: number): IpcError {
+function failureOf(answer: unknown, status: number): IpcError {
   return remoteError(answer, `The server answered with status ${status}`);
 }
 
@@ -131,31 +136,6 @@ function unreachable(base: URL, cause: Error): Error {
   }
   const Failure = code.startsWith("HPE_") ? IpcError : code === "ECONNRESET" ? HangUp : ConnectionError;
   return new Failure("internal", `No server answers at ${base.origin} (${cause.message})`, undefined, { cause });
-}
-
-export function createHttpEndpoint(server: ServerTarget): Endpoint {
-  return createRemoteEndpoint(createHttpTransport(createExchange(parseUrl(server.url), server)));
-}
-
-function createHttpTransport({ ask, reached, isPassing }: Exchange): Transport {
-  return {
-    reached,
-    isPassing,
-    async once(request, signal) {
-      const response = await ask(request, signal);
-      const answer = parseAnswer(await textOf(response));
-      return response.statusCode === 408 ? null : answer;
-    },
-    async *stream(request, signal, begun): AsyncGenerator<Item, void, void> {
-      const response = await ask(request, signal);
-      if (!response.headers["content-type"]?.startsWith("text/event-stream")) throw notOurs("a stream of events");
-      begun();
-      for await (const { id, event, data } of decodeEvents(bodyOf(response))) {
-        if (event === "error") throw failureOf(parseAnswer(data), 500);
-        yield { value: parseAnswer(data), since: id };
-      }
-    },
-  };
 }
 
 function parseUrl(url: string): URL {

@@ -5,15 +5,10 @@ import { parseTexts } from "../../operations/fields.ts";
 import { type BufferBudget, tooManyLargeRequests } from "../../server/budget.ts";
 import type { Found } from "./routes.ts";
 
-export interface Target {
-  readonly path: string;
-  readonly query: string;
-}
-
 const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
 
 /** Throws if the request names more than one host. */
-export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): Target {
+export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): ReturnType<typeof splitTarget> {
   const hosts = rawHeaders.filter((text, index) => index % 2 === 0 && text.length === 4 && /^host$/i.test(text));
   if (hosts.length > 1) throw invalid("the request has more than one Host header");
   if (url.startsWith("/")) return splitTarget(url);
@@ -26,45 +21,40 @@ export function targetOf({ url = "", headers, rawHeaders }: IncomingMessage): Ta
   return splitTarget(rest.startsWith("/") ? rest : `/${rest}`);
 }
 
-function splitTarget(target: string): Target {
+function splitTarget(target: string) {
   const mark = target.indexOf("?");
   return mark === -1 ? { path: target, query: "" } : { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }
 
-type Input = Record<string, unknown>;
-
+/** Reads the input of an operation from a request's path, query and body. */
 export async function readInput(
   request: IncomingMessage,
-  found: Found,
+  { route, parameters }: Found,
   query: string,
   budget: BufferBudget,
-): Promise<Input> {
-  const input = await collectInput(request, found, query, budget);
-  for (const [name, field] of found.route.translated) {
+): Promise<Record<string, unknown>> {
+  const { operation, method, translated } = route;
+  const { fields, body } = operation.input;
+  const inQuery = parseQuery(query);
+  const resume = request.headers["last-event-id"];
+  if (typeof resume === "string" && Object.hasOwn(fields, "since")) inQuery.since = resume;
+  const inPath = Object.fromEntries(Object.entries(parameters).map(([name, text]) => [name, decodeText(text)]));
+  const fromPath = parseTexts(fields, inPath);
+  const fromQuery = parseTexts(fields, inQuery);
+  const readText = async () => decodeUtf8(await readBody(request, budget));
+  const fromBody =
+    body !== undefined
+      ? { [body]: parseJson(await readText()) }
+      : method === "POST"
+        ? parseObject(await readText())
+        : {};
+  const input: Record<string, unknown> = { ...fromQuery, ...fromBody, ...fromPath };
+  for (const [name, field] of translated) {
     const value = input[name];
     if (field.callerOnly) delete input[name];
     else if (field.httpMilliseconds && typeof value === "number") input[name] = value / 1_000;
   }
   return input;
-}
-
-async function collectInput(
-  request: IncomingMessage,
-  { route, parameters }: Found,
-  query: string,
-  budget: BufferBudget,
-): Promise<Input> {
-  const { operation, method } = route;
-  const { fields, body } = operation.input;
-  const inQuery = parseQuery(query);
-  const resume = request.headers["last-event-id"];
-  if (typeof resume === "string" && Object.hasOwn(fields, "since")) inQuery.since = resume;
-  const fromPath = parseTexts(fields, decodeParameters(parameters));
-  const fromQuery = parseTexts(fields, inQuery);
-  const readText = async () => decodeUtf8(await readBody(request, budget));
-  if (body !== undefined) return { ...fromQuery, [body]: parseJson(await readText()), ...fromPath };
-  const fromBody = method === "POST" ? parseObject(await readText()) : {};
-  return { ...fromQuery, ...fromBody, ...fromPath };
 }
 
 export function isTooLarge(request: IncomingMessage): boolean {
@@ -122,24 +112,15 @@ function parseObject(text: string): object {
 }
 
 function parseQuery(query: string): Record<string, string> {
-  const texts: Record<string, string> = {};
+  const texts = new Map<string, string>();
   for (const pair of query.split("&")) {
     if (pair === "") continue;
     const [name = "", ...value] = pair.replaceAll("+", " ").split("=");
     const key = decodeText(name);
-    if (Object.hasOwn(texts, key)) throw invalid(`${JSON.stringify(key)} is given twice`);
-    Object.defineProperty(texts, key, {
-      value: decodeText(value.join("=")),
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
+    if (texts.has(key)) throw invalid(`${JSON.stringify(key)} is given twice`);
+    texts.set(key, decodeText(value.join("=")));
   }
-  return texts;
-}
-
-function decodeParameters(parameters: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(parameters).map(([name, text]) => [name, decodeText(text)]));
+  return Object.fromEntries(texts);
 }
 
 function decodeText(text: string): string {

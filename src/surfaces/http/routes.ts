@@ -38,12 +38,6 @@ export function createRoutes(operations: readonly Operation[]): Routes {
     .filter(({ path }) => path.includes(":"))
     .map((route) => ({ route, parts: route.path.split("/") }));
 
-  const openToAnyone = new Map(
-    [...exact.values()]
-      .filter(({ method, operation }) => method === "GET" && operation.access.level === "anyone")
-      .map((route): [string, Found] => [route.path, { route, parameters: {} }]),
-  );
-
   const byPattern = (path: string): Found[] => {
     const given = path.split("/");
     return patterns.flatMap(({ route, parts }) => {
@@ -55,8 +49,8 @@ export function createRoutes(operations: readonly Operation[]): Routes {
   return {
     find(method, path) {
       // A GET for anyone changes nothing, and monitors send HEAD.
-      if (method === "HEAD") return openToAnyone.get(path);
-      const route = exact.get(`${method} ${path}`);
+      const route = exact.get(`${method === "HEAD" ? "GET" : method} ${path}`);
+      if (method === "HEAD" && route?.operation.access.level !== "anyone") return undefined;
       if (route !== undefined) return { route, parameters: {} };
       return byPattern(path).find((found) => found.route.method === method);
     },
@@ -69,14 +63,7 @@ export function createRoutes(operations: readonly Operation[]): Routes {
 
 function matchPath(parts: readonly string[], given: readonly string[]): Record<string, string> | undefined {
   if (parts.length !== given.length) return undefined;
-  const parameters: Record<string, string> = {};
-  for (const [index, part] of parts.entries()) {
-    const text = given[index] ?? "";
-    if (!part.startsWith(":")) {
-      if (part !== text) return undefined;
-      continue;
-    }
-    parameters[part.slice(1)] = text;
-  }
-  return parameters;
+  const values = parts.map((part, index): [string, string] => [part, given[index] ?? ""]);
+  if (values.some(([part, text]) => !part.startsWith(":") && part !== text)) return undefined;
+  return Object.fromEntries(values.flatMap(([part, text]) => (part.startsWith(":") ? [[part.slice(1), text]] : [])));
 }

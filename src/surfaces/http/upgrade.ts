@@ -1,15 +1,13 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
-import { errorAnswer, type IpcError, isIpcError } from "../../core/errors.ts";
-import type { Entrance } from "../../server/entrance.ts";
+import { errorAnswer, isIpcError } from "../../core/errors.ts";
+import type { ExposedBus } from "../../server/entrance.ts";
 import type { Upgrade } from "../../server/mount.ts";
 import { endWithError } from "./answer.ts";
 import { callerOf, watchRequestToken } from "./caller.ts";
 
-export interface UpgradeOptions {
+interface UpgradeOptions extends Pick<ExposedBus, "entrance" | "reportRefusal"> {
   readonly upgrade: Upgrade;
-  readonly entrance: Entrance;
-  readonly reportRefusal: (refusal: IpcError, from: string) => Promise<void>;
   /** Open connections, which end when the server stops. */
   readonly open: Set<AbortController>;
 }

@@ -1,10 +1,4 @@
-import {
-  createRemoteEndpoint,
-  credentialFor,
-  type Item,
-  type ServerTarget,
-  type Transport,
-} from "../../client/remote.ts";
+import { createRemoteEndpoint, credentialFor, type ServerTarget } from "../../client/remote.ts";
 import { IpcError, remoteError } from "../../core/errors.ts";
 import { formatAddress, parseAddress } from "../../core/link.ts";
 import { publicInput } from "../../operations/fields.ts";
@@ -45,14 +39,14 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
     return open.ask(line, signal, stream);
   };
 
-  const transport: Transport = {
+  const endpoint = createRemoteEndpoint({
     reached: () => reached,
     isPassing: (error) => reached && error instanceof IpcError && error.reason === "busy",
     async once(request, signal) {
       const [answer] = await Array.fromAsync(await answers(request, signal, false));
       return answer === undefined ? null : answerIn(answer).answer;
     },
-    async *stream(request, signal, begun): AsyncGenerator<Item, void, void> {
+    async *stream(request, signal, begun) {
       for await (const line of await answers(request, signal, true)) {
         const { next, end } = answerIn(line);
         if (end) return;
@@ -60,9 +54,9 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
         yield { value: next, since: Object(next).id };
       }
     },
-  };
+  });
   return {
-    ...createRemoteEndpoint(transport),
+    ...endpoint,
     async [Symbol.asyncDispose]() {
       (await channel?.catch(() => undefined))?.close();
     },
