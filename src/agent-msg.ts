@@ -3,11 +3,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import type { Client } from "./client/client.ts";
-import { readFile } from "./client/files.ts";
-import { connectClient } from "./client.ts";
+import { connectClient, loadKey } from "./client.ts";
 import { isIpcError } from "./core/errors.ts";
-import { readPrivateKey } from "./core/keys.ts";
-import { messageBytes, sign } from "./core/signature.ts";
 import { createDialer } from "./dial.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
 import { createPipedChat, createTerminalChat } from "./surfaces/agent-msg/chat.ts";
@@ -48,7 +45,6 @@ interface ProgramContext extends Context, AsyncDisposable {
 function createContext(environment: Environment, lifetime: Lifetime): ProgramContext {
   const { url, store, keyFile, token, agentMsgFolder, databasePath } = environment;
   const { signal } = lifetime;
-  const readKey = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
   let client: Client | undefined;
   let isServer = false;
   return {
@@ -57,12 +53,11 @@ function createContext(environment: Environment, lifetime: Lifetime): ProgramCon
     async openMailboxes(agent, { create } = { create: false }) {
       const isThere = url !== undefined || store !== undefined || existsSync(databasePath);
       if (!isThere && !create) return undefined;
-      client ??= connectClient({ environment, url, agent, key: readKey?.(), token, warn: printNote, signal });
+      client ??= connectClient({ environment, url, agent, key: loadKey(keyFile), token, warn: printNote, signal });
       await client.open();
       return createMailboxes(client.ask, signal);
     },
-    dialer: createDialer(environment, readKey, printNote, signal),
-    sign: readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey())),
+    ...createDialer(environment, printNote, signal),
     openChat() {
       const { stdin: input, stdout: output } = process;
       const settings = { input, output, print, note: printNote, historyFile: join(agentMsgFolder, "history") };

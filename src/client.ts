@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { type Client, createClient } from "./client/client.ts";
+import { type Client, type ClientOptions, createClient } from "./client/client.ts";
 import { readFile } from "./client/files.ts";
 import type { ServerTarget } from "./client/remote.ts";
 import { THIS_PROCESS } from "./core/access.ts";
@@ -9,13 +9,8 @@ import { openBus, openLink } from "./open.ts";
 import { createLocalEndpoint, createStorelessEndpoint, type Endpoint } from "./operations/perform.ts";
 import { createHttpEndpoint } from "./surfaces/http/client.ts";
 
-export interface ConnectOptions {
+export interface ConnectOptions extends Pick<ClientOptions, "url" | "agent" | "key" | "token" | "warn"> {
   readonly environment: Environment;
-  readonly url: string | undefined;
-  readonly agent: string | undefined;
-  readonly key: KeyObject | undefined;
-  readonly token: string | undefined;
-  readonly warn: (sentence: string) => void;
   /** Opens a secured bus even if it has lost its operator. */
   readonly seeding?: boolean;
   /** Ends the wait for an unreachable store. */

@@ -1,11 +1,14 @@
 import type { KeyObject } from "node:crypto";
+import { readFile } from "./client/files.ts";
 import { trustAnswer } from "./client/remote.ts";
 import { createSigner } from "./client/signer.ts";
 import { invalid } from "./core/errors.ts";
+import { readPrivateKey } from "./core/keys.ts";
 import { TOKEN_SECONDS } from "./core/limits.ts";
+import { messageBytes, sign } from "./core/signature.ts";
 import { createUserState, type Environment } from "./environment.ts";
 import { isLoopback } from "./server/addresses.ts";
-import { askServer, type Dial } from "./surfaces/agent-msg/websocket.ts";
+import { askServer, type Dial, type SignMessage } from "./surfaces/agent-msg/websocket.ts";
 import type { FrameConnection } from "./wire/frames.ts";
 
 type Headers = Readonly<Record<string, string>>;
@@ -15,12 +18,12 @@ type Headers = Readonly<Record<string, string>>;
  * token signed with its key. Otherwise IPC_API_KEY is sent.
  */
 export function createDialer(
-  { token, apiKey, configFolder }: Environment,
-  readKey: (() => KeyObject) | undefined,
+  { token, apiKey, keyFile, configFolder }: Environment,
   warn: (sentence: string) => void,
   signal: AbortSignal,
 ) {
   const knownServers = createUserState(configFolder);
+  const readKey = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
 
   /** Makes a token for the server's bus, whose name a first connection without a token asks for. */
   const createToken = async (agent: string, url: string, headers: Headers, key: KeyObject) => {
@@ -37,7 +40,8 @@ export function createDialer(
     return (await signer.audience()) === "" ? undefined : await signer.token(agent, TOKEN_SECONDS);
   };
 
-  return (agent: string, url: string, headers: Headers): Dial =>
+  const dialer =
+    (agent: string, url: string, headers: Headers): Dial =>
     async () => {
       if (Object.keys(headers).some((name) => name.toLowerCase() === "authorization")) {
         return await openConnection(url, headers);
@@ -48,6 +52,9 @@ export function createDialer(
       refuseOverheard(url);
       return await openConnection(url, { Authorization: `Bearer ${shown}`, ...headers });
     };
+  const signMessage: SignMessage | undefined =
+    readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey()));
+  return { dialer, sign: signMessage };
 }
 
 async function openConnection(url: string, headers: Headers): Promise<FrameConnection> {

@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { KnownServers } from "./client/signer.ts";
 import { invalid } from "./core/errors.ts";
 
 export const DEFAULT_PORT = 9876;
@@ -93,17 +94,12 @@ function portOf(text: string | undefined): number {
 }
 
 /** User state kept outside the database: two text files that a person may read and edit. */
-export interface UserState {
+export interface UserState extends KnownServers {
   /** Databases that have had an operator. One without an operator was replaced, and must not be used as new. */
   hasDatabase(path: string): boolean;
   /** Returns whether the line could be written. */
   addDatabase(path: string): boolean;
   readonly databasesFile: string;
-
-  /** The DID that a server had when something was first signed for it. */
-  serverDid(url: string): string | undefined;
-  addServer(url: string, did: string): boolean;
-  readonly serversFile: string;
 }
 
 export function createUserState(folder: string): UserState {

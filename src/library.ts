@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { type Asker, askEach, askOnce, type Client } from "./client/client.ts";
+import { createPendingRequests } from "./client/pending.ts";
 import { type ConnectOptions as ClientTarget, connectClient, loadKey } from "./client.ts";
 import { invalid } from "./core/errors.ts";
 import type { Message } from "./core/messages.ts";
@@ -98,18 +99,10 @@ function placeOf(environment: Environment, target: string | undefined): Pick<Cli
 
 function connected(client: Client, agent: string | undefined): ConnectedBus {
   const closing = new AbortController();
-  const going = new Set<Promise<unknown>>();
+  const pending = createPendingRequests();
   const until = (signal: AbortSignal | undefined) =>
     signal === undefined ? closing.signal : AbortSignal.any([closing.signal, signal]);
-  const track = async <T>(asking: Promise<T>): Promise<T> => {
-    going.add(asking);
-    return await asking.finally(() => going.delete(asking));
-  };
-  const bus: Asker = {
-    prepare: client.prepare,
-    ask: (...request) => track(client.ask(...request)),
-    settle: (...answer) => track(client.settle(...answer)),
-  };
+  const bus: Asker = { prepare: client.prepare, ...pending.track(client) };
 
   const methods = Object.fromEntries(
     operations.map((operation) => [
@@ -121,7 +114,7 @@ function connected(client: Client, agent: string | undefined): ConnectedBus {
 
   const close = async () => {
     closing.abort(invalid("this connection to the bus is closed"));
-    await Promise.allSettled(going);
+    await pending.done();
     await client[Symbol.asyncDispose]();
   };
   async function* mail(mailbox = agent, { signal }: CallOptions = {}) {

@@ -1,10 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MessageChannel, receiveMessageOnPort, Worker } from "node:worker_threads";
-import { readFile } from "./client/files.ts";
 import { IpcError, invalid } from "./core/errors.ts";
-import { readPrivateKey } from "./core/keys.ts";
-import { messageBytes, sign } from "./core/signature.ts";
 import { createDialer } from "./dial.ts";
 import { readEnvironment } from "./environment.ts";
 import type { BusAnswer, BusRequest } from "./messenger-worker.ts";
@@ -54,14 +51,12 @@ export class AgentMessenger {
   /** Connects to a server under this agent's name. `handleMessage` gets the messages. */
   async connectWebSocket(url: string): Promise<void> {
     const warn = (sentence: string) => process.emitWarning(sentence);
-    const environment = readEnvironment(process.env);
-    const { keyFile } = environment;
-    const readKey = keyFile === undefined ? undefined : () => readPrivateKey(readFile(keyFile));
+    const { dialer, sign } = createDialer(readEnvironment(process.env), warn, new AbortController().signal);
     await this.closeWebSocket();
     this.#listener = await openListener({
       agent: this.agentName,
-      dial: createDialer(environment, readKey, warn, new AbortController().signal)(this.agentName, url, {}),
-      sign: readKey && ((message, stamp) => sign(messageBytes(message, stamp), readKey())),
+      dial: dialer(this.agentName, url, {}),
+      sign,
       onMessage: (letter) => this.handleMessage(letter),
       onError: warn,
     });

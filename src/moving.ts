@@ -86,17 +86,8 @@ function nameOf(file: string): string {
   return file === "-" ? "standard input" : onOneLine(file);
 }
 
-interface OpenExport {
-  readonly name: string;
-  /** The id of the file's last message, or 0. */
-  readonly last: number;
-  write(line: Exported): void;
-  flush(): void;
-  close(): void;
-}
-
 /** Creates a file that only its owner may read, or opens an earlier export and cuts off its interrupted line. */
-async function openExport(file: string): Promise<OpenExport> {
+async function openExport(file: string) {
   const opened = openFile(file, "a+");
   try {
     let [last, length] = [0, 0];
@@ -111,8 +102,9 @@ async function openExport(file: string): Promise<OpenExport> {
     ftruncateSync(opened, length);
     return {
       name: nameOf(file),
+      /** The id of the file's last message, or 0. */
       last,
-      write: (line) => writeAll(opened, Buffer.from(encodeLine(line)), file),
+      write: (line: Exported) => writeAll(opened, Buffer.from(encodeLine(line)), file),
       flush: () => fsyncSync(opened),
       close: () => closeSync(opened),
     };

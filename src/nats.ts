@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Archive, Store } from "./core/store.ts";
-import type { Wakeup } from "./core/waiting.ts";
+import type { Bus } from "./core/bus.ts";
+import type { Archive } from "./core/store.ts";
 import { readAddress } from "./storage/nats/address.ts";
 import { connectNats } from "./storage/nats/connection.ts";
 import { namesOf } from "./storage/nats/names.ts";
@@ -16,16 +16,11 @@ export interface NatsOptions {
   readonly backups: string;
 }
 
-export interface NatsEngine {
-  readonly store: Store;
-  readonly wakeup: Wakeup;
-}
-
 /** A bus on a NATS server. Its wake-ups use the same connection. */
 export async function openNats(
   address: string,
   { replicas, retry = false, signal, backups }: NatsOptions,
-): Promise<NatsEngine> {
+): Promise<Pick<Bus, "store" | "wakeup">> {
   const parsed = readAddress(address);
   const waiting = { ...parsed, patience: Number.POSITIVE_INFINITY, waitsForServer: true };
   const connection = await connectNats(retry ? waiting : parsed, signal);

@@ -3,8 +3,6 @@ import { join } from "node:path";
 import { type Bus, type CardSettings, createBus } from "./core/bus.ts";
 import { IpcError } from "./core/errors.ts";
 import type { Brokers, Link } from "./core/link.ts";
-import type { Store } from "./core/store.ts";
-import type { Wakeup } from "./core/waiting.ts";
 import { createUserState, type Environment } from "./environment.ts";
 import { openSqlite } from "./storage/sqlite/open.ts";
 import { createFileBells } from "./wakeup/files.ts";
@@ -50,13 +48,11 @@ export async function openBus(
   });
 }
 
-interface Engine {
-  readonly store: Store;
-  readonly wakeup: Wakeup;
-}
-
 /** The one place that chooses an engine. */
-async function openEngine(environment: Environment, signal: AbortSignal | undefined): Promise<Engine> {
+async function openEngine(
+  environment: Environment,
+  signal: AbortSignal | undefined,
+): Promise<Pick<Bus, "store" | "wakeup">> {
   const { databasePath: path, durability, store: address, replicas, retry, configFolder } = environment;
   if (address !== undefined) {
     const nats = await import("./nats.ts");

@@ -9,11 +9,26 @@ const BROKER_PORT = 9100;
 
 const TCP_BROKER_PORT = 19_901;
 
+const STORE = optional(text("The NATS server that keeps the bus (IPC_STORE)"));
+
 /** The commands that start a program or move a whole bus. Each loads its code when it runs. */
 export function createProgramCommands(environment: Environment): readonly ProgramCommand[] {
   return [
-    createServe(environment),
-    createBroker(environment),
+    createHttpServer(environment, environment.port, "IPC_PORT, 9876", {
+      name: "serve",
+      summary: "Serve the bus over HTTP",
+      details: [
+        "Listens on this machine only, unless --host names another address. Ctrl-C stops it; nothing accepted is lost.",
+        "Other machines get in only with IPC_API_KEY, an operator, or --insecure.",
+      ].join("\n"),
+      examples: ["el-ipc serve", "el-ipc serve 8080", "IPC_API_KEY=secret el-ipc serve --host 0.0.0.0"],
+    }),
+    createHttpServer(environment, BROKER_PORT, String(BROKER_PORT), {
+      name: "broker",
+      summary: `Serve the bus over HTTP on port ${BROKER_PORT}`,
+      details: "The same server as `serve`, on the port where sessions look for their broker.",
+      examples: ["el-ipc broker", "el-ipc broker --port 8080 --host 127.0.0.1"],
+    }),
     createTcpBroker(environment),
     createMcp(environment),
     createExport(environment),
@@ -27,7 +42,7 @@ function listenFields(port: string) {
     host: optional(text("The address to listen on (127.0.0.1)")),
     insecure: flag("Admit everyone who can reach the server, without a key"),
     verbose: flag("Log each request"),
-    store: optional(text("The NATS server that keeps the bus (IPC_STORE)")),
+    store: STORE,
   };
 }
 
@@ -49,27 +64,6 @@ function createHttpServer(environment: Environment, defaultPort: number, portTex
       const options = { port, host, insecure, verbose, tcp };
       await serve(withStore(environment, store), manifest.version, options, signal);
     },
-  });
-}
-
-function createServe(environment: Environment): ProgramCommand {
-  return createHttpServer(environment, environment.port, "IPC_PORT, 9876", {
-    name: "serve",
-    summary: "Serve the bus over HTTP",
-    details: [
-      "Listens on this machine only, unless --host names another address. Ctrl-C stops it; nothing accepted is lost.",
-      "Other machines get in only with IPC_API_KEY, an operator, or --insecure.",
-    ].join("\n"),
-    examples: ["el-ipc serve", "el-ipc serve 8080", "IPC_API_KEY=secret el-ipc serve --host 0.0.0.0"],
-  });
-}
-
-function createBroker(environment: Environment): ProgramCommand {
-  return createHttpServer(environment, BROKER_PORT, String(BROKER_PORT), {
-    name: "broker",
-    summary: `Serve the bus over HTTP on port ${BROKER_PORT}`,
-    details: "The same server as `serve`, on the port where sessions look for their broker.",
-    examples: ["el-ipc broker", "el-ipc broker --port 8080 --host 127.0.0.1"],
   });
 }
 
@@ -120,8 +114,6 @@ function createMcp(environment: Environment): ProgramCommand {
     },
   });
 }
-
-const STORE = optional(text("The NATS server that keeps the bus (IPC_STORE)"));
 
 function createExport(environment: Environment): ProgramCommand {
   return defineProgramCommand({

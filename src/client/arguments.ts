@@ -16,11 +16,6 @@ export interface TypedOption<Known extends Option> {
   readonly value: string | undefined;
 }
 
-export interface SplitArguments<Known extends Option> {
-  readonly words: readonly string[];
-  readonly options: readonly TypedOption<Known>[];
-}
-
 /** Options start with a letter: `- a list`, `-1` and `-> there` are words. */
 const LONG = /^--([A-Za-z_][\w-]*)(?:=(.*))?$/s;
 const SHORT = /^-[A-Za-z_][\w-]*(?=(?:=.*)?$)/s;
@@ -36,7 +31,7 @@ const TEXT = "\u0000";
 export function splitArguments<Known extends Option>(
   typed: readonly string[],
   known: readonly Known[],
-): SplitArguments<Known> {
+): { readonly words: readonly string[]; readonly options: readonly TypedOption<Known>[] } {
   const end = typed.includes("--") ? typed.indexOf("--") : typed.length;
   const options: TypedOption<Known>[] = [];
   const marked = typed.slice(0, end).flatMap((argument) => {

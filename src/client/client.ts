@@ -13,21 +13,15 @@ import {
 } from "../operations/operation.ts";
 import type { Ask, Endpoint } from "../operations/perform.ts";
 import type { TokenSource } from "./remote.ts";
-import { askerOf, createSigner, type KnownServers, tokenFor } from "./signer.ts";
+import { askerOf, createSigner, type Signing, tokenFor } from "./signer.ts";
 
-export interface ClientOptions {
+export interface ClientOptions extends Pick<Signing, "url" | "knownServers" | "warn" | "signal"> {
   /** Names the asker where a request doesn't. */
   readonly agent: string | undefined;
   /** Signs requests, and tokens for a server. */
   readonly key: KeyObject | undefined;
   /** Shown to a server instead of a token made with the key. */
   readonly token: string | undefined;
-  /** The server's address; undefined for a bus in this process. */
-  readonly url: string | undefined;
-  readonly knownServers: KnownServers;
-  readonly warn: (sentence: string) => void;
-  /** Ends the requests that signing makes. */
-  readonly signal: AbortSignal;
   /** Opens the bus. Called once, by the first request that needs it. */
   open(token: TokenSource): Promise<Endpoint & AsyncDisposable>;
   readonly storeless: Endpoint;

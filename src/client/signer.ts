@@ -8,6 +8,7 @@ import { showHealth } from "../operations/watching.ts";
 
 /** The DIDs of servers seen before, so that an impostor gets no messages signed for them. */
 export interface KnownServers {
+  /** The DID that a server had when something was first signed for it. */
   serverDid(url: string): string | undefined;
   addServer(url: string, did: string): boolean;
   readonly serversFile: string;
@@ -20,7 +21,9 @@ export interface Signing {
   /** The bus's address, if it is behind a server. */
   readonly url: string | undefined;
   readonly knownServers: KnownServers;
-  readonly warn: (text: string) => void;
+  /** Shows the user a warning. */
+  readonly warn: (sentence: string) => void;
+  /** Ends the requests that signing makes. */
   readonly signal: AbortSignal;
 }
 
@@ -80,9 +83,15 @@ function checkServer(servers: KnownServers, url: string, did: string, warn: (tex
   );
 }
 
-/** Whether a request needs a token: unless the asker doesn't matter, or a signature proves who it is. */
-export function needsToken({ operation, input }: Request): boolean {
+/** Whether the answer to a request depends on who asks. */
+export function needsIdentity({ operation, input }: Request): boolean {
   const { level, dependsOnCaller } = operation.access;
-  if (level === "anyone") return dependsOnCaller?.(input) ?? false;
-  return level !== "signed" || (input.signature === undefined && input.operator_signature === undefined);
+  return level !== "anyone" || (dependsOnCaller?.(input) ?? false);
+}
+
+/** Whether a request needs a token: unless the asker doesn't matter, or a signature proves who it is. */
+export function needsToken(request: Request): boolean {
+  const { operation, input } = request;
+  const isSigned = input.signature !== undefined || input.operator_signature !== undefined;
+  return needsIdentity(request) && !(operation.access.level === "signed" && isSigned);
 }

@@ -10,6 +10,15 @@ export function encodeEvent({ id, event, data }: ServerEvent): string {
   return `${id === undefined ? "" : `id: ${id}\n`}${event === undefined ? "" : `event: ${event}\n`}${lines.join("")}\n`;
 }
 
+export const EVENT_STREAM_HEADERS = {
+  "Content-Type": "text/event-stream",
+  "Cache-Control": "no-store",
+  "X-Accel-Buffering": "no",
+  "X-Content-Type-Options": "nosniff",
+};
+
+export const KEEP_ALIVE_MS = 15_000;
+
 /** A comment: readers skip it, and both ends and every proxy between see that the connection is alive. */
 export const KEEP_ALIVE = ": \n\n";
 

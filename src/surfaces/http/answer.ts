@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { type OutgoingHttpHeaders, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ErrorAnswer, type ErrorCode, errorAnswer, type Reason } from "../../core/errors.ts";
-import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
+import { EVENT_STREAM_HEADERS, encodeEvent, KEEP_ALIVE, KEEP_ALIVE_MS } from "../../wire/sse.ts";
 
 const STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid: 400,
@@ -17,8 +17,6 @@ const STATUS_OF_REASON: Readonly<Partial<Record<Reason, number>>> = {
   too_large: 413,
   busy: 503,
 };
-
-const KEEP_ALIVE_MS = 15_000;
 
 /** How much of a refused body is read and discarded, and for how long. */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
@@ -100,12 +98,7 @@ export function endWithError(socket: Duplex, answer: ErrorAnswer, status = statu
 
 /** Writes a stream as server-sent events, at the reader's pace. Resolves to whether it was written to its end. */
 export async function answerEvents(response: ServerResponse, answers: AsyncIterable<unknown>): Promise<boolean> {
-  response.writeHead(200, {
-    "Content-Type": "text/event-stream",
-    "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",
-    "X-Content-Type-Options": "nosniff",
-  });
+  response.writeHead(200, EVENT_STREAM_HEADERS);
   response.write(KEEP_ALIVE);
   const heartbeat = setInterval(() => response.write(KEEP_ALIVE), KEEP_ALIVE_MS);
   try {

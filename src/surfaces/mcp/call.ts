@@ -35,7 +35,7 @@ export interface ClientIdentity {
 /** The state of a conversation. */
 export interface Memory {
   /** The client's session on the bus. */
-  peer: string | undefined;
+  session: string | undefined;
 }
 
 export interface Call {
@@ -73,14 +73,14 @@ function failedResult(text: string): CallResult {
 
 async function performTool(tool: ToolOperation, given: Values, call: Call): Promise<CallResult> {
   const { client, memory, signal } = call;
-  const session = sessionIn(given) ?? memory.peer;
+  const session = sessionIn(given) ?? memory.session;
   const request = await parseCall(tool, given, session, client);
   return await new Promise((resolve, reject) => {
     let isAnswered = false;
     const handOver = async (answer: unknown): Promise<boolean> => {
       const { openedSession } = request.operation === tool ? tool.tool : {};
-      if (openedSession !== undefined) memory.peer = openedSession(answer);
-      else if (session !== undefined) await noteSession(client, memory, session);
+      if (openedSession !== undefined) memory.session = openedSession(answer);
+      else if (await keepAlive(client, session)) memory.session ??= session;
       const arrival = Promise.withResolvers<boolean>();
       // No await separates this from the transport, so an aborted call gets no answer and any other is sent.
       if (signal.aborted) arrival.resolve(false);
@@ -190,13 +190,14 @@ function sessionOrAgent({ input, tool }: ToolOperation, session: string | undefi
   throw invalid(`You are not connected: call connect with a role, or give the ${SESSION_ARGUMENT} that it gave you`);
 }
 
-/** Keeps the session of a call alive, and remembers it in a conversation that had none. */
-async function noteSession({ endpoint }: Client, memory: Memory, peer: string): Promise<void> {
+/** Keeps a session alive on the bus. False if it has ended, or may not be used any more. */
+export async function keepAlive({ endpoint }: Client, session: string | undefined): Promise<boolean> {
+  if (session === undefined) return false;
   try {
-    await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
-    memory.peer ??= peer;
+    await endpoint.ask(parseRequest(sendHeartbeat, { id: session }), new AbortController().signal);
+    return true;
   } catch {
-    // The call itself succeeded; its client may not be seen as this session.
+    return false;
   }
 }
 

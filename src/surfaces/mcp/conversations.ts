@@ -1,8 +1,6 @@
 import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
 import { monotonicMs } from "../../core/time.ts";
-import { parseRequest } from "../../operations/operation.ts";
-import { sendHeartbeat } from "../../operations/sessions.ts";
-import type { Client, Memory } from "./call.ts";
+import { type Client, keepAlive, type Memory } from "./call.ts";
 
 /** A session of the older protocol revisions. */
 export interface Conversation {
@@ -54,7 +52,8 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
       const [client] = open;
       if (client !== undefined) {
         entry.used = monotonicMs();
-        void noteLife(client, memory);
+        // A connected client may be silent, and still work on commands.
+        void keepAlive(client, memory.session);
       } else if (monotonicMs() - entry.used > IDLE_MS) remove(id);
     }
   }, HEARTBEAT_SECONDS * 1_000);
@@ -79,14 +78,4 @@ export function createConversations<T extends Conversation>(): Conversations<T> 
       known.clear();
     },
   };
-}
-
-/** Keeps the session of a connected but silent client alive, and so the commands that it works on. */
-export async function noteLife({ endpoint }: Client, { peer }: Memory): Promise<void> {
-  if (peer === undefined) return;
-  try {
-    await endpoint.ask(parseRequest(sendHeartbeat, { id: peer }), new AbortController().signal);
-  } catch {
-    // The session has ended, or may not be used any more.
-  }
 }

@@ -1,9 +1,10 @@
+import { createPendingRequests } from "../../client/pending.ts";
 import type { Caller } from "../../core/access.ts";
 import { notFound } from "../../core/errors.ts";
 import type { ExposedBus } from "../../server/entrance.ts";
 import type { Mount } from "../../server/mount.ts";
 import type { Client } from "./call.ts";
-import { createPendingRequests, type McpOptions } from "./server.ts";
+import type { McpOptions } from "./server.ts";
 import { createSseEndpoint } from "./sse.ts";
 import { createStreamableEndpoint } from "./streamable.ts";
 

@@ -7,15 +7,10 @@ import {
   type Transport,
 } from "@modelcontextprotocol/server";
 import type { Operation } from "../../operations/operation.ts";
-import type { Endpoint } from "../../operations/perform.ts";
-import { type Client, callTool, type Memory, type ReportArrival } from "./call.ts";
+import { type Call, callTool, type ReportArrival } from "./call.ts";
 import { describeTool, isTool } from "./tools.ts";
 
-export interface CallRoute {
-  readonly client: Client;
-  readonly memory: Memory;
-  /** Aborts when nobody waits for an answer any more. */
-  readonly signal: AbortSignal;
+export interface CallRoute extends Omit<Call, "reportFault"> {
   /** Calls `report` once it is known whether the call's answer has reached the client. */
   watchArrival(report: ReportArrival): void;
   /** Called for a cancelled call, which gets no answer. */
@@ -84,38 +79,6 @@ function reportProgress({ mcpReq }: ServerContext): Disposable | undefined {
     mcpReq.notify({ method: "notifications/progress", params }).catch(() => {});
   }, PROGRESS_MS);
   return { [Symbol.dispose]: () => clearInterval(timer) };
-}
-
-/** Keeps a bus from being closed before its pending requests are answered and settled. */
-export interface PendingRequests {
-  track(endpoint: Endpoint): Endpoint;
-  done(): Promise<void>;
-}
-
-export function createPendingRequests(): PendingRequests {
-  const pending = new Set<Promise<unknown>>();
-  const pause = () => new Promise((resolve) => setImmediate(resolve));
-  const add = <T>(answer: Promise<T>): Promise<T> => {
-    const ended: Promise<unknown> = answer.then(forget, forget);
-    function forget() {
-      pending.delete(ended);
-    }
-    pending.add(ended);
-    return answer;
-  };
-  return {
-    track: ({ ask, settle }) => ({
-      ask: (...request) => add(ask(...request)),
-      settle: (...answer) => add(settle(...answer)),
-    }),
-    async done() {
-      await pause();
-      while (pending.size > 0) {
-        await Promise.all(pending);
-        await pause();
-      }
-    },
-  };
 }
 
 /**

@@ -8,35 +8,28 @@ import {
 } from "@modelcontextprotocol/server";
 import type { Caller } from "../../core/access.ts";
 import { nodeCrypto } from "../../core/keys.ts";
-import { encodeEvent, KEEP_ALIVE } from "../../wire/sse.ts";
+import { EVENT_STREAM_HEADERS, encodeEvent, KEEP_ALIVE, KEEP_ALIVE_MS } from "../../wire/sse.ts";
 import type { Client, Memory } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
 import { createMcpServer, type McpOptions, watchArrivals } from "./server.ts";
 import { failureResponse, type HttpCall, jsonBody, tooManySessions, webRequest, writeResponse } from "./streamable.ts";
 
-const KEEP_ALIVE_MS = 15_000;
-
 /**
  * The transport of revision 2024-11-05, which clients of the session broker use: the server sends events, and the client
  * posts its messages to another path.
  */
-export interface SseTransport extends Transport {
+interface SseTransport extends Transport {
   readonly sessionId: string;
   /** Handles a posted message. Throws if it is none of the protocol. */
   receive(message: unknown, extra: MessageExtraInfo): void;
 }
 
-export function createSseTransport(response: ServerResponse, sessionId: string, postTo: string): SseTransport {
+function createSseTransport(response: ServerResponse, sessionId: string, postTo: string): SseTransport {
   let heartbeat: NodeJS.Timeout | undefined;
   const transport: SseTransport = {
     sessionId,
     async start() {
-      response.writeHead(200, {
-        "Content-Type": "text/event-stream",
-        "Cache-Control": "no-store",
-        "X-Accel-Buffering": "no",
-        "X-Content-Type-Options": "nosniff",
-      });
+      response.writeHead(200, EVENT_STREAM_HEADERS);
       response.write(encodeEvent({ event: "endpoint", data: postTo }));
       heartbeat = setInterval(() => response.write(KEEP_ALIVE), KEEP_ALIVE_MS);
       response.once("close", () => {
@@ -65,26 +58,17 @@ interface Session extends Conversation {
   readonly transport: SseTransport;
 }
 
-export interface SseEndpoint extends AsyncDisposable {
-  /** Begins a session, which lasts as long as the response's stream. */
-  open(call: HttpCall): Promise<void>;
-  post(call: HttpCall): Promise<void>;
-}
-
-export function createSseEndpoint(
-  options: McpOptions,
-  clientOf: (caller: Caller) => Client,
-  postTo: string,
-): SseEndpoint {
+export function createSseEndpoint(options: McpOptions, clientOf: (caller: Caller) => Client, postTo: string) {
   const callers = new WeakMap<Request, Caller>();
   const sessions = createConversations<Session>();
 
   return {
-    async open({ request, response, caller, signal }) {
+    /** Begins a session, which lasts as long as the response's stream. */
+    async open({ request, response, caller, signal }: HttpCall): Promise<void> {
       if (request.method !== "GET")
         return writeResponse(response, failureResponse(405, "Use GET", { Allow: "GET" }), signal);
       const id = nodeCrypto().randomUUID();
-      const memory: Memory = { peer: undefined };
+      const memory: Memory = { session: undefined };
       const transport = createSseTransport(response, id, `${postTo}?sessionId=${id}`);
       const watchArrival = watchArrivals(transport);
       const server = createMcpServer(options, ({ http, mcpReq }) => ({
@@ -104,7 +88,7 @@ export function createSseEndpoint(
       sessions.remove(id);
     },
 
-    async post(call) {
+    async post(call: HttpCall): Promise<void> {
       const { request, response, caller, signal } = call;
       const id = new URL(request.url ?? "", "http://localhost").searchParams.get("sessionId") ?? "";
       const answer = await (async () => {
@@ -124,6 +108,6 @@ export function createSseEndpoint(
       await writeResponse(response, answer, signal);
     },
 
-    [Symbol.asyncDispose]: async () => sessions[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: sessions[Symbol.asyncDispose],
   };
 }

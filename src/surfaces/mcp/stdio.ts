@@ -1,12 +1,12 @@
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";
+import { createPendingRequests } from "../../client/pending.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { HEARTBEAT_SECONDS } from "../../core/sessions.ts";
 import type { Endpoint } from "../../operations/perform.ts";
 import { createDelivery } from "../../server/deliver.ts";
-import type { Client, ClientIdentity, Memory } from "./call.ts";
-import { noteLife } from "./conversations.ts";
-import { createMcpServer, createPendingRequests, type McpOptions, watchArrivals } from "./server.ts";
+import { type Client, type ClientIdentity, keepAlive, type Memory } from "./call.ts";
+import { createMcpServer, type McpOptions, watchArrivals } from "./server.ts";
 
 export interface StdioMcpOptions extends McpOptions {
   readonly endpoint: Endpoint;
@@ -18,7 +18,7 @@ export interface StdioMcpOptions extends McpOptions {
 /** Serves one client over standard input and output, until its input ends or the signal aborts. */
 export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSignal): Promise<void> {
   const { input, output } = options;
-  const memory: Memory = { peer: undefined };
+  const memory: Memory = { session: undefined };
   const pending = createPendingRequests();
   const client: Client = {
     ...options.identity,
@@ -41,7 +41,7 @@ export async function serveStdioMcp(options: StdioMcpOptions, signal: AbortSigna
       })),
     { transport },
   );
-  const beat = setInterval(() => void noteLife(client, memory), HEARTBEAT_SECONDS * 1_000);
+  const beat = setInterval(() => void keepAlive(client, memory.session), HEARTBEAT_SECONDS * 1_000);
 
   await new Promise<void>((resolve) => {
     input.on("data", (bytes) => relayed.write(bytes));

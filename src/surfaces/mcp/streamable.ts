@@ -11,7 +11,7 @@ import type { Caller } from "../../core/access.ts";
 import { nodeCrypto } from "../../core/keys.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import type { Visit } from "../../server/mount.ts";
-import { KEEP_ALIVE } from "../../wire/sse.ts";
+import { KEEP_ALIVE, KEEP_ALIVE_MS } from "../../wire/sse.ts";
 import type { Client, Memory, ReportArrival } from "./call.ts";
 import { type Conversation, createConversations } from "./conversations.ts";
 import { type CallRoute, createMcpServer, type McpOptions } from "./server.ts";
@@ -21,31 +21,21 @@ export interface HttpCall extends Visit {
   readonly response: ServerResponse;
 }
 
-interface Exchange {
-  readonly caller: Caller;
-  readonly signal: AbortSignal;
-  /** It holds one message rather than a batch. */
-  readonly isSingle: boolean;
-  /** Calls `report` once it is known whether the answer has arrived. */
-  watchArrival(report: ReportArrival): void;
-  /** Ends a response that gets no answer. */
-  end(): void;
-}
+type Route = Omit<CallRoute, "memory">;
 
-function createExchange({ response, caller, signal }: HttpCall, isSingle: boolean): Exchange {
+function createRoute({ response, signal }: HttpCall, client: Client, isBatch: boolean): Route {
   const reports: ReportArrival[] = [];
   response.once("close", () => {
     for (const report of reports) report(response.writableFinished);
   });
   return {
-    caller,
+    client,
     signal,
-    isSingle,
     watchArrival(report) {
       if (response.closed) report(response.writableFinished);
       else reports.push(report);
     },
-    end: () => void response.end(),
+    ...(isBatch ? {} : { close: () => void response.end() }),
   };
 }
 
@@ -99,41 +89,34 @@ interface Session extends Conversation {
   readonly transport: WebStandardStreamableHTTPServerTransport;
 }
 
-export interface StreamableEndpoint extends AsyncDisposable {
-  handle(call: HttpCall): Promise<void>;
-}
-
-const KEEP_ALIVE_MS = 15_000;
-
 /**
  * One address for every revision: a 2026-07-28 request is self-contained and gets a server of its own; an older client
  * initializes a session, which remembers the client's session on the bus.
  */
-export function createStreamableEndpoint(
-  options: McpOptions,
-  clientOf: (caller: Caller) => Client,
-): StreamableEndpoint {
-  const exchanges = new WeakMap<Request, Exchange>();
+export function createStreamableEndpoint(options: McpOptions, clientOf: (caller: Caller) => Client) {
+  const routes = new WeakMap<Request, Route>();
   const sessions = createConversations<Session>();
 
   const routeOf = ({ http }: ServerContext, memory: Memory): CallRoute => {
-    const exchange = http?.req && exchanges.get(http.req);
-    if (exchange === undefined) throw new Error("a call came over no request");
-    const { caller, signal, watchArrival, isSingle, end } = exchange;
-    return { client: clientOf(caller), memory, signal, watchArrival, ...(isSingle ? { close: end } : {}) };
+    const route = http?.req && routes.get(http.req);
+    if (route === undefined) throw new Error("a call came over no request");
+    return { ...route, memory };
   };
 
-  const modern = createMcpHandler(() => createMcpServer(options, (context) => routeOf(context, { peer: undefined })), {
-    legacy: "reject",
-    responseMode: "sse",
-    keepAliveMs: KEEP_ALIVE_MS,
-    maxRequestBodySize: BODY_BYTES,
-  });
+  const modern = createMcpHandler(
+    () => createMcpServer(options, (context) => routeOf(context, { session: undefined })),
+    {
+      legacy: "reject",
+      responseMode: "sse",
+      keepAliveMs: KEEP_ALIVE_MS,
+      maxRequestBodySize: BODY_BYTES,
+    },
+  );
 
   /** Returns undefined if there are too many sessions. */
   const beginSession = async ({ identity }: Caller): Promise<Session | undefined> => {
     const id = nodeCrypto().randomUUID();
-    const memory: Memory = { peer: undefined };
+    const memory: Memory = { session: undefined };
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
       keepAliveMs: KEEP_ALIVE_MS,
@@ -170,13 +153,13 @@ export function createStreamableEndpoint(
     if (request.method === "POST" && body === undefined)
       return failureResponse(400, "The body must be JSON", {}, -32_700);
     const web = webRequest(request, signal);
-    exchanges.set(web, createExchange(call, !Array.isArray(body)));
+    routes.set(web, createRoute(call, clientOf(call.caller), Array.isArray(body)));
     if (request.method !== "POST" || (await isLegacyRequest(web, body))) return answerInSession(call, web, body);
     return modern.fetch(web, { parsedBody: body });
   };
 
   return {
-    handle: async (call) => writeResponse(call.response, await answer(call), call.signal),
+    handle: async (call: HttpCall) => writeResponse(call.response, await answer(call), call.signal),
     async [Symbol.asyncDispose]() {
       await Promise.all([modern.close(), sessions[Symbol.asyncDispose]()]);
     },

@@ -4,17 +4,6 @@ import { visible } from "../../wire/printable.ts";
 
 export type ToolOperation = Operation & { readonly tool: NonNullable<Operation["tool"]> };
 
-export interface ListedTool {
-  readonly name: string;
-  readonly description: string;
-  readonly inputSchema: {
-    readonly type: "object";
-    readonly properties: Record<string, Property>;
-    readonly required?: string[];
-  };
-  readonly annotations: Readonly<Record<string, boolean>>;
-}
-
 type Property = { type?: string; enum?: string[]; items?: { type: string }; description?: string };
 
 /** An argument of every tool: the caller's session, for clients whose connection has none. */
@@ -34,16 +23,17 @@ export function argumentsOf({
   );
 }
 
-export function describeTool(operation: ToolOperation): ListedTool {
+export function describeTool(operation: ToolOperation) {
   const { tool, access, input } = operation;
   const properties: Record<string, Property> = {};
   const required: string[] = [];
   for (const { name, field, description, type } of argumentsOf(operation)) {
     const rule = input.fields[field];
     if (rule === undefined) continue;
+    const text = description ?? rule.description;
     properties[name] = {
       ...(type === undefined ? schemaOf(rule) : { type }),
-      ...describe(description ?? rule.description),
+      ...(text === "" ? {} : { description: text }),
     };
     if (!rule.optional && tool.fallback === undefined) required.push(name);
   }
@@ -51,7 +41,7 @@ export function describeTool(operation: ToolOperation): ListedTool {
     name: tool.name,
     description: tool.description,
     inputSchema: {
-      type: "object",
+      type: "object" as const,
       properties: { ...properties, [SESSION_ARGUMENT]: { type: "string" } },
       ...(required.length === 0 ? {} : { required }),
     },
@@ -60,10 +50,6 @@ export function describeTool(operation: ToolOperation): ListedTool {
         ? { readOnlyHint: true }
         : { destructiveHint: access.level === "keeper", ...(tool.isRepeatable ? { idempotentHint: true } : {}) },
   };
-}
-
-function describe(description: string): { description?: string } {
-  return description === "" ? {} : { description };
 }
 
 const KINDS: Readonly<Record<Field["kind"], Property>> = {
