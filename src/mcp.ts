@@ -78,7 +78,7 @@ async function openLocal(
 
 const MOMENT_SECONDS = 60;
 
-/** The agent whose key it is, by the same proof that a server would take. Undefined in open mode. */
+/** Identifies the agent by the proof that a server would demand. Undefined in open mode. */
 async function identityOf(bus: Bus, { agent, signer }: Proof): Promise<Identity | undefined> {
   const made = signer();
   if ((await made.audience()) === "") return undefined;

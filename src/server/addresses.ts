@@ -26,7 +26,7 @@ export function checkListenAddress(
 ): void {
   if (isLoopback(host) || hasKey || secure || insecure) return;
   throw invalid(
-    `listening on ${host} would let anyone who reaches this machine read and write: set IPC_API_KEY, seed an operator, or say --insecure`,
+    `listening on ${host} would let anyone who reaches this machine read and write: set IPC_API_KEY, seed an operator, or use --insecure`,
   );
 }
 

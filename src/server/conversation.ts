@@ -1,4 +1,5 @@
 import { errorAnswer, IpcError, invalid, isIpcError } from "../core/errors.ts";
+import { isJsonObject } from "../core/json.ts";
 import { createSerialQueue } from "../core/serial.ts";
 import { publicInput } from "../operations/fields.ts";
 import { isStream, isWaiting, type Operation, parseRequest, type Request } from "../operations/operation.ts";
@@ -244,7 +245,7 @@ function createPace(wire: Wire, budget: BufferBudget) {
 export function findRequest(verbs: ReadonlyMap<string, Operation>, verb: unknown, input: unknown = {}): Request {
   const operation = typeof verb === "string" ? verbs.get(verb) : undefined;
   if (operation === undefined) throw invalid(`there is nothing called ${JSON.stringify(verb)} to ask for`);
-  if (typeof input !== "object" || input === null || Array.isArray(input)) throw invalid("input must be a JSON object");
+  if (!isJsonObject(input)) throw invalid("input must be a JSON object");
   return parseRequest(operation, Object.fromEntries(publicInput(operation.input.fields, input)));
 }
 

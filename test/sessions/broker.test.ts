@@ -57,7 +57,7 @@ suite("broker", { concurrency: 4 }, () => {
     assert.equal(code, 1);
     assert.match(
       stderr,
-      /^Error: listening on 0\.0\.0\.0 would let anyone .* set IPC_API_KEY, seed an operator, or say --insecure\n$/,
+      /^Error: listening on 0\.0\.0\.0 would let anyone .* set IPC_API_KEY, seed an operator, or use --insecure\n$/,
     );
     await using server = await bus.serve();
     for (const address of Object.values(networkInterfaces()).flatMap((all) => all ?? [])) {

@@ -72,7 +72,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
     }
     const open = await home.run("server", "-p", "0", "--host", "0.0.0.0");
     assert.deepEqual([open.code, open.stdout], [1, ""]);
-    assert.match(open.stderr, /set IPC_API_KEY, seed an operator, or say --insecure/);
+    assert.match(open.stderr, /set IPC_API_KEY, seed an operator, or use --insecure/);
   });
 
   test("M11 M22 M24 M32 send -w reports a message's delivery, and keeps it for an absent recipient", async () => {

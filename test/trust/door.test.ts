@@ -205,7 +205,7 @@ suite("a request from beyond this machine", { concurrency: 4 }, () => {
       const { code, stderr } = await other.run("serve", "0", "--host", host);
       assert.match(
         stderr,
-        /^Error: listening on \S+ would let anyone .* set IPC_API_KEY, seed an operator, or say --insecure\n$/,
+        /^Error: listening on \S+ would let anyone .* set IPC_API_KEY, seed an operator, or use --insecure\n$/,
       );
       assert.equal(code, 1);
     }

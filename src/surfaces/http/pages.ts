@@ -25,7 +25,7 @@ async function answerMetrics(response: ServerResponse, caller: Caller, metrics: 
   if (caller.from === "beyond" && !caller.admitted && !caller.identity?.operator) {
     throw new IpcError(
       "unauthorized",
-      "figures are for this machine, an operator's token, or who has the API key",
+      "metrics are open to this machine, to an operator's token, and to the API key",
       "from_beyond",
     );
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type IpcError, invalid } from "../../core/errors.ts";
+import { isJsonObject } from "../../core/json.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { parseTexts } from "../../operations/fields.ts";
 import { type BufferBudget, tooManyLargeRequests } from "../../server/budget.ts";
@@ -107,7 +108,7 @@ function parseJson(text: string): unknown {
 function parseObject(text: string): object {
   if (text.trim() === "") return {};
   const value = parseJson(text);
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  if (isJsonObject(value)) return value;
   throw invalid("the body must be a JSON object");
 }
 

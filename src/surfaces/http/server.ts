@@ -238,9 +238,9 @@ function answerFailure({ options, logRefusal }: Site, { response, path }: Exchan
 function createRefusalLog(log: Log): Site["logRefusal"] {
   const budget = createAlarmBudget();
   return ({ reason, message }, path) => {
-    const untold = budget.spend(reason ?? "", monotonicMs() / 1_000);
-    if (untold === undefined) return;
-    log("warn", "refused", { path, reason, error: message, ...(untold > 0 ? { untold } : {}) });
+    const unreported = budget.spend(reason ?? "", monotonicMs() / 1_000);
+    if (unreported === undefined) return;
+    log("warn", "refused", { path, reason, error: message, ...(unreported > 0 ? { untold: unreported } : {}) });
   };
 }
 

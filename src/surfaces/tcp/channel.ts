@@ -1,23 +1,22 @@
 import { connect, type Socket } from "node:net";
 import { IpcError } from "../../core/errors.ts";
+import { isJsonObject, type JsonObject } from "../../core/json.ts";
 import { type Address, formatAddress } from "../../core/link.ts";
 import { createLineSplitter, decodeLine, encodeLine } from "../../wire/json-lines.ts";
 
 /** The longest answer, a batch and one more message, with everything escaped. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-export type Answer = Readonly<Record<string, unknown>>;
-
 /** A client's connection to a server, for any number of concurrent requests. */
 export interface Channel {
   /** Yields the lines that answer a request: one, or each item of a stream. */
-  ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<Answer, void, void>;
+  ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<JsonObject, void, void>;
   close(): void;
   readonly closed: Promise<void>;
 }
 
 interface PendingRequest {
-  readonly answers: Answer[];
+  readonly answers: JsonObject[];
   wake: () => void;
 }
 
@@ -32,7 +31,7 @@ export async function openChannel(address: Address): Promise<Channel> {
   const receive = (bytes: Buffer): void => {
     const fits = lines.push(bytes, (line) => {
       const answer = decodeLine(line);
-      if (!isAnswer(answer)) return void socket.destroy();
+      if (!isJsonObject(answer)) return void socket.destroy();
       // The Python original's broker repeats no id, and answers only one request.
       const request = pending.get(answer.id) ?? (answer.id === undefined ? [...pending.values()][0] : undefined);
       request?.answers.push(answer);
@@ -52,7 +51,7 @@ export async function openChannel(address: Address): Promise<Channel> {
     });
   });
 
-  async function* ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<Answer, void, void> {
+  async function* ask(request: object, signal: AbortSignal, stream: boolean): AsyncGenerator<JsonObject, void, void> {
     const id = ++lastId;
     const entry: PendingRequest = { answers: [], wake: () => {} };
     pending.set(id, entry);
@@ -91,10 +90,6 @@ function openSocket(address: Address, at: string): Promise<Socket> {
       resolve(socket);
     });
   });
-}
-
-function isAnswer(value: unknown): value is Answer {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function unreachableError(at: string, cause: Error): IpcError {

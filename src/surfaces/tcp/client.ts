@@ -1,11 +1,12 @@
 import { createRemoteEndpoint, credentialFor, type ServerTarget } from "../../client/remote.ts";
 import { IpcError, remoteError } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
 import { formatAddress, parseAddress } from "../../core/link.ts";
 import { publicInput } from "../../operations/fields.ts";
 import type { Request } from "../../operations/operation.ts";
 import type { Endpoint } from "../../operations/perform.ts";
 import { isLoopback, reachableHost } from "../../server/addresses.ts";
-import { type Answer, type Channel, openChannel } from "./channel.ts";
+import { type Channel, openChannel } from "./channel.ts";
 
 const BROKER_PORT = 19_901;
 
@@ -31,7 +32,11 @@ export function openTcpEndpoint(server: ServerTarget): Endpoint & AsyncDisposabl
     }
   };
 
-  const answers = async (request: Request, signal: AbortSignal, stream: boolean): Promise<AsyncIterable<Answer>> => {
+  const answers = async (
+    request: Request,
+    signal: AbortSignal,
+    stream: boolean,
+  ): Promise<AsyncIterable<JsonObject>> => {
     const open = await openOnce();
     const token = await credentialFor(request, server, place);
     const input = Object.fromEntries(publicInput(request.operation.input.fields, request.input));
@@ -81,7 +86,7 @@ export async function brokerAt(host: string, port: number): Promise<string | und
   return undefined;
 }
 
-function answerIn(line: Answer): Answer {
+function answerIn(line: JsonObject): JsonObject {
   if (line.ok === true) return line;
   throw remoteError(line, "The server answers in another way than el-ipc");
 }

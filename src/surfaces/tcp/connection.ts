@@ -1,13 +1,14 @@
 import type { Socket } from "node:net";
 import type { Caller } from "../../core/access.ts";
 import { errorAnswer, type IpcError, invalid, isIpcError } from "../../core/errors.ts";
+import { isJsonObject, type JsonObject } from "../../core/json.ts";
 import { BODY_BYTES } from "../../core/limits.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { isLoopbackAddress } from "../../server/addresses.ts";
 import { type Conversation, createConversation, type Reply, type Slot } from "../../server/conversation.ts";
 import { type ExposedBus, identifyCaller, watchToken } from "../../server/entrance.ts";
 import { createLineSplitter, decodeLine } from "../../wire/json-lines.ts";
-import { isLine, type Line, parseLine, type Waiters } from "./requests.ts";
+import { parseLine, type Waiters } from "./requests.ts";
 import { createWriter } from "./writer.ts";
 
 export interface Hub extends ExposedBus {
@@ -81,19 +82,19 @@ export function serveConnection(socket: Socket, hub: Hub): Connection {
   const answerLine = (bytes: Buffer): void => {
     if (!isReading) return;
     const line = decodeLine(bytes);
-    if (!isLine(line)) endWith(invalid("invalid JSON: send one JSON object a line, in UTF-8"));
+    if (!isJsonObject(line)) endWith(invalid("invalid JSON: send one JSON object a line, in UTF-8"));
     else if (line.id === undefined || isId(line.id)) accept(line, line.id, bytes.length);
     else endWith(invalid("id must be a number or a text of 200 characters at most"));
   };
 
-  const accept = (line: Line, id: Id | undefined, bytes: number): void => {
+  const accept = (line: JsonObject, id: Id | undefined, bytes: number): void => {
     if (id === undefined) isReading = false;
     else isKept = true;
     const reply = replyTo(id);
     void conversation.handle(bytes, reply, (slot) => ask(line, id, reply, slot));
   };
 
-  const ask = async (line: Line, id: Id | undefined, reply: Reply, slot: Slot): Promise<void> => {
+  const ask = async (line: JsonObject, id: Id | undefined, reply: Reply, slot: Slot): Promise<void> => {
     const caller = await callerOf(line.token);
     const asked = parseLine(line, hub.verbs, caller.identity?.agent, hub);
     const endpoint = hub.endpointFor(caller);

@@ -1,4 +1,5 @@
 import { invalid } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
 import { MAX_WAIT_SECONDS } from "../../core/limits.ts";
 import type { MailboxSummary } from "../../core/mailboxes.ts";
 import type { Message } from "../../core/messages.ts";
@@ -10,8 +11,6 @@ export interface LineRequest extends WireRequest {
   /** The mailbox that the request waits for. */
   readonly waitsFor?: string;
 }
-
-export type Line = Readonly<Record<string, unknown>>;
 
 /** Counts the requests on this server that wait for each mailbox. */
 export interface Waiters {
@@ -54,12 +53,12 @@ const WAIT_SECONDS = 60;
 /** The sender of an anonymous post. */
 const NOBODY = "anonymous";
 
-type Parse = (line: Line, self: string | undefined, broker: Broker) => LineRequest;
+type Parse = (line: JsonObject, self: string | undefined, broker: Broker) => LineRequest;
 
 /** Types `body` by the operation's answer. */
 function lineRequest<O extends Operation>(
   operation: O,
-  input: Line,
+  input: JsonObject,
   body: (answer: AnswerTo<O>) => object,
 ): LineRequest {
   return { request: parseRequest(operation, input), body };
@@ -100,7 +99,7 @@ const originals: Readonly<Record<string, Parse>> = {
 
 /** Parses a line: with `op` a request of the original's, with `ask` any operation open to a network. */
 export function parseLine(
-  line: Line,
+  line: JsonObject,
   verbs: ReadonlyMap<string, Operation>,
   self: string | undefined,
   broker: Broker,
@@ -116,11 +115,7 @@ export function parseLine(
   throw invalid(`unknown op ${JSON.stringify(op ?? "")} (use: post, fetch, wait, status)`);
 }
 
-export function isLine(value: unknown): value is Line {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function need(line: Line, ...names: readonly string[]): void {
+function need(line: JsonObject, ...names: readonly string[]): void {
   for (const name of names) {
     const value = line[name];
     if (value === undefined || value === null || value === "") throw invalid(`${name} is required`);
