@@ -187,6 +187,7 @@ type InputOf<F extends Fields> = {
 } & {
     readonly [K in OptionalNames<F>]?: Value<F[K]>;
 };
+/** Help, documents and tools keep this order. Each noun's file lists its own operations. */
 declare const table: readonly [Typed<"send", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;

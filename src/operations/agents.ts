@@ -238,3 +238,13 @@ export const makeToken = defineStoreless({
   },
   output: { text: ({ token }) => token },
 });
+
+export const agentOperations = [
+  seedOperator,
+  makeKeys,
+  registerAgent,
+  revokeAgent,
+  listAgents,
+  makeToken,
+  showCard,
+] as const;

@@ -150,3 +150,5 @@ export const channelMessages = defineOperation({
 export function toPublicChannels(channels: readonly ChannelSummary[]) {
   return channels.map(({ channel, count, lastMessage }) => ({ channel, count, last_message: lastMessage }));
 }
+
+export const channelOperations = [sendToChannel, channelMessages] as const;

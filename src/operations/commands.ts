@@ -320,3 +320,15 @@ export const retryCommand = defineOperation({
   }),
   output: { text: ({ command }) => `${command.id} is offered again` },
 });
+
+export const commandOperations = [
+  sendCommand,
+  ask,
+  waitCommand,
+  ackCommand,
+  failCommand,
+  commandResult,
+  listCommands,
+  pendingCommands,
+  retryCommand,
+] as const;

@@ -1,89 +1,31 @@
-import { listAgents, makeKeys, makeToken, registerAgent, revokeAgent, seedOperator, showCard } from "./agents.ts";
-import { channelMessages, listChannels, sendToChannel } from "./channels.ts";
-import {
-  ackCommand,
-  ask,
-  commandResult,
-  failCommand,
-  listCommands,
-  pendingCommands,
-  retryCommand,
-  sendCommand,
-  waitCommand,
-} from "./commands.ts";
+import { agentOperations } from "./agents.ts";
+import { channelOperations, listChannels } from "./channels.ts";
+import { commandOperations } from "./commands.ts";
 import { ipcTool } from "./ipc.ts";
-import { arrivedMessages, fetchMail, listMailboxes, postMail, showInbox, waitMail } from "./mailboxes.ts";
-import { acknowledgeMessages, followChannel, readMessages, sendMessage, showReceipts } from "./messages.ts";
+import { mailboxOperations } from "./mailboxes.ts";
+import { messageOperations } from "./messages.ts";
 import type { Operation } from "./operation.ts";
-import {
-  changeRole,
-  connectSession,
-  discoverSessions,
-  leaveBus,
-  listSessions,
-  sendHeartbeat,
-  showPresence,
-  showSession,
-} from "./sessions.ts";
-import { awaitSignal, emitSignal, listSignals, readSignal, unsetSignal } from "./signals.ts";
-import { pingTcp, receiveTcp, sendTcp } from "./tcp.ts";
-import { pruneMessages, resetBus } from "./upkeep.ts";
-import { showHealth, showRights, showStatus, showTraffic, watchEvents } from "./watching.ts";
+import { sessionOperations } from "./sessions.ts";
+import { signalOperations } from "./signals.ts";
+import { tcpOperations } from "./tcp.ts";
+import { upkeepOperations } from "./upkeep.ts";
+import { showHealth, showRights, watchOperations } from "./watching.ts";
 
+/** Help, documents and tools keep this order. Each noun's file lists its own operations. */
 const table = [
-  sendMessage,
-  readMessages,
-  acknowledgeMessages,
-  followChannel,
-  showReceipts,
+  ...messageOperations,
   listChannels,
-  seedOperator,
-  makeKeys,
-  registerAgent,
-  revokeAgent,
-  listAgents,
-  makeToken,
-  showCard,
+  ...agentOperations,
   showHealth,
   showRights,
-  postMail,
-  fetchMail,
-  waitMail,
-  showInbox,
-  arrivedMessages,
-  listMailboxes,
-  listSessions,
-  discoverSessions,
-  connectSession,
-  showSession,
-  sendHeartbeat,
-  changeRole,
-  leaveBus,
-  showPresence,
-  sendCommand,
-  ask,
-  waitCommand,
-  ackCommand,
-  failCommand,
-  commandResult,
-  listCommands,
-  pendingCommands,
-  retryCommand,
-  emitSignal,
-  awaitSignal,
-  readSignal,
-  listSignals,
-  unsetSignal,
-  sendToChannel,
-  channelMessages,
-  showStatus,
-  showTraffic,
-  watchEvents,
-  sendTcp,
-  receiveTcp,
-  pingTcp,
-  pruneMessages,
-  resetBus,
+  ...mailboxOperations,
+  ...sessionOperations,
+  ...commandOperations,
+  ...signalOperations,
+  ...channelOperations,
+  ...watchOperations,
+  ...tcpOperations,
+  ...upkeepOperations,
 ] as const satisfies readonly Operation[];
 
 /** The table: everything that one can ask of the bus. */

@@ -168,3 +168,5 @@ function idsOf(messages: readonly Message[]): readonly number[] {
 function mailLine(message: Message): string {
   return JSON.stringify(message);
 }
+
+export const mailboxOperations = [postMail, fetchMail, waitMail, showInbox, arrivedMessages, listMailboxes] as const;

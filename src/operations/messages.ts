@@ -209,3 +209,5 @@ export const followChannel = defineOperation({
   },
   output: { text: (message: Message) => JSON.stringify(message) },
 });
+
+export const messageOperations = [sendMessage, readMessages, acknowledgeMessages, followChannel, showReceipts] as const;

@@ -215,3 +215,14 @@ export const showPresence = defineOperation({
     failure: ({ online, name }) => (online ? undefined : `${name} is offline`),
   },
 });
+
+export const sessionOperations = [
+  listSessions,
+  discoverSessions,
+  connectSession,
+  showSession,
+  sendHeartbeat,
+  changeRole,
+  leaveBus,
+  showPresence,
+] as const;

@@ -120,3 +120,5 @@ export const unsetSignal = defineOperation({
   },
   output: { text: (_, { name }) => `${name} is cleared` },
 });
+
+export const signalOperations = [emitSignal, awaitSignal, readSignal, listSignals, unsetSignal] as const;

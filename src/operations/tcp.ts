@@ -88,3 +88,5 @@ export const receiveTcp = defineStoreless({
     failure: (answer) => (answer === null ? "No message came in that time" : undefined),
   },
 });
+
+export const tcpOperations = [sendTcp, receiveTcp, pingTcp] as const;

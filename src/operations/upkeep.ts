@@ -82,3 +82,5 @@ export const resetBus = defineOperation({
     arguments: {},
   },
 });
+
+export const upkeepOperations = [pruneMessages, resetBus] as const;

@@ -214,3 +214,5 @@ export const showHealth = defineOperation({
       channel === undefined || agent !== undefined ? undefined : "Nothing was counted: say for which agent",
   },
 });
+
+export const watchOperations = [showStatus, showTraffic, watchEvents] as const;
