@@ -32,7 +32,7 @@ export async function mailLeasesEndOnNats(address: string): Promise<void> {
   const where = readAddress(address);
   const connection = await connectNats(where);
   const streams = createStreams(connection, where.bus, 1);
-  for await (const { seq, subject, data } of scanLast(streams, "readers", streams.names.everyMailbox)) {
+  for await (const { seq, subject, data } of scanLast(streams, "readers", streams.names.everyRecord("arrived"))) {
     const value = JSON.parse(Buffer.from(data).toString());
     const leases = value.leases.map(([id, until]: [number, number]) => [id, until - 10]);
     await putRecord(streams, "readers", subject, { ...value, leases }, { seq });

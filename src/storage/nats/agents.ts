@@ -37,7 +37,7 @@ export function createNonces(streams: Streams) {
   return {
     /** Claims the nonce for a new request, or finds the claim of one that came before. */
     async claim({ signer, nonce, digest, at }: RequestKey, agentsSeq = 0): Promise<Claim | "clash"> {
-      const subject = names.nonce(signer, nonce);
+      const subject = names.record("nonces", signer, nonce);
       // Most nonces are new, so the first try assumes that.
       for (let found: Found = NOT_FOUND; ; found = await getRecord(streams, "nonces", subject)) {
         const known = found.value && readNonce(found.value);

@@ -1,20 +1,11 @@
-import type {
-  AgentStore,
-  Archive,
-  ArrivedIds,
-  Journal,
-  RequestKey,
-  ResetResult,
-  Revoked,
-  Watermark,
-  WriteArchive,
-} from "../../core/store.ts";
+import { archiveOf, createReader, type Fields, type RecordKind, shapes } from "../../core/records.ts";
+import type { AgentStore, Archive, Journal, Records, ResetResult, Revoked, WriteArchive } from "../../core/store.ts";
 import { loadCommand, unusedPayloads } from "./commands.ts";
 import type { Transaction } from "./log.ts";
 import { messagesAfter } from "./messages.ts";
 import type { Context } from "./outbox.ts";
 import { namesIn } from "./payloads.ts";
-import { fieldsOf, parseJson, readLeases, readName, readNonce, readWatermark, textIn } from "./records.ts";
+import { fieldsOf, parseJson, readLeases, readName, readNonce, textIn } from "./records.ts";
 import { scanLast } from "./scan.ts";
 import { loadSignal } from "./signals.ts";
 import type { Snapshot } from "./state.ts";
@@ -44,10 +35,8 @@ async function archiveSnapshot(
   const { streams, payloads, agents, journal } = context;
   const first = Math.max(snapshot.forgotten, snapshot.entry - MAX_ENTRIES);
   return {
+    ...archiveOf((kind) => recordsOf(streams, kind)),
     messages: messagesBetween(streams, after, upTo),
-    watermarks: watermarksOf(streams),
-    arrived: arrivedOf(streams),
-    nonces: noncesOf(streams),
     agents: await agents.list(),
     revoked: await revokedOf(streams),
     peers: snapshot.peers.map(({ since: _, ...session }) => session),
@@ -74,22 +63,28 @@ async function* messagesBetween(streams: Streams, after: number, upTo: number) {
   }
 }
 
-async function* watermarksOf(streams: Streams): AsyncGenerator<Watermark> {
-  for await (const found of scanLast(streams, "readers", streams.names.everyWatermark)) yield readWatermark(found);
-}
-
-async function* arrivedOf(streams: Streams): AsyncGenerator<ArrivedIds> {
-  for await (const { data } of scanLast(streams, "readers", streams.names.everyMailbox)) {
-    const value = fieldsOf(parseJson(data));
+/**
+ * Reads a stored record as an archive has it; undefined where it is none. A kind without an entry is stored as an archive
+ * has it.
+ */
+const readers: { readonly [Kind in RecordKind]?: (value: Fields) => Records[Kind] | undefined } = {
+  arrived: (value) => {
     const { arrived } = readLeases(value);
-    if (arrived.size > 0) yield { channel: textIn(value, "channel"), ids: [...arrived] };
-  }
-}
+    return arrived.size > 0 ? { channel: textIn(value, "channel"), ids: [...arrived] } : undefined;
+  },
+  nonces: (value) => {
+    const { signer, nonce, digest, at, result, gone } = readNonce(value);
+    return gone || result === undefined ? undefined : { signer, nonce, digest, at, messageId: result };
+  },
+};
 
-async function* noncesOf(streams: Streams): AsyncGenerator<RequestKey & { messageId: number }> {
-  for await (const { data } of scanLast(streams, "nonces", streams.names.everyNonce)) {
-    const { signer, nonce, digest, at, result, gone } = readNonce(fieldsOf(parseJson(data)));
-    if (!gone && result !== undefined) yield { signer, nonce, digest, at, messageId: result };
+/** Reads the records of a kind that are stored one by one, as JSON. */
+async function* recordsOf<Kind extends RecordKind>(streams: Streams, kind: Kind): AsyncGenerator<Records[Kind]> {
+  const { names } = streams;
+  const read: (value: Fields) => Records[Kind] | undefined = readers[kind] ?? createReader<Records[Kind]>(shapes[kind]);
+  for await (const { data } of scanLast(streams, names.streamOf(kind), names.everyRecord(kind))) {
+    const record = read(fieldsOf(parseJson(data)));
+    if (record !== undefined) yield record;
   }
 }
 

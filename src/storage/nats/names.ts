@@ -1,7 +1,31 @@
+import type { RecordKind } from "../../core/records.ts";
 import type { Role } from "../../core/store.ts";
 
+interface Place {
+  readonly stream: string;
+  /** One of the stream's subjects. A record's key takes the place of the wildcards. */
+  readonly subject: string;
+}
+
+/** Where each kind of record lies. A kind without an entry has a stream of its own name, since a stream never changes. */
+const places = {
+  messages: { stream: "messages", subject: "message.*" },
+  watermarks: { stream: "readers", subject: "watermark.*.*" },
+  arrived: { stream: "readers", subject: "mailbox.*" },
+  agents: { stream: "agents", subject: "agent.*.*" },
+  revoked: { stream: "agents", subject: "agent.*.*" },
+  nonces: { stream: "nonces", subject: "nonce.*.*" },
+  peers: { stream: "sessions", subject: "session" },
+  orders: { stream: "sessions", subject: "session" },
+  signals: { stream: "sessions", subject: "session" },
+  journal: { stream: "sessions", subject: "session" },
+} as const satisfies { readonly [Kind in RecordKind]?: Place };
+
+/** The kinds that have an entry. */
+type PlacedKind = keyof typeof places;
+
 /** A stream is named after its kind, so these names stay. `bodies` holds payloads and snapshots. */
-export type StreamKind = "messages" | "readers" | "agents" | "nonces" | "sessions" | "bodies";
+export type StreamKind = (typeof places)[PlacedKind]["stream"] | "bodies" | Exclude<RecordKind, PlacedKind>;
 
 /** Names of a bus's streams and subjects. All begin with the bus's own name, so buses can share a server. */
 export type Names = ReturnType<typeof namesOf>;
@@ -10,32 +34,35 @@ export function namesOf(bus: string) {
   return {
     stream: (kind: StreamKind) => `${bus}-${kind}`,
     /** The subjects that a stream stores. No two streams share one. */
-    subjects: (kind: StreamKind): readonly string[] => SUBJECTS[kind].map((subject) => `${bus}.${subject}`),
+    subjects: (kind: StreamKind): readonly string[] => subjectsOf(kind).map((subject) => `${bus}.${subject}`),
+    streamOf: (kind: RecordKind): StreamKind => (isPlaced(kind) ? places[kind].stream : kind),
+    record: (kind: RecordKind, ...key: readonly string[]) =>
+      [bus, subjectOf(kind).split(".", 1)[0], ...key.map(subjectToken)].join("."),
+    everyRecord: (kind: RecordKind) => `${bus}.${subjectOf(kind)}`,
     message: (channel: string) => `${bus}.message.${subjectToken(channel)}`,
     everyMessage: `${bus}.message.*`,
-    watermark: (channel: string, agent: string) => `${bus}.watermark.${subjectToken(channel)}.${subjectToken(agent)}`,
     watermarksOf: (channel: string) => `${bus}.watermark.${subjectToken(channel)}.*`,
-    everyWatermark: `${bus}.watermark.*.*`,
-    mailbox: (channel: string) => `${bus}.mailbox.${subjectToken(channel)}`,
-    everyMailbox: `${bus}.mailbox.*`,
     agent: (role: Role, name: string) => `${bus}.agent.${role}.${subjectToken(name)}`,
     agents: (role: Role) => `${bus}.agent.${role}.*`,
-    nonce: (signer: string, nonce: string) => `${bus}.nonce.${subjectToken(signer)}.${subjectToken(nonce)}`,
-    everyNonce: `${bus}.nonce.*.*`,
     sessions: `${bus}.session`,
     payload: (name: string) => `${bus}.body.${name}`,
     bell: (topic: string) => `${bus}.bell.${subjectToken(topic)}`,
   };
 }
 
-const SUBJECTS: Readonly<Record<StreamKind, readonly string[]>> = {
-  messages: ["message.*"],
-  readers: ["watermark.*.*", "mailbox.*"],
-  agents: ["agent.*.*"],
-  nonces: ["nonce.*.*"],
-  sessions: ["session"],
-  bodies: ["body.*"],
-};
+function isPlaced(kind: RecordKind): kind is PlacedKind {
+  return Object.hasOwn(places, kind);
+}
+
+function subjectOf(kind: RecordKind): string {
+  return isPlaced(kind) ? places[kind].subject : `${kind}.>`;
+}
+
+function subjectsOf(kind: StreamKind): readonly string[] {
+  if (kind === "bodies") return ["body.*"];
+  const found = Object.values(places).filter(({ stream }) => stream === kind);
+  return found.length > 0 ? [...new Set(found.map(({ subject }) => subject))] : [`${kind}.>`];
+}
 
 const MAX_TOKEN = 150;
 

@@ -19,12 +19,12 @@ export function createWatermarks(streams: Streams): Watermarks {
   const { names } = streams;
   return {
     async get(channel, agent) {
-      const { value } = await getRecord(streams, "readers", names.watermark(channel, agent));
+      const { value } = await getRecord(streams, "readers", names.record("watermarks", channel, agent));
       return numberIn(fieldsOf(value), "lastId");
     },
 
     async advance(channel, agent, id) {
-      const subject = names.watermark(channel, agent);
+      const subject = names.record("watermarks", channel, agent);
       for (;;) {
         const [found, newest] = await Promise.all([
           getRecord(streams, "readers", subject),
@@ -64,7 +64,7 @@ function createFurthest(streams: Streams): MessageStore["watermarks"] {
       upTo = 0;
     }
     if (newest > upTo) {
-      const subject = names.everyWatermark;
+      const subject = names.everyRecord("watermarks");
       const moved =
         upTo === 0 ? scanLast(streams, "readers", subject) : scan(streams, "readers", { subject, from: upTo + 1 });
       for await (const found of moved) {
@@ -82,7 +82,7 @@ function createFurthest(streams: Streams): MessageStore["watermarks"] {
  * that these don't know to have arrived.
  */
 async function findLeases(streams: Streams, channel: string): Promise<Found & { readonly leases: Leases }> {
-  const found = await getRecord(streams, "readers", streams.names.mailbox(channel));
+  const found = await getRecord(streams, "readers", streams.names.record("arrived", channel));
   return { ...found, leases: readLeases(found.value) };
 }
 
@@ -105,7 +105,8 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
         const { to, answer } = await change(leases);
         if (to === undefined) return answer;
         const value = writeLeases(channel, to);
-        if ((await putRecord(streams, "readers", names.mailbox(channel), value, found)) !== "conflict") return answer;
+        if ((await putRecord(streams, "readers", names.record("arrived", channel), value, found)) !== "conflict")
+          return answer;
       }
     });
 

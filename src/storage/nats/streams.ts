@@ -136,7 +136,7 @@ function asStored({ seq, subject, header, data }: StoredMsg): Stored {
  * watermark moves before there is a message: where one has moved and the messages don't exist, they were removed.
  */
 async function refuseOrphans({ getMessage, exists }: Presence, names: Names): Promise<void> {
-  const watermark = await getMessage("readers", { last_by_subj: names.everyWatermark });
+  const watermark = await getMessage("readers", { last_by_subj: names.everyRecord("watermarks") });
   if (!watermark || watermark.json<{ lastId?: unknown }>().lastId === 0 || (await exists("messages"))) return;
   const [messages, readers] = [names.stream("messages"), names.stream("readers")];
   throw fault(

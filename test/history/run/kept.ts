@@ -52,7 +52,7 @@ export function onNats(address: string): Kept {
       await using own = await openNatsBus(address);
       const streams = createStreams(own.connection, own.bus, 1);
       for (const [channel, agent] of readers) {
-        const subject = streams.names.watermark(channel, agent);
+        const subject = streams.names.record("watermarks", channel, agent);
         await putRecord(streams, "readers", subject, { agent, channel, lastId: 0 }, { seq: 0 });
       }
     },
