@@ -1,5 +1,5 @@
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { conflict, IpcError } from "../core/errors.ts";
+import { conflict, hasCode, IpcError } from "../core/errors.ts";
 import { BODY_BYTES, CONTENT_BYTES } from "../core/limits.ts";
 import { type Address, type Deadline, formatAddress, type Link, type ReceivedText } from "../core/link.ts";
 import { monotonicMs } from "../core/time.ts";
@@ -28,21 +28,14 @@ export function createTcpLink(): Link {
   };
 }
 
-/** A text whose sender waits for the answer. */
-interface Received {
-  readonly text: string;
-  readonly from: string;
-  answer(arrived: boolean): Promise<void>;
-}
-
-/** A connection that sends nothing whole for this long is closed. */
+/** A connection that sends no data for this long is closed. */
 const IDLE_MS = 30_000;
 const MAX_CONNECTIONS = 200;
 
 /** Time for an answer to leave before this process ends. */
 const LINGER_MS = 1_000;
 
-/** Listens for one text; undefined if none comes. Later senders, and those that send anything else, get an error. */
+/** Listens for one text; undefined if none comes. Later senders get an error, as does any other request. */
 async function receiveText(address: Address, { milliseconds, signal }: Deadline): Promise<Received | undefined> {
   if (signal.aborted) return undefined;
   const open = new Set<Socket>();
@@ -81,15 +74,13 @@ async function listen(server: Server, address: Address): Promise<void> {
 }
 
 function listenError(cause: Error, address: Address): IpcError {
-  return new IpcError("conflict", listenFault(cause, address), undefined, { cause });
-}
-
-function listenFault(error: Error, address: Address): string {
-  const code = "code" in error ? error.code : undefined;
-  if (code === "EADDRINUSE")
-    return `${formatAddress(address)} is taken: something listens there already; choose another port`;
-  if (code === "EACCES") return `Port ${address.port} needs rights that this user doesn't have`;
-  return `${address.host} is not an address of this machine`;
+  const { host, port } = address;
+  let fault = `${host} is not an address of this machine`;
+  if (hasCode(cause, "EACCES")) fault = `Port ${port} needs rights that this user doesn't have`;
+  if (hasCode(cause, "EADDRINUSE")) {
+    fault = `${formatAddress(address)} is taken: something listens there already; choose another port`;
+  }
+  return new IpcError("conflict", fault, undefined, { cause });
 }
 
 /** Answers pings and hands over a message; anything else ends the connection. */
@@ -120,12 +111,15 @@ function hasType(value: unknown): value is { readonly type: unknown; readonly er
   return typeof value === "object" && value !== null && "type" in value;
 }
 
-function receivedFrom(socket: Socket, text: string): Received {
+type Received = ReturnType<typeof receivedFrom>;
+
+/** A text whose sender waits for the answer. */
+function receivedFrom(socket: Socket, text: string) {
   socket.setTimeout(0);
   return {
     text,
     from: formatAddress({ host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }),
-    answer: (arrived) =>
+    answer: (arrived: boolean) =>
       sendLast(socket, arrived ? { type: "taken" } : { type: "error", error: "it could not be taken" }),
   };
 }
@@ -151,10 +145,9 @@ function sendLast(socket: Socket, value: object): Promise<void> {
 
 const MAX_ANSWER_BYTES = 64 * 1024;
 
-/** Pause between two tries to connect while nobody listens. */
 const RETRY_MS = 100;
 
-/** Sends a text as soon as somebody listens there. */
+/** Sends a text as soon as a receiver listens there. */
 async function sendText(address: Address, text: string, { milliseconds, signal }: Deadline): Promise<void> {
   const end = monotonicMs() + milliseconds;
   let lastRefusal: NobodyListens | undefined;
@@ -183,15 +176,8 @@ class NobodyListens extends IpcError {}
 /** The time was up before there was a connection. */
 class NotConnected extends IpcError {}
 
-interface Answer {
-  readonly type: unknown;
-  readonly error?: unknown;
-  /** Between request and answer. */
-  readonly milliseconds: number;
-}
-
-/** Sends one line and reads one line back. */
-async function ask(address: Address, value: object, { milliseconds, signal }: Deadline): Promise<Answer> {
+/** Sends a line and reads one back; returns it with the milliseconds in between. */
+async function ask(address: Address, value: object, { milliseconds, signal }: Deadline) {
   const at = formatAddress(address);
   const socket = connect({ ...address, noDelay: true });
   const limits = { at, end: monotonicMs() + milliseconds, signal };
@@ -216,17 +202,12 @@ async function ask(address: Address, value: object, { milliseconds, signal }: De
   }
 }
 
-interface ConnectionLimits {
-  /** The other end, for errors. */
-  readonly at: string;
-  readonly end: number;
-  readonly signal: AbortSignal;
-}
-
-type Executor<T> = (resolve: (value: T) => void, reject: (error: Error) => void) => void;
-
-/** A promise that also rejects when the connection breaks, the time is up, or the signal aborts. */
-function settleInTime<T>(socket: Socket, { at, end, signal }: ConnectionLimits, execute: Executor<T>): Promise<T> {
+/** A promise that also rejects when the connection breaks, the time is up, or the signal aborts. `at` is for errors. */
+function settleInTime<T>(
+  socket: Socket,
+  { at, end, signal }: { at: string; end: number; signal: AbortSignal },
+  execute: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(timeoutError(socket, at)), Math.max(0, end - monotonicMs()));
     const abort = () => reject(conflict("given up"));
@@ -250,17 +231,17 @@ function timeoutError(socket: Socket, at: string): IpcError {
 }
 
 function connectionError(at: string, error: Error | undefined): IpcError {
-  const code = error !== undefined && "code" in error ? error.code : undefined;
   const [port = ""] = /\d+$/.exec(at) ?? [];
-  if (code === "ECONNREFUSED") {
+  if (hasCode(error, "ECONNREFUSED")) {
     return new NobodyListens("not_found", `Nobody listens at ${at}: start \`el-ipc tcp receive ${port}\` there`);
   }
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN")
+  if (hasCode(error, "ENOTFOUND") || hasCode(error, "EAI_AGAIN")) {
     return new IpcError("not_found", `There is no host of that name: ${at}`);
+  }
   const why = error === undefined ? "it closed the connection" : error.message;
   return new IpcError("conflict", `${at} gave no answer: ${why}`);
 }
 
-function reasonIn({ error }: Answer): string {
+function reasonIn({ error }: { readonly error?: unknown }): string {
   return typeof error === "string" ? error.slice(0, 200) : "it gave no reason";
 }

@@ -4,18 +4,10 @@ import { type Bell, isChannel, type Topic } from "../core/waiting.ts";
 /** Node's timers can't count further; a longer wait wakes early, looks again and goes on. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Waiters woken per turn of the event loop, so that what they then do doesn't keep others from being answered. */
+/** Waiters woken per turn of the event loop, so that their work doesn't delay other answers. */
 const WOKEN_AT_ONCE = 50;
 
-/** The bells of this process, by topic. */
-export interface Bells {
-  /** `disarmed` is called when the bell is disposed of. */
-  arm(topic: Topic, disarmed: () => void): Bell;
-  ring(topic: Topic): void;
-  ringAll(): void;
-  has(topic: Topic): boolean;
-  readonly topics: Iterable<string>;
-}
+export type Bells = ReturnType<typeof createBells>;
 
 /** Returns a function that asks the store for changes nobody rang for, and rings for them; one question at a time. */
 export function createPoll(bells: Bells, changes: Store["changes"]): () => Promise<void> {
@@ -37,11 +29,11 @@ export function createPoll(bells: Bells, changes: Store["changes"]): () => Promi
   };
 }
 
-export function createBells(): Bells {
+export function createBells() {
   const armed = new Map<string, Set<() => void>>();
   const ringing = new Map<string, { again: boolean }>();
 
-  /** Wakes a crowd in slices. A ring meanwhile wakes all of it once more. */
+  /** Wakes many waiters in slices. A ring meanwhile wakes them all once more. */
   const ring = (topic: Topic): void => {
     const bells = armed.get(topic);
     if (bells === undefined) return;
@@ -64,7 +56,8 @@ export function createBells(): Bells {
   };
 
   return {
-    arm(topic, disarmed) {
+    /** `disarmed` is called when the bell is disposed of. */
+    arm(topic: Topic, disarmed: () => void): Bell {
       let isRung = false;
       let wake: (() => void) | undefined;
       const hear = () => {
@@ -103,13 +96,13 @@ export function createBells(): Bells {
 
     ring,
 
-    ringAll() {
+    ringAll(): void {
       for (const topic of [...armed.keys()]) ring(topic);
     },
 
-    has: (topic) => armed.has(topic),
+    has: (topic: Topic): boolean => armed.has(topic),
 
-    get topics() {
+    get topics(): Iterable<Topic> {
       return armed.keys();
     },
   };

@@ -29,10 +29,9 @@ export interface FileBells {
 const POLL_MS = 500;
 const QUICK_POLL_MS = 50;
 
-/** Bells unused for this long are removed. */
 const STALE_MS = 24 * 3600 * 1_000;
 
-/** Least time between two cleanings: looking at ten thousand bells for each new one would take longer than all else. */
+/** Least time between two cleanings: a look at ten thousand bells for each new one would outweigh everything else. */
 const CLEANING_MS = 3600 * 1_000;
 
 /** Follows no link and blocks on no pipe that another user put in a bell's place. */
@@ -70,7 +69,6 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     }
   };
 
-  /** The file was removed. */
   const watchAgain = (topic: Topic): void => {
     stopWatching(topic);
     if (bells.has(topic)) startWatching(topic);
@@ -81,7 +79,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
     watchers.delete(topic);
   };
 
-  /** The topic's file can't be watched: there are too many watches, or it is on a network file system. */
+  /** For a file that can't be watched: there are too many watches, or it is on a network file system. */
   const pollQuickly = (topic: Topic): void => {
     stopWatching(topic);
     if (pollMs === QUICK_POLL_MS) return;
@@ -92,7 +90,7 @@ export function createFileBells({ folder, changes }: FileBells): Wakeup {
 
   const disarm = (topic: Topic): void => {
     if (!bells.has(topic)) stopWatching(topic);
-    if (watchers.size > 0 || !isEmpty(bells.topics)) return;
+    if (watchers.size > 0 || [...bells.topics].length > 0) return;
     polling?.[Symbol.dispose]();
     polling = undefined;
     pollMs = POLL_MS;
@@ -146,14 +144,14 @@ function touch(file: string): void {
   }
 }
 
-/** Short names are spelled out in hex, which costs nothing; a hash would make an unsigned send load node:crypto for it. */
+/** Short names are spelled in hex, which costs nothing; for a hash, an unsigned send would have to load node:crypto. */
 function bellFile(folder: string, topic: Topic): string {
   const name = Buffer.from(topic);
   if (name.length <= 100) return join(folder, name.toString("hex"));
   return join(folder, `sha256-${process.getBuiltinModule("node:crypto").hash("sha256", name)}`);
 }
 
-/** True if there was none yet. */
+/** Returns whether there was none yet. */
 function makeBell(folder: string, file: string): boolean {
   mkdirSync(folder, { mode: 0o700, recursive: true });
   if (!isOurs(folder)) throw new Error("not a folder of ours");
@@ -168,16 +166,11 @@ function isOurs(folder: string): boolean {
   return found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid);
 }
 
-/** Removes bells that nobody rang or made for a day. Whoever still watches one sees it go, and makes it again. */
+/** Removes bells that nobody rang or made for a day. A process that still watches one then makes it again. */
 function removeStale(folder: string): void {
   for (const name of readdirSync(folder)) {
     const file = join(folder, name);
     const found = lstatSync(file, { throwIfNoEntry: false });
     if (found !== undefined && Date.now() - found.mtimeMs > STALE_MS) unlinkSync(file);
   }
-}
-
-function isEmpty(items: Iterable<unknown>): boolean {
-  for (const _ of items) return false;
-  return true;
 }

@@ -3,7 +3,7 @@ import type { Store } from "../core/store.ts";
 import type { Topic, Wakeup } from "../core/waiting.ts";
 import { createBells, createPoll } from "./bells.ts";
 
-export interface NatsBells {
+interface NatsBells {
   readonly nats: NatsConnection;
   readonly subjectOf: (topic: Topic) => string;
   readonly changes: Store["changes"];
@@ -68,7 +68,6 @@ export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup
       return bell;
     },
 
-    /** Waits until its rings have left. */
     async [Symbol.asyncDispose]() {
       isClosed = true;
       clearInterval(poll);
@@ -78,9 +77,9 @@ export function createNatsBells({ nats, subjectOf, changes }: NatsBells): Wakeup
   };
 }
 
-/** A ring may be lost, so a server that doesn't answer is not waited for longer. */
 const FLUSH_MS = 1_000;
 
+/** Waits until all rings have left, but not for a server that doesn't answer: a ring may be lost. */
 async function flush(nats: NatsConnection): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, FLUSH_MS);

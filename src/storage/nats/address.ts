@@ -1,37 +1,16 @@
 import { readFileSync } from "node:fs";
-import { type Authenticator, credsAuthenticator, nkeyAuthenticator, type TlsOptions } from "@nats-io/transport-node";
+import { type Authenticator, credsAuthenticator, nkeyAuthenticator } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
 import { nodeCrypto, publicKeyOf, rawKeyBytes, readPrivateKey } from "../../core/keys.ts";
 
-/** A parsed `nats://…`: which servers, which of their buses, and how to log in. */
-export interface Address {
-  /** HOST:PORT each; they are servers of one cluster. */
-  readonly servers: readonly string[];
-  readonly bus: string;
-  readonly tls: boolean;
-  readonly user: string | undefined;
-  readonly password: string | undefined;
-  /** Paths of files. */
-  readonly creds: string | undefined;
-  readonly nkey: string | undefined;
-  readonly ca: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
-  /** The JetStream domain, where the streams are behind a leaf node. */
-  readonly domain: string | undefined;
-  /** Milliseconds for which a request is tried again while no server answers. */
-  readonly patience: number;
-  /** Whether the first connection is tried again too. */
-  readonly waitsForServer: boolean;
-  /** The address without its login, for sentences. */
-  readonly label: string;
-}
+export type Address = ReturnType<typeof readAddress>;
 
 const DEFAULT_BUS = "el-ipc";
 const SETTINGS = ["creds", "nkey", "ca", "cert", "key", "domain", "wait"] as const;
 const SHAPE = /^(nats|tls):\/\/(?:([^@/?]*)@)?([^/?@]+)(?:\/([^?]*))?(?:\?(.*))?$/;
 
-export function readAddress(text: string): Address {
+/** Parses `nats://…`: which servers, which of their buses, and how to log in. */
+export function readAddress(text: string) {
   const [, scheme, login, hosts = "", path = "", query = ""] = SHAPE.exec(text) ?? [];
   if (scheme === undefined) {
     throw invalid(
@@ -39,7 +18,7 @@ export function readAddress(text: string): Address {
     );
   }
   const bus = path === "" ? DEFAULT_BUS : path;
-  // It becomes a part of streams' and subjects' names, which allow few characters.
+  // The names of streams and subjects, which include it, allow few characters.
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(bus)) {
     throw invalid(`the bus in a NATS address is named by 1 to 64 letters, digits, - and _, not ${JSON.stringify(bus)}`);
   }
@@ -53,19 +32,25 @@ export function readAddress(text: string): Address {
   const [user, password] = login === undefined ? [] : login.split(/:(.*)/s).map(decode);
   const servers = hosts.split(",").map(parseHost);
   return {
+    /** HOST:PORT each; they are servers of one cluster. */
     servers,
     bus,
     tls: scheme === "tls",
     user,
     password,
+    /** This and the next four: paths of files. */
     creds: setting("creds"),
     nkey: setting("nkey"),
     ca: setting("ca"),
     cert: setting("cert"),
     key: setting("key"),
+    /** Milliseconds for which a request is tried again while no server answers. */
     patience: parsePatience(setting("wait")),
+    /** Whether the first connection is tried again too. */
     waitsForServer: settings.has("wait"),
+    /** The JetStream domain, where the streams are behind a leaf node. */
     domain: parseDomain(setting("domain")),
+    /** The address without its login, for sentences. */
     label: `${scheme}://${servers.join(",")}/${bus}`,
   };
 }
@@ -98,18 +83,10 @@ function decode(part: string): string {
   }
 }
 
-export interface Login {
-  readonly authenticator?: Authenticator[];
-  readonly user?: string;
-  readonly pass?: string;
-  readonly token?: string;
-  readonly tls?: TlsOptions;
-  /** The name of a key at the server. */
-  readonly nkey: string | undefined;
-}
+export type Login = ReturnType<typeof loginOf>;
 
-/** A login by a credentials file, a key, a user and password, or a token; with or without TLS. */
-export function loginOf({ creds, nkey, user, password, tls, ca, cert, key }: Address): Login {
+/** The login's options for a connection. `nkey` is the name of its key at the server, where it has one. */
+export function loginOf({ creds, nkey, user, password, tls, ca, cert, key }: Address) {
   const files = { ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) };
   for (const file of [ca, cert, key]) if (file !== undefined) readBytes(file);
   const secure = tls || ca !== undefined || cert !== undefined ? { tls: files } : {};

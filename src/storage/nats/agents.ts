@@ -1,5 +1,5 @@
 import { nuid } from "@nats-io/transport-node";
-import { conflict, type IpcError } from "../../core/errors.ts";
+import { conflict } from "../../core/errors.ts";
 import type { Agent, AgentStore, NameClaim, Outcome, RequestKey } from "../../core/store.ts";
 import {
   type Found,
@@ -17,15 +17,15 @@ import type { Streams } from "./streams.ts";
 
 const KNOWN_SECONDS = 3_600;
 
-/** A signed request that is being done, or was: its record, and where that is. */
+/** The record of a signed request that is under way or done, and where the record is stored. */
 export interface Claim extends NonceRecord {
   readonly subject: string;
   readonly seq: number;
 }
 
 /**
- * A record for each nonce. It is stored before its request is done, and says afterwards what was answered; so a request
- * that comes again is recognised, also after a crash. The steps of a request are found again by the claim's id.
+ * A record for each nonce. It is stored before its request runs, and later holds the answer; so a repeated request is
+ * recognised, even after a crash. The steps of a request are found again by the claim's id.
  */
 export function createNonces(streams: Streams) {
   const { names } = streams;
@@ -57,12 +57,12 @@ export function createNonces(streams: Streams) {
   };
 }
 
-/** What a change makes of a name's record; undefined where it may not. */
+/** Works out a name's new record; undefined where the change is refused. */
 type Decide = (found: NameRecord) => NameRecord | undefined;
 
 /**
  * A record for each name, operators' apart from agents'. Changes are rare, so each expects that the whole stream stayed
- * as it was while it decided.
+ * the same meanwhile.
  */
 export function createAgentStore(streams: Streams): AgentStore {
   const { names } = streams;
@@ -90,7 +90,11 @@ export function createAgentStore(streams: Streams): AgentStore {
         if (claim !== undefined && !isNewer) await nonces.forget(claim);
         return "taken";
       }
-      if (isNewer) throw overtakenError(name);
+      if (isNewer) {
+        throw conflict(
+          `${name} was changed by another request while this one was under way: look at it, and sign a new request`,
+        );
+      }
       const id = claim === undefined ? nuid.next() : `${claim.id} ${nuid.next()}`;
       const subject = names.agent(decided.agent?.role ?? "agent", name);
       const publication = { id, data: JSON.stringify(decided), expect: { lastSequence } };
@@ -99,10 +103,9 @@ export function createAgentStore(streams: Streams): AgentStore {
   };
 
   /**
-   * A change that a signed request asks for, done once. Its nonce notes how far the stream of agents went before the
-   * request began. A name that hasn't changed since then shows that the request wasn't done. One that this request
-   * changed last shows that it was. After another change nothing tells, so the request is refused: done now, it might
-   * bring an old key back.
+   * Does a signed request's change once. Its nonce notes where the stream of agents ended before the request began. A
+   * name that hasn't changed since shows that the request wasn't done; one that this request changed last, that it was.
+   * After another change neither is known, so the request is refused: done now, it might bring an old key back.
    */
   const changeOnce = async (
     name: string,
@@ -170,15 +173,9 @@ function mayTake(agent: Agent, entry: NameClaim, { agent: present, revoked }: Na
   return owner === undefined || owner.registeredBy === agent.registeredBy;
 }
 
-/** A rotation changes nothing but the key. */
+/** A rotation changes only the key. */
 function merge(agent: Agent, entry: NameClaim, present: Agent | undefined): Agent {
   if (present === undefined) return agent;
   if (entry !== "rotate") return { ...agent, registeredBy: present.registeredBy };
   return { ...present, publicKey: agent.publicKey, v2Only: agent.v2Only || present.v2Only };
-}
-
-function overtakenError(name: string): IpcError {
-  return conflict(
-    `${name} was changed by another request while this one was under way: look at it, and sign a new request`,
-  );
 }

@@ -1,8 +1,8 @@
 import { archiveOf, createReader, type Fields, type RecordKind, shapes } from "../../core/records.ts";
-import type { AgentStore, Archive, Journal, Records, ResetResult, Revoked, WriteArchive } from "../../core/store.ts";
+import type { AgentStore, Archive, Journal, Records, ResetResult, WriteArchive } from "../../core/store.ts";
 import { loadCommand, unusedPayloads } from "./commands.ts";
 import type { Transaction } from "./log.ts";
-import { messagesAfter } from "./messages.ts";
+import { messagesBetween } from "./messages.ts";
 import type { Context } from "./outbox.ts";
 import { namesIn } from "./payloads.ts";
 import { fieldsOf, parseJson, readLeases, readName, readNonce, textIn } from "./records.ts";
@@ -17,7 +17,7 @@ export interface ArchiveContext extends Context {
   readonly journal: Journal;
 }
 
-/** The whole bus as it is now, with the messages after an id. */
+/** Reads the whole bus as it is now, with the messages after an id. */
 export async function archiveBus(context: ArchiveContext, after: number): Promise<Archive> {
   const snapshot = await context.log.step(({ state }) => state.snapshot());
   return archiveSnapshot(context, snapshot, after, await context.streams.lastSeq("messages"));
@@ -36,9 +36,9 @@ async function archiveSnapshot(
   const first = Math.max(snapshot.forgotten, snapshot.entry - MAX_ENTRIES);
   return {
     ...archiveOf((kind) => recordsOf(streams, kind)),
-    messages: messagesBetween(streams, after, upTo),
+    messages: messagesBetween(streams, streams.names.everyMessage, after, upTo),
     agents: await agents.list(),
-    revoked: await revokedOf(streams),
+    revoked: await Array.fromAsync(recordsOf(streams, "revoked")),
     peers: snapshot.peers.map(({ since: _, ...session }) => session),
     orders: mapEach(
       snapshot.orders.toSorted((a, b) => a.seq - b.seq),
@@ -56,18 +56,9 @@ async function* mapEach<T, U>(records: readonly T[], map: (record: T) => Promise
   for (const record of records) yield await map(record);
 }
 
-async function* messagesBetween(streams: Streams, after: number, upTo: number) {
-  for await (const message of messagesAfter(streams, streams.names.everyMessage, after)) {
-    if (message.id > upTo) return;
-    yield message;
-  }
-}
-
-/**
- * Reads a stored record as an archive has it; undefined where it is none. A kind without an entry is stored as an archive
- * has it.
- */
+/** Turn a stored record into an archive's; undefined where it has none. Kinds without an entry are stored as archived. */
 const readers: { readonly [Kind in RecordKind]?: (value: Fields) => Records[Kind] | undefined } = {
+  revoked: (value) => readName(value).revoked,
   arrived: (value) => {
     const { arrived } = readLeases(value);
     return arrived.size > 0 ? { channel: textIn(value, "channel"), ids: [...arrived] } : undefined;
@@ -78,7 +69,7 @@ const readers: { readonly [Kind in RecordKind]?: (value: Fields) => Records[Kind
   },
 };
 
-/** Reads the records of a kind that are stored one by one, as JSON. */
+/** Reads records that are stored one by one, as JSON. */
 async function* recordsOf<Kind extends RecordKind>(streams: Streams, kind: Kind): AsyncGenerator<Records[Kind]> {
   const { names } = streams;
   const read: (value: Fields) => Records[Kind] | undefined = readers[kind] ?? createReader<Records[Kind]>(shapes[kind]);
@@ -86,15 +77,6 @@ async function* recordsOf<Kind extends RecordKind>(streams: Streams, kind: Kind)
     const record = read(fieldsOf(parseJson(data)));
     if (record !== undefined) yield record;
   }
-}
-
-async function revokedOf(streams: Streams): Promise<readonly Revoked[]> {
-  const found: Revoked[] = [];
-  for await (const { data } of scanLast(streams, "agents", streams.names.agents("agent"))) {
-    const { revoked } = readName(parseJson(data));
-    if (revoked !== undefined) found.push(revoked);
-  }
-  return found;
 }
 
 /** One step clears the sessions and puts the removal of the messages into the outbox, so both happen. */
@@ -117,7 +99,7 @@ export function createReset(
   };
 }
 
-/** Removes what the snapshot holds; what came later stays. Returns the payloads that nothing needs any more. */
+/** Removes the snapshot's records; later ones stay. Returns the payloads that nothing needs any more. */
 function clear({ state, put }: Transaction, { placed, entry }: Snapshot): readonly string[] {
   const [commands, signals] = [[...state.commands.values()], [...state.signals.values()]];
   put({ of: "journal", what: "reset", placed, entry });

@@ -120,11 +120,8 @@ function createLeasing(context: Context): Pick<CommandStore, "take" | "nextFree"
   };
 }
 
-/** A command to be added, its params stored already. */
-interface PreparedCommand {
-  readonly command: NewCommand;
-  readonly params: Payload;
-}
+/** A command whose params are stored already. */
+type PreparedCommand = Readonly<{ command: NewCommand; params: Payload }>;
 
 /** Commands sent together share params that are the same value. */
 function storeParams({ payloads }: Context, commands: readonly NewCommand[]): Promise<PreparedCommand[]> {
@@ -137,7 +134,7 @@ function storeParams({ payloads }: Context, commands: readonly NewCommand[]): Pr
   return Promise.all(commands.map(async (command) => ({ command, params: await store(command) })));
 }
 
-/** Throws where the id is taken. A command for a session that isn't there is dead. */
+/** Throws where the id is taken. A command for an unknown session is dead. */
 function addCommand(transaction: Transaction, { command, params }: PreparedCommand): void {
   const { state } = transaction;
   if (state.commands.has(command.id)) throw new Error(`there is a command ${command.id} already`);
@@ -155,15 +152,15 @@ function addCommand(transaction: Transaction, { command, params }: PreparedComma
   });
 }
 
-/** The journal tells changes of a command's status and attempts. */
+/** The journal shows changes of a command's status and attempts. */
 export function putCommand({ state, put }: Transaction, to: CommandRecord): CommandRecord {
   const before = state.commands.get(to.id);
-  const isTold = before?.status !== to.status || before.attempts !== to.attempts;
-  put({ of: "order", key: to.id, to, ...(isTold && { what: to.status }) });
+  const isJournaled = before?.status !== to.status || before.attempts !== to.attempts;
+  put({ of: "order", key: to.id, to, ...(isJournaled && { what: to.status }) });
   return to;
 }
 
-/** Drops payloads where the step was refused. After any other failure it may have been stored, and they stay. */
+/** Drops the payloads of a refused step. After any other failure the step may be stored, so they stay. */
 async function stepOrDrop<T>(
   { log, payloads }: Context,
   stored: readonly Payload[],
@@ -184,7 +181,6 @@ async function stepOrDrop<T>(
   }
 }
 
-/** Ends a command together with what follows from it. */
 async function endCommand(
   context: Context,
   id: string,
@@ -208,7 +204,7 @@ async function endCommand(
     return { outcome, unused: before ? [before] : [], work };
   });
   log.inBackground(payloads.drop(namesIn(...unused)));
-  // It stays in the outbox where it fails now.
+  // Where this fails, the work stays in the outbox.
   if (work !== undefined) await outbox.run(work).catch(() => 0);
   return outcome;
 }
@@ -229,7 +225,7 @@ function putEnd(
   return "done";
 }
 
-/** The open commands for a session, or for its role. */
+/** Includes commands for the session's role. */
 function openFor({ openCommands, sessions }: State, session: string): CommandRecord[] {
   const role = sessions.get(session)?.role;
   return [...openCommands.values()].filter(({ target, targetRole }) =>
@@ -271,9 +267,7 @@ export function unusedPayloads(removed: readonly CommandRecord[], { commands }: 
   return [...unused];
 }
 
-/**
- * A payload may be gone with its command, which was forgotten meanwhile; from one that is still there it was removed.
- */
+/** Fails where a payload is gone though its command is still there: then it was removed from the server. */
 export async function loadCommand(
   { log, payloads }: Pick<Context, "log" | "payloads">,
   { seq: _, params, result, ...command }: CommandRecord,

@@ -29,7 +29,6 @@ export function isNoResponders(error: unknown): boolean {
   return error instanceof errors.NoRespondersError || (error instanceof Error && isNoResponders(error.cause));
 }
 
-/** The server did nothing, and may do it in a moment. */
 export function isTemporary(error: unknown): boolean {
   return TEMPORARY.includes(codeOf(error) ?? 0);
 }
@@ -50,7 +49,7 @@ export function isTransient(error: unknown): boolean {
   return error instanceof errors.ConnectionError;
 }
 
-/** Turns a fault of the server that its user can mend into a sentence; leaves any other error as it is. */
+/** Turns a fault of the server that its user can mend into a sentence. */
 function explainFault(error: unknown, server: string): unknown {
   if (isIpcError(error)) return error;
   const words = describeFault(error);
@@ -81,7 +80,6 @@ function codeOf(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined;
 }
 
-/** Limit for one request. */
 const REQUEST_MS = 1_500;
 const PAUSE_MS = 50;
 const RECONNECT_MS = 250;
@@ -96,14 +94,14 @@ const OLDEST_CLUSTER = [2, 10] as const;
 
 export type Connection = Awaited<ReturnType<typeof connectNats>>;
 
-/** Connects to a NATS server, and again whenever that breaks. Once the signal aborts, no request is waited for. */
+/** Connects to a NATS server, and again after each break. Once the signal aborts, requests are not waited for. */
 export async function connectNats(address: Address, signal?: AbortSignal) {
   const nats = await openConnection(address, loginOf(address), signal);
   const options = { timeout: REQUEST_MS, ...(address.domain && { domain: address.domain }) };
   const jsm = await jetstreamManager(nats, { ...options, checkAPI: false });
   const health = watchConnection(nats);
   const pending = new Set<Promise<unknown>>();
-  // No server is connected for a while after a break, and the limit of the last one stands.
+  // After a break no server is connected for a while; until then the last one's limit holds.
   let payload = 0;
   const maxPayload = (): number => {
     payload = nats.info?.max_payload ?? payload;
@@ -125,11 +123,8 @@ export async function connectNats(address: Address, signal?: AbortSignal) {
       address.domain === undefined && nats.info?.jetstream === true && nats.info.cluster === undefined,
     /** How often the connection broke. */
     breaks: health.breaks,
-    /** How long a request is tried again, in milliseconds. */
     patience: address.patience,
-    /**
-     * Repeats a request while no server answers or a leader is being elected; fails with a sentence when patience ends.
-     */
+    /** Repeats a request while no server answers or a leader is being elected; fails when patience ends. */
     async retry<T>(request: () => Promise<T>): Promise<T> {
       const answer = persist(request);
       pending.add(answer);
@@ -182,7 +177,8 @@ function createRetry(
       } catch (error) {
         if (!isTransient(error)) throw explainFault(error, address.label);
         if (isNoResponders(error) && nats.info?.jetstream !== true && !hasAnswered) {
-          throw noJetStreamError(address, error);
+          const advice = "start the server with -js, or name its domain (?domain=NAME)";
+          throw fault(`NATS at ${address.label} has no JetStream: ${advice}`, error);
         }
         if (monotonicMs() > end || (signal?.aborted && monotonicMs() > begun + REQUEST_MS)) {
           throw noAnswerError(address, errorSince(begun) ?? error);
@@ -250,7 +246,6 @@ function watchConnection(nats: NatsConnection) {
   };
 }
 
-/** Set where the connected server is too old. */
 function versionError({ info }: NatsConnection, { label, domain }: Address): IpcError | undefined {
   if (info === undefined) return undefined;
   const [major = 0, minor = 0] = info.version.split(".").map(Number);
@@ -282,18 +277,9 @@ function isLoginRefused(error: unknown): boolean {
 
 function unreachableError({ label }: Address, nkey: string | undefined, cause: unknown): IpcError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  if (!isLoginRefused(cause)) {
-    return fault(`NATS at ${label} can't be reached: ${why}`, cause);
-  }
+  if (!isLoginRefused(cause)) return fault(`NATS at ${label} can't be reached: ${why}`, cause);
   const login = nkey === undefined ? "this login" : `the key ${nkey}`;
   return new IpcError("unauthorized", `NATS at ${label} refused ${login}: ${why}`, undefined, { cause });
-}
-
-function noJetStreamError({ label }: Address, cause: unknown): IpcError {
-  return fault(
-    `NATS at ${label} has no JetStream: start the server with -js, or name its domain (?domain=NAME)`,
-    cause,
-  );
 }
 
 function noAnswerError({ label, patience }: Address, cause: unknown): IpcError {

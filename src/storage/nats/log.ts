@@ -6,7 +6,7 @@ import { createReplica, type Replica } from "./replica.ts";
 import type { Change, MutableState, State, Undo } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
-/** One step on the sessions: it works on the whole state at once, and waits for nothing. */
+/** A step's view: it works on the whole state, synchronously. */
 export interface Transaction {
   readonly state: State;
   readonly at: number;
@@ -25,7 +25,7 @@ interface Job {
 const MAX_JOBS = 1_000;
 const MAX_BYTES = 256 * 1024;
 
-/** How often an event may be refused though no other event came first. */
+/** Refusals of an event in a row though no other event came first. */
 const MAX_REFUSALS = 10;
 const REFUSAL_PAUSE_MS = 50;
 
@@ -33,20 +33,20 @@ const REFUSAL_PAUSE_MS = 50;
  * Sessions, commands and signals, as a log of what changed. A step is stored as one message that expects to be the
  * next, so it happens as a whole or not at all, and in one order for all processes.
  *
- * Steps wait as jobs in a queue, and are done in turns. A turn takes as many as fit into one event, and goes through
- * these states:
+ * Steps wait as jobs in a queue, and run in turns. A turn takes as many as fit into one event, and goes through these
+ * states:
  *
  * 1. **Catch up**, where the replica isn't current.
  * 2. **Apply**: run the steps on the replica's state, as if their event were stored already. A step that throws is
  *    undone alone, and rejects its job.
  * 3. **Commit**. Steps that change nothing are answered if the replica has caught up during this turn. Changes are
- *    stored as the next event, and answered once they are.
- * 4. Otherwise **undo** all changes and catch up. If the event is in the log, its answer had been lost, and the jobs
- *    are answered. If another event came first, go on with 2. If none did and the event was refused all the same, the
- *    server doesn't know its own log yet: wait, and after `MAX_REFUSALS` give up.
+ *    answered once they are stored as the next event.
+ * 4. Otherwise **undo** all changes and catch up. If the event is in the log, its answer was lost, and the jobs are
+ *    answered. If another event came first, go on with 2. If none did, and the event was refused nevertheless, the
+ *    server doesn't know its own log yet: wait, and give up after `MAX_REFUSALS`.
  *
- * An error of the server undoes all changes, and rejects all jobs of the turn; but of jobs that are too large together,
- * each is tried alone.
+ * An error of the server undoes all changes and rejects all jobs of the turn. Jobs that are only too large together are
+ * tried one by one.
  */
 export function createLog(streams: Streams, now: () => number) {
   const queue: Job[] = [];
@@ -56,7 +56,7 @@ export function createLog(streams: Streams, now: () => number) {
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
-  /** Runs a task that nobody waits for until the log is closed. Its failure is ignored. */
+  /** Runs a task that only closing waits for. Its failure is ignored. */
   const inBackground = (task: Promise<unknown>): void => {
     const tracked: Promise<unknown> = task.catch(() => {}).finally(() => tasks.delete(tracked));
     tasks.add(tracked);
@@ -99,7 +99,7 @@ export function createLog(streams: Streams, now: () => number) {
     onStep: (listen: (state: State) => void) => void listeners.push(listen),
     inBackground,
 
-    /** Looks at the log again after some seconds, also if no step comes. */
+    /** Looks at the log again after some seconds, even if no step comes. */
     lookIn(seconds: number): void {
       if (isClosed || timer !== undefined) return;
       timer = setTimeout(() => {
@@ -116,7 +116,7 @@ export function createLog(streams: Streams, now: () => number) {
   };
 }
 
-/** Does as many jobs as fit into one event; returns how many. */
+/** Runs as many jobs as fit into one event; returns how many. */
 async function takeTurn(streams: Streams, replica: Replica, now: () => number, jobs: readonly Job[]): Promise<number> {
   let hasCaughtUp = false;
   for (let refusals = 0; ; ) {
@@ -138,7 +138,9 @@ async function takeTurn(streams: Streams, replica: Replica, now: () => number, j
     if (await replica.catchUp(isRead ? undefined : event)) return batch.answer();
     hasCaughtUp = true;
     if (!isRead && replica.position.seq === position.seq) {
-      if (++refusals > MAX_REFUSALS) throw refusedError(streams);
+      if (++refusals > MAX_REFUSALS) {
+        throw fault(`the stream ${streams.names.stream("sessions")} takes no event, though no other came first`);
+      }
       await new Promise((resolve) => setTimeout(resolve, REFUSAL_PAUSE_MS * refusals));
     }
   }
@@ -186,14 +188,9 @@ function applyJobs(state: MutableState, at: number, jobs: readonly Job[]) {
   };
 }
 
-function refusedError({ names }: Streams): Error {
-  return fault(`the stream ${names.stream("sessions")} takes no event, though no other came first`);
-}
-
 /** Entries that can be asked for. */
 const KEPT_ENTRIES = 10_000;
 
-/** The changes in the log that are told. */
 export function createJournal(log: Log): Journal {
   return {
     last: () => log.step(({ state }) => lastEntry(state)),
@@ -217,7 +214,7 @@ export function createJournal(log: Log): Journal {
   };
 }
 
-/** Entries after work that is still in the outbox are not told yet: a message that it sends comes first. */
+/** Entries behind work in the outbox stay hidden until it is done: a message that it sends comes first. */
 function lastEntry({ entry, outbox }: State): number {
   return Math.min(entry, ...[...outbox.values()].map((work) => work.entry));
 }

@@ -4,7 +4,7 @@ import { isOwnMailbox } from "../../core/names.ts";
 import type { ChannelSummary, Envelope, MessageStore, NewMessage, Store, StoredMessage } from "../../core/store.ts";
 import { createNonces } from "./agents.ts";
 import type { StreamKind } from "./names.ts";
-import { channelIn, readMessage, senderIn, timestampIn, writeMessage } from "./records.ts";
+import { envelopeOf, readMessage, writeMessage } from "./records.ts";
 import { countMessages, scan, scanLast } from "./scan.ts";
 import type { Published, Stored, Streams } from "./streams.ts";
 
@@ -31,6 +31,19 @@ export async function* messagesAfter(
   for await (const found of scan(streams, "messages", { subject, from: id + 1, enough })) yield readMessage(found);
 }
 
+export async function* messagesBetween(
+  streams: Streams,
+  subject: string,
+  after: number,
+  upTo: number,
+  enough?: number,
+) {
+  for await (const message of messagesAfter(streams, subject, after, enough)) {
+    if (message.id <= upTo) yield message;
+    if (message.id >= upTo) return;
+  }
+}
+
 /** Collects up to `limit` messages and a batch's bytes, but at least one. */
 export async function collect(
   found: AsyncIterable<StoredMessage>,
@@ -50,7 +63,6 @@ export async function collect(
   return messages;
 }
 
-/** What messages need to know of their readers. */
 export interface Watermarks extends Pick<MessageStore, "advance" | "readers"> {
   readonly get: MessageStore["watermark"];
   readonly furthest: MessageStore["watermarks"];
@@ -81,7 +93,7 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
       const claim = await nonces.claim(request);
       if (claim === "clash") return { outcome: "clash", id: 0 };
       if (claim.result !== undefined) return { outcome: "repeated", id: claim.result };
-      // A process that comes after a crash between these steps repeats them, and the stream recognises the id.
+      // After a crash between these steps another process repeats them, and the stream recognises the id.
       const { seq, repeated } = await appendMessage(streams, message, claim.id);
       await nonces.settle(claim, seq);
       return { outcome: repeated ? "repeated" : "done", id: seq };
@@ -105,7 +117,7 @@ export function createMessageStore(streams: Streams, watermarks: Watermarks): Me
       let to = from;
       const range = { subject: names.message(channel), from: from + 1, headersOnly: true };
       for await (const found of scan(streams, "messages", range)) {
-        if (senderIn(found) !== agent) break;
+        if (envelopeOf(found).sender !== agent) break;
         to = found.seq;
       }
       if (to > from) await watermarks.advance(channel, agent, to);
@@ -147,7 +159,8 @@ async function listChannels(streams: Streams): Promise<readonly ChannelSummary[]
   const channels: ChannelSummary[] = [];
   const subjects = Object.keys(counts);
   for await (const last of scanLast(streams, "messages", subject, { subjects, headersOnly: true })) {
-    channels.push({ channel: channelIn(last), count: counts[last.subject] ?? 1, lastMessage: timestampIn(last) });
+    const { channel, timestamp } = envelopeOf(last);
+    channels.push({ channel, count: counts[last.subject] ?? 1, lastMessage: timestamp });
   }
   return channels.sort((a, b) => b.lastMessage - a.lastMessage || (a.channel < b.channel ? -1 : 1));
 }
@@ -155,7 +168,6 @@ async function listChannels(streams: Streams): Promise<readonly ChannelSummary[]
 /** Clocks differ: a message may be this much younger than the one stored after it. */
 const CLOCK_SECONDS = 60;
 
-/** Reads for those who watch the whole bus. */
 function createOverview(streams: Streams): Pick<MessageStore, "before" | "recent" | "count"> {
   const { names } = streams;
   return {
@@ -170,23 +182,17 @@ function createOverview(streams: Streams): Pick<MessageStore, "before" | "recent
         if (last.length === limit) break;
       }
       const [first, newest] = [last.at(-1), last[0]];
-      const messages: StoredMessage[] = [];
-      if (first === undefined || newest === undefined) return messages;
-      for await (const message of messagesAfter(streams, subject, first.seq - 1, last.length)) {
-        if (message.id <= newest.seq) messages.push(message);
-        if (message.id >= newest.seq) break;
-      }
-      return messages;
+      if (first === undefined || newest === undefined) return [];
+      return Array.fromAsync(messagesBetween(streams, subject, first.seq - 1, newest.seq, last.length));
     },
 
     async recent(since, limit) {
       const envelopes: Envelope[] = [];
       let read = 0;
       for await (const found of backwards(streams, names.everyMessage, Number.MAX_SAFE_INTEGER, limit)) {
-        const timestamp = timestampIn(found);
-        if (timestamp < since - CLOCK_SECONDS) break;
-        const [channel, sender] = [channelIn(found), senderIn(found)];
-        if (timestamp >= since) envelopes.push({ id: found.seq, channel, sender, timestamp });
+        const envelope = envelopeOf(found);
+        if (envelope.timestamp < since - CLOCK_SECONDS) break;
+        if (envelope.timestamp >= since) envelopes.push(envelope);
         if (++read === limit) break;
       }
       return envelopes;
@@ -206,12 +212,7 @@ function createOverview(streams: Streams): Pick<MessageStore, "before" | "recent
  * Reads the messages of a subject before an id, newest first, without their data. A stream is only read forwards, so
  * this reads windows, each before the last, and each as wide as `likely` messages probably need.
  */
-async function* backwards(
-  streams: Streams,
-  subject: string,
-  before: number,
-  likely: number,
-): AsyncGenerator<Stored, void, void> {
+async function* backwards(streams: Streams, subject: string, before: number, likely: number) {
   if (likely <= 0) return;
   let end = Math.min(before, (await streams.lastSeq("messages")) + 1);
   const first = (await streams.next("messages", subject, 1))?.seq ?? end;
@@ -240,7 +241,7 @@ function createPruning(streams: Streams, watermarks: Watermarks): Pick<MessageSt
   const countOf = async (subject: string): Promise<number> => (await streams.counts("messages", subject))[subject] ?? 0;
 
   /**
-   * Cuts the oldest messages short so that `keep` stay behind them, also where others have removed some of them
+   * Shortens the list of the oldest messages so that `keep` stay behind them, even where others have removed some
    * meanwhile. The count comes last: a message removed before it is counted nowhere.
    */
   const leaveNewest = async (subject: string, oldest: readonly number[], keep: number): Promise<readonly number[]> => {
@@ -260,7 +261,7 @@ function createPruning(streams: Streams, watermarks: Watermarks): Pick<MessageSt
       if (most <= 0) return { upTo: 0, count: 0, unconsumed: 0 };
       for await (const found of scan(streams, "messages", { subject, from: 1, headersOnly: true })) {
         if (consumed && found.seq > slowest) break;
-        if (before !== undefined && timestampIn(found) >= before) break;
+        if (before !== undefined && envelopeOf(found).timestamp >= before) break;
         oldest.push(found.seq);
         if (oldest.length === most) break;
       }
@@ -286,10 +287,10 @@ function createPruning(streams: Streams, watermarks: Watermarks): Pick<MessageSt
   };
 }
 
-/** The streams that hold no messages, and whose changes wake waiters. */
+/** Streams without messages whose changes wake waiters. */
 const OTHERS: readonly StreamKind[] = ["readers", "agents", "sessions"];
 
-/** Asks each stream how far it goes, and of new messages for their channels. The process's own changes count too. */
+/** Compares where each stream ends, and reads the channels of new messages. This process's own changes count too. */
 export function createChanges(streams: Streams): Store["changes"] {
   const known = new Map<StreamKind, number>();
 
@@ -316,7 +317,7 @@ async function channelsBetween(streams: Streams, from: number, to: number): Prom
   const range = { subject: streams.names.everyMessage, from: from + 1, headersOnly: true };
   for await (const found of scan(streams, "messages", range)) {
     if (found.seq > to) break;
-    channels.add(channelIn(found));
+    channels.add(envelopeOf(found).channel);
   }
   return [...channels];
 }

@@ -7,7 +7,7 @@ interface Place {
   readonly subject: string;
 }
 
-/** Where each kind of record lies. A kind without an entry has a stream of its own name, since a stream never changes. */
+/** Where each kind of record is stored. A kind without an entry has a stream of its own name, since a stream never changes. */
 const places = {
   messages: { stream: "messages", subject: "message.*" },
   watermarks: { stream: "readers", subject: "watermark.*.*" },
@@ -21,7 +21,6 @@ const places = {
   journal: { stream: "sessions", subject: "session" },
 } as const satisfies { readonly [Kind in RecordKind]?: Place };
 
-/** The kinds that have an entry. */
 type PlacedKind = keyof typeof places;
 
 /** A stream is named after its kind, so these names stay. `bodies` holds payloads and snapshots. */

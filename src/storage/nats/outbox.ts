@@ -7,7 +7,7 @@ import { scan } from "./scan.ts";
 import type { OutboxEntry, OutboxMessage, OutboxPurge } from "./state.ts";
 import type { Streams } from "./streams.ts";
 
-/** What the stores of sessions, commands and signals share. */
+/** Shared by the stores of sessions, commands and signals. */
 export interface Context {
   readonly log: Log;
   readonly payloads: Payloads;
@@ -22,7 +22,7 @@ const SPARE_SECONDS = 0.1;
 
 /**
  * Work that a step on the sessions causes in another stream: a message, or the removal of many. The step itself stores
- * that the work is to be done; then it is done, and the entry removed. If the process is killed in between, another one
+ * an entry for the work; then the work is done, and the entry removed. If the process is killed in between, another one
  * does the work: it may run twice, and takes effect once.
  */
 export function createOutbox(streams: Streams, log: Log, payloads: Payloads) {
@@ -64,7 +64,7 @@ export function createOutbox(streams: Streams, log: Log, payloads: Payloads) {
     if (entries.length === 0 || isFinishing) return;
     isFinishing = true;
     try {
-      // A purge makes room for messages. An entry that fails doesn't keep others back.
+      // Purges first: they make room for messages. An entry that fails doesn't hold up the others.
       const [purges, messages] = [entries.filter(({ purge }) => purge), entries.filter(({ purge }) => !purge)];
       for (const entry of [...purges, ...messages]) await finish(entry, true).catch(() => {});
     } finally {
@@ -82,10 +82,7 @@ export function createOutbox(streams: Streams, log: Log, payloads: Payloads) {
   });
 
   return {
-    async prepare({
-      content,
-      ...message
-    }: Omit<OutboxMessage, "content" | "after"> & { content: string }): Promise<OutboxMessage> {
+    async prepare({ content, ...message }: Omit<OutboxMessage, "content" | "after"> & { content: string }) {
       const [payload, after] = await Promise.all([payloads.store(content), streams.lastSeq("messages")]);
       return { ...message, content: payload, after };
     },

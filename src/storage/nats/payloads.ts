@@ -6,7 +6,7 @@ import type { Json } from "../../core/store.ts";
 import { parseJson } from "./records.ts";
 import type { Streams } from "./streams.ts";
 
-/** A value in a record: a small one itself, a large one by the name that it is stored under. */
+/** A value in a record: a small one inline, a large one by the name that it is stored under. */
 export type Payload =
   | { readonly json: Json; readonly bytes: number }
   | { readonly name: string; readonly digest: string; readonly bytes: number };
@@ -49,12 +49,11 @@ export function isPayloadOf(payload: Payload, value: Json): boolean {
   return "json" in payload ? canonical(payload.json) === canonical(value) : payload.digest === digestOf(value);
 }
 
-/** The names that these payloads are stored under. */
 export function namesIn(...payloads: readonly Payload[]): readonly string[] {
   return payloads.flatMap((payload) => ("name" in payload ? [payload.name] : []));
 }
 
-/** Turns records around, without the oldest whose payloads don't fit into one answer; keeps at least one. */
+/** Reverses records, and leaves out the oldest whose payloads don't fit into one answer; keeps at least one. */
 export function oldestFirst<T>(newestFirst: readonly T[], payloadsOf: (record: T) => readonly Payload[]): T[] {
   let bytes = 0;
   const tooMany = newestFirst.findIndex((record, index) => {

@@ -26,10 +26,8 @@ export function createWatermarks(streams: Streams): Watermarks {
     async advance(channel, agent, id) {
       const subject = names.record("watermarks", channel, agent);
       for (;;) {
-        const [found, newest] = await Promise.all([
-          getRecord(streams, "readers", subject),
-          streams.lastSeq("messages"),
-        ]);
+        const record = getRecord(streams, "readers", subject);
+        const [found, newest] = await Promise.all([record, streams.lastSeq("messages")]);
         const from = numberIn(fieldsOf(found.value), "lastId");
         // Past the newest message, the agent would miss those still to come.
         const lastId = Math.min(id, newest);
@@ -50,7 +48,7 @@ export function createWatermarks(streams: Streams): Watermarks {
   };
 }
 
-/** Dashboards ask every second, and no watermark is removed: so all are read once, then those that have moved. */
+/** Dashboards ask every second, and no watermark is removed: so all are read once, and later only the moved ones. */
 function createFurthest(streams: Streams): MessageStore["watermarks"] {
   const { names } = streams;
   const known = new Map<string, Watermark>();
@@ -59,7 +57,7 @@ function createFurthest(streams: Streams): MessageStore["watermarks"] {
   return async (limit) => {
     const newest = await streams.lastSeq("readers");
     if (newest < upTo) {
-      // Another process has made the stream again after it was removed.
+      // The stream was removed, and another process has made it again.
       known.clear();
       upTo = 0;
     }
@@ -97,7 +95,7 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
   const { names } = streams;
   const inTurn = createTurns();
 
-  /** Repeats a change until no other process came first. Callers of this process are served in order. */
+  /** Repeats a change until no other process came first. Calls in this process keep their order. */
   const update = <T>(channel: string, change: Change<T>): Promise<T> =>
     inTurn(channel, async () => {
       for (;;) {
@@ -173,7 +171,7 @@ export function createMailboxStore(streams: Streams, watermarks: Watermarks): Ma
   };
 }
 
-/** Runs the tasks of each key one after the other. */
+/** Runs each key's tasks one after the other. */
 function createTurns(): <T>(key: string, task: () => Promise<T>) => Promise<T> {
   const turns = new Map<string, Promise<unknown>>();
   return (key, task) => {
@@ -184,7 +182,7 @@ function createTurns(): <T>(key: string, task: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Without the messages that the watermark has passed. */
+/** Leaves out messages that the watermark has passed. */
 function leasesAfter({ ends, arrived }: Leases, from: number): Leases {
   return {
     ends: new Map([...ends].filter(([id]) => id > from)),
@@ -197,8 +195,8 @@ function isFree(id: number, { ends, arrived }: Leases, { now }: TakeOptions): bo
 }
 
 /**
- * Leases these messages. An older lease that has ended goes: a message whose lease ended and that nobody can take was
- * removed, and nobody should wait for it. Undefined where nothing changes.
+ * Leases these messages; undefined where nothing changes. Drops older leases that have ended: their messages are either
+ * leased here or were removed, and nobody should wait for a removed one.
  */
 function lease(
   { ends, arrived }: Leases,

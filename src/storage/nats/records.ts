@@ -1,6 +1,6 @@
 import { nuid } from "@nats-io/transport-node";
 import { createReader, type Fields, shapes } from "../../core/records.ts";
-import type { Agent, NewMessage, RequestKey, Revoked, StoredMessage, Watermark } from "../../core/store.ts";
+import type { Agent, Envelope, NewMessage, RequestKey, Revoked, StoredMessage, Watermark } from "../../core/store.ts";
 import type { StreamKind } from "./names.ts";
 import type { Stored, Streams } from "./streams.ts";
 
@@ -22,7 +22,7 @@ export function parseJson(data: Uint8Array): unknown {
   return JSON.parse(Buffer.from(data).toString());
 }
 
-/** A subject's last message as a record, with what a later change must expect: sequence 0 where there is none. */
+/** A subject's last message as a record, with the sequence that a later change must expect: 0 where there is none. */
 export interface Found {
   readonly seq: number;
   /** The id that it was stored under. */
@@ -64,16 +64,12 @@ export function readMessage({ seq, fields, data }: Stored): StoredMessage {
   return readMessageFields({ ...header, id: seq, content, timestamp: header.at });
 }
 
-export function channelIn({ fields }: Stored): string {
-  return textIn(fieldsOf(fields), "channel");
-}
+const { id, channel, sender, timestamp } = shapes.messages;
+const readEnvelope = createReader<Envelope>({ id, channel, sender, timestamp });
 
-export function senderIn({ fields }: Stored): string {
-  return textIn(fieldsOf(fields), "sender");
-}
-
-export function timestampIn({ fields }: Stored): number {
-  return numberIn(fieldsOf(fields), "at");
+export function envelopeOf({ seq, fields }: Stored): Envelope {
+  const { channel, sender, at } = fieldsOf(fields);
+  return readEnvelope({ id: seq, channel, sender, timestamp: at });
 }
 
 const readWatermarkFields = createReader(shapes.watermarks);
@@ -82,11 +78,10 @@ export function readWatermark({ data }: Stored): Watermark {
   return readWatermarkFields(fieldsOf(parseJson(data)));
 }
 
-/** A mailbox's messages that were handed out and that the watermark hasn't passed. */
+/** A mailbox's messages that were handed out, beyond the watermark. */
 export interface Leases {
-  /** When each lease ends. */
+  /** The end of each lease by message. */
   readonly ends: ReadonlyMap<number, number>;
-  /** Messages that have arrived. */
   readonly arrived: ReadonlySet<number>;
 }
 
@@ -104,7 +99,7 @@ function isPair(value: unknown): value is readonly [number, number] {
   return Array.isArray(value) && typeof value[0] === "number" && typeof value[1] === "number";
 }
 
-/** What is stored under an agent's name: the agent, or what is left of it. */
+/** The record under an agent's name: the agent, or its revocation. */
 export interface NameRecord {
   readonly agent?: Agent;
   readonly revoked?: Revoked;
@@ -127,7 +122,7 @@ export interface NonceRecord extends RequestKey {
   readonly id: string;
   /** Where the stream of agents ended when the request began. */
   readonly agentsSeq: number;
-  /** What was answered: a message's id, or 0 for a change of an agent. */
+  /** The answer: a message's id, or 0 for a change of an agent. */
   readonly result?: number;
   /** The request was refused, so its nonce is free. */
   readonly gone?: boolean;

@@ -9,41 +9,38 @@ import {
   decodeEvent,
   decodeSnapshot,
   EMPTY,
-  encodeEvent,
-  encodeSnapshot,
+  encode,
   entriesIn,
   type LogEvent,
   MutableState,
   type Snapshot,
 } from "./state.ts";
-import type { Stored, Streams } from "./streams.ts";
+import type { Streams } from "./streams.ts";
 
 export type Replica = ReturnType<typeof createReplica>;
 
-/** No server crashes and is back within this time. */
+/** No server crashes and restarts within this time. */
 const CURRENT_MS = 1_000;
 /** A leader that was cut off from its cluster may show an old log for some seconds before it notices. */
 const GRACE_MS = 12_000;
 const PAUSE_MS = 200;
 
 /**
- * A replica holds the state that the log of sessions comes to, up to a position. It is in one of three states.
+ * The state that the log of sessions adds up to, as far as a position. A replica is in one of three states.
  *
- * - **Unread**: nothing is known, since the replica is new, or what it knew isn't in the log any more. `catchUp` loads
- *   the latest snapshot and the events behind it, which makes the replica current. Where the log doesn't hold the event
- *   that the snapshot was made at, or has a gap behind it, something was lost: catching up fails with a sentence, and
- *   the replica stays unread.
- * - **Current**: everything up to the end of the log was known a moment ago, and the connection hasn't broken since. A
- *   step may build on it without a request. It becomes stale after `CURRENT_MS`, or when the connection breaks.
- * - **Stale**: a position is known, and others may have written behind it. `catchUp` compares it with the log. Where
- *   the log ends there or goes on from there, the replica follows and is current. Where the log ends earlier, has
- *   another event at the position, or goes on from another one, the replica becomes unread, and loads.
+ * - **Unread**: nothing is known, since the replica is new or the log lost its position. `catchUp` loads the latest
+ *   snapshot and the events behind it, and the replica becomes current. Where the log lacks the snapshot's event, or has
+ *   a gap behind it, something was lost: `catchUp` fails with a sentence, and the replica stays unread.
+ * - **Current**: the whole log was known a moment ago, and the connection hasn't broken since. A step may build on it
+ *   without a request. It becomes stale after `CURRENT_MS`, or when the connection breaks.
+ * - **Stale**: a position is known, and others may have written behind it. Where the log ends at the position or goes on
+ *   from it, `catchUp` follows, and the replica becomes current. Where the log ends earlier, has another event at the
+ *   position, or goes on from another one, the replica becomes unread, and loads.
  *
- * `store` appends an event. Taken, it moves the position. If the replica had become stale by then, a server may have
- * restarted and lost the event that this one was built on; then the replica becomes unread. Refused, it changes
- * nothing: another event came first, and `catchUp` reads it.
- *
- * The answer to a stored event may be lost, so `catchUp` says whether an event of ours was in the log all the same.
+ * `store` appends an event. If the log takes it, the position moves; if the replica had become stale by then, a server
+ * may have restarted and lost the event before it, and the replica becomes unread. If the log refuses it, nothing
+ * changes: another event came first, and `catchUp` reads it. The answer may also be lost, so `catchUp` returns whether
+ * an event of ours is in the log nevertheless.
  */
 export function createReplica(streams: Streams, inBackground: (task: Promise<unknown>) => void) {
   const { connection } = streams;
@@ -76,13 +73,13 @@ export function createReplica(streams: Streams, inBackground: (task: Promise<unk
         position = from;
         return apply(events);
       }
-      // A later snapshot that another process has just made replaces this one, and the events before it.
+      // Another process may just have replaced this snapshot, and the events before it, by a later one.
       if (missed !== undefined && isSame(missed, from)) throw lostError(streams, whatIsLost(from, snapshot));
       missed = from;
     }
   };
 
-  /** From stale to current; undefined where the log isn't the one that was read. */
+  /** From stale to current; undefined where the log isn't the one that was read before. */
   const follow = async (from: Position): Promise<readonly LoggedEvent[] | undefined> => {
     if (checked.breaks !== connection.breaks()) {
       // A server that restarted may have lost what the snapshot holds, though not what this replica knows.
@@ -134,7 +131,7 @@ export function createReplica(streams: Streams, inBackground: (task: Promise<unk
 
     /** Stores an event that the state already holds; returns whether it was the next. */
     async store(event: LogEvent): Promise<boolean> {
-      const data = encodeEvent(event);
+      const data = encode(event);
       const expect = { lastSubjectSequence: event.after };
       const put = await streams.publish("sessions", streams.names.sessions, { id: event.id, data, expect });
       if (put === "conflict") return false;
@@ -194,17 +191,18 @@ function createEventLog(streams: Streams) {
     const find = () => streams.last("sessions", names.sessions);
     const last = (await find()) ?? ((await streams.lastSeq("sessions")) > 0 ? await find() : BEGINNING);
     if (last === undefined) throw lostError(streams, "has lost its events");
-    return { seq: last.seq, id: last.id };
+    return last;
   };
 
   return {
     events,
-    has: async (position: Position): Promise<boolean> =>
-      position.seq === 0 || isSame(positionOf(await streams.at("sessions", position.seq)), position),
+    async has(position: Position): Promise<boolean> {
+      if (position.seq === 0) return true;
+      const found = await streams.at("sessions", position.seq);
+      return found !== undefined && isSame(found, position);
+    },
 
-    /**
-     * The events after a position; undefined where the log doesn't reach it, has another one there, or a gap behind it.
-     */
+    /** Undefined where the log doesn't reach the position, has another event there, or a gap behind it. */
     async after(position: Position): Promise<readonly LoggedEvent[] | undefined> {
       const last = await end();
       if (isSame(last, position)) return [];
@@ -221,16 +219,12 @@ function createEventLog(streams: Streams) {
   };
 }
 
-function positionOf(found: Stored | undefined): Position {
-  return found === undefined ? BEGINNING : { seq: found.seq, id: found.id };
-}
-
 function whatIsLost({ seq }: Position, snapshot: Snapshot | undefined): string {
   if (snapshot === undefined) return "has lost a part of its snapshot";
   return seq === 0 ? "has lost its first events" : `has lost event ${seq} or a later one`;
 }
 
-/** The log or its snapshot lacks something that only an administrator or a power cut takes away. */
+/** The log or its snapshot lacks something that only an administrator or a power cut removes. */
 class LostError extends IpcError {}
 
 function lostError({ names }: Streams, what: string): LostError {
@@ -245,12 +239,12 @@ function lostError({ names }: Streams, what: string): LostError {
 const MIN_BYTES = 128 * 1024;
 const MAX_PART_BYTES = 256 * 1024;
 
-/** Events kept behind a snapshot, for those who read the journal. */
+/** Events kept behind a snapshot for readers of the journal. */
 const KEPT_EVENTS = 20_000;
 
 /**
- * Snapshots of the state, so that a process doesn't read the log from its beginning. The process that finds the log
- * behind the last snapshot longer than that snapshot makes the next one, so neither outgrows the other.
+ * Snapshots of the state, so that a process doesn't read the log from its beginning. The next one is made once the log
+ * behind the last is longer than it, so neither outgrows the other.
  */
 function createSnapshots(streams: Streams, log: EventLog) {
   const { names } = streams;
@@ -292,7 +286,7 @@ function createSnapshots(streams: Streams, log: EventLog) {
       return value && positionIn(value);
     },
 
-    /** The latest one, or the empty state at the beginning. Undefined `snapshot`: a part of it is gone. */
+    /** The latest, or the empty state at the beginning. `snapshot` is undefined where a part is gone. */
     async latest(): Promise<{ readonly position: Position; readonly snapshot: Snapshot | undefined }> {
       const { value, ...found } = await getRecord(streams, "bodies", head);
       bytesSince = 0;
@@ -311,12 +305,12 @@ function createSnapshots(streams: Streams, log: EventLog) {
       isTaking = true;
       bytesSince = 0;
       try {
-        const bytes = encodeSnapshot(snapshot);
+        const bytes = encode(snapshot);
         lastBytes = Math.max(MIN_BYTES, bytes.length);
         const parts = await storeParts(bytes);
         const before = await getRecord(streams, "bodies", head);
         const last = before.value && positionIn(before.value);
-        // One that the log doesn't lead up to is never replaced: it holds what the log has lost.
+        // A snapshot that the log doesn't lead up to is never replaced: it holds records that the log has lost.
         const isNext = last === undefined || (last.seq < seq && (await log.has(last)));
         const value = { position: seq, id, parts, bytes: bytes.length };
         // Where no answer comes the parts stay, since the head may name them.

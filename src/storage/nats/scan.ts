@@ -6,19 +6,16 @@ import { fieldsIn, idIn, type Stored, type Streams } from "./streams.ts";
 
 export interface Range {
   readonly subject: string;
-  /** The first sequence. */
   readonly from: number;
-  /** Leaves out the messages' data. */
   readonly headersOnly?: boolean;
   /** How many messages the caller probably needs: 2.9 takes half a millisecond for each, needed or not. */
   readonly enough?: number;
 }
 
-/** Read one by one before a consumer is made for the rest. */
+/** Messages read one by one before a consumer is made for the rest. */
 const SINGLY_FIRST = 3;
-/** Read one by one after a consumer failed: a cluster may have put it on a server that is gone. */
+/** The same after a consumer failed: a cluster may have put it on a server that is gone. */
 const SINGLY_AFTER_FAILURE = 50;
-/** Requests for single messages at a time. */
 const PARALLEL_REQUESTS = 50;
 const BATCH = { messages: 500, bytes: 4 * 1024 * 1024 };
 const PULL_MS = 2_500;
@@ -38,7 +35,7 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
       yield found;
       from = found.seq + 1;
     }
-    // A message too large for a batch ends it, and is read singly, as is what a lost consumer left.
+    // A message too large for a batch ends it, and is read singly. So is the rest of a lost consumer.
     singly = 1;
     try {
       for await (const found of consume(streams, kind, { ...range, from })) {
@@ -53,9 +50,9 @@ export async function* scan(streams: Streams, kind: StreamKind, range: Range): A
 }
 
 /**
- * Reads the last message of each subject that a wildcard matches, each once. The leader says which subjects there are.
- * A consumer skips one whose last message is replaced while it reads, and may deliver both: so the leader is asked for
- * those that are missing.
+ * Reads the last message of each subject that a wildcard matches, each once. The leader says which subjects there are. A
+ * consumer skips a subject whose last message is replaced while it reads, or delivers both messages; so the leader is
+ * asked for the missing ones.
  */
 export async function* scanLast(
   streams: Streams,
@@ -74,7 +71,7 @@ export async function* scanLast(
   }
 }
 
-/** The last message of each subject, from a consumer that isn't behind. */
+/** Retries until the consumer isn't behind. */
 function consumeLast(streams: Streams, kind: StreamKind, range: ConsumerRange): Promise<ReadonlyMap<string, Stored>> {
   return streams.connection.retry(async () => {
     const newest = (await streams.last(kind, range.subject))?.seq ?? 0;
@@ -141,7 +138,7 @@ function openConsumer(
   return ask(kind, () => connection.jsm.consumers.add(names.stream(kind), config));
 }
 
-/** Not waited for: a consumer that stays behind expires. */
+/** Not waited for: an abandoned consumer expires. */
 function closeConsumer({ connection }: Streams, { stream_name, name }: ConsumerInfo): void {
   if (connection.nats.isClosed()) return;
   connection.nats.publish(`${connection.apiPrefix}.CONSUMER.DELETE.${stream_name}.${name}`);
@@ -165,7 +162,7 @@ function pull({ connection }: Streams, consumer: ConsumerInfo, count: number, li
         if (error !== null) return done(error);
         if (message.headers !== undefined && message.headers.code !== 0) return done();
         const { delivery, stored } = readDelivery(message);
-        // One was lost on its way: the next pull or consumer begins there.
+        // A message was lost on its way: the next pull or consumer begins there.
         if (delivery !== count + found.length + 1) return done();
         found.push(stored);
         if (found.length === limit) done();

@@ -27,9 +27,9 @@ export function createSessionStore({ log, payloads }: Context): SessionStore {
       log.step(({ state, put }) => {
         const session = state.sessions.get(id);
         if (session === undefined) return false;
-        const told = session.waitingFor === waitingFor ? {} : { what: waitingFor === null ? "works" : "waits" };
+        const journaled = session.waitingFor === waitingFor ? {} : { what: waitingFor === null ? "works" : "waits" };
         const to = { ...session, lastSeen: Math.max(session.lastSeen, at), waitingFor };
-        put({ of: "peer", key: id, to, ...told });
+        put({ of: "peer", key: id, to, ...journaled });
         return true;
       }),
 

@@ -45,11 +45,7 @@ export function createSignalStore({ log, payloads }: Context): SignalStore {
 }
 
 /** Returns the data that the signal had before. */
-export function setSignal(
-  { state, put }: Transaction,
-  { name, sender, setAt }: Signal,
-  data: Payload,
-): Payload | undefined {
+export function setSignal({ state, put }: Transaction, { name, sender, setAt }: Signal, data: Payload) {
   const before = state.signals.get(name);
   put({ of: "signal", key: name, to: { name, sender, setAt, data, since: state.entry + 1 }, what: "set" });
   return before?.data;

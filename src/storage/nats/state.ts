@@ -1,7 +1,8 @@
+import { isJsonObject } from "../../core/json.ts";
 import type { Command, JournalEntry, Session, Signal } from "../../core/store.ts";
 import type { Payload } from "./payloads.ts";
 
-/** A command in the log, with payloads in place of its values. `seq` numbers commands in the order they were sent. */
+/** `seq` numbers commands in the order they were sent. */
 export interface CommandRecord extends Omit<Command, "params" | "result"> {
   readonly seq: number;
   readonly params: Payload;
@@ -9,9 +10,7 @@ export interface CommandRecord extends Omit<Command, "params" | "result"> {
 }
 
 /** `since`: the journal's number when the session connected. */
-export interface SessionRecord extends Session {
-  readonly since: number;
-}
+export type SessionRecord = Session & { readonly since: number };
 
 /** `since`: the journal's number when the signal was set. */
 export interface SignalRecord extends Omit<Signal, "data"> {
@@ -19,11 +18,11 @@ export interface SignalRecord extends Omit<Signal, "data"> {
   readonly data: Payload;
 }
 
-/** Work that a step causes in another stream. It stays in the outbox until a process has done it. */
+/** Stays in the outbox until a process has done the work. */
 export interface OutboxEntry {
   readonly id: string;
   readonly at: number;
-  /** The journal's number before the step. Later entries are not told before this work is done. */
+  /** The journal's number before the step. Later entries stay hidden until this work is done. */
   readonly entry: number;
   readonly message?: OutboxMessage;
   readonly purge?: OutboxPurge;
@@ -44,8 +43,8 @@ export interface OutboxPurge {
 }
 
 /**
- * A change in the log, as it is stored: the log keeps the names that it began with (`peer`, `order`, `errand`). `what`
- * goes into the journal; without it nobody is told.
+ * A change as the log stores it. The log keeps the names that it began with (`peer`, `order`, `errand`). `what` goes into
+ * the journal; a change without it has no entry.
  */
 export type Change =
   | { readonly of: "peer"; readonly key: string; readonly to: SessionRecord | null; readonly what?: string }
@@ -62,7 +61,7 @@ export interface Reset {
   readonly entry: number;
 }
 
-/** One message of the log: what one step, or several that came together, changed. */
+/** One message of the log: the changes of one step, or of several that came together. */
 export interface LogEvent {
   readonly id: string;
   /** The sequence of the event before it; 0 for the first. */
@@ -75,26 +74,25 @@ export interface LogEvent {
   readonly changes: readonly Change[];
 }
 
-/** What the log's changes come to, as a step sees it. */
+/** The state that the log's changes add up to, as a step sees it. */
 export interface State {
   readonly sessions: ReadonlyMap<string, SessionRecord>;
   readonly commands: ReadonlyMap<string, CommandRecord>;
-  /** The commands that have not ended. */
   readonly openCommands: ReadonlyMap<string, CommandRecord>;
   readonly signals: ReadonlyMap<string, SignalRecord>;
   readonly outbox: ReadonlyMap<string, OutboxEntry>;
-  /** The last number of the journal. */
+  /** The journal's last number. */
   readonly entry: number;
   /** The last number of a command. */
   readonly placed: number;
-  /** The journal's number at the last reset: earlier entries are not told. */
+  /** The journal's number at the last reset: earlier entries are hidden. */
   readonly forgotten: number;
   /** The end of the journal, as far as it is in memory. */
   readonly entries: readonly JournalEntry[];
   snapshot(): Snapshot;
 }
 
-/** The state as it is stored, without what can be worked out from it. */
+/** The state as it is stored, without its derived parts. */
 export interface Snapshot {
   readonly entry: number;
   readonly placed: number;
@@ -107,7 +105,7 @@ export interface Snapshot {
 
 export type Undo = () => void;
 
-/** More than can be asked for. Older ones are read from the log again. */
+/** Entries in memory, at most; older ones are read from the log again. */
 const MAX_ENTRIES = 20_000;
 
 export class MutableState implements State {
@@ -123,10 +121,10 @@ export class MutableState implements State {
 
   apply(change: Change, at: number): Undo {
     const undo = this.#applyRecord(change);
-    const told = journalOf(change);
-    if (told === undefined) return undo;
+    const entry = journalOf(change);
+    if (entry === undefined) return undo;
     this.entry++;
-    this.entries.push({ seq: this.entry, at, ...told });
+    this.entries.push({ seq: this.entry, at, ...entry });
     return () => {
       this.entries.pop();
       this.entry--;
@@ -203,21 +201,12 @@ export class MutableState implements State {
     this.entries = [...found.reverse(), ...this.entries].slice(-MAX_ENTRIES);
   }
 
-  /** Drops entries of the journal that nobody can ask for. */
   trim(): void {
     if (this.entries.length >= 2 * MAX_ENTRIES) this.entries = this.entries.slice(-MAX_ENTRIES);
   }
 }
 
-export const EMPTY: Snapshot = {
-  entry: 0,
-  placed: 0,
-  forgotten: 0,
-  peers: [],
-  orders: [],
-  signals: [],
-  errands: [],
-};
+export const EMPTY: Snapshot = { entry: 0, placed: 0, forgotten: 0, peers: [], orders: [], signals: [], errands: [] };
 
 function put<T>(map: Map<string, T>, key: string, value: T | null): Undo {
   const before = map.get(key);
@@ -235,51 +224,42 @@ function journalOf(change: Change): Pick<JournalEntry, "kind" | "key" | "what"> 
   return { kind: change.of, key: change.key, what: change.what };
 }
 
-/** The journal's entries in an event. */
 export function entriesIn({ entry, at, changes }: LogEvent): readonly JournalEntry[] {
-  const told = changes.flatMap((change) => journalOf(change) ?? []);
-  return told.map((one, index) => ({ seq: entry + index + 1, at, ...one }));
+  const journaled = changes.flatMap((change) => journalOf(change) ?? []);
+  return journaled.map((one, index) => ({ seq: entry + index + 1, at, ...one }));
 }
 
 /** Larger events are compressed: many commands sent at once are much alike. */
 const MAX_PLAIN_BYTES = 32 * 1024;
 const OPENING_BRACE = 0x7b;
 
-export function encodeEvent(event: LogEvent): Uint8Array {
-  return pack(JSON.stringify(event));
+export function encode(value: LogEvent | Snapshot): Uint8Array {
+  const bytes = Buffer.from(JSON.stringify(value));
+  return bytes.length < MAX_PLAIN_BYTES ? bytes : process.getBuiltinModule("node:zlib").deflateRawSync(bytes);
+}
+
+function decode(data: Uint8Array): unknown {
+  const bytes = data[0] === OPENING_BRACE ? data : process.getBuiltinModule("node:zlib").inflateRawSync(data);
+  return JSON.parse(Buffer.from(bytes).toString());
 }
 
 export function decodeEvent(data: Uint8Array): LogEvent {
-  const event = unpack(data);
+  const event = decode(data);
   if (isEvent(event)) return event;
   throw new Error("the log of sessions holds what el-ipc didn't write");
 }
 
-/** Only el-ipc writes events, so one is not checked further. */
+/** Only el-ipc writes events and snapshots, so neither is checked further. */
 function isEvent(value: unknown): value is LogEvent {
-  return typeof value === "object" && value !== null && "changes" in value && Array.isArray(value.changes);
-}
-
-export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
-  return pack(JSON.stringify(snapshot));
+  return isJsonObject(value) && Array.isArray(value.changes);
 }
 
 export function decodeSnapshot(data: Uint8Array): Snapshot {
-  const snapshot = unpack(data);
+  const snapshot = decode(data);
   if (isSnapshot(snapshot)) return snapshot;
   throw new Error("the snapshot of the sessions holds what el-ipc didn't write");
 }
 
 function isSnapshot(value: unknown): value is Snapshot {
-  return typeof value === "object" && value !== null && "orders" in value && Array.isArray(value.orders);
-}
-
-function pack(json: string): Uint8Array {
-  const bytes = Buffer.from(json);
-  return bytes.length < MAX_PLAIN_BYTES ? bytes : process.getBuiltinModule("node:zlib").deflateRawSync(bytes);
-}
-
-function unpack(data: Uint8Array): unknown {
-  const bytes = data[0] === OPENING_BRACE ? data : process.getBuiltinModule("node:zlib").inflateRawSync(data);
-  return JSON.parse(Buffer.from(bytes).toString());
+  return isJsonObject(value) && Array.isArray(value.orders);
 }

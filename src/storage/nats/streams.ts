@@ -1,11 +1,4 @@
-import {
-  DiscardPolicy,
-  type MsgRequest,
-  RetentionPolicy,
-  StorageType,
-  type StoredMsg,
-  type StreamInfo,
-} from "@nats-io/jetstream";
+import { DiscardPolicy, type MsgRequest, RetentionPolicy, StorageType, type StreamInfo } from "@nats-io/jetstream";
 import { headers, type MsgHdrs } from "@nats-io/transport-node";
 import { invalid } from "../../core/errors.ts";
 import { monotonicMs } from "../../core/time.ts";
@@ -29,17 +22,14 @@ export interface Stored {
   /** The id that it was published under. */
   readonly id: string;
   readonly subject: string;
-  /** What our own header says about the message. */
+  /** The content of our own header. */
   readonly fields: unknown;
   readonly data: Uint8Array;
-  /** Size of the data, also where it was left out. */
+  /** Size of the data, even where it was left out. */
   readonly bytes: number;
 }
 
 export type Streams = ReturnType<typeof createStreams>;
-
-/** Sends a request to a stream once it is safe to; undefined where the stream doesn't exist. */
-export type Ask = <T>(kind: StreamKind, request: () => Promise<T>) => Promise<T | undefined>;
 
 /**
  * How long a stream recognises the ids of its messages. A signed request is valid for ten minutes at most, so one that
@@ -50,9 +40,7 @@ const DUPLICATES_MS = 20 * 60_000;
 const NONCES_MS = 2 * 3_600_000;
 const MILLISECOND = 1_000_000;
 
-/**
- * The streams of one bus. A stream that doesn't exist yet reads as empty, and is made when something is first stored.
- */
+/** The streams of one bus. A stream that doesn't exist yet reads as empty, and is made by the first message. */
 export function createStreams(connection: Connection, bus: string, replicas: number) {
   const { jsm, retry } = connection;
   const names = namesOf(bus);
@@ -88,9 +76,11 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   };
 
   const message = (kind: StreamKind, query: MsgRequest) =>
-    share(`${kind} ${JSON.stringify(query)}`, async () => {
+    share(`${kind} ${JSON.stringify(query)}`, async (): Promise<Stored | undefined> => {
       const found = await retry(() => getMessage(kind, query));
-      return found ? asStored(found) : undefined;
+      if (!found) return undefined;
+      const { seq, subject, header, data } = found;
+      return { seq, id: idIn(header), subject, fields: fieldsIn(header), data, bytes: data.byteLength };
     });
 
   const info = (kind: StreamKind, subjects?: string) => retry(() => getInfo(kind, subjects));
@@ -98,8 +88,6 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   return {
     connection,
     names,
-    bus,
-
     publish: createPublish(connection, names, presence, make),
     ask,
     /** The last message of a subject, or of all that a wildcard matches. */
@@ -111,7 +99,7 @@ export function createStreams(connection: Connection, bus: string, replicas: num
       return message(kind, query);
     },
     at: (kind: StreamKind, seq: number) => message(kind, { seq }),
-    /** The last sequence that was given to any message; 0 where there was none. */
+    /** The last sequence that any message was given; 0 where there was none. */
     lastSeq: async (kind: StreamKind) => (await info(kind))?.state.last_seq ?? 0,
     counts: async (kind: StreamKind, subject: string): Promise<Readonly<Record<string, number>>> =>
       (await info(kind, subject))?.state.subjects ?? {},
@@ -127,10 +115,6 @@ export function createStreams(connection: Connection, bus: string, replicas: num
   };
 }
 
-function asStored({ seq, subject, header, data }: StoredMsg): Stored {
-  return { seq, id: idIn(header), subject, fields: fieldsIn(header), data, bytes: data.byteLength };
-}
-
 /**
  * A new stream of messages would give ids again that watermarks have passed, so its messages would never be read. No
  * watermark moves before there is a message: where one has moved and the messages don't exist, they were removed.
@@ -144,12 +128,12 @@ async function refuseOrphans({ getMessage, exists }: Presence, names: Names): Pr
   );
 }
 
-/** Servers put the time into what they say of a stream from 2.10 on; only a clustered one names its cluster. */
+/** Since 2.10 a server adds the time to a stream's info. Only a clustered server names its cluster. */
 function refuseOldCluster(info: StreamInfo): void {
   if (info.cluster?.name && !("ts" in info)) throw oldClusterError(info.cluster.name);
 }
 
-/** A stream is asked this often whether it has begun. One made without direct reads never answers. */
+/** Probes of a stream that is being made. One made without direct reads never answers. */
 const MAX_PROBES = 10;
 const PROBE_MS = 50;
 /** A cluster may not list a stream for a moment while it elects a leader. */
@@ -158,7 +142,7 @@ const GRACE_MS = 5_000;
 type Presence = ReturnType<typeof createPresence>;
 
 /**
- * Which streams exist. Every request here is sent once: its caller retries it.
+ * Knows which streams exist. Every request here is sent once: its caller retries it.
  *
  * A 2.9.10 server may crash when it is asked for a message of a stream that is just being made. A stream that answers
  * direct reads has begun, so each is asked for one first, once per process.
@@ -174,7 +158,7 @@ function createPresence(connection: Connection, names: Names, share: Share) {
       () => false,
     );
 
-  /** The streams that store what is published to this subject. */
+  /** The streams that listen on this subject. */
   const storing = (subject: string) => Array.fromAsync(jsm.streams.names(subject));
 
   const isListed = async (kind: StreamKind): Promise<boolean> =>
@@ -193,7 +177,7 @@ function createPresence(connection: Connection, names: Names, share: Share) {
     return true;
   };
 
-  /** For a request that found no stream: fails where this process has used it, since somebody then removed it. */
+  /** For a request that found no stream. Fails where this process has used the stream: then it was removed. */
   const refuseRemoved = async (kind: StreamKind): Promise<void> => {
     if (!known.has(kind)) return;
     const since = missingSince.get(kind) ?? monotonicMs();
@@ -206,7 +190,8 @@ function createPresence(connection: Connection, names: Names, share: Share) {
     );
   };
 
-  const ask: Ask = async (kind, request) => {
+  /** Sends a request to a stream once it is safe to; undefined where the stream doesn't exist. */
+  const ask = async <T>(kind: StreamKind, request: () => Promise<T>): Promise<T | undefined> => {
     try {
       if (!known.has(kind) && !(await share(`whether ${kind} exists`, () => look(kind)))) return undefined;
       const answer = await request();
@@ -291,9 +276,7 @@ interface Publication {
 /** `repeated`: another process had stored a message under this id before. */
 export type Published = { readonly seq: number; readonly repeated: boolean } | "conflict";
 
-type Publish = (kind: StreamKind, subject: string, publication: Publication) => Promise<Published>;
-
-/** One message on its way, over all its tries. */
+/** One message over all its tries. */
 interface Delivery extends Publication {
   readonly kind: StreamKind;
   readonly subject: string;
@@ -306,21 +289,21 @@ const FIELDS = "El-Ipc";
 const MESSAGE_ID = "Nats-Msg-Id";
 
 /**
- * Stores messages, each once. A message is tried again for four reasons, each in a function of its own:
+ * Stores messages, each once. A message waits or is tried again for four reasons, each in a function of its own:
  *
  * - `retry` (connection): no answer came, or the server says to ask again. The try is repeated under the same id.
- * - `publishFirst`: the stream doesn't exist. It is made with `make`, and asked again at once.
- * - `inOrder`: the stream is not known yet, and another message is being tried. This one waits for it, so that messages
+ * - `publishFirst`: the stream doesn't exist. `make` makes it, and it is asked again at once.
+ * - `inOrder`: the stream isn't known yet, and another message is being tried. This one waits for it, so that messages
  *   keep their order and the stream is made once.
- * - `store`: the answer doesn't tell whether the message is stored. The stream itself is read; where that doesn't tell
- *   either, the whole try is repeated.
+ * - `store`: the answer doesn't show whether the message is stored. The stream itself is read; where that doesn't show
+ *   it either, the whole try is repeated.
  */
 function createPublish(
   connection: Connection,
   names: Names,
   presence: Presence,
   make: (kind: StreamKind) => Promise<void>,
-): Publish {
+) {
   const { js, retry, patience, maxPayload, maxData } = connection;
   const beginning = new Map<StreamKind, Promise<unknown>>();
 
@@ -333,7 +316,7 @@ function createPublish(
         beginning.set(kind, stored);
         return stored.finally(() => beginning.delete(kind));
       }
-      // Where the first fails, the next is the first; those that have waited for too long fail with it.
+      // After a failure the next message is the first; messages that have waited too long fail with it.
       await first.catch((error: unknown) => {
         if (monotonicMs() > begun + patience) throw error;
       });
@@ -369,7 +352,9 @@ function createPublish(
         if (!isNoResponders(error) || (await isStored())) throw error;
         await presence.refuseRemoved(kind);
         await make(kind);
-        if (!(await isStored())) throw otherSubjectsError(names.stream(kind), subject);
+        if (await isStored()) continue;
+        const what = `there is a stream ${names.stream(kind)}, but it doesn't take ${subject}`;
+        throw fault(`${what}: docs/nats.md lists what each stream takes`);
       }
     }
   };
@@ -388,7 +373,7 @@ function createPublish(
     return { seq, repeated: duplicate && !delivery.isUnsure };
   };
 
-  return async (kind, subject, publication) => {
+  return async (kind: StreamKind, subject: string, publication: Publication): Promise<Published> => {
     const { fields, data = "" } = publication;
     checkSize(data, maxData(), maxPayload());
     const head = headers();
@@ -399,9 +384,9 @@ function createPublish(
 }
 
 /**
- * Whether the stream has the message where it says so. A leader answers a repeated id from memory, also while the first
- * message is still to be agreed on: then it may name sequence 0 (2.10 does), or one where another message came to lie.
- * A message that was removed since was there.
+ * Checks that the stream has the message where it says so. A leader answers a repeated id from memory, even while the
+ * cluster hasn't agreed on the first message: then it may name sequence 0 (2.10 does), or another message's sequence. A
+ * message that was removed since counts as stored.
  */
 async function holds({ getMessage, getInfo }: Presence, { kind, id }: Delivery, seq: number): Promise<boolean> {
   if (seq === 0) return false;
@@ -410,12 +395,10 @@ async function holds({ getMessage, getInfo }: Presence, { kind, id }: Delivery, 
   return seq <= ((await getInfo(kind))?.state.last_seq ?? 0);
 }
 
-/** The id that a message was published under. */
 export function idIn(head: { get(name: string): string } | undefined): string {
   return head?.get(MESSAGE_ID) ?? "";
 }
 
-/** What a message's header says about it; undefined without a header of ours. */
 export function fieldsIn(head: { get(name: string): string } | undefined): unknown {
   const text = head?.get(FIELDS);
   return text ? JSON.parse(text) : undefined;
@@ -431,10 +414,4 @@ function checkSize(data: Uint8Array | string, maxData: number, maxPayload: numbe
   if (bytes <= maxData) return;
   const words = `this NATS server takes ${maxData} bytes at most (its max_payload is ${maxPayload}), not ${bytes}`;
   throw invalid(words, "too_large");
-}
-
-function otherSubjectsError(stream: string, subject: string): Error {
-  return fault(
-    `there is a stream ${stream}, but it doesn't take ${subject}: docs/nats.md lists what each stream takes`,
-  );
 }

@@ -6,27 +6,22 @@ const nonces = tableOf("nonces");
 
 const FIND_NONCE = "SELECT digest, message_id FROM nonces WHERE signer = ? AND nonce = ?";
 
-/** Each new nonce removes a few old ones. */
+/** Runs with each new nonce. */
 const REMOVE_OLD_NONCES = `DELETE FROM nonces WHERE (signer, nonce) IN
   (SELECT signer, nonce FROM nonces INDEXED BY nonces_by_age WHERE seen_at < ? LIMIT 4)`;
 
 const KEPT_SECONDS = 3_600;
 
-export interface Nonces {
-  /** The message of a request that was done before; `clash` where another request used the nonce; undefined for a new one. */
-  seen(key: RequestKey): { readonly id: number } | "clash" | undefined;
-  add(key: RequestKey, messageId: number): void;
-}
-
 /** Both methods are parts of a step that writes. */
-export function createNonces({ statement }: Connection): Nonces {
+export function createNonces({ statement }: Connection) {
   return {
-    seen({ signer, nonce, digest }) {
+    /** The message of an earlier request; `clash` where another request used the nonce; undefined for a new one. */
+    seen({ signer, nonce, digest }: RequestKey): { readonly id: number } | "clash" | undefined {
       const found = statement(FIND_NONCE).get(signer, nonce);
       if (found === undefined) return undefined;
       return textOf(found, "digest") === digest ? { id: numberOf(found, "message_id") } : "clash";
     },
-    add(key, messageId) {
+    add(key: RequestKey, messageId: number): void {
       statement(REMOVE_OLD_NONCES).run(key.at - KEPT_SECONDS);
       statement(nonces.insert).run(...nonces.values({ ...key, messageId }));
     },
@@ -37,21 +32,17 @@ const agents = tableOf("agents");
 const revokedAgents = tableOf("revoked");
 
 const FIND = `SELECT ${agents.columns} FROM agents WHERE name = ?`;
-
 const LIST = `SELECT ${agents.columns} FROM agents ORDER BY created_at, name`;
 
 /** By rowid, since clocks may be wrong: the bus is known by its first operator's key. */
 const FIRST_OPERATOR = `SELECT ${agents.columns} FROM agents WHERE role = 'operator' ORDER BY rowid LIMIT 1`;
-
 const UPDATE = "UPDATE agents SET identity = ?, public_key = ?, created_at = ? WHERE name = ?";
 
 const SET_RULE = `INSERT INTO agent_rules (name, v2_only) VALUES (?, ?)
   ON CONFLICT (name) DO UPDATE SET v2_only = excluded.v2_only`;
 
 const REMOVE_RULE = "DELETE FROM agent_rules WHERE name = ?";
-
 const REMOVE = "DELETE FROM agents WHERE name = ? AND role = 'agent'";
-
 const FIND_REVOKED = `SELECT ${revokedAgents.columns} FROM revoked_agents WHERE name = ?`;
 
 const REVOKE = `INSERT INTO revoked_agents (name, public_key, registered_by, revoked_at) VALUES (?, ?, ?, ?)
@@ -68,15 +59,9 @@ export function createAgentStore(connection: Connection): AgentStore {
   const { statement, read, write } = connection;
   const known = createNonces(connection);
 
-  const find = (name: string): Agent | undefined => {
-    const found = statement(FIND).get(name);
-    return found && agents.read(found);
-  };
+  const find = (name: string): Agent | undefined => agents.find(statement(FIND), name);
 
-  const findRevoked = (name: string) => {
-    const found = statement(FIND_REVOKED).get(name);
-    return found && revokedAgents.read(found);
-  };
+  const findRevoked = (name: string) => revokedAgents.find(statement(FIND_REVOKED), name);
 
   const mayTakeName = (agent: Agent, claim: NameClaim): boolean => {
     const present = find(agent.name);
@@ -97,7 +82,6 @@ export function createAgentStore(connection: Connection): AgentStore {
     statement(REMOVE_REVOKED).run(name);
   };
 
-  /** Runs a step once for its key, where it has one. */
   const runOnce = (key: RequestKey | undefined, step: () => Outcome | "taken"): Outcome | "taken" => {
     const seen = key && known.seen(key);
     if (seen === "clash") return "clash";
@@ -115,9 +99,8 @@ export function createAgentStore(connection: Connection): AgentStore {
     await undefined;
     lookup = undefined;
     return await read(() => {
-      // An operator that is the first stays so: the trigger operators_stay sees to it.
-      const found = first === undefined ? statement(FIRST_OPERATOR).get() : undefined;
-      if (found !== undefined) first = agents.read(found);
+      // The first operator stays the first: the trigger operators_stay keeps its row.
+      first ??= agents.find(statement(FIRST_OPERATOR));
       return first;
     });
   };

@@ -3,9 +3,9 @@ import type { Archive, Archived, Records, StoredMessage } from "../../core/store
 import { makeBackup } from "./backup.ts";
 import type { Connection } from "./connection.ts";
 import { openDatabase } from "./database.ts";
-import type { Driver, Row, Value } from "./driver.ts";
+import type { Driver, Value } from "./driver.ts";
 import { createMessageStore } from "./messages.ts";
-import { tableOf, textOf } from "./rows.ts";
+import { parameterOf, tableOf } from "./rows.ts";
 
 const PAGE = 500;
 
@@ -27,16 +27,9 @@ async function* readRecords<Kind extends RecordKind>(
   let page = await read(() => statement(select("true")).all());
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     yield* page.map(readRecord);
-    const from = keyOf(last, key.length);
-    page = await read(() => statement(next).all(...from));
+    const from = last;
+    page = await read(() => statement(next).all(...key.map((_, index) => parameterOf(from, `key${index}`))));
   }
-}
-
-function keyOf(row: Row, length: number): Value[] {
-  return Array.from({ length }, (_, index) => {
-    const value = row[`key${index}`];
-    return typeof value === "number" ? value : textOf(row, `key${index}`);
-  });
 }
 
 /** Pages of messages are bounded in bytes too. */
@@ -50,7 +43,7 @@ async function* readMessages(connection: Connection, after: number, upTo: number
   }
 }
 
-/** Writes an archive to a new database, which is a bus like any other. Answers with its path. */
+/** Writes an archive to a new database, which is a bus like any other. Returns its path. */
 export function writeArchive(pathAt: (moment: string) => string, archive: Archive): Promise<string> {
   return makeBackup(pathAt, (path) => fillDatabase(path, archive));
 }
@@ -72,32 +65,31 @@ async function writeRecords<Kind extends RecordKind>(
   records: Archived<Records[Kind]>,
 ): Promise<void> {
   const { insert, values } = tableOf(kind);
-  // The triggers have written entries about the records before these.
+  // Triggers have written entries about the records inserted before.
   if (kind === "journal") driver.exec("DELETE FROM journal");
   const statement = driver.prepare(insert);
-  const flag = flags[kind] && { statement: driver.prepare(flags[kind].insert), ...flags[kind] };
+  const flag = flags[kind] && { ...flags[kind], statement: driver.prepare(flags[kind].insert) };
   for await (const record of records) {
     statement.run(...values(record));
-    if (flag?.isSet(record)) flag.statement.run(flag.key(record));
+    const key = flag?.keyOf(record);
+    if (key !== undefined) flag?.statement.run(key);
   }
 }
 
-/** The fields of records that lie in a table of their own, as a row where they are true. */
+/** Fields with a table of their own, which has a row for each record where the field is true. */
 const flags: { readonly [Kind in RecordKind]?: Flag<Records[Kind]> } = {
   agents: {
     insert: "INSERT INTO agent_rules (name, v2_only) VALUES (?, 1)",
-    isSet: ({ v2Only }) => v2Only,
-    key: ({ name }) => name,
+    keyOf: ({ name, v2Only }) => (v2Only ? name : undefined),
   },
   messages: {
     insert: "INSERT INTO attested (message_id) VALUES (?)",
-    isSet: ({ attested }) => attested === true,
-    key: ({ id }) => id,
+    keyOf: ({ id, attested }) => (attested ? id : undefined),
   },
 };
 
 interface Flag<T> {
   readonly insert: string;
-  readonly isSet: (record: T) => boolean;
-  readonly key: (record: T) => Value;
+  /** Undefined where the field is false. */
+  readonly keyOf: (record: T) => Value | undefined;
 }

@@ -23,7 +23,7 @@ export async function makeBackup(
   return path;
 }
 
-/** Makes an empty file, which SQLite takes for a new database. Backups of one moment get the moments after it. */
+/** Makes an empty file, which SQLite takes for a new database. Where the name is taken, it takes the next millisecond. */
 function makeFile(pathAt: (moment: string) => string): string {
   for (let at = Date.now(); ; at++) {
     const path = pathAt(new Date(at).toISOString().replace(/[:.]/g, "-"));
@@ -58,12 +58,10 @@ const SINCE = "SELECT key FROM journal WHERE seq > ?";
 const REMOVE_PEERS = `DELETE FROM peers WHERE id NOT IN (${SINCE} AND kind = 'peer' AND what = 'connected')`;
 const REMOVE_SIGNALS = `DELETE FROM signals WHERE name NOT IN (${SINCE} AND kind = 'signal')`;
 
-/** Leaves a gap in the journal, so that its followers start again with what is left. */
+/** Leaves a gap in the journal, so that its followers start over. */
 const LEAVE_GAP = `INSERT INTO journal (at, kind, key, what) SELECT unixepoch('subsec'), 'signal', '', 'reset' FROM
   (VALUES (1), (2))`;
 const REMOVE_ENTRIES = "DELETE FROM journal WHERE seq < (SELECT max(seq) FROM journal)";
-
-const CHANGES = "SELECT changes() AS removed";
 
 export function createReset(
   { statement, read, write }: Connection,
@@ -76,12 +74,11 @@ export function createReset(
       (backup) => read(() => void statement("VACUUM INTO ?").run(backup)),
     );
     const removed = await write(() => {
-      statement(REMOVE_MESSAGES).run(keptChannel, numberOf(before, "message"));
-      const removed = numberOf(statement(CHANGES).get(), "removed");
+      const { changes } = statement(REMOVE_MESSAGES).run(keptChannel, numberOf(before, "message"));
       statement(REMOVE_ORDERS).run(numberOf(before, "placed"));
       for (const sql of [REMOVE_PEERS, REMOVE_SIGNALS]) statement(sql).run(numberOf(before, "entry"));
       for (const sql of [LEAVE_GAP, REMOVE_ENTRIES]) statement(sql).run();
-      return removed;
+      return Number(changes);
     });
     return { backup, removed };
   };

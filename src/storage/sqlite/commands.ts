@@ -1,44 +1,31 @@
 import { canonical } from "../../core/json.ts";
-import { BATCH_BYTES } from "../../core/limits.ts";
 import type { Command, CommandFilter, CommandStore, NewCommand } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
 import type { Statement, Value } from "./driver.ts";
-import { numberOf, tableOf, textOf } from "./rows.ts";
+import { maybeNumberOf, numberOf, readBatch, tableOf, textOf } from "./rows.ts";
 import { setSignal } from "./signals.ts";
 
 const table = tableOf("orders");
 
 const ROLE_OF_SESSION = "(SELECT role FROM peers WHERE id = ?)";
-
 const OPEN = "status IN ('pending', 'leased')";
-
 const LIST = `SELECT ${table.columns} FROM orders ORDER BY seq DESC LIMIT +?`;
-
 const LIST_OF_STATUS = `SELECT ${table.columns} FROM orders WHERE status = ? ORDER BY seq DESC LIMIT +?`;
 
 /** Commands for the session, those it holds or held, and those it could take for its role. */
-const LIST_OF_SESSION = `SELECT ${table.columns} FROM orders WHERE seq IN (
-    SELECT seq FROM orders WHERE target = ?
-    UNION ALL SELECT seq FROM orders WHERE holder = ?
+const listOfSession = (andStatus: string) => `SELECT ${table.columns} FROM orders WHERE seq IN (
+    SELECT seq FROM orders WHERE target = ? ${andStatus}
+    UNION ALL SELECT seq FROM orders WHERE holder = ? ${andStatus}
     UNION ALL SELECT seq FROM orders WHERE target IS NULL AND target_role = ${ROLE_OF_SESSION}
-      AND ${OPEN} AND status = 'pending'
+      AND ${OPEN} AND status = 'pending' ${andStatus}
   ) ORDER BY seq DESC LIMIT +?`;
-
-const LIST_OF_SESSION_AND_STATUS = `SELECT ${table.columns} FROM orders WHERE seq IN (
-    SELECT seq FROM orders WHERE target = ? AND status = ?
-    UNION ALL SELECT seq FROM orders WHERE holder = ? AND status = ?
-    UNION ALL SELECT seq FROM orders WHERE target IS NULL AND target_role = ${ROLE_OF_SESSION}
-      AND ${OPEN} AND status = 'pending' AND status = ?
-  ) ORDER BY seq DESC LIMIT +?`;
+const LIST_OF_SESSION = listOfSession("");
+const LIST_OF_SESSION_AND_STATUS = listOfSession("AND status = ?");
 
 const RESTORE = `${table.insert} ON CONFLICT (id) DO NOTHING RETURNING id`;
-
 const HAS_SESSION = "SELECT id FROM peers WHERE id = ?";
-
 const FIND = `SELECT ${table.columns} FROM orders WHERE id = ?`;
-
 const FREE = `${OPEN} AND (status = 'pending' OR lease_until <= ?)`;
-
 const TAKEABLE = `${FREE} AND (expires_at IS NULL OR expires_at > ?) AND attempts < ?`;
 
 /** The oldest command for the session and the oldest for its role each have an index. */
@@ -74,27 +61,19 @@ const OFFER_AGAIN = `UPDATE orders SET status = 'pending', attempts = 0, holder 
   AND (target IS NULL OR EXISTS (SELECT 1 FROM peers WHERE peers.id = orders.target)) RETURNING id`;
 
 const ENDED_BEFORE = "SELECT seq FROM orders WHERE ended_at < ? ORDER BY ended_at LIMIT +?";
-
 const FORGET = `DELETE FROM orders WHERE seq IN (${ENDED_BEFORE}) RETURNING seq`;
-
 const ADD_MESSAGE = "INSERT INTO messages (channel, sender, content, created_at, signature) VALUES (?, ?, ?, ?, '')";
 
-/** The part of a command that its sender doesn't give. */
 const UNTOUCHED = { attempts: 0, holder: null, leaseUntil: null, result: null };
 
 export function createCommandStore({ statement, read, write }: Connection): CommandStore {
-  const find = (id: string): Command | undefined => {
-    const found = statement(FIND).get(id);
-    return found && table.read(found);
-  };
+  const find = (id: string): Command | undefined => table.find(statement(FIND), id);
 
   const add = (command: NewCommand): void => {
     const { target, createdAt } = command;
     const isDead = target !== null && statement(HAS_SESSION).get(target) === undefined;
-    const state = isDead
-      ? ({ status: "dead", endedAt: createdAt } as const)
-      : ({ status: "pending", endedAt: null } as const);
-    statement(table.insert).run(...table.values({ ...command, ...UNTOUCHED, ...state }));
+    const [status, endedAt] = isDead ? (["dead", createdAt] as const) : (["pending", null] as const);
+    statement(table.insert).run(...table.values({ ...command, ...UNTOUCHED, status, endedAt }));
   };
 
   return {
@@ -119,26 +98,15 @@ export function createCommandStore({ statement, read, write }: Connection): Comm
       });
     },
 
-    nextFree: (session) =>
-      read(() => {
-        const found = statement(NEXT_FREE).get(session, session);
-        return found === undefined || found.at === null ? undefined : numberOf(found, "at");
-      }),
+    nextFree: (session) => read(() => maybeNumberOf(statement(NEXT_FREE).get(session, session), "at")),
 
-    release: (id, session) =>
-      write(() => {
-        const released = statement(RELEASE).get(id, session);
-        return released && table.read(released);
-      }),
+    release: (id, session) => write(() => table.find(statement(RELEASE), id, session)),
 
     lapse: async (now, mostAttempts) => {
       const findLapsed = () => statement(LAPSED).all(now, now, mostAttempts, now);
       if ((await read(findLapsed)).length === 0) return [];
       return write(() =>
-        findLapsed().flatMap((found) => {
-          const ended = statement(LAPSE).get(now, now, numberOf(found, "seq"));
-          return ended === undefined ? [] : [table.read(ended)];
-        }),
+        findLapsed().flatMap((found) => table.find(statement(LAPSE), now, now, numberOf(found, "seq")) ?? []),
       );
     },
 
@@ -166,24 +134,9 @@ export function createCommandStore({ statement, read, write }: Connection): Comm
 }
 
 function listCommands(statement: (sql: string) => Statement, { peer, status, limit }: CommandFilter): Command[] {
-  if (peer === undefined) {
-    return status === undefined
-      ? listNewest(statement(LIST), limit)
-      : listNewest(statement(LIST_OF_STATUS), status, limit);
-  }
-  return status === undefined
-    ? listNewest(statement(LIST_OF_SESSION), peer, peer, peer, limit)
-    : listNewest(statement(LIST_OF_SESSION_AND_STATUS), peer, status, peer, status, peer, status, limit);
-}
-
-/** Reverses the rows of a query that begins with the newest: as many as fit into an answer, and at least one. */
-function listNewest(query: Statement, ...values: Value[]): Command[] {
-  const commands: Command[] = [];
-  let bytes = 0;
-  for (const row of query.iterate(...values)) {
-    bytes += Buffer.byteLength(textOf(row, "params")) + Buffer.byteLength(textOf(row, "result"));
-    if (commands.length > 0 && bytes > BATCH_BYTES) break;
-    commands.push(table.read(row));
-  }
-  return commands.reverse();
+  const list = (sql: string, ...values: Value[]): Command[] =>
+    readBatch(statement(sql).iterate(...values, limit), table.read, ["params", "result"]).reverse();
+  if (peer === undefined) return status === undefined ? list(LIST) : list(LIST_OF_STATUS, status);
+  if (status === undefined) return list(LIST_OF_SESSION, peer, peer, peer);
+  return list(LIST_OF_SESSION_AND_STATUS, peer, status, peer, status, peer, status);
 }

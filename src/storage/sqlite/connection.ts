@@ -10,8 +10,8 @@ const cell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Runs a step on the file, repeatedly while other processes hold it. SQLite's own busy handler backs off so far that one
- * of several writers can starve; short, uneven pauses give each a turn. The event loop runs between two tries, so that a
- * server goes on answering. A step that succeeds at once answers without a promise.
+ * of several writers can starve; short, uneven pauses give each a turn. The event loop runs between tries, so a server
+ * keeps answering. A step that succeeds at once answers without a promise.
  */
 export function retryWhileBusy<T>(step: () => T): T | Promise<T> {
   try {
@@ -46,7 +46,6 @@ export interface Connection {
    * compiles a statement anew for each value of a bare parameter there.
    */
   statement(sql: string): Statement;
-  /** Runs a step that changes nothing. */
   read<T>(step: () => T): Promise<T>;
   /** Changes with every commit, by this process or another: results that were read under the same number still hold. */
   version(): number;
@@ -138,7 +137,7 @@ export function connect(driver: Driver, path: string, durability: Durability = "
     return () => job.done(result);
   };
 
-  /** Runs a job whose failure undoes its own step alone. */
+  /** A failure undoes this job's own step alone. */
   const runJobAlone = (job: Job): (() => void) => {
     statement("SAVEPOINT job").run();
     try {
@@ -188,7 +187,7 @@ export function connect(driver: Driver, path: string, durability: Durability = "
   };
 }
 
-/** Turns a fault of the file that the user can mend into a sentence. Other errors stay as they are. */
+/** Turns a fault of the file that the user can mend into a sentence. */
 export function explainFault(error: unknown, path: string): unknown {
   if (isIpcError(error)) return error;
   const fault = describeFault(error);

@@ -12,7 +12,7 @@ export interface SqliteOptions {
   readonly driver?: DriverName;
 }
 
-/** Opens a database file, which is made or brought up to date where it has to be. */
+/** Opens a database file, and makes it or brings it up to date where needed. */
 export async function openDatabase({ path, durability = "full", driver: name }: SqliteOptions): Promise<Driver> {
   prepareFile(path);
   const driver = await openLibrary(path, name);
@@ -38,7 +38,7 @@ async function openLibrary(path: string, name: DriverName | undefined): Promise<
 /** The statements that lead from each version of the tables to the next. */
 export const migrations: readonly string[] = tables.split(/^-- Version \d+: .*$/m).slice(1);
 
-/** Brings a file up to date. A file that is up to date is read, and not written to. */
+/** A file that is up to date is not written to. */
 async function migrate(driver: Driver, path: string): Promise<void> {
   const version = await retryWhileBusy(() => versionOf(driver));
   if (version === migrations.length) return;

@@ -12,7 +12,7 @@ export type Value = string | number | null;
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Statement {
-  run(...values: Value[]): { readonly lastInsertRowid: number | bigint };
+  run(...values: Value[]): { readonly lastInsertRowid: number | bigint; readonly changes: number | bigint };
   get(...values: Value[]): Row | undefined;
   all(...values: Value[]): Row[];
   iterate(...values: Value[]): Iterable<Row>;
@@ -70,8 +70,7 @@ function findAddons(): string[] {
 }
 
 function openNodeSqlite(path: string): Driver {
-  const { DatabaseSync } = withoutWarning(() => process.getBuiltinModule("node:sqlite"));
-  const database = new DatabaseSync(path);
+  const database = new (loadNodeSqlite().DatabaseSync)(path);
   return {
     prepare: (sql) => database.prepare(sql),
     exec: (sql) => database.exec(sql),
@@ -79,44 +78,34 @@ function openNodeSqlite(path: string): Driver {
   };
 }
 
-/** Suppresses Node's warning that node:sqlite is experimental: on an event source's stderr it would become part of the event. */
-function withoutWarning<T>(load: () => T): T {
-  const emitWarning = process.emitWarning;
+/** Suppresses Node's experimental warning: on an event source's stderr it would become part of the event. */
+function loadNodeSqlite() {
+  const { emitWarning } = process;
   process.emitWarning = () => {};
   try {
-    return load();
+    return process.getBuiltinModule("node:sqlite");
   } finally {
     process.emitWarning = emitWarning;
   }
 }
 
-const UNNAMED = -1;
-const ERROR = 1;
-const BUSY = 5;
-const READ_ONLY = 8;
-const IO_ERROR = 10;
-const CORRUPT = 11;
-const FULL = 13;
-const CANT_OPEN = 14;
-const NOT_A_DATABASE = 26;
+/** SQLite's names for the result codes that node:sqlite gives as numbers. */
+const CODES = new Map([
+  [1, "ERROR"],
+  [5, "BUSY"],
+  [8, "READONLY"],
+  [10, "IOERR"],
+  [11, "CORRUPT"],
+  [13, "FULL"],
+  [14, "CANTOPEN"],
+  [26, "NOTADB"],
+]);
 
-/** SQLite's primary result code in either library's error; undefined for an error of another kind. */
-function resultCode(error: unknown): number | undefined {
+/** SQLite's primary result code in either library's error, by name; undefined for an error of another kind. */
+function resultCode(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
-  if ("errcode" in error && typeof error.errcode === "number") return error.errcode & 0xff;
-  if (!("code" in error) || typeof error.code !== "string" || !error.code.startsWith("SQLITE_")) return undefined;
-  const name = error.code.split("_").slice(0, 2).join("_");
-  const codes: Record<string, number> = {
-    SQLITE_ERROR: ERROR,
-    SQLITE_BUSY: BUSY,
-    SQLITE_READONLY: READ_ONLY,
-    SQLITE_IOERR: IO_ERROR,
-    SQLITE_CORRUPT: CORRUPT,
-    SQLITE_FULL: FULL,
-    SQLITE_CANTOPEN: CANT_OPEN,
-    SQLITE_NOTADB: NOT_A_DATABASE,
-  };
-  return codes[name] ?? UNNAMED;
+  if ("errcode" in error && typeof error.errcode === "number") return CODES.get(error.errcode & 0xff) ?? "";
+  return "code" in error && typeof error.code === "string" ? /^SQLITE_([^_]*)/.exec(error.code)?.[1] : undefined;
 }
 
 function isSqliteError(error: unknown): boolean {
@@ -125,31 +114,31 @@ function isSqliteError(error: unknown): boolean {
 
 /** The file is a database, but doesn't have the tables that a statement names. */
 export function isSchemaMismatch(error: unknown): boolean {
-  return resultCode(error) === ERROR;
+  return resultCode(error) === "ERROR";
 }
 
 export function isBusy(error: unknown): boolean {
-  return resultCode(error) === BUSY;
+  return resultCode(error) === "BUSY";
 }
 
 /** The disk is full or failing, or the file may not be written. */
 export function isUnwritable(error: unknown): boolean {
-  return [READ_ONLY, IO_ERROR, FULL, CANT_OPEN].includes(resultCode(error) ?? UNNAMED);
+  return ["READONLY", "IOERR", "FULL", "CANTOPEN"].includes(resultCode(error) ?? "");
 }
 
-/** Says what is wrong with the file and what the user can do. Undefined for any other error. */
+/** The fault of the file and what the user can do about it; undefined for any other error. */
 export function describeFault(error: unknown): string | undefined {
   switch (resultCode(error)) {
-    case READ_ONLY:
-    case CANT_OPEN:
+    case "READONLY":
+    case "CANTOPEN":
       return "can't be written: see whether this user may write to the file and to its folder, and whether the disk is read-only or full";
-    case IO_ERROR:
+    case "IOERR":
       return "can't be read or written: its disk is full or failing. Make room on it and try again; what was acknowledged is there";
-    case CORRUPT:
+    case "CORRUPT":
       return "is damaged: stop what has it open, move it away together with its -wal and -shm, and put a backup in its place, or begin anew without one";
-    case NOT_A_DATABASE:
+    case "NOTADB":
       return "is not an SQLite database: set IPC_DB_PATH to another file or, if it was one, put a backup in its place";
-    case FULL:
+    case "FULL":
       return "can't grow: the disk is full. Make room on it and try again; what was acknowledged is there";
     default:
       return undefined;

@@ -7,8 +7,8 @@ import { monotonicMs } from "../../core/time.ts";
 const COMPANIONS = ["", "-wal", "-shm", "-journal"];
 
 /**
- * Makes the file where there is none, readable by its owner alone. In a folder that other users can write to, it refuses
- * what another user has put in the file's place.
+ * Makes the file where there is none, readable by its owner alone. In a folder that other users can write to, refuses a
+ * file of another user.
  */
 export function prepareFile(path: string): void {
   const folder = dirname(path);
@@ -16,7 +16,8 @@ export function prepareFile(path: string): void {
     throw new IpcError("invalid", `The database ${path} can't be opened: ${folder} doesn't exist`);
   makeFile(path);
   // After the file was made: an earlier check would miss a file that another user puts there in between.
-  if (isShared(folder)) for (const companion of COMPANIONS) refuseForeign(path + companion);
+  const isShared = process.platform !== "win32" && (statSync(folder).mode & 0o002) !== 0;
+  if (isShared) for (const companion of COMPANIONS) refuseForeign(path + companion);
 }
 
 function makeFile(path: string): void {
@@ -32,8 +33,8 @@ function makeFile(path: string): void {
 const CHECK_MS = 1_000;
 
 /**
- * Creates a check that throws once the file was removed or replaced, as when /tmp is cleaned: what is written to it would
- * be lost with this process, and writes of others would never be seen. The check looks once a second at most.
+ * Creates a check that throws once the file was removed or replaced, as when /tmp is cleaned: writes to it would be lost
+ * with this process, and writes of others never seen. The check looks once a second at most.
  */
 export function createFileCheck(path: string): () => void {
   const inode = statSync(path).ino;
@@ -48,10 +49,6 @@ export function createFileCheck(path: string): () => void {
     }
     checkedAt = monotonicMs();
   };
-}
-
-function isShared(folder: string): boolean {
-  return process.platform !== "win32" && (statSync(folder).mode & 0o002) !== 0;
 }
 
 function refuseForeign(path: string): void {

@@ -1,7 +1,7 @@
 import type { MailboxStore, StoredMessage } from "../../core/store.ts";
 import type { Connection } from "./connection.ts";
-import { COLUMNS, createWatermarks, IN_CHANNEL, readBatch } from "./messages.ts";
-import { numberOf } from "./rows.ts";
+import { COLUMNS, createWatermarks, IN_CHANNEL, readMessages } from "./messages.ts";
+import { maybeNumberOf, numberOf } from "./rows.ts";
 
 /** Unread messages that have neither arrived nor a running lease. */
 const FREE = `SELECT ${COLUMNS} FROM messages WHERE ${IN_CHANNEL} AND id > ?
@@ -21,9 +21,7 @@ const FIRST_UNSETTLED = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ?
   AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = messages.id AND settled = 1) ORDER BY id LIMIT 1`;
 
 const LAST = `SELECT max(id) AS id FROM messages WHERE ${IN_CHANNEL}`;
-
 const REMOVE = "DELETE FROM taken WHERE channel = ? AND message_id <= ?";
-
 const NEXT_FREE = `SELECT min(lease_until) AS at FROM taken WHERE ${IN_CHANNEL} AND message_id > ? AND settled = 0`;
 
 export function createMailboxStore(connection: Connection): MailboxStore {
@@ -31,7 +29,7 @@ export function createMailboxStore(connection: Connection): MailboxStore {
   const { watermark, moveTo } = createWatermarks(connection);
 
   const findFree = (channel: string, agent: string, now: number, limit: number): StoredMessage[] =>
-    readBatch(statement(FREE), channel, watermark(channel, agent), now, limit);
+    readMessages(statement(FREE), channel, watermark(channel, agent), now, limit);
 
   return {
     // The lookup costs no commit: most calls find nothing.
@@ -60,9 +58,6 @@ export function createMailboxStore(connection: Connection): MailboxStore {
       }),
 
     nextFree: (channel, agent) =>
-      read(() => {
-        const found = statement(NEXT_FREE).get(channel, watermark(channel, agent));
-        return found === undefined || found.at === null ? undefined : numberOf(found, "at");
-      }),
+      read(() => maybeNumberOf(statement(NEXT_FREE).get(channel, watermark(channel, agent)), "at")),
   };
 }

@@ -1,19 +1,10 @@
 import { BATCH_BYTES } from "../../core/limits.ts";
 import { isOwnMailbox } from "../../core/names.ts";
-import type {
-  AppendResult,
-  ChannelSummary,
-  Envelope,
-  MessageStore,
-  NewMessage,
-  PrunableRange,
-  PruneCriteria,
-  StoredMessage,
-} from "../../core/store.ts";
+import type { AppendResult, Envelope, MessageStore, NewMessage, StoredMessage } from "../../core/store.ts";
 import { createNonces } from "./agents.ts";
 import type { Connection } from "./connection.ts";
 import type { Row, Statement, Value } from "./driver.ts";
-import { numberOf, tableOf, textOf } from "./rows.ts";
+import { maybeNumberOf, numberOf, readBatch, tableOf, textOf } from "./rows.ts";
 
 const watermarks = tableOf("watermarks");
 
@@ -27,7 +18,6 @@ const APPEND = `INSERT INTO messages (channel, sender, content, created_at, sign
   VALUES (?, ?, ?, ?, ?)`;
 
 const ATTEST = "INSERT INTO attested (message_id) VALUES (?)";
-
 const WATERMARK = "SELECT last_id FROM watermarks WHERE agent = ? AND channel = ?";
 
 const UNREAD = `SELECT ${COLUMNS} FROM messages
@@ -46,24 +36,17 @@ const NOT_ARRIVED = "AND NOT EXISTS (SELECT 1 FROM taken WHERE message_id = mess
 const UNREAD_MAIL = UNREAD.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
 const UNREAD_MAIL_OTHERS = UNREAD_OTHERS.replace("ORDER BY", `${NOT_ARRIVED} ORDER BY`);
 const PENDING_MAIL = `${PENDING} ${NOT_ARRIVED}`;
-
 const FIRST_BY_OTHERS = `SELECT id FROM messages WHERE ${IN_CHANNEL} AND id > ? AND sender <> ? ORDER BY id LIMIT 1`;
-
 const LAST_IN_CHANNEL = `SELECT max(id) AS id FROM messages WHERE ${IN_CHANNEL}`;
-
 const LAST_ID = "SELECT seq FROM sqlite_sequence WHERE name = 'messages'";
 
 const ADVANCE = `${watermarks.insert}
   ON CONFLICT (agent, channel) DO UPDATE SET last_id = excluded.last_id`;
 
 const FIND = `SELECT ${COLUMNS} FROM messages WHERE id = ?`;
-
 const NEWEST = "SELECT max(id) AS id FROM messages";
-
 const EVERY_AFTER = `SELECT ${COLUMNS} FROM messages WHERE id > ? ORDER BY id LIMIT +?`;
-
 const READERS = "SELECT agent, last_id FROM watermarks WHERE channel = ? ORDER BY agent";
-
 const CHANNELS = "SELECT channel, count, last_message FROM channel_counts ORDER BY last_message DESC, channel";
 
 export function createMessageStore(connection: Connection): MessageStore {
@@ -88,10 +71,10 @@ export function createMessageStore(connection: Connection): MessageStore {
 
   let cached: { readonly key: string; readonly messages: readonly StoredMessage[] } | undefined;
 
-  /** Many readers wait for the same message. Those with one watermark share an answer until the next commit. */
+  /** Many readers wait for the same message. Readers with one watermark share an answer until the next commit. */
   const readUnread = (channel: string, from: number, limit: number): readonly StoredMessage[] => {
     const key = `${version()} ${from} ${limit} ${channel}`;
-    if (cached?.key !== key) cached = { key, messages: readBatch(statement(UNREAD), channel, from, limit) };
+    if (cached?.key !== key) cached = { key, messages: readMessages(statement(UNREAD), channel, from, limit) };
     return cached.messages;
   };
 
@@ -111,14 +94,15 @@ export function createMessageStore(connection: Connection): MessageStore {
       read(() => {
         const from = watermark(channel, agent);
         const isMail = isOwnMailbox(channel, agent);
-        if (others)
-          return readBatch(statement(isMail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit);
-        return isMail ? readBatch(statement(UNREAD_MAIL), channel, from, limit) : readUnread(channel, from, limit);
+        if (others) {
+          return readMessages(statement(isMail ? UNREAD_MAIL_OTHERS : UNREAD_OTHERS), channel, from, agent, limit);
+        }
+        return isMail ? readMessages(statement(UNREAD_MAIL), channel, from, limit) : readUnread(channel, from, limit);
       }),
 
-    after: (channel, id, limit) => read(() => readBatch(statement(UNREAD), channel, id, limit)),
+    after: (channel, id, limit) => read(() => readMessages(statement(UNREAD), channel, id, limit)),
 
-    before: (channel, id, limit) => read(() => readBatch(statement(BEFORE), channel, id, limit).reverse()),
+    before: (channel, id, limit) => read(() => readMessages(statement(BEFORE), channel, id, limit).reverse()),
 
     watermark: (channel, agent) => read(() => watermark(channel, agent)),
 
@@ -139,15 +123,11 @@ export function createMessageStore(connection: Connection): MessageStore {
         return numberOf(query.get(channel, watermark(channel, agent)), "pending");
       }),
 
-    find: (id) =>
-      read(() => {
-        const found = statement(FIND).get(id);
-        return found && readMessage(found);
-      }),
+    find: (id) => read(() => readMessages(statement(FIND), id)[0]),
 
     lastId: () => read(() => numberOf(statement(NEWEST).get(), "id")),
 
-    allAfter: (id, limit) => read(() => readBatch(statement(EVERY_AFTER), id, limit)),
+    allAfter: (id, limit) => read(() => readMessages(statement(EVERY_AFTER), id, limit)),
 
     readers: (channel) =>
       read(() =>
@@ -160,11 +140,20 @@ export function createMessageStore(connection: Connection): MessageStore {
 
     ...createPruning(connection),
 
-    channels: () => read(() => statement(CHANNELS).all().map(readSummary)),
+    channels: () =>
+      read(() =>
+        statement(CHANNELS)
+          .all()
+          .map((row) => ({
+            channel: textOf(row, "channel"),
+            count: numberOf(row, "count"),
+            lastMessage: numberOf(row, "last_message"),
+          })),
+      ),
   };
 }
 
-/** Both methods are parts of a step. */
+/** The methods are parts of a step. */
 export function createWatermarks({ statement }: Connection) {
   const watermark = (channel: string, agent: string): number =>
     numberOf(statement(WATERMARK).get(agent, channel), "last_id");
@@ -181,17 +170,8 @@ export function createWatermarks({ statement }: Connection) {
   return { watermark, moveTo };
 }
 
-/** Reads the messages of a query: as many as fit into a batch's bytes, and at least one. */
-export function readBatch(query: Statement, ...values: Value[]): StoredMessage[] {
-  const messages: StoredMessage[] = [];
-  let bytes = 0;
-  for (const row of query.iterate(...values)) {
-    const message = readMessage(row);
-    bytes += Buffer.byteLength(message.content);
-    if (messages.length > 0 && bytes > BATCH_BYTES) break;
-    messages.push(message);
-  }
-  return messages;
+export function readMessages(query: Statement, ...values: Value[]): StoredMessage[] {
+  return readBatch(query.iterate(...values), readMessage, ["content"]);
 }
 
 /** Written out for speed: the reader of `tableOf` makes a read of messages a twentieth slower. */
@@ -207,15 +187,7 @@ function readMessage(row: Row): Required<StoredMessage> {
   };
 }
 
-function readSummary(row: Row): ChannelSummary {
-  return {
-    channel: textOf(row, "channel"),
-    count: numberOf(row, "count"),
-    lastMessage: numberOf(row, "last_message"),
-  };
-}
-
-/** With the bytes of the contents: a message's time lies behind its content in the file, so a long look is bounded by them. */
+/** Selects the contents' bytes, which bound a long look: a message's time lies behind its content in the file. */
 const RECENT = `SELECT id, channel, sender, created_at, octet_length(content) AS bytes FROM messages
   ORDER BY id DESC LIMIT +?`;
 
@@ -227,7 +199,6 @@ const WATERMARKS = `SELECT ${watermarks.columns} FROM watermarks ORDER BY last_i
 /** Clocks differ: a message may be this much younger than the one after it. */
 const CLOCK_SECONDS = 60;
 
-/** The methods for watching the whole bus. */
 function createOverview({ statement, read }: Connection): Pick<MessageStore, "recent" | "count" | "watermarks"> {
   return {
     recent: (since, limit) =>
@@ -235,10 +206,16 @@ function createOverview({ statement, read }: Connection): Pick<MessageStore, "re
         const found: Envelope[] = [];
         let bytes = 0;
         for (const row of statement(RECENT).iterate(limit)) {
-          const envelope = readEnvelope(row);
+          const timestamp = numberOf(row, "created_at");
           bytes += numberOf(row, "bytes");
-          if (envelope.timestamp < since - CLOCK_SECONDS || bytes > 4 * BATCH_BYTES) break;
-          if (envelope.timestamp >= since) found.push(envelope);
+          if (timestamp < since - CLOCK_SECONDS || bytes > 4 * BATCH_BYTES) break;
+          if (timestamp < since) continue;
+          found.push({
+            id: numberOf(row, "id"),
+            channel: textOf(row, "channel"),
+            sender: textOf(row, "sender"),
+            timestamp,
+          });
         }
         return found;
       }),
@@ -250,58 +227,36 @@ function createOverview({ statement, read }: Connection): Pick<MessageStore, "re
   };
 }
 
-function readEnvelope(row: Row): Envelope {
-  return {
-    id: numberOf(row, "id"),
-    channel: textOf(row, "channel"),
-    sender: textOf(row, "sender"),
-    timestamp: numberOf(row, "created_at"),
-  };
-}
-
 const NEWEST_OF_CHANNEL = "SELECT max(id) AS id FROM messages WHERE channel = ?";
 
 /** The last message before the first that is young enough to stay. */
 const LAST_OLD = "SELECT id - 1 AS id FROM messages WHERE channel = ? AND created_at >= ? ORDER BY id LIMIT 1";
-
 const BEHIND_NEWEST = "SELECT id FROM messages WHERE channel = ? ORDER BY id DESC LIMIT 1 OFFSET ?";
-
 const SLOWEST = "SELECT min(last_id) AS id FROM watermarks WHERE channel = ?";
-
 const COUNT_BETWEEN = "SELECT count(*) AS count FROM messages WHERE channel = ? AND id > ? AND id <= ?";
 
 const REMOVE = `DELETE FROM messages WHERE id IN
   (SELECT id FROM messages WHERE channel = ? AND id <= ? ORDER BY id LIMIT +?)`;
 
-const CHANGES = "SELECT changes() AS removed";
-
 function createPruning({ statement, read, write }: Connection): Pick<MessageStore, "prunable" | "remove"> {
-  const id = (sql: string, ...values: Value[]): number | undefined => {
-    const found = statement(sql).get(...values);
-    return found === undefined || found.id === null ? undefined : numberOf(found, "id");
-  };
+  const id = (sql: string, ...values: Value[]) => maybeNumberOf(statement(sql).get(...values), "id");
 
   const count = (channel: string, after: number, upTo: number): number =>
     numberOf(statement(COUNT_BETWEEN).get(channel, after, upTo), "count");
 
-  const findPrunable = (channel: string, { before, keep, consumed }: PruneCriteria): PrunableRange => {
-    const newest = id(NEWEST_OF_CHANNEL, channel) ?? 0;
-    const slowest = id(SLOWEST, channel) ?? 0;
-    const upTo = Math.min(
-      newest,
-      before === undefined ? newest : (id(LAST_OLD, channel, before) ?? newest),
-      keep === undefined ? newest : (id(BEHIND_NEWEST, channel, keep) ?? 0),
-      consumed ? slowest : newest,
-    );
-    return { upTo, count: count(channel, 0, upTo), unconsumed: count(channel, slowest, upTo) };
-  };
-
   return {
-    prunable: (channel, criteria) => read(() => findPrunable(channel, criteria)),
-    remove: (channel, upTo, limit) =>
-      write(() => {
-        statement(REMOVE).run(channel, upTo, limit);
-        return numberOf(statement(CHANGES).get(), "removed");
+    prunable: (channel, { before, keep, consumed }) =>
+      read(() => {
+        const newest = id(NEWEST_OF_CHANNEL, channel) ?? 0;
+        const slowest = id(SLOWEST, channel) ?? 0;
+        const upTo = Math.min(
+          newest,
+          before === undefined ? newest : (id(LAST_OLD, channel, before) ?? newest),
+          keep === undefined ? newest : (id(BEHIND_NEWEST, channel, keep) ?? 0),
+          consumed ? slowest : newest,
+        );
+        return { upTo, count: count(channel, 0, upTo), unconsumed: count(channel, slowest, upTo) };
       }),
+    remove: (channel, upTo, limit) => write(() => Number(statement(REMOVE).run(channel, upTo, limit).changes)),
   };
 }

@@ -1,6 +1,7 @@
+import { BATCH_BYTES } from "../../core/limits.ts";
 import { createReader, type Field, type RecordKind, shapes } from "../../core/records.ts";
 import type { Records } from "../../core/store.ts";
-import type { Row, Value } from "./driver.ts";
+import type { Row, Statement, Value } from "./driver.ts";
 
 /**
  * Where a kind of record is stored. A kind without an entry has a table of its own name, with a rowid and a column for each
@@ -52,7 +53,7 @@ interface Table<Name extends PropertyKey> {
   readonly insert?: string;
 }
 
-/** The SQL names of a kind of record. */
+/** The SQL of a kind of record. */
 export interface RecordTable<T extends object> {
   readonly table: string;
   readonly where: string;
@@ -65,6 +66,8 @@ export interface RecordTable<T extends object> {
   readonly values: (record: T) => Value[];
   /** Reads a row with `columns`. */
   readonly read: (row: Row) => T;
+  /** Reads the first row of a query. */
+  readonly find: (query: Statement, ...values: Value[]) => T | undefined;
 }
 
 export function tableOf<Kind extends RecordKind>(kind: Kind): RecordTable<Records[Kind]> {
@@ -74,6 +77,9 @@ export function tableOf<Kind extends RecordKind>(kind: Kind): RecordTable<Record
   const columnOf = (name: string) => columns[name] ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const own = fields.filter(([name]) => !elsewhere.includes(name));
   const insertColumns = own.map(([name]) => columnOf(name)).join(", ");
+  const read = createReader<Records[Kind]>(shapes[kind], (row, name, { isJson }) =>
+    isJson ? jsonOf(row, name) : decode(row[name]),
+  );
   return {
     table,
     where,
@@ -84,9 +90,11 @@ export function tableOf<Kind extends RecordKind>(kind: Kind): RecordTable<Record
       .join(", "),
     insert: given.insert ?? `INSERT INTO ${table} (${insertColumns}) VALUES (${own.map(() => "?").join(", ")})`,
     values: (record) => own.map(([name, field]) => columnValue(Reflect.get(record, name), field)),
-    read: createReader<Records[Kind]>(shapes[kind], (row, name, { isJson }) =>
-      isJson ? jsonOf(row, name) : decode(row[name]),
-    ),
+    read,
+    find: (query, ...values) => {
+      const row = query.get(...values);
+      return row && read(row);
+    },
   };
 }
 
@@ -94,6 +102,23 @@ function columnValue(value: unknown, { isJson }: Field<unknown>): Value {
   if (isJson) return JSON.stringify(value ?? null);
   if (typeof value === "boolean") return value ? 1 : 0;
   return typeof value === "string" || typeof value === "number" ? value : null;
+}
+
+/** Reads rows while the texts in these columns fit into one answer, and at least one row. */
+export function readBatch<T>(rows: Iterable<Row>, read: (row: Row) => T, columns: readonly string[]): T[] {
+  const records: T[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    for (const column of columns) bytes += sizeOf(row, column);
+    if (records.length > 0 && bytes > BATCH_BYTES) break;
+    records.push(read(row));
+  }
+  return records;
+}
+
+function sizeOf(row: Row, column: string): number {
+  const value = row[column];
+  return value instanceof Uint8Array ? value.byteLength : Buffer.byteLength(textOf(row, column));
 }
 
 /** Text that was selected as bytes. */
@@ -112,6 +137,17 @@ export function textOf(from: Row, column: string): string {
 export function numberOf(from: Row | undefined, column: string): number {
   const value = Number(from?.[column]);
   return Number.isFinite(value) ? value : 0;
+}
+
+/** A column's value as a number; undefined where there is no row or no value. */
+export function maybeNumberOf(from: Row | undefined, column: string): number | undefined {
+  return from === undefined || from[column] === null ? undefined : numberOf(from, column);
+}
+
+/** A column's value as a parameter of another statement. */
+export function parameterOf(from: Row, column: string): Value {
+  const value = from[column];
+  return typeof value === "number" ? value : textOf(from, column);
 }
 
 function jsonOf(from: Row, column: string): unknown {

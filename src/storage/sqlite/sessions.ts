@@ -6,27 +6,19 @@ const sessions = tableOf("peers");
 const commands = tableOf("orders");
 
 const FIND = `SELECT ${sessions.columns} FROM peers WHERE id = ?`;
-
 const LIST = `SELECT ${sessions.columns} FROM peers ORDER BY connected_at, id`;
-
 const LIST_OF_AGENT = `SELECT ${sessions.columns} FROM peers WHERE agent = ? ORDER BY connected_at, id`;
-
 const HAS_ROLE = "SELECT id FROM peers WHERE role = ? AND last_seen > ? AND id <> ?";
-
 const SEEN = "UPDATE peers SET last_seen = max(last_seen, ?), waiting_for = ? WHERE id = ? RETURNING id";
-
 const WORKING = "UPDATE peers SET last_seen = max(last_seen, ?) WHERE id = ? RETURNING id";
-
 const RENEW_LEASES = "UPDATE orders SET lease_until = ? + lease_seconds WHERE holder = ? AND status = 'leased'";
-
 const SET_ROLE = "UPDATE peers SET role = ? WHERE id = ? RETURNING id";
-
 const REMOVE = "DELETE FROM peers WHERE id = ? RETURNING id";
 
 const FREE_COMMANDS = `UPDATE orders SET status = 'pending', holder = NULL, lease_until = NULL
   WHERE holder = ? AND status = 'leased' AND target IS NULL`;
 
-/** No other session may take these. */
+/** Ends the session's own commands, which no other session may take. */
 const END_COMMANDS = `UPDATE orders SET status = 'dead', lease_until = NULL, ended_at = ?
   WHERE target = ? AND status IN ('pending', 'leased') RETURNING ${commands.columns}`;
 
@@ -42,11 +34,7 @@ export function createSessionStore({ statement, read, write }: Connection): Sess
         return "done";
       }),
 
-    find: (id) =>
-      read(() => {
-        const found = statement(FIND).get(id);
-        return found && sessions.read(found);
-      }),
+    find: (id) => read(() => sessions.find(statement(FIND), id)),
 
     list: () => read(() => statement(LIST).all().map(sessions.read)),
 
