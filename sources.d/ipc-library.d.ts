@@ -833,14 +833,13 @@ declare class AgentMessenger {
     sendWebSocket(to: string, message: string): void;
     closeWebSocket(): Promise<void>;
 }
-/** A message that has no id yet. */
 interface NewLetter {
     readonly from: string;
     readonly to: string;
     readonly message: string;
     readonly status?: string;
 }
-/** A message with its id and time, as its file has it. A field that another program left out is an empty text. */
+/** A message as stored in its file. A field that another program left out is an empty string. */
 interface Letter extends NewLetter {
     readonly id: string;
     readonly timestamp: string;

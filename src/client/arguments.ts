@@ -59,6 +59,12 @@ function toLongOption({ option, value }: TypedOption<Option>): readonly string[]
   return [hasValue ? `--${option.flag}=${TEXT}${value}` : `--${option.flag}`];
 }
 
+/** Aligns the rows of a help text in two columns. */
+export function formatColumns(rows: readonly (readonly [string, string])[]): readonly string[] {
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
+}
+
 function withoutMark(text: string): string {
   return text.startsWith(TEXT) ? text.slice(TEXT.length) : text;
 }

@@ -1,11 +1,11 @@
 /** A JSON object that travels as one WebSocket message. */
 export type Frame = Readonly<Record<string, unknown>>;
 
-export function isFrame(value: unknown): value is Frame {
+function isFrame(value: unknown): value is Frame {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The object in a message; undefined where there is none. */
+/** Returns undefined for a message that isn't a JSON object. */
 export function decodeFrame(text: string): Frame | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -15,7 +15,6 @@ export function decodeFrame(text: string): Frame | undefined {
   }
 }
 
-/** A client's connection to a WebSocket server. */
 export interface FrameConnection extends AsyncDisposable {
   send(frame: Frame): void;
   /** Each frame received, until the connection ends. */

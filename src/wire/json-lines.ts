@@ -5,7 +5,7 @@ export function encodeLine(value: unknown): string {
 
 const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The value on a line; undefined, which JSON can't express, if the line is no JSON. */
+/** Returns undefined, which JSON can't express, for a line that isn't JSON. */
 export function decodeLine(line: Uint8Array): unknown {
   try {
     return JSON.parse(strictUtf8.decode(line));
@@ -15,9 +15,9 @@ export function decodeLine(line: Uint8Array): unknown {
 }
 
 export interface LineSplitter {
-  /** Calls `each` for every line that these bytes complete. False if a line is too long; the splitter is unusable then. */
+  /** Calls `each` for every completed line. Returns false if a line is too long; the splitter is unusable then. */
   push(bytes: Buffer, each: (line: Buffer) => void): boolean;
-  /** Bytes of an unfinished line. */
+  /** The number of bytes in the unfinished line. */
   readonly held: number;
   /** Removes and returns the unfinished line. */
   rest(): Buffer;
@@ -31,7 +31,7 @@ export function createLineSplitter(maxBytes: number): LineSplitter {
   let held = 0;
 
   const rest = (last?: Buffer): Buffer => {
-    const line = last === undefined ? Buffer.concat(pieces) : Buffer.concat([...pieces, last]);
+    const line = Buffer.concat(last === undefined ? pieces : [...pieces, last]);
     pieces = [];
     held = 0;
     return line;

@@ -33,7 +33,7 @@ export function printable(text: string): string {
   return visible(text, escapeUnits).replaceAll("\t", escapeUnits);
 }
 
-/** Escapes text for a place inside a sentence, which it can't break into lines. */
+/** Escapes text for use inside a sentence, line feeds included. */
 export function onOneLine(text: string): string {
   return printable(text).replaceAll("\n", escapeUnits);
 }

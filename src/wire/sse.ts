@@ -19,7 +19,7 @@ export const EVENT_STREAM_HEADERS = {
 
 export const KEEP_ALIVE_MS = 15_000;
 
-/** A comment: readers skip it, and both ends and every proxy between see that the connection is alive. */
+/** A comment, which readers skip. It shows both ends, and proxies, that the connection is alive. */
 export const KEEP_ALIVE = ": \n\n";
 
 export async function* decodeEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent, void, void> {
@@ -29,10 +29,7 @@ export async function* decodeEvents(chunks: AsyncIterable<Uint8Array>): AsyncGen
     rest += decoder.decode(chunk, { stream: true });
     const blocks = rest.split(/\r?\n\r?\n/);
     rest = blocks.pop() ?? "";
-    for (const block of blocks) {
-      const event = decodeBlock(block);
-      if (event !== undefined) yield event;
-    }
+    yield* blocks.map(decodeBlock).filter((event) => event !== undefined);
   }
 }
 

@@ -125,7 +125,7 @@ suite("agent-msg on the bus", { concurrency: 4 }, () => {
     assert.equal(existsSync(home.file("bus.db")), false);
     const broken = home.with({ IPC_DB_PATH: home.file("no", "such", "folder", "bus.db") });
     await using poll = broken.start(["poll", "me", "-i", "50"]);
-    await poll.untilLogged("Only the folder is looked at for now: The database");
+    await poll.untilLogged("Only the folder is polled for now: The database");
     await home.prints("send", "me", "still read", "-s", "a");
     await poll.untilPrinted("[a]: still read");
   });

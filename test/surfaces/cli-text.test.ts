@@ -90,7 +90,7 @@ suite("a message's text", { concurrency: 6 }, () => {
     const unknown = await bus.run("send", "room", "a", "-hello");
     assert.equal(
       unknown.stderr,
-      "Error: unknown option -hello; see el-ipc send --help, or put -- before words that are no options\n",
+      "Error: unknown option -hello; see el-ipc send --help, or put -- before words that start with a dash\n",
     );
   });
 

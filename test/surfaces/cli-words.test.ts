@@ -98,7 +98,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     await refuses(bus, ["sned", "a", "b", "c"], /^Error: unknown command "sned"; did you mean send or seed\?\n$/);
     for (const near of ["sen", "sendd", "sand"]) await refuses(bus, [near], /did you mean (.* or )?send/);
     await refuses(bus, ["frobnicate"], /; the commands are send, read,.* serve, broker,.* and help\n$/);
-    await refuses(bus, ["--json", "channels"], "options stand behind the command: el-ipc COMMAND --json …");
+    await refuses(bus, ["--json", "channels"], "options come after the command: el-ipc COMMAND --json …");
     const overview = (await bus.run("help")).stdout;
     for (const words of [
       ["help", "help"],
@@ -111,7 +111,7 @@ suite("what is typed", { concurrency: 6 }, () => {
     await refuses(bus, ["read", "a", "b", "-w"], "unknown option -w; see el-ipc read --help");
     saysOf("read", ["a", "b", "--no-peek"], "unknown option --no-peek; see el-ipc read --help");
     saysOf("channels", ["--__proto__=1"], "unknown option --__proto__; see el-ipc channels --help");
-    const hint = ", or put -- before words that are no options";
+    const hint = ", or put -- before words that start with a dash";
     saysOf("send", ["a", "b", "c", "--id=1"], `unknown option --id; see el-ipc send --help${hint}`);
   });
 

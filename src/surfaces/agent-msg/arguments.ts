@@ -1,4 +1,4 @@
-import { type Option, splitArguments, type TypedOption } from "../../client/arguments.ts";
+import { formatColumns, type Option, splitArguments, type TypedOption } from "../../client/arguments.ts";
 import { invalid } from "../../core/errors.ts";
 
 export interface VerbOption extends Option {
@@ -18,13 +18,12 @@ export interface Arguments {
   /** The last value of an option, or its default. */
   text(flag: string): string | undefined;
   has(flag: string): boolean;
-  /** Each value of an option that may be given more than once. */
   all(flag: string): readonly string[];
 }
 
 const HELP: VerbOption = { flag: "help", short: "h", description: "display help for command" };
 
-/** Reads the arguments of a verb. As in the original, the last of several values counts. */
+/** As in the original, the last of several values counts. */
 export function parseArguments(verb: Verb, typed: readonly string[]): Arguments {
   const known = [...verb.options, HELP];
   const { words, options } = splitArguments(typed, known);
@@ -104,6 +103,5 @@ function describe({ description, byDefault }: VerbOption): string {
 
 function section(title: string, rows: readonly (readonly [string, string])[]): readonly string[] {
   if (rows.length === 0) return [];
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return ["", `${title}:`, ...rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)];
+  return ["", `${title}:`, ...formatColumns(rows)];
 }

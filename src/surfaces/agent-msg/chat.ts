@@ -3,11 +3,10 @@ import { createInterface, type Interface } from "node:readline";
 import { printable } from "../../wire/printable.ts";
 import { replaceFile } from "./folder.ts";
 
-/** The place where a person or a program reads messages and types them. */
 export interface Chat {
   print(text: string): void;
   note(text: string): void;
-  /** Each line that is typed. The end means that the chat is over. */
+  /** The typed lines. The chat is over when they end. */
   readonly lines: AsyncIterable<string>;
   /** Offers these names for completion. */
   know(names: readonly string[]): void;
@@ -18,11 +17,10 @@ export interface ChatSettings {
   readonly output: NodeJS.WriteStream;
   readonly print: (text: string) => void;
   readonly note: (text: string) => void;
-  /** Keeps the lines typed in earlier chats. */
   readonly historyFile: string;
 }
 
-/** A chat over pipes. It goes on listening after the last line of its input. */
+/** A chat over pipes. It keeps listening after the last line of its input. */
 export function createPipedChat({ input, print, note }: ChatSettings): Chat & Disposable {
   const lines = createInterface({ input });
   return {
@@ -62,6 +60,7 @@ export function createTerminalChat({ input, output, print, note, historyFile }: 
     history = all;
   });
   lines.on("line", () => lines.prompt());
+  lines.on("SIGINT", () => lines.close());
   let isClosed = false;
   lines.on("close", () => {
     isClosed = true;
@@ -75,7 +74,7 @@ export function createTerminalChat({ input, output, print, note, historyFile }: 
   return {
     print: above(print),
     note: above(note),
-    lines: readUntilInterrupt(lines),
+    lines,
     know: (known) => {
       names = known;
     },
@@ -87,16 +86,9 @@ export function createTerminalChat({ input, output, print, note, historyFile }: 
   };
 }
 
-/** Ends at Ctrl-C or Ctrl-D. */
-async function* readUntilInterrupt(lines: Interface): AsyncGenerator<string, void, void> {
-  lines.on("SIGINT", () => lines.close());
-  yield* lines;
-}
-
-/** The completions of a line that holds only the beginning of a name or a command. */
 function complete(line: string, names: readonly string[]): string[] {
   if (/\s/.test(line)) return [];
-  // A name that doesn't look like what it is must be typed in full.
+  // A name with hidden or reordering characters must be typed in full.
   const plain = names.filter((name) => printable(name) === name);
   return [...plain.map((name) => `${name} `), ...COMMANDS].filter((word) => word.startsWith(line));
 }

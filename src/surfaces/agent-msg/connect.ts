@@ -75,7 +75,6 @@ export async function connect({ agent, url, dial, sign, chat, signal }: ConnectS
   chat.print("Disconnected from server");
 }
 
-/** Opens one connection, and handles its frames until it ends. */
 async function converse(session: Session, dial: Dial, over: AbortSignal): Promise<void> {
   const { agent, outbox } = session;
   await using connection = await dial();
@@ -154,15 +153,14 @@ function handleFrame(session: Session, frame: Frame): void {
 }
 
 interface UndeliveredMessage extends OutgoingMessage {
-  /** Whether the server said that the recipient is away. */
+  /** Whether the server keeps it for a recipient who is away. */
   isKept: boolean;
 }
 
-/** The messages that were typed, until they are delivered or refused. */
+/** The typed messages, until they are delivered or refused. */
 interface Outbox {
-  /** Sends a message now, or once there is a connection. */
   write(to: string, message: string): void;
-  /** Sends what was typed meanwhile, and once more what isn't delivered yet. */
+  /** Sends messages typed while detached, and repeats undelivered ones. */
   attach(connection: FrameConnection, audience: string): void;
   detach(): void;
   find(id: string): UndeliveredMessage | undefined;
@@ -204,14 +202,12 @@ function createOutbox(from: string, sign: SignMessage | undefined): Outbox {
 /** The names that a message can be sent to, learned from the server and from messages. */
 interface Directory {
   add(name: string, isOnline: boolean): void;
-  /** Asks the server for all names. */
   refresh(connection: FrameConnection | undefined): void;
-  /** Asks again, and prints the names when the answers are there. */
+  /** Refreshes the names, then prints them. */
   show(connection: FrameConnection | undefined): void;
   handleAnswer(frame: Frame): void;
 }
 
-/** The questions that a server answers with names, in order. */
 const QUESTIONS = ["peers", "agents", "mailboxes"] as const;
 
 function createDirectory(self: string, { print, know }: Chat): Directory {
@@ -254,7 +250,7 @@ function formatNames(names: ReadonlyMap<string, boolean>): string {
     .join("\n");
 }
 
-/** A list in a server's answer. Agents are answered as the list itself. */
+/** A list in a server's answer. The answer about agents is the list itself. */
 function listIn(answer: unknown, field: string): readonly unknown[] {
   if (Array.isArray(answer)) return field === "agents" ? answer : [];
   const found: unknown = typeof answer === "object" && answer !== null ? Reflect.get(answer, field) : undefined;

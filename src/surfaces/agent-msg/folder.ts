@@ -47,7 +47,7 @@ function withLock(file: string, act: () => void): void {
   for (const end = Date.now() + 2 * LOCK_MS; !createFile(file); Atomics.wait(sleepCell, 0, 0, 2 + Math.random() * 10)) {
     const since = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
     if (since !== undefined && Date.now() - since > LOCK_MS) remove(file);
-    if (Date.now() >= end) throw conflict(`somebody else is changing the list of agents: remove ${file} if nobody is`);
+    if (Date.now() >= end) throw conflict(`another process is changing the list of agents; if none is, remove ${file}`);
   }
   try {
     act();
@@ -67,7 +67,6 @@ function createFile(file: string): boolean {
   }
 }
 
-/** Removes a file that may be gone already. */
 function remove(file: string): void {
   try {
     unlinkSync(file);
@@ -76,19 +75,11 @@ function remove(file: string): void {
   }
 }
 
-/** Creates a unique id. Ids sort by when they were created. */
+/** Ids sort by creation time. */
 function createId(): string {
   return Date.now().toString(36) + Math.random().toString(36).slice(2, 14).padEnd(12, "0");
 }
 
-/** An agent in agents.json. */
-export interface FolderAgent {
-  readonly name: string;
-  readonly type: string;
-  readonly registered: string;
-}
-
-/** A message that has no id yet. */
 export interface NewLetter {
   readonly from: string;
   readonly to: string;
@@ -96,7 +87,7 @@ export interface NewLetter {
   readonly status?: string;
 }
 
-/** A message with its id and time, as its file has it. A field that another program left out is an empty text. */
+/** A message as stored in its file. A field that another program left out is an empty string. */
 export interface Letter extends NewLetter {
   readonly id: string;
   readonly timestamp: string;
@@ -107,23 +98,23 @@ export interface Folder {
   /** The path of a name's inbox, which may not exist. */
   inboxOf(name: string): string;
   register(name: string, type: string): void;
-  agents(): readonly FolderAgent[];
+  agents(): readonly Readonly<Record<"name" | "type" | "registered", string>>[];
   isRegistered(name: string): boolean;
   /** Whether a name has an inbox. It may have one without being registered. */
   hasInbox(name: string): boolean;
   makeInbox(name: string): string;
-  /** Stores a message in its recipient's inbox, which is made where there is none. Returns the message's id. */
+  /** Stores a message in its recipient's inbox, and returns its id. */
   put(letter: NewLetter): string;
   /** The messages in an inbox, oldest first. */
   read(name: string): readonly Letter[];
-  /** Leases the messages in an inbox. Each comes back after a while unless it is acknowledged. */
+  /** Leases the messages in an inbox. An unacknowledged message returns after LEASE_MS. */
   take(name: string): readonly Letter[];
   acknowledge(name: string, letter: Letter): void;
 }
 
 /**
- * Sends to a name registered in the folder by file, and leaves any other name to the bus. Nothing is sent both ways. An
- * inbox alone doesn't decide: whoever polls or reads has one, and gets messages from the bus as well.
+ * Writes a file for a name registered in the folder, and sends to any other name on the bus; never both. Having an inbox
+ * doesn't count as registered: polling creates one, and a polling agent also reads from the bus.
  */
 export function sendLetter<Sent>(folder: Folder, letter: NewLetter, sendOnBus: () => Sent): string | Sent {
   return folder.isRegistered(letter.to) ? folder.put(letter) : sendOnBus();
@@ -131,8 +122,8 @@ export function sendLetter<Sent>(folder: Folder, letter: NewLetter, sendOnBus: (
 
 const LEASE_MS = 10_000;
 
-/** The suffix of a leased file, which the original doesn't look for. */
-const TAKEN = ".taken";
+/** The suffix of a leased file. The original ignores such files. */
+const LEASED = ".taken";
 
 export function openFolder(path: string): Folder {
   const agentsFile = join(path, "agents.json");
@@ -149,7 +140,7 @@ export function openFolder(path: string): Folder {
       .filter((file) => file.endsWith(".json"))
       .flatMap((file) => {
         const letter = readLetter(join(inbox, file), file.slice(0, -".json".length));
-        return letter !== undefined && (!take || tryRename(join(inbox, file), join(inbox, file + TAKEN)))
+        return letter !== undefined && (!take || tryRename(join(inbox, file), join(inbox, file + LEASED)))
           ? [letter]
           : [];
       })
@@ -184,13 +175,13 @@ export function openFolder(path: string): Folder {
     },
     read: (name) => readLetters(name, false),
     take: (name) => readLetters(name, true),
-    acknowledge: (name, { id }) => remove(join(inboxOf(name), `${id}.json${TAKEN}`)),
+    acknowledge: (name, { id }) => remove(join(inboxOf(name), `${id}.json${LEASED}`)),
   };
 }
 
 const NAME_BYTES = 200;
 
-/** Refuses a name that would leave its folder. */
+/** Refuses a name that would lead out of its folder. */
 function checkName(name: string): string {
   const fault =
     nameFault(name) ??
@@ -207,12 +198,14 @@ function readAgents(file: string): Readonly<Record<string, unknown>> {
   const agents = readJson(file);
   if (agents === undefined) return {};
   if (typeof agents === "object" && agents !== null && !Array.isArray(agents)) return { ...agents };
-  throw invalid(`${file} is damaged: it is not a list of agents. Mend it, or remove it and register the agents again`);
+  throw invalid(
+    `${file} is damaged: it is not a list of agents. Repair it, or remove it and register the agents again`,
+  );
 }
 
 const RETRY_MS = 200;
 
-/** Reads a JSON file; undefined where there is none. The original writes in place, so a file may be half written for a moment. */
+/** Returns undefined where there is no file. The original writes in place, so a file may be incomplete for a moment. */
 function readJson(file: string): unknown {
   for (const end = Date.now() + RETRY_MS; ; Atomics.wait(sleepCell, 0, 0, 5)) {
     try {
@@ -225,38 +218,40 @@ function readJson(file: string): unknown {
   }
 }
 
-/** Reads a message file; undefined where it isn't whole, since the original may still be writing it. */
+/** Returns undefined for an incomplete file: the original may still be writing it. */
 function readLetter(file: string, id: string): Letter | undefined {
   try {
     const value: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (typeof value !== "object" || value === null) return undefined;
     const status = textOf(value, "status");
-    return {
-      ...value,
-      id,
-      from: textOf(value, "from"),
-      to: textOf(value, "to"),
-      message: textOf(value, "message"),
-      timestamp: textOf(value, "timestamp"),
-      ...(status === "" ? {} : { status }),
-    };
+    return { ...value, ...letterOf(value), id, ...(status === "" ? {} : { status }) };
   } catch {
     return undefined;
   }
 }
 
-/** A field of a foreign value, as text. */
+/** Reads a message in a file or a frame. */
+export function letterOf(value: unknown): Letter {
+  return {
+    id: textOf(value, "id"),
+    from: textOf(value, "from"),
+    to: textOf(value, "to"),
+    message: textOf(value, "message"),
+    timestamp: textOf(value, "timestamp"),
+  };
+}
+
 export function textOf(value: unknown, field: string): string {
   const found: unknown = typeof value === "object" && value !== null ? Reflect.get(value, field) : undefined;
   return typeof found === "string" ? found : found === undefined ? "" : JSON.stringify(found);
 }
 
-/** Puts back files whose reader must have died. A file's change time is when it was renamed. */
+/** Ends leases whose reader must have died. Renaming a file sets its ctime. */
 function endOldLeases(inbox: string): void {
-  for (const file of listFiles(inbox).filter((name) => name.endsWith(TAKEN))) {
-    const taken = join(inbox, file);
-    const since = statSync(taken, { throwIfNoEntry: false })?.ctimeMs;
-    if (since !== undefined && Date.now() - since > LEASE_MS) tryRename(taken, taken.slice(0, -TAKEN.length));
+  for (const file of listFiles(inbox).filter((name) => name.endsWith(LEASED))) {
+    const leased = join(inbox, file);
+    const since = statSync(leased, { throwIfNoEntry: false })?.ctimeMs;
+    if (since !== undefined && Date.now() - since > LEASE_MS) tryRename(leased, leased.slice(0, -LEASED.length));
   }
 }
 
@@ -268,7 +263,7 @@ function listFiles(folder: string): readonly string[] {
   }
 }
 
-/** Returns whether the file was there: of several readers, one succeeds. */
+/** Returns whether the file was there. Of several concurrent readers, one succeeds. */
 function tryRename(from: string, to: string): boolean {
   try {
     renameSync(from, to);
@@ -278,12 +273,12 @@ function tryRename(from: string, to: string): boolean {
   }
 }
 
-export interface FolderWatcher extends Disposable {
+interface FolderWatcher extends Disposable {
   /** Waits until something has changed since the last wait, or for this long. */
   wait(milliseconds: number, signal: AbortSignal): Promise<void>;
 }
 
-/** Watches a folder. Where that is impossible, each wait lasts its full time. */
+/** Where a folder can't be watched, each wait lasts its full time. */
 export function watchFolder(folder: string): FolderWatcher {
   let hasChanged = false;
   let wake = () => {};

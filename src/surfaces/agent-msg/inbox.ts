@@ -1,14 +1,9 @@
 import { isIpcError } from "../../core/errors.ts";
 import { sleep } from "../../core/time.ts";
 import { type Context, formatText } from "./context.ts";
-import { type Letter, watchFolder } from "./folder.ts";
+import { watchFolder } from "./folder.ts";
 
-interface Delivery {
-  readonly letter: Letter;
-  readonly acknowledge: () => Promise<void>;
-}
-
-/** Prints the messages in the folder and on the bus, oldest first, and removes them unless all are to stay. */
+/** Prints the messages in the folder and on the bus, oldest first, and consumes them unless `all` is set. */
 export async function showInbox(context: Context, agent: string, all: boolean): Promise<void> {
   const { folder, print } = context;
   const isThere = folder.hasInbox(agent);
@@ -16,7 +11,7 @@ export async function showInbox(context: Context, agent: string, all: boolean): 
   const mailboxes = opened.value;
   const inFolder = all ? folder.read(agent) : folder.take(agent);
   const onBus = await attempt(async () => (all ? mailboxes?.read(agent) : mailboxes?.take(agent)));
-  const deliveries: readonly Delivery[] = [
+  const deliveries = [
     ...inFolder.map((letter) => ({ letter, acknowledge: async () => folder.acknowledge(agent, letter) })),
     ...(onBus.value ?? []).map((letter) => ({
       letter,
@@ -41,7 +36,6 @@ async function attempt<T>(act: () => Promise<T>): Promise<{ readonly value?: T; 
   }
 }
 
-/** Prints messages as they come, by file and on the bus, until the signal aborts. */
 export async function poll(context: Context, agent: string, interval: number): Promise<void> {
   const inbox = context.folder.makeInbox(agent);
   context.print(`Polling for messages every ${interval}ms...`);
@@ -49,12 +43,8 @@ export async function poll(context: Context, agent: string, interval: number): P
   await Promise.all([pollFolder(context, agent, inbox, interval), pollBus(context, agent, interval)]);
 }
 
-async function pollFolder(
-  { folder, print, signal }: Context,
-  agent: string,
-  inbox: string,
-  interval: number,
-): Promise<void> {
+async function pollFolder(context: Context, agent: string, inbox: string, interval: number): Promise<void> {
+  const { folder, print, signal } = context;
   using watcher = watchFolder(inbox);
   while (!signal.aborted) {
     for (const letter of folder.take(agent)) {
@@ -67,7 +57,7 @@ async function pollFolder(
 
 const MIN_PAUSE_MS = 1_000;
 
-/** A bus that fails is asked again later, while the folder is still polled. */
+/** Retries a failing bus while the folder is still polled. */
 async function pollBus(context: Context, agent: string, interval: number): Promise<void> {
   const { print, note, signal } = context;
   let noted: string | undefined;
@@ -81,7 +71,7 @@ async function pollBus(context: Context, agent: string, interval: number): Promi
     } catch (error) {
       if (signal.aborted) return;
       if (!isIpcError(error)) throw error;
-      if (error.message !== noted) note(`Only the folder is looked at for now: ${error.message}`);
+      if (error.message !== noted) note(`Only the folder is polled for now: ${error.message}`);
       noted = error.message;
       await sleep(Math.max(interval, MIN_PAUSE_MS), signal);
     }

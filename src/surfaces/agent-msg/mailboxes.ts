@@ -15,13 +15,12 @@ import type { Letter } from "./folder.ts";
 
 /** The mailboxes of the bus, with messages in the form of agent-msg's files. */
 export interface Mailboxes {
-  /** The names that messages can be sent to. */
   recipients(): Promise<readonly Recipient[]>;
-  /** Sends to a name that the bus knows. Returns the message's id, or undefined where the name is unknown. */
+  /** Returns the message's id, or undefined where the bus doesn't know the name. */
   send(from: string, to: string, message: string): Promise<string | undefined>;
-  /** The unread messages of a name, which stay in its mailbox. */
+  /** Returns the unread messages, and leaves them unread. */
   read(name: string): Promise<readonly Letter[]>;
-  /** Leases the unread messages. Each comes back unless it is acknowledged. */
+  /** Leases the unread messages. An unacknowledged message returns. */
   take(name: string): Promise<readonly Letter[]>;
   /** Waits for the next message and leases it. Undefined once the signal aborts. */
   wait(name: string): Promise<Letter | undefined>;

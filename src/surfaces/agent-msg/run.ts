@@ -53,7 +53,7 @@ const verbs: readonly RunnableVerb[] = [
       { flag: "websocket", short: "w", description: "Use WebSocket messaging" },
       { flag: "from", short: "s", value: "name", description: "Sender agent name (default: hostname)" },
       { flag: "wait", description: "Wait for delivery confirmation (WebSocket only)" },
-      { flag: "timeout", value: "seconds", description: "Wait for it so long at most", byDefault: "30" },
+      { flag: "timeout", value: "seconds", description: "How long to wait for it", byDefault: "30" },
       ...SERVER,
     ],
     async run(context, given) {
@@ -88,7 +88,7 @@ const verbs: readonly RunnableVerb[] = [
     options: [
       { flag: "port", short: "p", value: "port", description: "Port to listen on", byDefault: PORT },
       { flag: "host", value: "address", description: "Address to listen on", byDefault: "127.0.0.1" },
-      { flag: "insecure", description: "Let in whoever reaches the server, from anywhere, without a key" },
+      { flag: "insecure", description: "Accept anyone who reaches the server, from anywhere, without a key" },
     ],
     run: (context, { text, has }) =>
       context.serve({ port: parsePort(text("port")), host: text("host") ?? "", insecure: has("insecure") }),
@@ -175,7 +175,6 @@ function parseInterval(text: string | undefined): number {
   throw invalid(`the interval must be a number of milliseconds, 1 or more, not '${text}'`);
 }
 
-/** Runs the verb that was typed. */
 export async function run(context: Context, version: string, typed: readonly string[]): Promise<void> {
   const [first, ...rest] = typed;
   if (first === "--version" || first === "-V") return context.print(version);

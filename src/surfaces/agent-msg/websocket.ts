@@ -3,14 +3,14 @@ import { mailboxOf } from "../../core/names.ts";
 import { createStamp, type SignedMessage, type Stamp } from "../../core/signature.ts";
 import { monotonicMs } from "../../core/time.ts";
 import type { Frame, FrameConnection } from "../../wire/frames.ts";
-import { type Letter, type NewLetter, textOf } from "./folder.ts";
+import { type Letter, letterOf, type NewLetter } from "./folder.ts";
 
-/** Connects to a server, with proof of the agent's identity where the server asks for it. */
+/** Connects to a server, and proves the agent's identity where the server requires it. */
 export type Dial = () => Promise<FrameConnection>;
 
 export type SignMessage = (message: SignedMessage, stamp: Stamp) => string;
 
-/** A message on its way. After a lost connection the same frame is sent again: by its stamp the server stores it once. */
+/** After a lost connection the same frame is sent again. By its stamp, the server stores it only once. */
 export interface OutgoingMessage {
   readonly id: string;
   readonly to: string;
@@ -32,7 +32,6 @@ export function createOutgoing(
   };
 }
 
-/** Asks a server a question of one word. */
 export async function askServer(
   connection: FrameConnection,
   frames: AsyncIterator<Frame>,
@@ -43,13 +42,13 @@ export async function askServer(
   return answer;
 }
 
-/** Asks for the DID of the server's bus, which is a part of every stamp. */
+/** Asks for the DID of the server's bus, which is part of every stamp. */
 export async function askAudience(connection: FrameConnection, frames: AsyncIterator<Frame>): Promise<string> {
   const health = await askServer(connection, frames, "health");
   return typeof health === "object" && health !== null && "did" in health ? String(health.did) : "";
 }
 
-/** Receives frames until one of these types comes with this id. An error about it, or about the connection, is thrown. */
+/** Skips frames until one has this id and one of these types. Throws an error about the id or the connection. */
 async function receive(frames: AsyncIterator<Frame>, types: readonly string[], id?: string): Promise<Frame> {
   for (;;) {
     const { value, done } = await frames.next();
@@ -59,31 +58,32 @@ async function receive(frames: AsyncIterator<Frame>, types: readonly string[], i
   }
 }
 
-/** The error in an error frame. */
 export function refusal({ error }: Frame): IpcError {
   return new IpcError("conflict", typeof error === "string" ? error : "The server refused");
 }
 
-/** Whether another attempt may succeed. */
 export function isTemporary(error: unknown): boolean {
   return isIpcError(error) && error.reason === "busy";
 }
 
-export interface Sending extends NewLetter {
-  /** Whether only a delivered message counts as sent. */
+interface SendOptions extends NewLetter {
+  /** Whether to fail unless the message is delivered in time. */
   readonly wait: boolean;
-  /** The time for the server's answer, and again for the delivery. */
+  /** The timeout for the server's answer, and again for the delivery. */
   readonly milliseconds: number;
   readonly sign: SignMessage | undefined;
 }
 
 const ANSWER_MS = 30_000;
 
-/** A connected agent gets its message within this time, or not soon. */
+/** A connected agent usually gets its message within this time. */
 const DELIVERY_MS = 2_000;
 
-/** Sends one message. Returns a sentence about what became of it. */
-export async function sendByWebSocket(dial: Dial, { wait, milliseconds, sign, ...letter }: Sending): Promise<string> {
+/** Returns a sentence that reports the outcome. */
+export async function sendByWebSocket(
+  dial: Dial,
+  { wait, milliseconds, sign, ...letter }: SendOptions,
+): Promise<string> {
   const { to } = letter;
   await using connection = await dial();
   const frames = connection.frames[Symbol.asyncIterator]();
@@ -100,11 +100,8 @@ export async function sendByWebSocket(dial: Dial, { wait, milliseconds, sign, ..
   return `✓ Message sent to ${to} (${stored.message_id}), ${kept}`;
 }
 
-/** Asks whether an agent is connected, and measures how long the answer took. */
-export async function pingAgent(
-  dial: Dial,
-  agent: string,
-): Promise<{ readonly isOnline: boolean; readonly milliseconds: number }> {
+/** Asks whether an agent is connected, and measures the response time. */
+export async function pingAgent(dial: Dial, agent: string) {
   await using connection = await dial();
   const started = monotonicMs();
   connection.send({ type: "ping", id: "ping", agent });
@@ -114,7 +111,7 @@ export async function pingAgent(
   return { isOnline: pong.online, milliseconds: Math.max(1, Math.round(monotonicMs() - started)) };
 }
 
-/** Undefined when the time is up. */
+/** Resolves to undefined at the timeout. */
 async function orTimeout<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<undefined>((resolve) => {
@@ -136,13 +133,13 @@ export interface ListenerSettings {
   readonly agent: string;
   readonly dial: Dial;
   readonly sign: SignMessage | undefined;
-  /** Called with each message, which is consumed once this has finished. */
+  /** A message is consumed once this has finished. */
   onMessage(letter: Letter): unknown;
-  /** Called with whatever the server refuses later. */
+  /** Called with each later error. */
   onError(sentence: string): void;
 }
 
-/** Connects as an agent and receives its messages until either end closes. */
+/** Receives an agent's messages until either end closes. */
 export async function openListener(settings: ListenerSettings): Promise<Listener> {
   const { agent, dial, sign, onError } = settings;
   const connection = await dial();
@@ -180,13 +177,7 @@ async function receiveLetters(
     const frame = next.value;
     if (frame.type === "error") onError(refusal(frame).message);
     if (frame.type !== "message") continue;
-    await onMessage({
-      id: textOf(frame, "id"),
-      from: textOf(frame, "from"),
-      to: textOf(frame, "to"),
-      message: textOf(frame, "message"),
-      timestamp: textOf(frame, "timestamp"),
-    });
+    await onMessage(letterOf(frame));
     connection.send({ type: "received", id: frame.id });
   }
 }

@@ -25,10 +25,10 @@ import { clearProgress, othersCanReadOutput, print, printNote, showProgress } fr
 
 const KEY_BYTES = 32;
 
-/** The typed input, with the texts that are in files. */
+/** Replaces file names in the typed input by the files' contents. */
 export function withTexts(operation: Operation, given: Arguments): Record<string, unknown> {
   const input = { ...given.input };
-  // What was signed elsewhere was signed to the last byte.
+  // A signature made elsewhere covers the text to its last byte.
   const end = input.signature === undefined ? withoutLineEnd : (text: string) => text;
   for (const [name, field] of Object.entries(operation.input.fields)) {
     const value = input[name];
@@ -40,13 +40,13 @@ export function withTexts(operation: Operation, given: Arguments): Record<string
   return input;
 }
 
-/** A public key's file as text; one that holds the bare bytes says them in base64. */
+/** Reads a public key. A file of raw bytes is returned as base64. */
 function readKeyText(path: string): string {
   const bytes = readFile(path);
   return bytes.length === KEY_BYTES ? bytes.toString("base64") : readTextFile(path).trim();
 }
 
-/** A key that others can read is used, since the documented steps make one before they protect it; but not in silence. */
+/** Warns about a key that others can read. It is still used: the documented steps create a key before they protect it. */
 export function readKey(path: string, warn: boolean): KeyObject {
   const key = readPrivateKey(readFile(path));
   const named = onOneLine(path);
@@ -54,8 +54,8 @@ export function readKey(path: string, warn: boolean): KeyObject {
   return key;
 }
 
-/** Never over a file that is there already: a key that is gone can't be made again. */
-export function writeFiles(files: readonly AnswerFile[]): void {
+/** Never overwrites a file: a lost key can't be recreated. */
+function writeFiles(files: readonly AnswerFile[]): void {
   const made: string[] = [];
   try {
     for (const { path, text, secret } of files) {
@@ -78,7 +78,7 @@ function nextOf(files: readonly AnswerFile[], made: readonly string[]): string {
 const READABLE =
   "Warning: others can read the file that this private key went to; chmod 600 it, or begin with `umask 077`";
 
-/** Prints an answer and, once it is printed, does what follows from it. */
+/** Prints an answer, and then runs its follow-up. */
 export async function deliver(
   bus: Endpoint,
   request: Request,
@@ -102,18 +102,18 @@ export async function deliver(
   if (note !== undefined) printNote(note);
   if (output?.isSecret?.(input) && othersCanReadOutput()) printNote(READABLE);
   refuseFailures([failureOf(request, answer)]);
-  // Only now: what couldn't be written is not consumed.
+  // Settled only now, so that an answer that couldn't be printed is not consumed.
   await bus.settle(request, answer, true, signal);
   if (signal.aborted) return;
   await deliverNext(bus, operation.after?.next?.(answer, input) ?? [], given, signal);
 }
 
-/** Offers to others what couldn't be printed. Where that fails, its lease ends. */
+/** Returns an answer that couldn't be printed to the bus. If that fails, its lease ends by itself. */
 export async function giveBack(bus: Endpoint, request: Request, answer: unknown): Promise<void> {
   try {
     await bus.settle(request, answer, false, new AbortController().signal);
   } catch {
-    // As above.
+    // The lease ends by itself.
   }
 }
 

@@ -3,14 +3,14 @@ import { invalid } from "../../core/errors.ts";
 import { type Field, type Fields, type InputOf, parseTexts } from "../../operations/fields.ts";
 import type { InputPart, Operation } from "../../operations/operation.ts";
 
-/** A verb of the command line's own, which asks nothing of a bus: it starts something. */
+/** A command that starts a program, and asks nothing of a bus. */
 export interface ProgramCommand {
   readonly name: string;
   readonly summary: string;
   readonly details?: string;
   readonly examples: readonly string[];
   readonly input: { readonly fields: Fields; readonly positionals?: readonly string[] };
-  /** It goes on when whoever started it is gone. */
+  /** Whether it keeps running when its parent process ends. */
   readonly outlives?: true;
   run(input: Readonly<Record<string, unknown>>, signal: AbortSignal): Promise<void>;
 }
@@ -20,7 +20,7 @@ interface Definition<F extends Fields> extends Omit<ProgramCommand, "input" | "r
   run(input: InputOf<F>, signal: AbortSignal): Promise<void>;
 }
 
-/** Checks that a command's parts belong together, then forgets their types, as `operation` does for the table. */
+/** Checks that a command's parts match, then erases their types, as `operation` does for the table. */
 export function defineProgramCommand<F extends Fields>(definition: Definition<F>): ProgramCommand {
   return definition as unknown as ProgramCommand;
 }
@@ -31,13 +31,12 @@ export function isOperation(verb: Verb): verb is Operation {
   return "access" in verb;
 }
 
-/** The fields that a verb takes without their names, in order. */
 export function positionalsOf({ input }: Verb): readonly string[] {
   return input.positionals ?? [];
 }
 
 export interface Arguments {
-  /** What the words and flags say, by field; texts from files not read yet. */
+  /** Values by field. Texts in files aren't read yet. */
   readonly input: Readonly<Record<string, unknown>>;
   readonly help: boolean;
   readonly json: boolean;
@@ -49,11 +48,10 @@ export interface Arguments {
   readonly file: string | undefined;
 }
 
-/** Reads what was typed behind a verb. */
 export function parseArguments(verb: Verb, typed: readonly string[], self: string | undefined): Arguments {
   const { words, options } = splitArguments(typed, optionsOf(verb));
   for (const option of options) refuseWrong(verb, option);
-  if (options.some(({ option }) => option === HELP)) return HELP_ASKED;
+  if (options.some(({ option }) => option === HELP)) return HELP_ONLY;
 
   const given: Record<string, string> = {};
   for (const { option, value = option?.value === undefined ? "true" : "" } of options) {
@@ -83,20 +81,20 @@ export function parseArguments(verb: Verb, typed: readonly string[], self: strin
   };
 }
 
-const NOTHING = { url: undefined, store: undefined, key: undefined, file: undefined };
-const HELP_ASKED: Arguments = { input: {}, help: true, json: false, retry: false, ...NOTHING };
+const UNSET = { url: undefined, store: undefined, key: undefined, file: undefined };
+const HELP_ONLY: Arguments = { input: {}, help: true, json: false, retry: false, ...UNSET };
 
 function refuseWrong(verb: Verb, { typed, option, value }: TypedOption<Option>): void {
   if (option === undefined) {
     const hint = positionalsOf(verb).some((place) => isText(verb, place))
-      ? ", or put -- before words that are no options"
+      ? ", or put -- before words that start with a dash"
       : "";
     throw invalid(`unknown option ${typed}; see el-ipc ${verb.name} --help${hint}`);
   }
   if (option.value === undefined && value !== undefined) throw invalid(`${typed} takes no value`);
 }
 
-/** Every option of a verb, its own before those that all have. */
+/** A verb's own options come before the common ones. */
 export function optionsOf(verb: Verb): readonly Option[] {
   const own = Object.entries(verb.input.fields)
     .filter(([, field]) => !field.wireOnly)
@@ -118,12 +116,11 @@ export function optionsOf(verb: Verb): readonly Option[] {
       ? [{ flag: "url", description: "Ask the server at this address (IPC_URL)", value: "URL" }]
       : []),
     ...(verb.storeless && !verb.signature ? [] : [STORE, RETRY]),
-    { flag: "json", description: "Print the answer as one line of JSON", value: undefined },
+    { flag: "json", description: "Print the answer as one line of JSON" },
     HELP,
   ];
 }
 
-/** What stands for an option's value in its help. */
 function placeholderOf({ kind, given, schema }: Field): string | undefined {
   if (kind === "flag") return undefined;
   if (schema?.enum !== undefined) return schema.enum.join("|");
@@ -132,7 +129,7 @@ function placeholderOf({ kind, given, schema }: Field): string | undefined {
 
 const SHOWN_KEY: Option = {
   flag: "key",
-  description: "Show a server in secure mode who asks, by the private key in this file (IPC_KEY)",
+  description: "Prove your identity to a server in secure mode with the private key in this file (IPC_KEY)",
   value: "FILE",
 };
 
@@ -145,16 +142,15 @@ const STORE: Option = {
 const RETRY: Option = {
   flag: "retry",
   description: "While no NATS server answers, wait for one instead of failing after 10 seconds",
-  value: undefined,
 };
 
-const HELP: Option = { flag: "help", short: "h", description: "Print this", value: undefined };
+const HELP: Option = { flag: "help", short: "h", description: "Print this" };
 
 export function flagOf(name: string, field: Field): string {
   return field.flag ?? name.replaceAll("_", "-");
 }
 
-/** Gives the words to the fields that no flag named. One too few leaves who asks to `self`; too many are one text. */
+/** Assigns words to the fields without a flag. `self` fills in for one missing word; extra words join a final text. */
 function placeWords(
   verb: Verb,
   words: readonly string[],
@@ -183,13 +179,13 @@ function placeWords(
   return placed;
 }
 
-/** Perhaps a variable that isn't set: it must not mean all of them. A word that is needed is missed by itself, and a text may be empty. */
+/** An empty word may be an unset shell variable, and must not select everything. Required fields are checked elsewhere. */
 function refuseEmpty(verb: Verb, name: string): void {
   if (verb.input.fields[name]?.optional && !isText(verb, name))
     throw invalid(`the ${name} is empty; leave it out, or name one`);
 }
 
-/** `send room hello world`, by somebody who is known by IPC_AGENT: who is said to send what? */
+/** `send CHANNEL hello world` is ambiguous where IPC_AGENT is set: `hello` may be the sender or part of the text. */
 function refuseUnclear(
   verb: Verb,
   words: readonly string[],

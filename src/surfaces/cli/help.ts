@@ -1,3 +1,4 @@
+import { formatColumns } from "../../client/arguments.ts";
 import { isOperation, optionsOf, positionalsOf, type Verb } from "./arguments.ts";
 
 export function usageOf(verb: Verb): string {
@@ -23,17 +24,16 @@ export function helpOf(verb: Verb): string {
     ...(verb.details === undefined ? [] : ["", verb.details]),
     "",
     "Options:",
-    ...columns(listed),
+    ...formatColumns(listed),
     ...(verb.examples.length === 0 ? [] : ["", "Examples:", ...verb.examples.map((example) => `  ${example}`)]),
   ].join("\n");
 }
 
-/** The verbs that begin with one word. */
 export function familyHelp(word: string, verbs: readonly Verb[]): string {
   return [
     `Usage: el-ipc ${word} <command> [words] [options]`,
     "",
-    ...columns(verbs.map(({ name, summary }): [string, string] => [name, summary])),
+    ...formatColumns(verbs.map(({ name, summary }) => [name, summary] as const)),
     "",
     `More of one: el-ipc ${verbs[0]?.name ?? word} --help`,
   ].join("\n");
@@ -46,7 +46,7 @@ export function overview(verbs: readonly Verb[], version: string): string {
     "Usage: el-ipc <command> [words] [options]",
     "",
     "Commands:",
-    ...columns([
+    ...formatColumns([
       ...verbs.map((verb): [string, string] => [verb.name, verb.summary]),
       ["help", "Print this, or the help of a command: el-ipc help send"],
     ]),
@@ -54,20 +54,15 @@ export function overview(verbs: readonly Verb[], version: string): string {
     "Options of every command: --json, --help. With --url URL a command works against a server,\nwith --store URL on the bus that a NATS server keeps.",
     "",
     "Environment:",
-    ...columns([
+    ...formatColumns([
       ["IPC_DB_PATH", "The database (/tmp/el-ipc.db)"],
       ["IPC_STORE", "The NATS server that keeps the bus instead: nats://HOST:PORT"],
       ["IPC_URL", "The server to ask instead of the database"],
       ["IPC_PORT", "The port that serve listens on (9876)"],
       ["IPC_API_KEY", "The key that a server asks for and that its clients show"],
-      ["IPC_AGENT", "Who one is, where a command leaves that out"],
+      ["IPC_AGENT", "Your name, where a command leaves it out"],
       ["IPC_KEY", "The private key file to sign with"],
       ["IPC_DURABILITY", "full (survives a power cut) or normal (survives a kill)"],
     ]),
   ].join("\n");
-}
-
-function columns(rows: readonly (readonly [string, string])[]): string[] {
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`);
 }

@@ -14,7 +14,7 @@ export interface Shell {
   readonly verbs: readonly Verb[];
   readonly version: string;
   readonly connect: (target: Target) => Client;
-  /** The environment's values, used where nothing was typed. */
+  /** From the environment, used where no option overrides them. */
   readonly self: string | undefined;
   readonly keyFile: string | undefined;
   readonly url: string | undefined;
@@ -38,7 +38,7 @@ export interface Target extends Where {
   readonly signal: AbortSignal;
 }
 
-/** Runs a command line. Answers with the exit code. Standard output holds the answer and nothing else. */
+/** Returns the exit code. Standard output holds the answer and nothing else. */
 export async function run(shell: Shell, typed: readonly string[]): Promise<number> {
   using lifetime = createLifetime();
   try {
@@ -55,7 +55,7 @@ export async function run(shell: Shell, typed: readonly string[]): Promise<numbe
 /** The exit code of a program that SIGPIPE ended. */
 const CLOSED_OUTPUT = 141;
 
-/** Answers whether the command came to its own end, and not to that of the process. */
+/** Returns false where a signal ended the command. */
 async function dispatch(shell: Shell, typed: readonly string[], lifetime: Lifetime): Promise<boolean> {
   const [first, ...others] = typed;
   if (first === undefined) throw invalid(`no command given\n\n${overview(shell.verbs, shell.version)}`);
@@ -77,7 +77,6 @@ function isHelp(word: string | undefined): boolean {
   return word === "--help" || word === "-h";
 }
 
-/** The verbs that begin with the same word. */
 function familyOf(verbs: readonly Verb[], first: string): readonly Verb[] {
   return verbs.filter(({ name }) => name.startsWith(`${first} `));
 }
@@ -89,7 +88,7 @@ function helpFor(shell: Shell, typed: readonly string[]): string {
   return family.length > 0 && typed.length === 1 ? familyHelp(first, family) : helpOf(findVerb(shell, typed).verb);
 }
 
-/** The verb that was typed, of one word or of two, and what was typed behind it. */
+/** Finds a verb of one or two words, and the arguments behind it. */
 function findVerb(
   { verbs }: Shell,
   [first = "", second, ...others]: readonly string[],
@@ -100,7 +99,7 @@ function findVerb(
   if (one !== undefined) return { verb: one, rest: second === undefined ? [] : [second, ...others] };
   const family = familyOf(verbs, first).map(({ name }) => name);
   if (family.length > 0 && second === undefined) throw invalid(`${first} what? The commands are ${family.join(", ")}`);
-  if (first.startsWith("-")) throw invalid(`options stand behind the command: el-ipc COMMAND ${first} …`);
+  if (first.startsWith("-")) throw invalid(`options come after the command: el-ipc COMMAND ${first} …`);
   const known = family.length > 0 ? family : [...new Set(verbs.map(({ name }) => name.split(" ")[0] ?? "")), "help"];
   const unknown = family.length > 0 ? `${first} ${second}` : first;
   const meant = known.filter((name) => isNear(name, unknown));
@@ -111,7 +110,7 @@ function findVerb(
   throw invalid(`unknown command ${JSON.stringify(unknown)}; ${hint}`);
 }
 
-/** Whether two words are one typing error apart: a letter added, missing or wrong, or two swapped. */
+/** Whether two words are one typo apart: a letter added, missing or wrong, or two swapped. */
 function isNear(word: string, typed: string): boolean {
   let at = 0;
   while (at < word.length && word[at] === typed[at]) at++;
@@ -126,11 +125,13 @@ async function perform(shell: Shell, operation: Operation, given: Arguments, lif
   const where = placeOf(shell, given);
   const parsed = readRequest(operation, input);
   const keyFile = given.key ?? shell.keyFile;
-  if (operation.signature?.required && keyFile === undefined) throw keyNeeded(operation);
+  if (operation.signature?.required && keyFile === undefined) {
+    throw invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
+  }
   const key = keyFile === undefined ? undefined : readKey(keyFile, operation.signature !== undefined);
-  // A signal ends a slow read of a file or of standard input at once; from here on it ends the wait.
+  // Until here, a signal ends a slow read of a file or of standard input at once.
   lifetime.begin();
-  // An event source passes a waiter's warnings on as part of the event.
+  // A program that reads events would take a waiter's warning as part of an event.
   const warn = operation.stream || isWaiting(parsed) ? () => {} : printNote;
   await using bus = shell.connect({ ...where, operation, key, warn, signal });
   const request = await bus.sign(parsed);
@@ -167,18 +168,14 @@ function readRequest(operation: Operation, input: Readonly<Record<string, unknow
   }
 }
 
-function keyNeeded(operation: Operation): Error {
-  return invalid(`${operation.name} is signed: give --key FILE, or set IPC_KEY\nUsage: ${usageOf(operation)}`);
-}
-
-/** A signature that was made here can only be wrong by its key. */
+/** A signature made here is only invalid if its key is the wrong one. */
 function withKeyHint(error: unknown): unknown {
   if (!isIpcError(error) || error.message !== "invalid signature") return error;
   const hint = "is this the key that is registered for that name? `el-ipc agents --keys` shows it";
   return unauthorized(`${error.message}: ${hint}`, error.reason);
 }
 
-/** Says what a person at a command line can do about an error, and names fields as they are typed. */
+/** Adds what a user can do about an error, and names fields as they are typed. */
 function explain(error: unknown, operation: Operation, isUnnamed: boolean): unknown {
   if (!isIpcError(error)) return error;
   if (isUnnamed && error.reason === "unauthenticated") {
@@ -199,7 +196,6 @@ function refuseMissing(operation: Operation, input: Readonly<Record<string, unkn
   throw invalid(`${joinWords(names)} required\nUsage: ${usageOf(operation)}`);
 }
 
-/** How a field is given at a command line. */
 function typedAs(operation: Operation, name: string): string {
   const { fields } = operation.input;
   const field = Object.hasOwn(fields, name) ? fields[name] : undefined;

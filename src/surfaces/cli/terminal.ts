@@ -2,20 +2,20 @@ import { fstatSync, writeSync } from "node:fs";
 import { hasCode, IpcError } from "../../core/errors.ts";
 import { printable } from "../../wire/printable.ts";
 
-/** The reader of our output is gone. Nothing more can be delivered, and what wasn't written doesn't count as delivered. */
+/** The reader of our output has closed it. An answer that wasn't written doesn't count as delivered. */
 export class ClosedOutput extends Error {}
 
 const STDOUT = 1;
 const STDERR = 2;
 const cell = new Int32Array(new SharedArrayBuffer(4));
 
-/** Writes all of a text or throws. When it returns, the operating system has every byte. */
+/** Writes the whole text or throws. When this returns, the operating system has every byte. */
 export function print(text: string): true {
   write(STDOUT, text);
   return true;
 }
 
-/** Prints a remark on standard error. A failure is ignored: the answer counts without it. */
+/** Prints to standard error, and ignores failures: only the answer counts. */
 export function printNote(text: string): void {
   try {
     write(STDERR, text);
