@@ -72,7 +72,7 @@ suite("the dashboard's door", { skip, concurrency: 2 }, () => {
     };
     await page.getByText("This bus is shown to those who sign in").waitFor();
     assert.equal(await page.getByRole("region").count(), 0);
-    assert.equal(await page.evaluate("document.querySelector('.door button').offsetHeight < 40"), true);
+    assert.equal(await page.evaluate("document.querySelector('.sign-in-prompt button').offsetHeight < 40"), true);
     assert.deepEqual(await seriousFaults(page), []);
     await signIn(await tokenOf(bus, server, "ada", 12));
     const channels = panel(page, "Channels");

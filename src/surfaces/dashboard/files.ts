@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
-/** Lets the page load its own script and style and ask its own server, and nothing else. */
+/** The page may only load its own script and style, and ask its own server. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -32,24 +32,11 @@ const FILES: Readonly<Record<string, { readonly name: string; readonly type: str
   "/dashboard.css": { name: "dashboard.css", type: "text/css; charset=utf-8" },
 };
 
-interface Loaded {
-  readonly plain: Buffer;
-  readonly zipped: Buffer;
-  readonly etag: string;
-}
+/** Serves the built files of a folder below a path. They hold no data: the page asks for it like any client. */
+export function createDashboard({ folder, prefix }: { readonly folder: string; readonly prefix: string }) {
+  const loaded = new Map<string, ReturnType<typeof loadFile>>();
 
-export interface DashboardSettings {
-  /** The folder of the built files. */
-  readonly folder: string;
-  /** The path of the page. */
-  readonly prefix: string;
-}
-
-/** Creates a handler that serves the page's files. They hold no data: the page asks for it like any client. */
-export function createDashboard({ folder, prefix }: DashboardSettings) {
-  const loaded = new Map<string, Promise<Loaded>>();
-
-  const load = (name: string): Promise<Loaded> => {
+  const load = (name: string) => {
     const known = loaded.get(name) ?? loadFile(folder, name);
     loaded.set(name, known);
     known.catch(() => loaded.delete(name));
@@ -81,7 +68,7 @@ export function createDashboard({ folder, prefix }: DashboardSettings) {
   };
 }
 
-async function loadFile(folder: string, name: string): Promise<Loaded> {
+async function loadFile(folder: string, name: string) {
   const [{ readFile }, { gzipSync }, { createHash }] = await Promise.all([
     import("node:fs/promises"),
     import("node:zlib"),

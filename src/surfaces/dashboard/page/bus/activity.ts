@@ -6,47 +6,36 @@ export const KINDS = ["message", "command", "signal", "peer"] as const;
 
 export type Kind = (typeof KINDS)[number];
 
-/** One line of the activity list. */
 export interface Entry {
   readonly key: number;
   readonly ts: number;
   readonly kind: Kind;
-  /** The agent or session that did it. */
   readonly who: string;
   readonly what: string;
-  /** The beginning of its payload. */
   readonly detail: string;
 }
 
 /** The latest events, newest last. */
 export interface Activity {
   readonly entries: readonly Entry[];
-  /** The number of entries ever added. */
   readonly total: number;
   add(event: BusEvent): void;
-  /** Puts earlier events in front. */
   prepend(events: readonly BusEvent[]): void;
 }
 
 const MAX_ENTRIES = 2_000;
 
 export function createActivity(changes: Changes): Activity {
-  let entries: Entry[] = [];
-  let total = 0;
-  return {
-    get entries() {
-      return entries;
-    },
-    get total() {
-      return total;
-    },
+  const activity: Activity & { entries: Entry[]; total: number } = {
+    entries: [],
+    total: 0,
     add(event) {
       const line = lineOf(event);
       if (line === undefined) return;
-      total++;
+      activity.total++;
       // Cutting makes a new list, so a paused view keeps its own.
-      if (entries.length >= MAX_ENTRIES * 1.5) entries = entries.slice(-MAX_ENTRIES);
-      entries.push({ key: total, ts: event.ts, ...line });
+      if (activity.entries.length >= MAX_ENTRIES * 1.5) activity.entries = activity.entries.slice(-MAX_ENTRIES);
+      activity.entries.push({ key: activity.total, ts: event.ts, ...line });
       changes.touch("activity");
     },
     prepend(events) {
@@ -54,10 +43,11 @@ export function createActivity(changes: Changes): Activity {
         const line = lineOf(event);
         return line === undefined ? [] : [{ key: index - events.length, ts: event.ts, ...line }];
       });
-      entries = [...lines, ...entries];
+      activity.entries = [...lines, ...activity.entries];
       changes.touch("activity");
     },
   };
+  return activity;
 }
 
 type Line = Omit<Entry, "key" | "ts">;
@@ -94,7 +84,6 @@ function commandLine(status: string, { from, target, action, holder, params, res
   return { kind: "command", who: from, what, detail };
 }
 
-/** The verb of each event, and the words before its object. */
 const PEER_ACTS: Readonly<Record<string, readonly [string, string]>> = {
   connected: ["connected", " as "],
   changed_role: ["changed its role", " to "],

@@ -10,7 +10,6 @@ import { type BusEvent, createState, eventOf, type State } from "./state.ts";
 import { createThread, type Thread } from "./thread.ts";
 import { createTraffic, type Traffic } from "./traffic.ts";
 
-/** All state of the page, and its client. */
 export interface Board {
   readonly client: Client;
   readonly changes: Changes;

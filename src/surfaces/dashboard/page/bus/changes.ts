@@ -1,4 +1,3 @@
-/** What a part of the page depends on. */
 export type Topic =
   | "peers"
   | "commands"
@@ -16,7 +15,6 @@ export type Topic =
 /** Notifies the parts of the page about changes, at most once a frame. */
 export interface Changes {
   touch(...topics: readonly Topic[]): void;
-  /** Returns a function that unsubscribes. */
   subscribe(topics: readonly Topic[], changed: () => void): () => void;
 }
 
@@ -46,11 +44,7 @@ export function createChanges(): Changes {
       else requestAnimationFrame(notify);
     },
     subscribe(topics, changed) {
-      for (const topic of topics) {
-        const known = listeners.get(topic);
-        if (known === undefined) listeners.set(topic, new Set([changed]));
-        else known.add(changed);
-      }
+      for (const topic of topics) listeners.set(topic, (listeners.get(topic) ?? new Set()).add(changed));
       return () => {
         for (const topic of topics) listeners.get(topic)?.delete(changed);
       };

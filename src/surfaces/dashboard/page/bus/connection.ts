@@ -3,7 +3,6 @@ import type { Changes } from "./changes.ts";
 import { fieldsOf, textOf } from "./records.ts";
 import { type BusEvent, eventOf } from "./state.ts";
 
-/** An operation's HTTP route. The build takes the routes from the table of operations. */
 interface Route {
   readonly http: string;
   readonly access: string;
@@ -11,22 +10,22 @@ interface Route {
   readonly body?: string;
 }
 
+/** The build takes these from the table of operations. */
 declare const ROUTES: Readonly<Record<string, Route>>;
 
-export type Input = Readonly<Record<string, unknown>>;
+type Input = Readonly<Record<string, unknown>>;
 
-export interface RequestOptions {
+interface RequestOptions {
   readonly signal?: AbortSignal;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An HTTP client that calls operations by name. */
 export interface Client {
   open(operation: string, input: Input, options?: RequestOptions): Promise<Response>;
   ask(operation: string, input: Input, options?: RequestOptions): Promise<unknown>;
 }
 
-/** A refusal by the server, in its own words. */
+/** The server's own error message. */
 export class Refusal extends Error {
   readonly status: number;
   constructor(status: number, sentence: string) {
@@ -35,7 +34,6 @@ export class Refusal extends Error {
   }
 }
 
-/** The access level that an operation requires. */
 export function accessOf(operation: string): string {
   return routeOf(operation).access;
 }
@@ -63,8 +61,7 @@ export function createClient(credential: () => string | undefined): Client {
 }
 
 export function sentenceOf(error: unknown): string {
-  if (error instanceof Refusal) return error.message;
-  return "The server can't be reached";
+  return error instanceof Refusal ? error.message : "The server can't be reached";
 }
 
 function routeOf(operation: string): Route {
@@ -105,18 +102,17 @@ export type LinkState =
   | { readonly kind: "live" }
   /** The next attempt is made at `until`. Both are in milliseconds since 1970. */
   | { readonly kind: "lost"; readonly since: number; readonly until: number }
-  /** The server answers, and wants a credential. */
+  /** The server requires a credential. */
   | { readonly kind: "refused"; readonly status: number; readonly why: string };
 
-/** The stream of the bus's events, opened again whenever it breaks. */
+/** The event stream, reopened whenever it breaks. */
 export interface Link {
   readonly state: LinkState;
   /** Whether the server is no longer the version that this page came from. */
   readonly outdated: boolean;
   start(): void;
-  /** Connects again now. */
   retry(): void;
-  /** Connects again from the beginning, with a new snapshot. */
+  /** Connects again, and starts from a new snapshot. */
   restart(): void;
 }
 
@@ -126,13 +122,11 @@ const MAX_PAUSE_MS = 10_000;
 /** The server writes every 15 s, so a connection silent for this long is dead. */
 const SILENCE_MS = 40_000;
 
-/** The longest time spent on events before the page gets a turn. */
+/** The longest time spent on events before the page may render. */
 const SLICE_MS = 12;
 
-export interface LinkHandlers {
-  /** Called each time a connection opens. */
+interface LinkHandlers {
   onConnect(): void;
-  /** Called when the server wants a credential. */
   onRefused(): void;
   onEvent(data: unknown): void;
 }
@@ -235,10 +229,7 @@ export function createLink({ open }: Client, changes: Changes, { onConnect, onRe
   };
 }
 
-async function* readInSlices(
-  body: ReadableStream<Uint8Array>,
-  controller: AbortController,
-): AsyncGenerator<Uint8Array, void, void> {
+async function* readInSlices(body: ReadableStream<Uint8Array>, controller: AbortController) {
   const reader = body.getReader();
   let rested = performance.now();
   for (;;) {
@@ -253,13 +244,9 @@ async function* readInSlices(
 }
 
 const HISTORY_EVENTS = 60;
-
 const HISTORY_MS = 3_000;
 
-/**
- * What happened last before an event, oldest first, so that a page which was just opened isn't empty: the stream of
- * events, begun a little earlier. Whatever goes wrong, nothing more is missing than that.
- */
+/** Loads the events before `until`, oldest first, so that a new page isn't empty. Errors only make the history shorter. */
 export async function loadHistory({ open }: Client, until: string): Promise<readonly BusEvent[]> {
   const end = positionOf(until);
   const since = `${Math.max(0, end.message - HISTORY_EVENTS)}.${Math.max(0, end.entry - HISTORY_EVENTS)}`;
@@ -270,7 +257,7 @@ export async function loadHistory({ open }: Client, until: string): Promise<read
   try {
     const response = await open("events", { since }, { signal: controller.signal });
     if (response.body === null) return [];
-    for await (const { data } of decodeEvents(readChunks(response.body))) {
+    for await (const { data } of decodeEvents(readInSlices(response.body, controller))) {
       const next = eventOf(JSON.parse(data));
       const at = positionOf(next.id);
       // A snapshot here means that earlier events are no longer stored.
@@ -285,15 +272,6 @@ export async function loadHistory({ open }: Client, until: string): Promise<read
     controller.abort();
   }
   return events.toSorted((a, b) => a.ts - b.ts).slice(-HISTORY_EVENTS);
-}
-
-async function* readChunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
-  }
 }
 
 function positionOf(id: string): { message: number; entry: number } {

@@ -13,22 +13,17 @@ export interface Place {
 }
 
 export function createPlace(changes: Changes): Place {
-  let place = placeOf(location.hash);
-  addEventListener("hashchange", () => {
-    place = placeOf(location.hash);
-    changes.touch("place");
-  });
-  return {
-    get view() {
-      return place.view;
-    },
-    get channel() {
-      return place.channel;
-    },
+  const place: Place = {
+    ...placeOf(location.hash),
     go(view, channel) {
       location.hash = addressOf(view, channel);
     },
   };
+  addEventListener("hashchange", () => {
+    Object.assign(place, placeOf(location.hash));
+    changes.touch("place");
+  });
+  return place;
 }
 
 export function addressOf(view: View, channel?: string): string {

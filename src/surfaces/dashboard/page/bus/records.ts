@@ -3,7 +3,7 @@ export interface Payload {
   readonly text: string;
   /** Whether it is JSON other than a string. */
   readonly json: boolean;
-  /** The length of the whole payload, in characters. */
+  /** In characters, of the whole payload. */
   readonly length: number;
 }
 
@@ -29,7 +29,6 @@ function formatJson(value: unknown): string {
   return line.length <= SHORT ? line : lines;
 }
 
-/** The beginning of a payload, on one line. */
 export function preview({ text }: Payload, most = 160): string {
   const start = text
     .slice(0, most * 2)
@@ -43,7 +42,7 @@ export function wellFormed(text: string): string {
   return /[\ud800-\udbff]$/.test(text) ? text.slice(0, -1) : text;
 }
 
-/** An object from a server. The functions below read a missing or wrong field as empty. */
+/** An object from the server. The functions below read a missing or wrong field as empty. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export function fieldsOf(value: unknown): Fields {
@@ -93,9 +92,9 @@ export function peerOf(value: unknown): Peer {
   };
 }
 
-export type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
+const STATUSES = ["pending", "leased", "acked", "failed", "dead", "expired"] as const;
 
-const STATUSES: readonly CommandStatus[] = ["pending", "leased", "acked", "failed", "dead", "expired"];
+export type CommandStatus = (typeof STATUSES)[number];
 
 export interface Command {
   readonly id: string;
@@ -151,9 +150,7 @@ export function signalOf(value: unknown): Signal {
   };
 }
 
-export type Proof = "verified" | "attested";
-
-const PROOFS: readonly Proof[] = ["verified", "attested"];
+const PROOFS = ["verified", "attested"] as const;
 
 export interface Message {
   readonly id: number;
@@ -162,7 +159,7 @@ export interface Message {
   readonly ts: number;
   readonly data: Payload;
   /** How the sender proved its identity: by a signature, or by a token. */
-  readonly proof: Proof | undefined;
+  readonly proof: (typeof PROOFS)[number] | undefined;
 }
 
 export function messageOf(value: unknown): Message {

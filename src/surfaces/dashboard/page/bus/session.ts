@@ -2,8 +2,7 @@ import type { Changes } from "./changes.ts";
 import { accessOf, type Client } from "./connection.ts";
 import { fieldsOf, listOf, nullableNumberOf, nullableTextOf, textOf } from "./records.ts";
 
-/** The user's identity and rights, as the server sees them. */
-export interface Rights {
+interface Rights {
   readonly secure: boolean;
   readonly agent: string | null;
   readonly operator: boolean;
@@ -13,14 +12,12 @@ export interface Rights {
 
 export interface Session {
   readonly rights: Rights | undefined;
-  /** Whether there is a token or an API key. */
   readonly isSignedIn: boolean;
-  /** The sender of what is sent from this page: the token's agent, or a name the user chose. */
+  /** The sender of messages and commands: the token's agent, or a name the user chose. */
   readonly name: string;
   rename(name: string): void;
-  /** Whether the server allows an operation. The page offers no other. */
+  /** Whether the server allows an operation. */
   may(operation: string): boolean;
-  /** Asks the server for the rights again. */
   refresh(): Promise<void>;
   /** Signs in with a token or an API key. Rejects where the server refuses it. */
   signIn(credential: string): Promise<void>;
@@ -29,7 +26,6 @@ export interface Session {
   removeRights(): void;
 }
 
-/** The credential is stored for this tab only. */
 const CREDENTIAL = "el-ipc.credential";
 const NAME = "el-ipc.name";
 

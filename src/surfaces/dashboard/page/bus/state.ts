@@ -28,7 +28,6 @@ export interface State {
   readonly readings: ReadonlyMap<string, ReadonlyMap<string, Reading>>;
   /** Seconds by which the server's clock is ahead of this one. */
   readonly clockOffset: number;
-  /** Whether a snapshot was received. */
   readonly isLoaded: boolean;
   begin(snapshot: Fields): void;
   addMessage(message: Message): void;
@@ -50,8 +49,6 @@ export function createState(changes: Changes): State {
   const signals = new Map<string, Signal>();
   const channels = new Map<string, Channel>();
   const readings = new Map<string, Map<string, Reading>>();
-  let clockOffset = 0;
-  let isLoaded = false;
 
   const setPeers = (given: readonly unknown[]): void => {
     for (const peer of given.map(peerOf)) peers.set(peer.id, peer);
@@ -60,9 +57,8 @@ export function createState(changes: Changes): State {
 
   const setReadings = (given: readonly unknown[]): void => {
     for (const reading of given.map(readingOf)) {
-      const agents = readings.get(reading.channel);
-      if (agents === undefined) readings.set(reading.channel, new Map([[reading.agent, reading]]));
-      else agents.set(reading.agent, reading);
+      const agents = readings.get(reading.channel) ?? new Map<string, Reading>();
+      readings.set(reading.channel, agents.set(reading.agent, reading));
     }
     changes.touch("readings");
   };
@@ -73,22 +69,18 @@ export function createState(changes: Changes): State {
     for (const { id } of ended.slice(0, commands.size - MAX_COMMANDS + 100)) commands.delete(id);
   };
 
-  return {
+  const state: State & { clockOffset: number; isLoaded: boolean } = {
     peers,
     commands,
     signals,
     channels,
     readings,
-    get clockOffset() {
-      return clockOffset;
-    },
-    get isLoaded() {
-      return isLoaded;
-    },
+    clockOffset: 0,
+    isLoaded: false,
     begin(snapshot) {
       for (const map of [peers, commands, signals, channels, readings]) map.clear();
-      clockOffset = numberOf(snapshot.now) - Date.now() / 1_000;
-      isLoaded = true;
+      state.clockOffset = numberOf(snapshot.now) - Date.now() / 1_000;
+      state.isLoaded = true;
       setPeers(listOf(snapshot.peers));
       setReadings(listOf(snapshot.readings));
       for (const command of listOf(snapshot.commands).map(commandOf)) commands.set(command.id, command);
@@ -133,9 +125,9 @@ export function createState(changes: Changes): State {
     },
     setReadings,
   };
+  return state;
 }
 
-/** An event of the bus. */
 export interface BusEvent {
   readonly id: string;
   readonly ts: number;

@@ -2,23 +2,25 @@ import type { Changes } from "./changes.ts";
 import { type Client, sentenceOf } from "./connection.ts";
 import { fieldsOf, listOf, type Message, messageOf } from "./records.ts";
 
-/** The loaded messages of the open channel. */
-export interface Thread {
-  readonly channel: string | undefined;
+interface ThreadState {
+  channel: string | undefined;
   /** Oldest first. */
-  readonly messages: readonly Message[];
+  messages: Message[];
   /** Changes whenever `messages` does. */
-  readonly version: number;
-  readonly loading: boolean;
+  version: number;
+  loading: boolean;
   /** Whether no older message exists. */
-  readonly isComplete: boolean;
+  isComplete: boolean;
   /** Whether the page holds as many as it can. */
-  readonly isFull: boolean;
-  readonly error: string | undefined;
+  isFull: boolean;
+  error: string | undefined;
   /** The number of messages received since the channel was opened. */
-  readonly arrived: number;
+  arrived: number;
+}
+
+export interface Thread extends Readonly<Omit<ThreadState, "messages">> {
+  readonly messages: readonly Message[];
   open(channel: string): void;
-  /** Asks the server for older messages. */
   loadOlder(): Promise<void>;
   receive(message: Message): void;
   /** Loads the newest messages again, since some may have been missed. */
@@ -32,109 +34,85 @@ const MAX_CHARACTERS = 32_000_000;
 const LARGE_ANSWER = 2_000_000;
 
 export function createThread({ ask }: Client, changes: Changes): Thread {
-  let channel: string | undefined;
-  let messages: Message[] = [];
   let characters = 0;
-  let version = 0;
-  let loading = false;
-  let isComplete = false;
-  let isFull = false;
-  let error: string | undefined;
-  let arrived = 0;
   let controller = new AbortController();
 
   const load = async (before: number, limit: number): Promise<void> => {
     const { signal } = controller;
-    loading = true;
-    error = undefined;
+    thread.loading = true;
+    thread.error = undefined;
     changes.touch("thread");
     try {
-      const answer = fieldsOf(await ask("channel messages", { channel, before, limit }, { signal }));
+      const answer = fieldsOf(await ask("channel messages", { channel: thread.channel, before, limit }, { signal }));
       const found = listOf(answer.messages).map(messageOf);
       if (signal.aborted) return;
       // Large messages fill an answer before it reaches the limit.
-      isComplete = found.length === 0 || (found.length < limit && charactersOf(found) < LARGE_ANSWER);
+      thread.isComplete = found.length === 0 || (found.length < limit && charactersOf(found) < LARGE_ANSWER);
       // A message received during the request is in both lists.
-      const first = messages[0]?.id ?? Number.POSITIVE_INFINITY;
-      keep([...found.filter(({ id }) => id < first), ...messages]);
-      isFull = messages.length >= MAX_MESSAGES || characters > MAX_CHARACTERS;
+      const first = thread.messages[0]?.id ?? Number.POSITIVE_INFINITY;
+      keep([...found.filter(({ id }) => id < first), ...thread.messages]);
+      thread.isFull = thread.messages.length >= MAX_MESSAGES || characters > MAX_CHARACTERS;
     } catch (reason) {
-      if (!signal.aborted) error = sentenceOf(reason);
+      if (!signal.aborted) thread.error = sentenceOf(reason);
     }
     if (signal.aborted) return;
-    loading = false;
+    thread.loading = false;
     changes.touch("thread");
   };
 
   const keep = (kept: Message[]): void => {
-    messages = kept;
+    thread.messages = kept;
+    thread.version++;
     characters = charactersOf(kept);
-    version++;
   };
 
   const begin = (): void => {
     controller.abort();
     controller = new AbortController();
     keep([]);
-    isComplete = false;
-    isFull = false;
-    arrived = 0;
+    thread.isComplete = false;
+    thread.isFull = false;
+    thread.arrived = 0;
     void load(Number.MAX_SAFE_INTEGER, FIRST);
   };
 
-  return {
-    get channel() {
-      return channel;
-    },
-    get messages() {
-      return messages;
-    },
-    get version() {
-      return version;
-    },
-    get loading() {
-      return loading;
-    },
-    get isComplete() {
-      return isComplete;
-    },
-    get isFull() {
-      return isFull;
-    },
-    get error() {
-      return error;
-    },
-    get arrived() {
-      return arrived;
-    },
+  const thread: ThreadState & Thread = {
+    channel: undefined,
+    messages: [],
+    version: 0,
+    loading: false,
+    isComplete: false,
+    isFull: false,
+    error: undefined,
+    arrived: 0,
     open(name) {
-      if (name === channel) return;
-      channel = name;
+      if (name === thread.channel) return;
+      thread.channel = name;
       begin();
     },
     async loadOlder() {
-      if (loading || isComplete || isFull || channel === undefined) return;
-      await load(messages[0]?.id ?? Number.MAX_SAFE_INTEGER, MORE);
+      if (thread.loading || thread.isComplete || thread.isFull || thread.channel === undefined) return;
+      await load(thread.messages[0]?.id ?? Number.MAX_SAFE_INTEGER, MORE);
     },
     receive(message) {
-      if (message.channel !== channel) return;
-      const last = messages.at(-1)?.id ?? 0;
-      if (message.id <= last) return;
-      arrived++;
-      version++;
+      const { channel, messages } = thread;
+      if (message.channel !== channel || message.id <= (messages.at(-1)?.id ?? 0)) return;
+      thread.arrived++;
+      thread.version++;
       messages.push(message);
       characters += message.data.length;
       if (messages.length > MAX_MESSAGES * 1.1 || characters > MAX_CHARACTERS * 1.1) {
         keep(messages.slice(Math.floor(messages.length / 2)));
-        isComplete = false;
-        isFull = false;
+        thread.isComplete = false;
+        thread.isFull = false;
       }
       changes.touch("thread");
     },
     reload() {
-      if (channel !== undefined) begin();
+      if (thread.channel !== undefined) begin();
     },
   };
+  return thread;
 }
 
 function charactersOf(messages: readonly Message[]): number {

@@ -8,7 +8,6 @@ export interface Flow {
   readonly count: number;
 }
 
-/** The times of a command that has ended. */
 export interface CommandTime {
   readonly id: string;
   readonly action: string;
@@ -24,7 +23,6 @@ export interface Traffic {
   readonly minutes: ReadonlyMap<number, number>;
   readonly flows: ReadonlyMap<string, Flow>;
   readonly waits: readonly CommandTime[];
-  /** Asks the server for the counts up to now. */
   load(): Promise<void>;
   addMessage(message: Message): void;
   addCommand(command: Command, at: number): void;

@@ -1,5 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
-import { type Entry, KINDS, type Kind } from "../bus/activity.ts";
+import { type Activity, type Entry, KINDS, type Kind } from "../bus/activity.ts";
 import { useBoard } from "../bus/board.ts";
 import { makeVisible, Name } from "../parts/content.tsx";
 import { Search, Toggle } from "../parts/fields.tsx";
@@ -14,15 +14,9 @@ const LABELS: Readonly<Record<Kind, string>> = {
   peer: "Peers",
 };
 
-/** The entries at the time of pausing, and their total. */
-interface Pause {
-  readonly entries: readonly Entry[];
-  readonly total: number;
-}
-
 export function LiveActivity() {
   const { activity } = useBoard("activity");
-  const [pause, setPause] = useState<Pause | undefined>(undefined);
+  const [pause, setPause] = useState<Pick<Activity, "entries" | "total"> | undefined>(undefined);
   const [hidden, setHidden] = useState<ReadonlySet<Kind>>(new Set());
   const [search, setSearch] = useState("");
   const { entries } = pause ?? activity;

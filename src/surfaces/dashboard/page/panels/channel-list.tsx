@@ -8,13 +8,8 @@ import { EmptyNote } from "../parts/panel.tsx";
 import { Ago } from "../parts/time.tsx";
 import { VirtualList } from "../parts/virtual-list.tsx";
 
-interface ChannelListProps {
-  readonly open: string | undefined;
-  readonly onOpen: (name: string) => void;
-}
-
 /** The list of channels. Their order stays fixed while the pointer or the focus is in it. */
-export function ChannelList({ open, onOpen }: ChannelListProps) {
+export function ChannelList({ open, onOpen }: { open: string | undefined; onOpen: (name: string) => void }) {
   const { state, session } = useBoard("channels", "readings", "session");
   const [search, setSearch] = useState("");
   const [active, setActive] = useState<string | undefined>(undefined);

@@ -16,14 +16,13 @@ const WHOM = [
 
 type Whom = (typeof WHOM)[number]["value"];
 
-/** Counts by sender, then by recipient. */
+/** By sender, then by recipient. */
 type Counts = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
-/** The most rows and columns of the matrix. */
+/** The maximum of rows, and of columns, in the matrix. */
 const MAX_NAMES = 24;
 
-/** A table of who talks to whom, with darker cells for higher counts. */
-export function TalkMatrix() {
+function TalkMatrix() {
   const { state, traffic } = useBoard("traffic", "readings", "commands");
   const [whom, setWhom] = useState<Whom>("readers");
   const counts = countsOf(whom, state, [...traffic.flows.values()]);
@@ -32,7 +31,7 @@ export function TalkMatrix() {
     <figure class="picture">
       <figcaption class="muted">
         <Segments legend="Whom" options={WHOM} value={whom} onChange={setWhom} />
-        {whom === "commands" ? "Commands, by sender and whom they were for" : EXPLAINED[whom]}
+        {EXPLAINED[whom]}
       </figcaption>
       {rows.length === 0 ? (
         <EmptyNote>{whom === "readers" ? "Nobody has read what was sent in the last hour." : "Nothing yet."}</EmptyNote>
@@ -62,7 +61,7 @@ export function TalkMatrix() {
                     const count = counts.get(from)?.get(to) ?? 0;
                     return (
                       <td key={to} class="heat" style={{ "--heat": heatOf(count, most) }}>
-                        {count === 0 ? <span class="none">·</span> : count.toLocaleString()}
+                        {count === 0 ? <span class="muted">·</span> : count.toLocaleString()}
                       </td>
                     );
                   })}
@@ -79,6 +78,7 @@ export function TalkMatrix() {
 const EXPLAINED = {
   readers: "Last hour's messages, by sender and who reads the channel",
   channels: "Last hour's messages, by sender and channel",
+  commands: "Commands, by sender and whom they were for",
 } as const;
 
 function countsOf(whom: Whom, { readings, commands }: State, flows: readonly Flow[]): Counts {
@@ -168,7 +168,7 @@ function MessagesPerMinute() {
       <Chart
         label={`Messages per minute. ${sentence}.`}
         data={data}
-        series={[{ label: "messages", tone: "--accent" }]}
+        tones={["--accent"]}
         value={(count) => (Number.isInteger(count) ? count.toLocaleString() : "")}
         bars
       />
@@ -202,10 +202,7 @@ function WaitingTimes() {
       <Chart
         label={`Waiting times of commands. ${sentence}.`}
         data={data}
-        series={[
-          { label: "until done", tone: "--accent" },
-          { label: "until taken", tone: "--warm" },
-        ]}
+        tones={["--accent", "--warm"]}
         value={formatDuration}
         logarithmic
       />

@@ -4,12 +4,12 @@ import { sentenceOf } from "../bus/connection.ts";
 import { type Command, type CommandStatus, fieldsOf, listOf, preview } from "../bus/records.ts";
 import type { State } from "../bus/state.ts";
 import { Content, makeVisible, Name } from "../parts/content.tsx";
-import { jsonFault, Segments, Toggle } from "../parts/fields.tsx";
+import { ErrorNote, jsonFault, Segments, Toggle } from "../parts/fields.tsx";
 import { EmptyNote, Panel } from "../parts/panel.tsx";
 import { Ago, formatDuration } from "../parts/time.tsx";
 import { VirtualList } from "../parts/virtual-list.tsx";
 
-/** A command for the form to start from. A new `version` puts it into the form. */
+/** A command to put into the form. The form takes it over when `version` changes. */
 export interface Draft {
   readonly target: string;
   readonly action: string;
@@ -17,8 +17,7 @@ export interface Draft {
   readonly version: number;
 }
 
-/** A form that sends a command to a peer, a role, or everybody. */
-export function CommandForm({ draft }: { draft: Draft }) {
+function CommandForm({ draft }: { draft: Draft }) {
   const { client, session, state } = useBoard("peers", "commands", "session");
   const [target, setTarget] = useState("");
   const [action, setAction] = useState("");
@@ -70,14 +69,14 @@ export function CommandForm({ draft }: { draft: Draft }) {
   return (
     <form
       ref={form}
-      class="order-form"
+      class="command-form"
       onSubmit={(event) => {
         event.preventDefault();
         void send();
       }}
     >
       <label class="field">
-        <span>Target</span>
+        <span class="muted small">Target</span>
         <input
           name="target"
           list={`${id}-targets`}
@@ -94,7 +93,7 @@ export function CommandForm({ draft }: { draft: Draft }) {
         </datalist>
       </label>
       <label class="field">
-        <span>Action</span>
+        <span class="muted small">Action</span>
         <input
           name="action"
           list={`${id}-actions`}
@@ -113,7 +112,7 @@ export function CommandForm({ draft }: { draft: Draft }) {
         </datalist>
       </label>
       <label class="field wide">
-        <span>Params, as JSON</span>
+        <span class="muted small">Params, as JSON</span>
         <textarea
           name="params"
           class="mono"
@@ -137,11 +136,7 @@ export function CommandForm({ draft }: { draft: Draft }) {
           Send command
         </button>
       </div>
-      {error === undefined || error === fault ? null : (
-        <p class="error wide" role="alert">
-          {error}
-        </p>
-      )}
+      <ErrorNote error={error === fault ? undefined : error} />
       <p class="muted wide sent" role="status">
         {sent}
       </p>
@@ -170,15 +165,6 @@ const FILTERS = [
 type Filter = (typeof FILTERS)[number]["value"];
 
 const FAILED: readonly CommandStatus[] = ["failed", "dead", "expired"];
-
-const STATUS_LABELS: Readonly<Record<CommandStatus, string>> = {
-  pending: "pending",
-  leased: "leased",
-  acked: "acknowledged",
-  failed: "failed",
-  dead: "dead",
-  expired: "expired",
-};
 
 interface CommandsProps {
   readonly draft: Draft;
@@ -220,9 +206,8 @@ export function Commands({ draft, onDraft }: CommandsProps) {
   );
 }
 
-interface CommandRowProps {
+interface CommandRowProps extends Pick<CommandsProps, "onDraft"> {
   readonly command: Command;
-  readonly onDraft: CommandsProps["onDraft"];
 }
 
 function CommandRow({ command, onDraft }: CommandRowProps) {
@@ -230,7 +215,7 @@ function CommandRow({ command, onDraft }: CommandRowProps) {
   return (
     <div class="command">
       <div class="line">
-        <span class={`badge ${status}`}>{STATUS_LABELS[status]}</span>
+        <span class={`badge ${status}`}>{status === "acked" ? "acknowledged" : status}</span>
         <Name of={action} strong />
         <span class="muted end">
           {endedAt === null || attempts === 0 ? "" : `took ${formatDuration(Math.max(0, endedAt - ts))} · `}

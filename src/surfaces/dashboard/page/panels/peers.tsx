@@ -55,7 +55,9 @@ function PeerRow({ peer, onCommand }: { peer: Peer; onCommand: ((target: string)
         <span class={gone ? "dot" : "dot on"} />
         <Name of={role} strong />
         <Name of={id} />
-        <span class="badge">{gone ? "gone" : waitsFor === null ? "online" : `waits for ${makeVisible(waitsFor)}`}</span>
+        <span class="badge end">
+          {gone ? "gone" : waitsFor === null ? "online" : `waits for ${makeVisible(waitsFor)}`}
+        </span>
       </div>
       <div class="line muted">
         <span class="grow">

@@ -1,15 +1,11 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useBoard } from "../bus/board.ts";
 import { sentenceOf } from "../bus/connection.ts";
+import { ErrorNote } from "../parts/fields.tsx";
 import { At } from "../parts/time.tsx";
 
-interface SignInProps {
-  readonly open: boolean;
-  readonly onClose: () => void;
-}
-
-/** A dialog for a token or an API key, which stays in this tab and is sent only to this server. */
-export function SignIn({ open, onClose }: SignInProps) {
+/** A dialog for a token or an API key, which is kept in this tab only. */
+export function SignIn({ open, onClose }: { open: boolean; onClose: () => void }) {
   const { session, link, state } = useBoard("link");
   const [credential, setCredential] = useState("");
   const [error, setError] = useState<string | undefined>(undefined);
@@ -58,7 +54,7 @@ export function SignIn({ open, onClose }: SignInProps) {
           A token is made where your key is: <code>el-ipc token NAME --key NAME.key --url {server}</code>
         </p>
         <label class="field">
-          <span>Token or API key</span>
+          <span class="muted small">Token or API key</span>
           <input
             type="password"
             name="credential"
@@ -73,11 +69,7 @@ export function SignIn({ open, onClose }: SignInProps) {
             }}
           />
         </label>
-        {error === undefined ? null : (
-          <p class="error" role="alert" id={`${id}-error`}>
-            {error}
-          </p>
-        )}
+        <ErrorNote id={`${id}-error`} error={error} />
         <div class="line">
           <button type="button" onClick={onClose}>
             Cancel
@@ -95,13 +87,13 @@ function isToken(credential: string): boolean {
   return /^[\w-]+\.[\w-]+\.[\w-]*$/.test(credential);
 }
 
-/** Replaces the panels for a user whom the server refuses. */
+/** Shown instead of the panels when the server refuses the user. */
 export function SignInPrompt({ onSignIn }: { onSignIn: () => void }) {
   const { link } = useBoard("link");
   if (link.state.kind !== "refused") return null;
   const { status, why } = link.state;
   return (
-    <main class="door">
+    <main class="sign-in-prompt">
       <p>{status === 401 ? "This bus is shown to those who sign in." : `The server doesn't let you in: ${why}.`}</p>
       <button type="button" class="primary" onClick={onSignIn}>
         Sign in
@@ -110,12 +102,11 @@ export function SignInPrompt({ onSignIn }: { onSignIn: () => void }) {
   );
 }
 
-/** Shows a lost connection, a refusal, or an outdated page. */
 export function Banner({ onSignIn }: { onSignIn: () => void }) {
   const { link, state, session } = useBoard("link", "session");
   const { state: at, outdated } = link;
   return (
-    <div class="banners" role="status">
+    <div role="status">
       {at.kind === "lost" ? (
         <p class="banner bad">
           <span>

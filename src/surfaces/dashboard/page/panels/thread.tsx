@@ -3,7 +3,7 @@ import { useBoard } from "../bus/board.ts";
 import { sentenceOf } from "../bus/connection.ts";
 import { fieldsOf, listOf, type Message, payloadOf, type Reading } from "../bus/records.ts";
 import { Content, Marked, makeVisible, Name } from "../parts/content.tsx";
-import { jsonFault, Search, Toggle } from "../parts/fields.tsx";
+import { ErrorNote, jsonFault, Search, Toggle } from "../parts/fields.tsx";
 import { EmptyNote } from "../parts/panel.tsx";
 import { At } from "../parts/time.tsx";
 import { VirtualList } from "../parts/virtual-list.tsx";
@@ -12,8 +12,7 @@ import { unreadText } from "./channel-list.tsx";
 /** The channel of security alarms, in which only the bus writes. */
 export const ALARMS = "security";
 
-/** A form for a message. */
-export function Composer({ channel }: { channel: string }) {
+function Composer({ channel }: { channel: string }) {
   const { client, session } = useBoard("session");
   const [text, setText] = useState("");
   const [asJson, setAsJson] = useState(false);
@@ -72,18 +71,13 @@ export function Composer({ channel }: { channel: string }) {
       <button type="submit" class="primary" disabled={sending}>
         Send
       </button>
-      {error === undefined ? null : (
-        <p class="error" role="alert" id={errorId}>
-          {error}
-        </p>
-      )}
+      <ErrorNote id={errorId} error={error} />
     </form>
   );
 }
 
-/** The readers of a channel, with their positions and unread counts. */
-export function Readers({ readings }: { readings: readonly Reading[] }) {
-  if (readings.length === 0) return <span class="muted readers-none">nobody reads it</span>;
+function Readers({ readings }: { readings: readonly Reading[] }) {
+  if (readings.length === 0) return <span class="muted">nobody reads it</span>;
   const behind = readings.filter(({ unread }) => unread > 0).length;
   const sorted = readings.toSorted(
     (a, b) => b.unread - a.unread || a.agent.localeCompare(b.agent, undefined, { numeric: true }),
@@ -106,7 +100,7 @@ export function Readers({ readings }: { readings: readonly Reading[] }) {
       <section class="popover" tabIndex={0} aria-label="Readers of this channel">
         <table>
           <thead>
-            <tr>
+            <tr class="muted small">
               <th scope="col">Agent</th>
               <th scope="col" class="number">
                 Unread
@@ -133,30 +127,15 @@ export function Readers({ readings }: { readings: readonly Reading[] }) {
   );
 }
 
-/** The agents whose last read message is this one, by message. */
-export function marksOf(
-  messages: readonly Message[],
-  readings: readonly Reading[],
-): ReadonlyMap<number, readonly string[]> {
-  const marks = new Map<number, string[]>();
-  for (const { agent, lastId } of readings) {
-    const last = lastUpTo(messages, lastId);
-    if (last === undefined) continue;
-    const agents = marks.get(last.id);
-    if (agents === undefined) marks.set(last.id, [agent]);
-    else agents.push(agent);
-  }
-  return marks;
-}
-
 const MAX_NAMED = 4;
 
-export function ReadMark({ agents }: { agents: readonly string[] }) {
-  if (agents.length === 0) return null;
+function ReadMark({ readBy }: { readBy: readonly Reading[] }) {
+  if (readBy.length === 0) return null;
+  const agents = readBy.map(({ agent }) => makeVisible(agent));
   const others = agents.length - MAX_NAMED;
   return (
-    <span class="read-mark" title={agents.map(makeVisible).join(", ")}>
-      read by {agents.slice(0, MAX_NAMED).map(makeVisible).join(", ")}
+    <span class="read-mark" title={agents.join(", ")}>
+      read by {agents.slice(0, MAX_NAMED).join(", ")}
       {others > 0 ? ` and ${others} more` : ""}
     </span>
   );
@@ -172,13 +151,8 @@ function lastUpTo(messages: readonly Message[], id: number): Message | undefined
   return messages[low - 1];
 }
 
-interface ThreadViewProps {
-  readonly channel: string;
-  readonly onBack: () => void;
-}
-
 /** The messages of one channel. It follows new messages unless the user has scrolled back. */
-export function ThreadView({ channel, onBack }: ThreadViewProps) {
+export function ThreadView({ channel, onBack }: { channel: string; onBack: () => void }) {
   const { state, thread } = useBoard("thread", "readings");
   const [search, setSearch] = useState("");
   const [follows, setFollows] = useState(true);
@@ -191,7 +165,7 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
     [version, wanted],
   );
   const readings = [...(state.readings.get(channel)?.values() ?? [])];
-  const marks = marksOf(found, readings);
+  const lastRead = Map.groupBy(readings, ({ lastId }) => lastUpTo(found, lastId)?.id);
 
   /** Clearing the search leads back to the newest message. */
   const find = (value: string): void => {
@@ -254,12 +228,12 @@ export function ThreadView({ channel, onBack }: ThreadViewProps) {
             setLeft(thread.arrived);
           }}
           row={(message) => (
-            <MessageRow message={message} search={search.trim()} readBy={marks.get(message.id) ?? []} />
+            <MessageRow message={message} search={search.trim()} readBy={lastRead.get(message.id) ?? []} />
           )}
         />
       )}
       {follows ? null : (
-        <button type="button" class="to-end" onClick={() => setToEnd((times) => times + 1)}>
+        <button type="button" class="primary to-end" onClick={() => setToEnd((times) => times + 1)}>
           {thread.arrived > left ? `${thread.arrived - left} new ↓` : "To the newest ↓"}
         </button>
       )}
@@ -298,8 +272,8 @@ function Arrivals() {
 interface MessageRowProps {
   readonly message: Message;
   readonly search: string;
-  /** The agents whose last read message is this one. */
-  readonly readBy: readonly string[];
+  /** The agents who have read up to this message. */
+  readonly readBy: readonly Reading[];
 }
 
 function MessageRow({ message: { id, channel, from, ts, data, proof }, search, readBy }: MessageRowProps) {
@@ -324,7 +298,7 @@ function MessageRow({ message: { id, channel, from, ts, data, proof }, search, r
         )}
       </span>
       <Content payload={data} search={search} whole={data.text.length < data.length ? whole : undefined} />
-      <ReadMark agents={readBy} />
+      <ReadMark readBy={readBy} />
     </article>
   );
 }

@@ -4,7 +4,6 @@ import { Name } from "../parts/content.tsx";
 import { ThemeChoice } from "../parts/theme.tsx";
 import { clockTime } from "../parts/time.tsx";
 
-/** The page's header: its name, the connection, and the user. */
 export function Top({ onSignIn }: { onSignIn: () => void }) {
   const { link } = useBoard("link");
   return (
@@ -28,7 +27,7 @@ export const LINK_LABELS: Readonly<Record<LinkState["kind"], string>> = {
 function Who({ onSignIn }: { onSignIn: () => void }) {
   const { session, link } = useBoard("session", "link");
   const { rights, isSignedIn } = session;
-  // Reloading removes everything the user saw.
+  // Reloading removes everything the page has shown.
   const leave = () => {
     session.signOut();
     location.reload();

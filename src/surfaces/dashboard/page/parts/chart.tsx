@@ -6,20 +6,13 @@ interface ChartProps {
   /** A sentence that says what the chart shows, for screen readers. */
   readonly label: string;
   readonly data: uPlot.AlignedData;
-  readonly series: readonly SeriesLook[];
-  /** Formats a value for the left axis. */
+  /** The colour of each series, as defined in the page's styles. */
+  readonly tones: readonly ("--accent" | "--warm")[];
   readonly value: (value: number) => string;
   readonly bars?: boolean;
   readonly logarithmic?: boolean;
 }
 
-export interface SeriesLook {
-  readonly label: string;
-  /** A colour defined in the page's styles. */
-  readonly tone: "--accent" | "--warm";
-}
-
-/** A chart over time, in the colours of the current theme. */
 export function Chart(props: ChartProps) {
   const { label, data } = props;
   const box = useRef<HTMLDivElement>(null);
@@ -54,16 +47,11 @@ export function Chart(props: ChartProps) {
   return <div ref={box} class="chart" role="img" aria-label={label} />;
 }
 
-function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLElement): uPlot.Options {
+function optionsOf({ tones, value, bars, logarithmic }: ChartProps, box: HTMLElement): uPlot.Options {
   const style = getComputedStyle(box);
   const colour = (name: string) => style.getPropertyValue(name);
   const grid = { stroke: colour("--line"), width: 1 };
-  const axis = {
-    stroke: colour("--muted"),
-    grid,
-    ticks: { ...grid, size: 4 },
-    font: `11px ${style.fontFamily}`,
-  };
+  const axis = { stroke: colour("--muted"), grid, ticks: { ...grid, size: 4 }, font: `11px ${style.fontFamily}` };
   return {
     width: Math.max(50, box.clientWidth),
     height: Math.max(50, box.clientHeight),
@@ -80,10 +68,9 @@ function optionsOf({ series, value, bars, logarithmic }: ChartProps, box: HTMLEl
     ],
     series: [
       {},
-      ...series.map(({ label, tone }): uPlot.Series => {
+      ...tones.map((tone): uPlot.Series => {
         const drawn = bars ? uPlot.paths.bars?.({ size: [0.8, 40], align: 1 }) : () => null;
         return {
-          label,
           stroke: colour(tone),
           fill: colour(tone),
           width: 0,

@@ -2,12 +2,12 @@ import { useState } from "preact/hooks";
 import { printable } from "../../../../wire/printable.ts";
 import { type Payload, wellFormed } from "../bus/records.ts";
 
-/** Makes the characters of a foreign text visible that could move, hide or reorder other text. */
+/** Escapes characters that could move, hide or reorder other text, and keeps tabs. */
 export function makeVisible(text: string): string {
   return text.split("\t").map(printable).join("\t");
 }
 
-/** A foreign name: on one line, with its own text direction. */
+/** A name from the bus, on one line, with its own text direction. */
 export function Name({ of, strong = false }: { of: string; strong?: boolean }) {
   const text = makeVisible(of);
   return (
@@ -19,20 +19,18 @@ export function Name({ of, strong = false }: { of: string; strong?: boolean }) {
 
 interface ContentProps {
   readonly payload: Payload;
-  /** Shows only a few lines at first. */
   readonly brief?: boolean;
-  /** The text to mark. */
   readonly search?: string | undefined;
   /** Fetches the whole payload where only its beginning is loaded. */
   readonly whole?: (() => Promise<Payload>) | undefined;
 }
 
-/** The amounts shown at first, and the characters added by each "Show more". */
+/** The amounts shown at first. MORE is what each "Show more" adds, in characters. */
 const FIRST = { characters: 1_200, lines: 16 };
 const BRIEF = { characters: 240, lines: 6 };
 const MORE = 50_000;
 
-/** A payload, always as text and never as markup. */
+/** A payload, shown as text and never as markup. */
 export function Content({ payload, brief = false, search = "", whole }: ContentProps) {
   const [all, setAll] = useState<Payload | undefined>(undefined);
   const [limit, setLimit] = useState(0);
@@ -50,7 +48,7 @@ export function Content({ payload, brief = false, search = "", whole }: ContentP
         {length === 0 ? <span class="muted">empty</span> : <Marked text={makeVisible(part)} search={search} />}
       </pre>
       {part.length < length ? (
-        <p class="more">
+        <p class="small">
           {part.length < text.length || whole !== undefined ? (
             <button type="button" class="link" onClick={() => void more()}>
               Show more
@@ -62,7 +60,7 @@ export function Content({ payload, brief = false, search = "", whole }: ContentP
         </p>
       ) : null}
       {limit > 0 ? (
-        <p class="more">
+        <p class="small">
           <button type="button" class="link" onClick={() => setLimit(0)}>
             Show less
           </button>
@@ -82,7 +80,6 @@ function amount(characters: number): string {
     : `${Math.round(characters / 1_000).toLocaleString()} k characters`;
 }
 
-/** A text with each match of a search marked. */
 export function Marked({ text, search }: { text: string; search: string }) {
   if (search === "") return <>{text}</>;
   const parts = [];

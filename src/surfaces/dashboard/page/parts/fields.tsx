@@ -7,7 +7,6 @@ interface SearchProps {
   readonly onKeyDown?: (event: KeyboardEvent) => void;
 }
 
-/** A search field. Escape clears it. */
 export function Search({ label, value, onInput, onKeyDown }: SearchProps) {
   return (
     <input
@@ -34,7 +33,6 @@ interface SegmentsProps<T extends string> {
   readonly onChange: (value: T) => void;
 }
 
-/** A choice of one among a few. */
 export function Segments<T extends string>({ legend, options, value, onChange }: SegmentsProps<T>) {
   const name = useId();
   return (
@@ -65,7 +63,16 @@ export function Toggle({ label, checked, onChange }: ToggleProps) {
   );
 }
 
-/** A sentence about what is wrong with a JSON text; undefined where it is right. */
+export function ErrorNote({ id, error }: { id?: string; error: string | undefined }) {
+  if (error === undefined) return null;
+  return (
+    <p class="error" role="alert" id={id}>
+      {error}
+    </p>
+  );
+}
+
+/** Describes the fault in a JSON text; undefined where there is none. */
 export function jsonFault(text: string): string | undefined {
   try {
     JSON.parse(text);

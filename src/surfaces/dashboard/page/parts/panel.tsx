@@ -4,16 +4,20 @@ import type { View } from "../bus/place.ts";
 interface PanelProps {
   readonly view: View;
   readonly title: string;
-  /** The number of items, shown beside the title. */
   readonly count?: string | undefined;
   readonly actions?: ComponentChildren;
   readonly children: ComponentChildren;
 }
 
-/** A section of the page with a heading. */
 export function Panel({ view, title, count, actions, children }: PanelProps) {
   return (
-    <section class={`panel ${view}`} id={view} aria-labelledby={`${view}-title`} tabIndex={-1}>
+    <section
+      class={`panel ${view}`}
+      id={view}
+      style={{ "--area": view }}
+      aria-labelledby={`${view}-title`}
+      tabIndex={-1}
+    >
       <header class="panel-head">
         <h2 id={`${view}-title`}>
           {title}

@@ -1,15 +1,10 @@
 import { useBoard } from "../bus/board.ts";
 
-const clock = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit",
-  minute: "2-digit",
-  second: "2-digit",
-  hour12: false,
-});
+const TWO_DIGITS = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+const clock = new Intl.DateTimeFormat(undefined, { ...TWO_DIGITS, hour12: false });
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
-/** The time in hours and minutes. */
 export function clockTime(ts: number): string {
   return clock.format(new Date(ts * 1_000)).replace(/:\d\d$/, "");
 }
@@ -19,20 +14,22 @@ export function At({ ts }: { ts: number }) {
   const date = new Date(ts * 1_000);
   const today = date.toDateString() === new Date().toDateString();
   return (
-    <time dateTime={isoOf(date)} title={isValid(date) ? full.format(date) : undefined}>
-      {isValid(date) ? `${today ? "" : `${day.format(date)} `}${clock.format(date)}` : "–"}
-    </time>
+    <Time date={date} text={isValid(date) ? `${today ? "" : `${day.format(date)} `}${clock.format(date)}` : "–"} />
   );
 }
 
 /** The time that has passed, by the server's clock. */
 export function Ago({ ts }: { ts: number }) {
   const { state } = useBoard("clock");
-  const date = new Date(ts * 1_000);
   const seconds = Math.max(0, Date.now() / 1_000 + state.clockOffset - ts);
+  const text = ts === 0 ? "–" : seconds < 5 ? "now" : `${formatDuration(Math.round(seconds))} ago`;
+  return <Time date={new Date(ts * 1_000)} text={text} />;
+}
+
+function Time({ date, text }: { date: Date; text: string }) {
   return (
-    <time dateTime={isoOf(date)} title={isValid(date) ? full.format(date) : undefined}>
-      {ts === 0 ? "–" : seconds < 5 ? "now" : `${formatDuration(Math.round(seconds))} ago`}
+    <time dateTime={isValid(date) ? date.toISOString() : ""} title={isValid(date) ? full.format(date) : undefined}>
+      {text}
     </time>
   );
 }
@@ -53,8 +50,4 @@ function inUnits(seconds: number): string {
 
 function isValid(date: Date): boolean {
   return !Number.isNaN(date.getTime());
-}
-
-function isoOf(date: Date): string {
-  return isValid(date) ? date.toISOString() : "";
 }

@@ -1,10 +1,10 @@
 import type { ComponentChildren, HTMLAttributes } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
-export type Key = string | number;
+type Key = string | number;
 
 /** The offset of each row, by its measured height or an estimate. */
-export interface Rows {
+interface Rows {
   readonly keys: readonly Key[];
   /** One entry more than there are rows. */
   readonly offsets: Float64Array;
@@ -14,12 +14,12 @@ export interface Rows {
 }
 
 /** The position that stays in place when rows change: the start, the end, or a row and the pixels scrolled past it. */
-export type Anchor = typeof START | typeof END | { readonly key: Key; readonly past: number; readonly top: number };
+type Anchor = typeof START | typeof END | { readonly key: Key; readonly past: number; readonly top: number };
 
-export const START = "start";
-export const END = "end";
+const START = "start";
+const END = "end";
 
-export function layOut(keys: readonly Key[], heights: ReadonlyMap<Key, number>, estimate: number): Rows {
+function layOut(keys: readonly Key[], heights: ReadonlyMap<Key, number>, estimate: number): Rows {
   const offsets = new Float64Array(keys.length + 1);
   let total = 0;
   for (const [index, key] of keys.entries()) {
@@ -43,14 +43,14 @@ export function layOut(keys: readonly Key[], heights: ReadonlyMap<Key, number>, 
 }
 
 /** The anchor at a scroll position. A list that doesn't follow its end is anchored at its start when scrolled to the top. */
-export function anchorAt(top: number, rows: Rows, follows: boolean): Anchor {
+function anchorAt(top: number, rows: Rows, follows: boolean): Anchor {
   if (top <= 1 && !follows) return START;
   const index = rows.at(top);
   const key = rows.keys[index];
   return key === undefined ? START : { key, past: top - (rows.offsets[index] ?? 0), top };
 }
 
-export function topOf(anchor: Anchor, rows: Rows, height: number): number {
+function topOf(anchor: Anchor, rows: Rows, height: number): number {
   if (anchor === START) return 0;
   const most = Math.max(0, rows.total - height);
   if (anchor === END) return most;
@@ -58,19 +58,17 @@ export function topOf(anchor: Anchor, rows: Rows, height: number): number {
   return Math.min(most, index < 0 ? anchor.top : (rows.offsets[index] ?? 0) + anchor.past);
 }
 
-export interface VirtualListProps<T> {
+interface VirtualListProps<T> {
   readonly items: readonly T[];
   readonly keyOf: (item: T) => Key;
   readonly row: (item: T, index: number) => ComponentChildren;
-  /** The estimated height of a row, in pixels. */
+  /** The expected height of a row, in pixels. */
   readonly estimate: number;
   readonly label: string;
   readonly class?: string;
   /** Starts at the end and follows new items unless the user scrolls back. */
   readonly follows?: boolean;
-  /** Called when the list is scrolled near its start. */
   readonly onStart?: () => void;
-  /** Called when the list stops or starts following its end. */
   readonly onFollow?: (follows: boolean) => void;
   /** More attributes of the list, for a listbox. */
   readonly list?: HTMLAttributes<HTMLUListElement>;
@@ -81,25 +79,14 @@ export interface VirtualListProps<T> {
   readonly toEnd?: number;
 }
 
+/** In pixels. */
 const OVERSCAN = 300;
 const NEAR = 400;
 
 /** A list that renders only the rows in view. Rows may have any height, and change it. */
 export function VirtualList<T>(props: VirtualListProps<T>) {
-  const {
-    items,
-    keyOf,
-    row,
-    estimate,
-    label,
-    follows = false,
-    onStart,
-    onFollow,
-    list,
-    rowProps,
-    reveal,
-    toEnd,
-  } = props;
+  const { items, keyOf, row, estimate, label, list, rowProps } = props;
+  const { follows = false, onStart, onFollow, reveal, toEnd } = props;
   const box = useRef<HTMLDivElement>(null);
   const heights = useRef(new Map<Key, number>()).current;
   const anchor = useRef<Anchor>(follows ? END : START);
