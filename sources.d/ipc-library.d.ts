@@ -46,12 +46,12 @@ interface Message {
     readonly sender: string;
     readonly content: string;
     readonly timestamp: number;
-    /** The bus has verified its signature; in open mode, where it can't, it has one. */
+    /** Its signature was verified. In open mode: it has one, unverified. */
     readonly signed?: true;
-    /** The sender showed a token instead: the server vouches for it. */
+    /** The sender showed a token instead of signing. */
     readonly attested?: true;
 }
-/** Shows who wrote something: a signature that the bus has verified, or the writer's token, for which it vouches. */
+/** Proof of a message's author: a verified signature, or a token checked by the bus. */
 type Proof = "verified" | "attested";
 /** The readers that have consumed a message, by their watermarks. */
 interface Receipts {
@@ -59,7 +59,6 @@ interface Receipts {
     readonly channel: string;
     readonly sender: string;
     readonly read_by: readonly string[];
-    /** Readers of the channel that haven't come this far. */
     readonly unread_by: readonly string[];
 }
 /**
@@ -74,46 +73,43 @@ type ErrorCode = (typeof errorCodes)[number];
 declare const reasons: readonly ["too_large", "busy", "unauthenticated", "unsigned_message", "unknown_sender", "invalid_signature", "wrong_audience", "stale", "replay", "revoked", "unauthorized_registration", "invalid_token", "not_yours", "from_beyond"];
 type Reason = (typeof reasons)[number];
 declare const BRAND: unique symbol;
-/** A sentence about fields, written with the names that `nameOf` gives them. */
+/** A sentence about fields, under the names that `nameOf` gives them. */
 type FieldSentence = (nameOf: (field: string) => string) => string;
-/** An expected failure; its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+/** An expected failure; its message is a sentence for the user. Anything else thrown is a bug. */
 declare class IpcError extends Error {
     readonly code: ErrorCode;
     readonly reason: Reason | undefined;
-    /** The message for a surface that has names of its own for fields, as a command line has flags. */
+    /** The message for a surface with its own names for fields, such as a command line's flags. */
     readonly sentence: FieldSentence | undefined;
     readonly [BRAND] = true;
     constructor(code: ErrorCode, message: string, reason?: Reason, { sentence, ...options }?: ErrorOptions & {
         readonly sentence?: FieldSentence;
     });
 }
-/** Tells by a brand, since each built file holds its own copy of the class. */
+/** Checks a brand, since each built file holds its own copy of the class. */
 declare function isIpcError(error: unknown): error is IpcError;
 type Role = "agent" | "operator";
 /** Any JSON value. */
 type Json = unknown;
 type CommandStatus = "pending" | "leased" | "acked" | "failed" | "dead" | "expired";
-/** A command as clients see it. */
 interface PublicCommand {
     readonly id: string;
-    /** `command_response` tells the sender of a command how it ended. */
+    /** A `command_response` reports a command's end to its sender. */
     readonly kind: "command" | "command_response";
     readonly from: string;
-    /** The sender's session; null for a human or a program without one. */
     readonly fromId: string | null;
-    /** A session's id, or a role whose first free session takes it. */
+    /** A session's id, or the role whose first free session takes it. */
     readonly target: string;
     readonly targetRole: string;
     readonly action: string;
     readonly params: Json;
     readonly ts: number;
     readonly status: CommandStatus;
-    /** The number of times it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
     readonly leaseUntil: number | null;
     readonly result: Json;
-    /** The time of its end, whatever that was. */
+    /** When it ended, acknowledged or not. */
     readonly ackedAt: number | null;
 }
 declare const commandResult: Typed<"command result", InputOf<{
@@ -124,7 +120,7 @@ declare const commandResult: Typed<"command result", InputOf<{
     command: PublicCommand;
 }, never, false>;
 declare const TYPES: unique symbol;
-/** An operation's name, input and answer, for callers that name the operation. They exist only as types. */
+/** An operation's types, for callers that name the operation. */
 interface Typed<Name extends string, Input, Answer, Self, Stream> {
     readonly name: Name;
     readonly [TYPES]?: {
@@ -135,13 +131,12 @@ interface Typed<Name extends string, Input, Answer, Self, Stream> {
     };
 }
 type MethodName<Verb extends string> = Verb extends `${infer First} ${infer Rest}` ? `${MethodName<First>}${Capitalize<MethodName<Rest>>}` : Verb extends `${infer First}-${infer Rest}` ? `${First}${Capitalize<MethodName<Rest>>}` : Verb;
-/** A value that obeys a field's rule, or its fault, worded to follow the field's name. */
+/** A valid value, or its fault, worded to follow the field's name. */
 type Checked<T> = {
     readonly value: T;
 } | {
     readonly fault: string;
 };
-/** One input of an operation: its rule, its description, and its form as plain text. */
 interface Field<T = unknown> {
     readonly check: (value: unknown) => Checked<T>;
     readonly description: string;
@@ -151,13 +146,13 @@ interface Field<T = unknown> {
     readonly schema?: FieldSchema;
     /** Its flag, where that differs from the field's name. */
     readonly flag?: string;
-    /** `file`: a command line gives the name of a file that holds it. `text`: it may also come from --file or standard input. */
+    /** `file`: a command line names a file that holds it. `text`: it may also come from --file or standard input. */
     readonly given?: "file" | "text";
-    /** Seconds everywhere, but milliseconds over HTTP, as the broker's clients expect. */
+    /** In seconds, but over HTTP in milliseconds, as the broker's clients expect. */
     readonly httpMilliseconds?: true;
-    /** A command line has no flag for it. */
+    /** Without a flag on a command line. */
     readonly wireOnly?: true;
-    /** The asker's own business; it isn't sent to a server. */
+    /** Never sent to a server. */
     readonly callerOnly?: true;
     /** An empty text is an error, instead of the same as none. */
     readonly neverEmpty?: true;
@@ -187,7 +182,7 @@ type InputOf<F extends Fields> = {
 } & {
     readonly [K in OptionalNames<F>]?: Value<F[K]>;
 };
-/** Help, documents and tools keep this order. Each noun's file lists its own operations. */
+/** Help, documents and tools keep this order. */
 declare const table: readonly [Typed<"send", InputOf<{
     v: Optional<number>;
     aud: Optional<string>;
@@ -759,7 +754,6 @@ interface MailboxSummary {
     readonly mailbox: string;
     readonly unread: number;
 }
-/** A session as clients see it. */
 interface PublicSession {
     readonly id: string;
     readonly role: string;
@@ -770,7 +764,6 @@ interface PublicSession {
     readonly connected_at: number;
     readonly last_seen: number;
 }
-/** A signal as clients see it. */
 interface PublicSignal {
     readonly name: string;
     readonly data: Json;
@@ -787,7 +780,7 @@ interface PublicMessage {
     readonly proof?: Proof | undefined;
 }
 interface MinuteCount {
-    /** The beginning of the minute, in seconds since 1970. */
+    /** The start of the minute, in seconds since 1970. */
     readonly ts: number;
     readonly count: number;
 }
@@ -799,14 +792,13 @@ interface Flow {
 interface ChannelPruning {
     readonly channel: string;
     readonly messages: number;
-    /** Those that some reader of the channel hasn't consumed. */
+    /** Not consumed by every reader of the channel. */
     readonly unconsumed: number;
 }
 interface PruningProgress {
     readonly removed: number;
     readonly of: number;
     readonly channels: readonly ChannelPruning[];
-    /** True once, at the end. */
     readonly done: boolean;
 }
 /**

@@ -10,21 +10,18 @@ import type { Session } from "./store.ts";
  */
 export type Access = "anyone" | "signed" | "reader" | "actor" | "keeper";
 
-/** The parts of a request that decide whether its caller may make it. */
 export interface AccessRequest {
   readonly agent?: unknown;
   readonly channel?: unknown;
 }
 
-/** The origin of a request, and its proof. */
 export interface Caller {
   /** `process`: opened the store itself. `local` and `beyond`: over a network, from this machine or from another. */
   readonly from: "process" | "local" | "beyond";
-  /** Showed the server's key, or the server lets everyone in. Says nothing about who it is. */
+  /** Showed the server's key, or the server needs none. This doesn't identify the caller. */
   readonly admitted: boolean;
-  /** Showed the server's key. */
   readonly hasKey: boolean;
-  /** Showed a token. */
+  /** From its token. */
   readonly identity: Identity | undefined;
 }
 
@@ -38,10 +35,10 @@ export interface Identity {
 
 export const THIS_PROCESS: Caller = { from: "process", admitted: false, hasKey: false, identity: undefined };
 
-/** The access table: throws where the caller may not ask. This process opened the store, so file permissions let it in. */
+/** Throws where the caller may not ask. A caller in this process opened the store, so file permissions admit it. */
 export async function admit(bus: Bus, access: Access, asked: AccessRequest, caller: Caller): Promise<void> {
   if (caller.from === "process" || access === "anyone") return;
-  // Requests with their own proof are let in by both modes, so a send asks for the mode only once.
+  // Both modes admit requests with their own proof, so a send looks up the mode only once.
   if (access === "signed" && (caller.from === "local" || caller.admitted)) return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
   else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted))
@@ -70,7 +67,6 @@ function admitIdentity({ agent, channel }: AccessRequest, identity: Identity): v
     throw notYoursError(`${channel} is not for ${identity.agent}`);
 }
 
-/** An agent's token shows it every channel but others' mailboxes and the alarms. */
 export function canSee(channel: string, identity: Identity | undefined): boolean {
   if (identity === undefined || identity.operator) return true;
   return channel !== SECURITY_CHANNEL && (!isMailbox(channel) || channel === mailboxOf(identity.agent));
@@ -84,7 +80,7 @@ export function visibleTo<T extends { readonly channel: string }>(
   return identity === undefined || identity.operator ? items : items.filter(({ channel }) => canSee(channel, identity));
 }
 
-/** The rule of secure mode about speaking for a session. */
+/** Whether the caller may speak for a session in secure mode. In open mode anyone may. */
 export function ownsSession(session: Session, { from, identity }: Caller): boolean {
   if (from === "process" || identity?.operator) return true;
   return session.agent !== null && session.agent === identity?.agent;
@@ -99,7 +95,7 @@ export interface Rights {
   readonly secure_mode: boolean;
   readonly agent: string | null;
   readonly operator: boolean;
-  /** When its token expires, in seconds since 1970. */
+  /** Seconds since 1970. */
   readonly expires: number | null;
   readonly may: readonly Access[];
 }

@@ -29,17 +29,14 @@ export interface Registration extends StampFields {
   readonly operator: string;
   /** Over `registrationBytes`, or the `keyChangeBytes` of a rotation. */
   readonly operator_signature: string | undefined;
-  /** The operator's private key itself, as clients of the Python original send it. */
+  /** The operator's private key. */
   readonly operator_key: string | undefined;
-  /** Give a registered agent another key. */
   readonly rotate: boolean;
-  /** Accept no v1 signature of this agent from now on. */
   readonly v2_only: boolean;
 }
 
 export interface Revocation extends StampFields {
   readonly name: string;
-  /** The key to revoke. */
   readonly public_key: string;
   readonly operator: string;
   readonly operator_signature: string;
@@ -47,7 +44,7 @@ export interface Revocation extends StampFields {
 
 export interface RegistrationResult {
   readonly message: string;
-  /** The same request came before, and was performed then. */
+  /** The same request was performed before. */
   readonly repeated: boolean;
 }
 
@@ -55,7 +52,7 @@ export function getAgents(bus: Bus): Promise<readonly Agent[]> {
   return bus.store.agents.list();
 }
 
-/** Makes keys for a new operator and stores nothing: `seed` does, once its private key was written somewhere. */
+/** Stores nothing: `seed` does, once the private key has been written somewhere. */
 export async function createOperatorKeys(bus: Bus, name: string): Promise<KeyPair> {
   if ((await bus.store.agents.find(name)) !== undefined) throw nameTakenError(name);
   return createKeyPair();
@@ -75,7 +72,6 @@ export async function seed(bus: Bus, name: string, publicKey: string): Promise<v
   bus.secured();
 }
 
-/** Registers an agent, or rotates its key, under an operator's signature. */
 export async function register(bus: Bus, registration: Registration, caller: Caller): Promise<RegistrationResult> {
   const { name, identity, operator: operatorName, rotate, v2_only } = registration;
   const key = readPublicKey(registration.public_key);
@@ -105,7 +101,7 @@ export async function register(bus: Bus, registration: Registration, caller: Cal
   return toResult(outcome, `Agent '${name}' ${act} by operator '${operatorName}'`);
 }
 
-/** Removes an agent's key. Its messages stay; it can send no more until it is registered again. */
+/** The agent's messages stay. It can send no more until it is registered again. */
 export async function revoke(bus: Bus, revocation: Revocation): Promise<RegistrationResult> {
   const { name, operator: operatorName, operator_signature } = revocation;
   const key = readPublicKey(revocation.public_key);
@@ -140,7 +136,7 @@ async function checkOperatorSignature(
   return requestKeyOf(bus, operator.name, stamp, bytes);
 }
 
-/** The way of the Python original. The key must not travel beyond this machine. */
+/** Clients of the Python original send the key itself, which must not travel beyond this machine. */
 async function checkOperatorKey(operator: Agent, key: string | undefined, { from }: Caller): Promise<undefined> {
   if (key === undefined) throw invalid("name, public_key, operator, and operator_signature required");
   if (from === "beyond") {

@@ -4,7 +4,6 @@ import { type AlarmBudget, createAlarmBudget } from "./security.ts";
 import type { Store } from "./store.ts";
 import { ANY_CHANGE, type Topic, type Wakeup } from "./waiting.ts";
 
-/** Describes this bus to strangers, in the agent card. */
 export interface CardSettings {
   readonly name: string;
   readonly description: string;
@@ -18,11 +17,11 @@ export interface Policy {
   readonly signatures: "any" | "v2";
   /** In secure mode: whether reading needs a token on this machine, too. */
   readonly readsNeedToken: boolean;
-  /** Called when the bus has got an operator. */
+  /** Called when an operator is seeded. */
   readonly secured: () => void;
 }
 
-/** Everything the rules in this folder work on. */
+/** What the rules in this folder work on. */
 export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;
@@ -32,7 +31,7 @@ export interface Bus extends Policy, AsyncDisposable {
   readonly verifyMessage: Verifier;
   /** Seconds since 1970, with a fraction. */
   readonly now: () => number;
-  /** Wakes waiters for these topics and watchers of the whole bus. Called after every change, once it is committed. */
+  /** Wakes waiters for these topics and watchers of the whole bus. Call it after every committed change. */
   notify(changed?: Topic | readonly Topic[]): void;
 }
 

@@ -17,7 +17,7 @@ function base58(bytes: Buffer): string {
   return "1".repeat(zeros === -1 ? bytes.length : zeros) + text;
 }
 
-/** Describes this bus to strangers as an A2A agent card; in secure mode with its DID. */
+/** The A2A agent card; in secure mode with the bus's DID. */
 export async function createAgentCard(bus: Bus) {
   const did = await getBusDid(bus);
   return {
@@ -45,7 +45,7 @@ export async function getBusDid(bus: Bus): Promise<string | undefined> {
   return operator && didOf(operator.publicKey);
 }
 
-/** Kept between calls: every v2 message asks for it, and it hardly ever changes. */
+/** Cached: every v2 message needs it, and it hardly ever changes. */
 let last: { readonly pem: string; readonly did: string | undefined } | undefined;
 
 function didOf(pem: string): string | undefined {

@@ -17,7 +17,7 @@ export interface CommandRequest {
   readonly leaseSeconds: number;
   /** For a role: one command for its first free session, instead of one for each. */
   readonly any: boolean;
-  /** Seconds until nobody takes it any more; never without it. */
+  /** Seconds until it can no longer be taken; unbounded without it. */
   readonly expiresIn: number | undefined;
 }
 
@@ -67,7 +67,7 @@ function targetsOf(
   throw notFound(gone === "" ? `There is no session and no role ${target}` : `Every ${target} is gone: ${gone}`);
 }
 
-/** Wakes the sessions that may take these commands, also those that connected after they were sent. */
+/** Wakes the sessions that may take these commands, including those that connected later. */
 async function wakeTakers(bus: Bus, commands: readonly NewCommand[]): Promise<void> {
   const roles = new Set(commands.filter(({ target }) => target === null).map(({ targetRole }) => targetRole));
   const targets = new Set(commands.flatMap(({ target }) => target ?? []));
@@ -78,8 +78,8 @@ async function wakeTakers(bus: Bus, commands: readonly NewCommand[]): Promise<vo
 }
 
 /**
- * The next command for a session, leased to it; undefined once the time is up. Waiting shows that the session is alive, not
- * that it works: commands that it took before and didn't end are offered again in time.
+ * Leases the next command to a session; undefined once the time is up. Waiting keeps the session alive but renews no lease:
+ * commands that it took and didn't end are offered again.
  */
 export async function waitForCommand(
   bus: Bus,
@@ -90,7 +90,7 @@ export async function waitForCommand(
   await requireOwnSession(bus, sessionId, caller);
   const { sessions, commands } = bus.store;
   let seenAt = Number.NEGATIVE_INFINITY;
-  // Kept here, since `waitFor` drops what is found in the moment in which the signal aborts; its caller puts it back.
+  // Returned even where `waitFor` drops it, as when the signal aborts just then: the caller releases it.
   let leased: Command | undefined;
   const look = async () => {
     if (signal.aborted) return undefined;
@@ -114,7 +114,7 @@ export async function waitForCommand(
   return leased;
 }
 
-/** Offers a command again at once: it was handed out and didn't reach the session. */
+/** Offers a command that didn't reach its session again at once. */
 export async function releaseCommand(bus: Bus, id: string, sessionId: string): Promise<void> {
   const released = await bus.store.commands.release(id, sessionId);
   if (released !== undefined) await wakeTakers(bus, [released]);
@@ -125,7 +125,6 @@ export async function getCommands(bus: Bus, filter: CommandFilter): Promise<read
   return bus.store.commands.list(filter);
 }
 
-/** Offers a command again that failed, expired or is dead. */
 export async function offerCommandAgain(bus: Bus, id: string, caller: Caller): Promise<Command> {
   const command = await getCommand(bus, id);
   await checkSender(bus, command, caller);

@@ -23,14 +23,14 @@ export type Reason = (typeof reasons)[number];
 
 const BRAND = Symbol.for("el-ipc.error");
 
-/** A sentence about fields, written with the names that `nameOf` gives them. */
+/** A sentence about fields, under the names that `nameOf` gives them. */
 export type FieldSentence = (nameOf: (field: string) => string) => string;
 
-/** An expected failure; its message is a sentence for the user. Anything else that is thrown is a fault of ours. */
+/** An expected failure; its message is a sentence for the user. Anything else thrown is a bug. */
 export class IpcError extends Error {
   readonly code: ErrorCode;
   readonly reason: Reason | undefined;
-  /** The message for a surface that has names of its own for fields, as a command line has flags. */
+  /** The message for a surface with its own names for fields, such as a command line's flags. */
   readonly sentence: FieldSentence | undefined;
   readonly [BRAND] = true;
 
@@ -48,7 +48,7 @@ export class IpcError extends Error {
   }
 }
 
-/** Tells by a brand, since each built file holds its own copy of the class. */
+/** Checks a brand, since each built file holds its own copy of the class. */
 export function isIpcError(error: unknown): error is IpcError {
   return typeof error === "object" && error !== null && BRAND in error;
 }
@@ -57,7 +57,6 @@ export function invalid(message: string, reason?: Reason): IpcError {
   return new IpcError("invalid", message, reason);
 }
 
-/** An error about fields. */
 export function invalidFields(sentence: FieldSentence, reason?: Reason): IpcError {
   return new IpcError(
     "invalid",
@@ -79,7 +78,7 @@ export function conflict(message: string, reason?: Reason): IpcError {
   return new IpcError("conflict", message, reason);
 }
 
-/** The part of an error that a user may see: the sentence of an expected failure, and nothing of a fault. */
+/** The part of an error that a user may see: an expected failure's sentence, and nothing of a bug. */
 export function publicError(error: unknown): { code: ErrorCode; message: string; reason: Reason | undefined } {
   if (isIpcError(error)) return { code: error.code, message: error.message, reason: error.reason };
   return { code: "internal", message: "Internal error", reason: undefined };
@@ -93,7 +92,7 @@ export function errorAnswer(error: unknown): ErrorAnswer {
   return { ok: false, error: message, code, reason };
 }
 
-/** The error that a server reported, with `fallback` where it gave no sentence. */
+/** The error that a server reported; `fallback` is its message where the server gave none. */
 export function remoteError(report: unknown, fallback: string): IpcError {
   const { code, error, reason }: Readonly<Record<string, unknown>> = Object(report);
   const sentence = typeof error === "string" ? error : fallback;

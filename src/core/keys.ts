@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { IpcError, invalid } from "./errors.ts";
 
-/** Decodes canonical, padded base64; undefined for anything else, of which Buffer would skip what it can't read. */
+/** Decodes canonical, padded base64; undefined for anything else. Buffer alone skips invalid characters. */
 export function strictBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, "base64");
   return bytes.toString("base64") === text ? bytes : undefined;
@@ -14,7 +14,7 @@ export interface KeyPair {
   readonly publicKey: string;
 }
 
-/** Longer than any key file. Longer input isn't searched for PEM: that takes time proportional to its length squared. */
+/** Longer than any key file. Longer input isn't searched for PEM, which takes quadratic time. */
 const FILE_BYTES = 8 * 1024;
 
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
@@ -54,7 +54,7 @@ export function readPrivateKey(file: Uint8Array): KeyObject {
   return key;
 }
 
-/** Reads an Ed25519 public key: PEM SPKI, or its 32 bytes, raw, in base64 or in hex. Refuses points that prove nothing. */
+/** Reads an Ed25519 public key: PEM SPKI, or 32 bytes, raw, in base64 or in hex. Refuses weak points. */
 export function readPublicKey(key: Uint8Array | string): KeyObject {
   const raw = typeof key !== "string" && key.length === 32 ? Buffer.from(key) : rawPublicKey(Buffer.from(key));
   refuseWeakPoint(raw);
@@ -67,7 +67,7 @@ export function publicPem(key: KeyObject): string {
 
 const known = new Map<string, KeyObject | undefined>();
 
-/** Reads a stored key once, not for each message. Undefined if another program stored a key that we would refuse. */
+/** Caches stored keys. Undefined if another program stored a key that we would refuse. */
 export function registeredKey(pem: string): KeyObject | undefined {
   if (known.has(pem)) return known.get(pem);
   if (known.size >= 10_000) known.clear();
@@ -88,18 +88,17 @@ export function rawKeyBytes(key: KeyObject): Buffer {
   return key.export({ type: "spki", format: "der" }).subarray(SPKI_PREFIX.length);
 }
 
-/** Whether `signature` was made over `bytes` with the private half of a registered key. */
 export function verifySignature(signature: string, bytes: Uint8Array, publicKeyPem: string): boolean {
   const parts = signatureParts(signature, publicKeyPem);
   return parts === undefined ? false : nodeCrypto().verify(null, bytes, parts.key, parts.raw);
 }
 
-/** Does what `verifySignature` does, perhaps on a thread. */
+/** `verifySignature`, perhaps on a thread. */
 export type Verifier = (signature: string, bytes: Uint8Array, publicKeyPem: string) => boolean | Promise<boolean>;
 
 /**
- * Verifies many signatures quickly: the first of each turn of the event loop at once, since a thread costs more than one
- * verification, and the others on threads meanwhile.
+ * Verifies the first signature of each event-loop turn at once, since a thread costs more than one verification, and the
+ * others on threads meanwhile.
  */
 export function createVerifier(): Verifier {
   let isFirst = true;
@@ -200,7 +199,7 @@ function notEd25519Error(what: string): Error {
 
 const P = 2n ** 255n - 19n;
 
-/** y of the points whose order divides 8: anybody can sign for an agent that registers one. */
+/** The y of each point whose order divides 8. Anyone can sign for an agent that registered one. */
 const SMALL_ORDER = new Set([
   0n,
   1n,

@@ -1,14 +1,14 @@
 import { invalid } from "./errors.ts";
 
-/** Passes a text straight to a listener at an address. Nothing in between stores it. */
+/** Passes texts straight to a listener at an address. Nothing is stored. */
 export interface Link {
-  /** Resolves once the other end has taken the text. Where nobody listens yet, it waits for that. */
+  /** Resolves once the other end has taken the text. Waits for a listener where there is none yet. */
   send(address: Address, text: string, deadline: Deadline): Promise<void>;
   /** Milliseconds until the other end answered. */
   ping(address: Address, deadline: Deadline): Promise<number>;
   /** Waits at an address for one text, answering pings meanwhile; undefined once the time is up. */
   receive(address: Address, deadline: Deadline): Promise<ReceivedText | undefined>;
-  /** Tells the sender of a text, which waits for it, whether the text arrived. */
+  /** Reports to the waiting sender of a text whether it arrived. */
   settle(receipt: number, arrived: boolean): Promise<void>;
 }
 
@@ -24,7 +24,6 @@ export interface Deadline {
 
 export interface ReceivedText {
   readonly text: string;
-  /** The sender's address. */
   readonly from: string;
   readonly receipt: number;
 }
@@ -48,10 +47,9 @@ const noLink = (): never => {
   throw new Error("this bus has no link");
 };
 
-/** For a bus that reaches no other process. */
 export const NO_LINK: Link = { send: noLink, ping: noLink, receive: noLink, settle: noLink };
 
-/** The TCP brokers on ports of this machine: those that this process runs for its bus, and other processes' brokers. */
+/** The TCP brokers on this machine's ports: this process's own, and those of other processes. */
 export interface Brokers extends AsyncDisposable {
   /** `own`: this process serves there already. `found`: another process's broker does, and is used. */
   start(address: Address): Promise<"started" | "own" | "found">;

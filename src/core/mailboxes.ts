@@ -6,7 +6,7 @@ import { isMailbox, mailboxOf } from "./names.ts";
 import { monotonicMs } from "./time.ts";
 import { waitFor, watermarkTopic } from "./waiting.ts";
 
-/** A message handed out and never settled is offered again after this. */
+/** A message handed out and not settled is offered again after this. */
 const LEASE_SECONDS = 10;
 
 export interface TakeRequest {
@@ -14,13 +14,13 @@ export interface TakeRequest {
   readonly limit: number;
 }
 
-/** Leases unread messages of a mailbox to the caller. `markArrived` consumes them; without it they are offered again. */
+/** Leases unread messages to the caller. `markArrived` consumes them; otherwise they are offered again. */
 export async function takeMail(bus: Bus, { mailbox, limit }: TakeRequest): Promise<readonly Message[]> {
   const options = { limit, now: bus.now(), lease: LEASE_SECONDS };
   return await toReaderMessages(bus, await bus.store.mailboxes.take(mailboxOf(mailbox), mailbox, options));
 }
 
-/** Takes mail as soon as there is some; answers with none once the time is up. */
+/** Takes mail as soon as there is some; none once the time is up. */
 export async function waitForMail(
   bus: Bus,
   { seconds, ...request }: TakeRequest & { seconds: number | undefined },
@@ -35,7 +35,7 @@ export async function waitForMail(
   return (await waitFor(bus, { topic, seconds, signal, pause }, look)) ?? [];
 }
 
-/** Reads a mailbox as the channel it is, for its owner: messages are leased until they have arrived. */
+/** Reads a mailbox as a channel, for its owner. Messages are leased until they have arrived. */
 export async function readMail(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   const { agent: mailbox, limit = BATCH_MESSAGES, others, wait, seconds, burst } = request;
   const end = seconds === undefined ? Number.POSITIVE_INFINITY : monotonicMs() + seconds * 1_000;
@@ -51,13 +51,13 @@ export async function readMail(bus: Bus, request: ReadRequest, signal: AbortSign
   }
 }
 
-/** Consumes messages that were handed out: they have arrived. */
+/** Consumes messages that have arrived. */
 export async function markArrived(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.settle(mailboxOf(mailbox), mailbox, ids);
   bus.notify(watermarkTopic(mailboxOf(mailbox)));
 }
 
-/** Offers messages again that were handed out and got lost on their way. */
+/** Offers messages that were lost on their way again. */
 export async function releaseMail(bus: Bus, mailbox: string, ids: readonly number[]): Promise<void> {
   await bus.store.mailboxes.release(mailboxOf(mailbox), ids);
   bus.notify(mailboxOf(mailbox));
@@ -75,12 +75,11 @@ export async function waitUntilArrived(
 }
 
 export interface MailboxContents {
-  /** All unread messages, more perhaps than one batch holds. */
+  /** May exceed the messages, which are one batch at most. */
   readonly unread: number;
   readonly messages: readonly Message[];
 }
 
-/** Lists unread mail without taking it. */
 export async function peekMail(bus: Bus, mailbox: string): Promise<MailboxContents> {
   const channel = mailboxOf(mailbox);
   const unread = await bus.store.messages.unread(channel, mailbox, { limit: BATCH_MESSAGES, others: false });
@@ -95,7 +94,7 @@ export interface MailboxSummary {
   readonly unread: number;
 }
 
-/** The mailboxes that the caller may see and that anything was ever posted to. */
+/** The mailboxes that the caller may see, among those that were ever posted to. */
 export async function getMailboxes(bus: Bus, caller: Caller): Promise<readonly MailboxSummary[]> {
   const channels = visibleTo(caller, await bus.store.messages.channels()).map(({ channel }) => channel);
   return Promise.all(

@@ -15,9 +15,9 @@ export interface Message {
   readonly sender: string;
   readonly content: string;
   readonly timestamp: number;
-  /** The bus has verified its signature; in open mode, where it can't, it has one. */
+  /** Its signature was verified. In open mode: it has one, unverified. */
   readonly signed?: true;
-  /** The sender showed a token instead: the server vouches for it. */
+  /** The sender showed a token instead of signing. */
   readonly attested?: true;
 }
 
@@ -52,8 +52,8 @@ export async function send(bus: Bus, message: OutgoingMessage, caller: Caller): 
 }
 
 /**
- * Checks the sender's proof: in secure mode its signature or, where it can't sign, its token. Open mode has no keys to
- * verify with, and only refuses what can't be a signature.
+ * Checks the sender's proof: in secure mode a signature or, without one, its token. Open mode has no keys, and only refuses
+ * malformed signatures.
  */
 async function checkSender(
   bus: Bus,
@@ -96,7 +96,6 @@ export interface ReadRequest {
   readonly others: boolean;
   /** Move no watermark, not even over the agent's own messages. */
   readonly peek: boolean;
-  /** Wait for a message while there is none. */
   readonly wait: boolean;
   /** The longest wait; unbounded without it. */
   readonly seconds: number | undefined;
@@ -104,7 +103,7 @@ export interface ReadRequest {
   readonly burst: number;
 }
 
-/** The agent's unread messages, oldest first. Their watermark moves later, by `acknowledge`, once they were delivered. */
+/** The agent's unread messages, oldest first. `acknowledge` moves the watermark once they are delivered. */
 export async function read(bus: Bus, request: ReadRequest, signal: AbortSignal): Promise<readonly Message[]> {
   const look = () => findUnread(bus, request);
   if (!request.wait) return (await look()) ?? [];
@@ -131,14 +130,13 @@ async function collectBurst(bus: Bus, request: ReadRequest, signal: AbortSignal)
   return (await findUnread(bus, request)) ?? [];
 }
 
-/** Moves the agent's watermark to `id`; answers with where it then stands. */
+/** Moves the agent's watermark to `id`; answers with the new watermark. */
 export async function acknowledge(bus: Bus, channel: string, agent: string, id: number): Promise<number> {
   const watermark = await bus.store.messages.advance(channel, agent, id);
   bus.notify(watermarkTopic(channel));
   return watermark;
 }
 
-/** Counts an agent's unread messages in a channel. Refuses callers that may not read them. */
 export async function countUnread(
   bus: Bus,
   { channel, agent }: { channel: string; agent: string },
@@ -176,7 +174,6 @@ export async function* follow(
   }
 }
 
-/** The channels that the caller may see, newest first. */
 export async function getChannels(bus: Bus, caller: Caller): Promise<readonly ChannelSummary[]> {
   return visibleTo(caller, await bus.store.messages.channels());
 }
@@ -211,12 +208,12 @@ export async function messagesBefore(
   return (await bus.store.messages.before(channel, before, limit)).filter(({ id }) => id > since);
 }
 
-/** Shows who wrote something: a signature that the bus has verified, or the writer's token, for which it vouches. */
+/** Proof of a message's author: a verified signature, or a token checked by the bus. */
 export type Proof = "verified" | "attested";
 
 /**
- * The proof of a message's sender, on a bus whose first operator was seeded at `since`. Nothing older is proof, nor anything
- * in open mode: without keys to verify with, anybody could write a signature.
+ * The proof of a message on a bus whose first operator was seeded at `since`. Older messages, and all in open mode, have
+ * none: their signatures were never verified.
  */
 function proofOf({ signature, attested, timestamp }: StoredMessage, since: number | undefined): Proof | undefined {
   if (since === undefined || timestamp < since) return undefined;
@@ -233,7 +230,6 @@ export async function createProofLookup(bus: Bus): Promise<(message: StoredMessa
   return (message) => proofOf(message, since);
 }
 
-/** Messages as their readers get them. In open mode, `signed` says no more than that there is a signature. */
 export async function toReaderMessages(bus: Bus, messages: readonly StoredMessage[]): Promise<readonly Message[]> {
   const claimed = messages.some(({ signature, attested }) => signature !== "" || attested);
   const since = claimed ? await provenSince(bus) : undefined;
@@ -257,19 +253,17 @@ export interface Receipts {
   readonly channel: string;
   readonly sender: string;
   readonly read_by: readonly string[];
-  /** Readers of the channel that haven't come this far. */
   readonly unread_by: readonly string[];
 }
 
-/** Finds the receipts of a message. Refuses callers that may not read its channel. */
 export async function getReceipts(bus: Bus, id: number, caller: Caller): Promise<Receipts> {
   const receipts = await findReceipts(bus, id);
-  // Ids are easy to guess: a caller that may not read a mailbox learns nothing about it by a number either.
+  // Ids are easy to guess: they must reveal nothing about channels that the caller may not read.
   await admit(bus, "reader", { channel: receipts.channel }, caller);
   return receipts;
 }
 
-/** The receipts as soon as the agent has consumed the message; as they are when the time is up. */
+/** The receipts once the agent has consumed the message; as they are when the time is up. */
 export async function waitUntilRead(
   bus: Bus,
   { id, agent, seconds }: { id: number; agent: string; seconds: number | undefined },

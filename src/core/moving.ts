@@ -25,10 +25,7 @@ export const EXPORT_FORMAT = 1;
 
 type ExportedKind = Exclude<RecordKind, "journal">;
 
-/**
- * The word for each kind of record, in the order in which an export has them: agents and requests before messages, which
- * name them, and messages before the watermarks among them.
- */
+/** The word for each kind of record, in export order: agents and requests come before messages, which name them. */
 const words: { readonly [Kind in ExportedKind]: string } = {
   agents: "agent",
   revoked: "revoked",
@@ -48,14 +45,13 @@ function isExportedKind(kind: string): kind is ExportedKind {
 }
 
 export interface ExportOptions {
-  /** The last message of an earlier export that this one continues. */
+  /** The last message of the export that this one continues. */
   readonly after: number;
   readonly now: number;
   /** Called every thousand messages. */
   readonly progress?: (progress: { readonly done: number; readonly of: number }) => void;
 }
 
-/** Everything that the bus holds. */
 export async function* exportBus(store: Store, { after, now, progress }: ExportOptions): AsyncGenerator<Exported> {
   const archive = await store.archive(after);
   const last = await store.messages.lastId();
@@ -98,12 +94,11 @@ type RecordLine<Kind extends ExportedKind = ExportedKind> = {
   readonly [K in Kind]: { readonly kind: K; readonly record: Records[K] };
 }[Kind];
 
-/** A checked line of an export. */
 export type Line = RecordLine | { readonly kind: "export"; readonly format: number } | { readonly kind: "complete" };
 
 const readFormat = createParser({ format: shapes.messages.timestamp });
 
-/** Undefined where the value isn't a line of an export. Throws where it is one with an impossible record. */
+/** Undefined for anything but a line of an export. Throws for a line with an impossible record. */
 export function readLine(value: unknown): Line | undefined {
   if (!isFields(value)) return undefined;
   const [word, ...more] = Object.keys(value);
@@ -128,12 +123,10 @@ function isFields(value: unknown): value is Fields {
 }
 
 export interface Imported {
-  /** How many of each were stored, and how many were there already. */
   readonly stored: Readonly<Counts>;
   readonly there: Readonly<Counts>;
   /** Sentences about differences that this bus keeps. */
   readonly kept: readonly string[];
-  /** The last line was read: the export was whole. */
   readonly complete: boolean;
   readonly channels: ReadonlySet<string>;
   readonly operators: number;
@@ -146,15 +139,14 @@ function zeroCounts(): Counts {
 }
 
 export interface Importer {
-  /** Stores the record of a line, unless it is there. */
+  /** Stores a line's record, unless it is there already. */
   take(value: unknown): Promise<void>;
   readonly imported: Imported;
 }
 
 /**
- * Brings an export into a bus, empty or not. A message that differs in its id alone is there already, so an import that
- * was interrupted can be repeated, and a repetition changes nothing. Only one may run at a time: two would not see each
- * other's messages.
+ * Imports into a bus, empty or not. A message that differs in its id alone is there already, so an interrupted import can
+ * be repeated. Only one may run at a time: two would not see each other's messages.
  */
 export async function createImporter(store: Store, now: () => number): Promise<Importer> {
   const state: ImportState = {
@@ -275,7 +267,7 @@ async function importWatermark(state: ImportState, { channel, agent, lastId }: W
   if (to === undefined) return;
   const from = await messages.watermark(channel, agent);
   if (from >= to) return void state.there.watermarks++;
-  // A message on this bus alone is unread, though the agent has read later ones elsewhere.
+  // A message on this bus alone is unread, although the agent has read later ones elsewhere.
   const imported = state.ids.countBetween(channel, from, to);
   if ((await messages.count(channel, from, to, imported + 1)) > imported) {
     state.kept.push(

@@ -6,7 +6,7 @@ import { KEPT_SECONDS } from "./limits.ts";
 import type { Command, CommandEnd, Consequences, Json, NewCommand } from "./store.ts";
 import { commandEndTopic, commandsTopic, signalTopic, waitFor } from "./waiting.ts";
 
-/** A command handed out this often without coming to an end is dead: still listed, and retried only by hand. */
+/** A command handed out this often without ending is dead: still listed, and retried only on request. */
 export const MAX_ATTEMPTS = 5;
 
 const ACTIVITY_CHANNEL = "activity";
@@ -21,7 +21,7 @@ export async function getCommand(bus: Bus, id: string): Promise<Command> {
   return command;
 }
 
-/** Ends a command, and tells its sender: by a response, a signal, and an entry in the activity channel. */
+/** Ends a command and reports it by a response, a signal, and a message in the activity channel. */
 export async function endCommand(
   bus: Bus,
   id: string,
@@ -43,7 +43,7 @@ export async function endCommand(
   return getCommand(bus, id);
 }
 
-/** In secure mode a command is ended by its holder or, while it has none, by a session that could take it. */
+/** In secure mode only its holder may end a command or, while it has none, a session that could take it. */
 async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Command, caller: Caller): Promise<void> {
   if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
   const by = holder ?? target;
@@ -69,20 +69,20 @@ export async function waitForCommandEnd(
   return ended ?? getCommand(bus, id);
 }
 
-/** Ends commands that nobody may take any more, and tells their senders. */
+/** Ends commands that may no longer be taken, and informs their senders. */
 export async function endLapsed(bus: Bus): Promise<void> {
   const ended = await bus.store.commands.lapse(bus.now(), MAX_ATTEMPTS);
   if (ended.length > 0) await reportEnds(bus, ended);
 }
 
-/** The time at which `endLapsed` ends the command, if nothing happens before. */
+/** When `endLapsed` ends the command, if nothing happens before. */
 function lapsesAt({ status, attempts, expiresAt, leaseUntil }: Command): number | undefined {
   if (status !== "leased" || leaseUntil === null) return expiresAt ?? undefined;
   if (attempts >= MAX_ATTEMPTS) return leaseUntil;
   return expiresAt === null ? undefined : Math.max(expiresAt, leaseUntil);
 }
 
-/** Tells the senders of dead and expired commands. */
+/** Informs the senders of dead and expired commands. */
 export async function reportEnds(bus: Bus, ended: readonly Command[]): Promise<void> {
   const responses = ended.flatMap((command) => {
     const { status, result, endedAt } = command;
@@ -94,7 +94,7 @@ export async function reportEnds(bus: Bus, ended: readonly Command[]): Promise<v
 
 /** Stored in the same step as the end itself. */
 function consequencesOf(command: Command, { status, result, at }: CommandEnd): Consequences {
-  // A response that arrived is news to nobody.
+  // Nobody waits for the end of a response.
   if (command.kind === "command_response") return {};
   const by = enderOf(command);
   const report = { command_id: command.id, action: command.action, status, result, by };
@@ -142,7 +142,7 @@ function enderOf({ holder, target, targetRole }: Command): string {
   return holder ?? target ?? targetRole;
 }
 
-/** Two names, so that nobody who waits for the work to be done goes on after it failed. */
+/** Two names: a session that waits for success must not continue after a failure. */
 function endSignal(action: string, status: CommandEnd["status"]): string {
   return `${action}_${status === "acked" ? "done" : "failed"}`;
 }

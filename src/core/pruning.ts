@@ -3,13 +3,13 @@ import { SECURITY_CHANNEL } from "./security.ts";
 import type { PruneCriteria, ResetResult } from "./store.ts";
 import { commandEndTopic, commandsTopic } from "./waiting.ts";
 
-/** Messages removed per step: a sender waits for no more than one step. */
+/** Messages removed per step. A sender waits for one step at most. */
 const BATCH = 500;
 
 export interface ChannelPruning {
   readonly channel: string;
   readonly messages: number;
-  /** Those that some reader of the channel hasn't consumed. */
+  /** Not consumed by every reader of the channel. */
   readonly unconsumed: number;
 }
 
@@ -17,11 +17,10 @@ export interface PruningProgress {
   readonly removed: number;
   readonly of: number;
   readonly channels: readonly ChannelPruning[];
-  /** True once, at the end. */
   readonly done: boolean;
 }
 
-/** Removes old messages in small steps, while others send and read. A dry run only says what would be removed. */
+/** Removes old messages in small steps, while others send and read. A dry run only counts them. */
 export async function* prune(
   bus: Bus,
   { channel, dryRun, ...criteria }: PruneCriteria & { channel: string | undefined; dryRun: boolean },
@@ -38,7 +37,7 @@ export async function* prune(
   for (const { name, upTo, count } of dryRun ? [] : some) {
     for (let left = count; left > 0 && !signal.aborted; ) {
       const step = await bus.store.messages.remove(name, upTo, BATCH);
-      // Others removed the rest.
+      // Another process removed the rest.
       if (step === 0) break;
       left -= step;
       removed += step;
@@ -48,7 +47,7 @@ export async function* prune(
   yield { removed, of, channels, done: true };
 }
 
-/** All but the alarms, which are only pruned by name. */
+/** All but the alarms, which are pruned only by name. */
 async function prunableChannels(bus: Bus): Promise<string[]> {
   return (await bus.store.messages.channels())
     .map(({ channel }) => channel)
@@ -57,7 +56,7 @@ async function prunableChannels(bus: Bus): Promise<string[]> {
 
 const MAX_COMMANDS = 1_000;
 
-/** Clears the bus, and wakes everyone who waits for what was removed. */
+/** Clears the bus, and wakes the waiters for what was removed. */
 export async function reset(bus: Bus): Promise<ResetResult> {
   const { sessions, commands } = bus.store;
   const [connected, pending, leased] = await Promise.all([

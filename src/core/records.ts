@@ -4,8 +4,8 @@ import { nameFault } from "./names.ts";
 import type { Archive, Archived, CommandStatus, Records, Role } from "./store.ts";
 
 /**
- * The shape of each stored record, said once: the engines read and write rows and JSON by it, an archive copies by it, and
- * an import checks by it. The compiler holds it to the types of store.ts. A new kind of record is an entry here.
+ * The shape of each stored record. Engines read and write rows and JSON by it, an archive copies by it, and an import checks
+ * by it. The compiler holds it to the types of store.ts.
  */
 export const shapes: { readonly [Kind in RecordKind]: Shape<Records[Kind]> } = {
   agents: {
@@ -76,13 +76,12 @@ export type Shape<T> = { readonly [Name in keyof T]-?: Field<T[Name]> };
 export interface Field<T> {
   /** Checks a value that comes from outside. Throws a sentence for the user. */
   readonly parse: (value: unknown, name: string) => T;
-  /** Reads a stored value, which another program may have written: a value that doesn't fit becomes the nearest that does. */
+  /** Reads a stored value, which another program may have written: an invalid one becomes the nearest valid one. */
   readonly recover: (value: unknown) => T;
-  /** An engine with columns stores this one as JSON text. */
+  /** An engine with columns stores it as JSON text. */
   readonly isJson: boolean;
 }
 
-/** A record's values by the names of its fields, unchecked. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Checks records that come from outside. The check throws a sentence for the user. */
@@ -90,7 +89,7 @@ export function createParser<T>(shape: Shape<T>): (from: Fields) => T {
   return createBuilder(shape, (from, name, field) => field.parse(from[name], name));
 }
 
-/** Reads stored records. `storedValue` finds the stored value of a field, where it isn't simply under the field's name. */
+/** Reads stored records. `storedValue` finds a field's value, where that isn't simply under the field's name. */
 export function createReader<T>(
   shape: Shape<T>,
   storedValue: (from: Fields, name: string, field: Field<unknown>) => unknown = (from, name) => from[name],
@@ -106,7 +105,7 @@ function createBuilder<T>(
   return (from) => {
     const record: Record<string, unknown> = {};
     for (const [name, field] of fields) record[name] = storedValue(from, name, field);
-    // Each field gave a value of its type, which TypeScript can't follow through a loop.
+    // TypeScript can't follow through the loop that each field gave a value of its type.
     return record as T;
   };
 }
@@ -118,7 +117,6 @@ export function isRecordKind(kind: string): kind is RecordKind {
   return Object.hasOwn(shapes, kind);
 }
 
-/** An archive whose records of every kind are read by one function. */
 export function archiveOf(read: <Kind extends RecordKind>(kind: Kind) => Archived<Records[Kind]>): Archive {
   return Object.fromEntries(recordKinds.map((kind) => [kind, read(kind)])) as Archive;
 }

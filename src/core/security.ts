@@ -2,15 +2,15 @@ import type { IpcError, Reason } from "./errors.ts";
 import type { Store } from "./store.ts";
 import type { Topic } from "./waiting.ts";
 
-/** Written by the bus alone. Operators wait here to hear of every refusal. */
+/** Written by the bus alone: alarms for operators about refused requests. */
 export const SECURITY_CHANNEL = "security";
 
 const SENDER = "el-ipc";
 
-/** Mistakes, as opposed to attempts. Every other reason raises an alarm. */
+/** Mistakes, not attacks. Every other reason raises an alarm. */
 const MISTAKES: ReadonlySet<Reason> = new Set<Reason>(["too_large", "busy"]);
 
-/** Alarms per reason and span; the rest are counted, and the next alarm says how many. */
+/** Alarms per reason and span. The rest are counted, and the next alarm gives their number. */
 const MAX_ALARMS = 10;
 const SPAN_SECONDS = 60;
 
@@ -23,9 +23,9 @@ export interface Attempt {
   readonly from?: string | undefined;
 }
 
-/** Keeps a flood of refused attempts from becoming a flood of messages. One per process. */
+/** Limits alarms, so that a flood of attempts is no flood of messages. One per process. */
 export interface AlarmBudget {
-  /** How many of this kind were held back since the last one that wasn't; undefined if this one is held back, too. */
+  /** The number of alarms of this kind held back before this one; undefined if this one is held back, too. */
   spend(kind: string, now: number): number | undefined;
 }
 
@@ -51,7 +51,6 @@ export function createAlarmBudget(): AlarmBudget {
   };
 }
 
-/** The parts of the bus that an alarm needs. */
 export interface AlarmContext {
   readonly store: Store;
   readonly alarms: AlarmBudget;
@@ -59,7 +58,7 @@ export interface AlarmContext {
   notify(changed: Topic): void;
 }
 
-/** Stores a refusal as a message in the security channel. Never fails: the caller must hear of the refusal itself. */
+/** Stores a refusal as a message in the security channel. Never throws, so that the caller gets the refusal itself. */
 export async function raiseAlarm(bus: AlarmContext, refusal: IpcError, attempt: Attempt): Promise<void> {
   const { reason } = refusal;
   if (reason === undefined || MISTAKES.has(reason)) return;
@@ -85,7 +84,7 @@ export async function raiseAlarm(bus: AlarmContext, refusal: IpcError, attempt: 
     await removeOldest(bus);
     bus.notify(SECURITY_CHANNEL);
   } catch {
-    // The store is in trouble; its own operations report that.
+    // The store is failing; its own operations report that.
   }
 }
 

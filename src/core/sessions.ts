@@ -8,17 +8,16 @@ import { setSignal } from "./signals.ts";
 import type { ExclusiveRole, Session } from "./store.ts";
 import { commandsTopic } from "./waiting.ts";
 
-/** A session unseen for this long is shown as gone. A waiting one shows itself every HEARTBEAT_SECONDS. */
+/** A session unseen for this long is gone. A waiting one is marked as seen every HEARTBEAT_SECONDS. */
 export const ALIVE_SECONDS = 90;
 export const HEARTBEAT_SECONDS = 20;
 
-/** The role that one session alone has. */
 export const ORCHESTRATOR = "orchestrator";
 
-/** The role of a connection that is sent messages and takes no commands. */
+/** The role of a connection that gets messages and takes no commands. */
 export const LISTENER = "listener";
 
-/** Targets that mean everybody, and so are nobody's role. */
+/** Targets that mean everybody, so they can't be roles. */
 export const BROADCAST_TARGETS: readonly string[] = ["*", "all"];
 
 /** A session seen this recently isn't marked as seen again. */
@@ -50,7 +49,7 @@ export async function openSession(
   return session;
 }
 
-/** Removes sessions before another takes the role: its gone holder, if the role is exclusive, and a few long-gone ones. */
+/** Removes gone sessions before another takes the role: the holder of an exclusive role, and a few long-gone ones. */
 async function evictForRole(bus: Bus, role: string, now: number): Promise<void> {
   if (BROADCAST_TARGETS.includes(role)) throw invalid(`${role} means everybody, and is nobody's role`);
   const gone = (await bus.store.sessions.list()).filter((session) => !isAlive(session, now));
@@ -60,8 +59,8 @@ async function evictForRole(bus: Bus, role: string, now: number): Promise<void> 
 }
 
 /**
- * The role's first letters and random hex digits; needs no escaping in an address. Three bytes suffice unless thousands
- * connect at once: two of those could find the same id free.
+ * The role's first letters and random hex digits, which need no escaping in a URL. Three bytes suffice unless thousands
+ * connect at once: two of them could then find the same id free.
  */
 async function newSessionId(bus: Bus, role: string, bytes = 3): Promise<string> {
   const letters = [...role].slice(0, 3).map((letter) => (/[A-Za-z0-9_]/.test(letter) ? letter : "x"));
@@ -81,7 +80,7 @@ export async function getSession(bus: Bus, id: string): Promise<Session> {
   return session;
 }
 
-/** The session of this id, if the caller may speak for it: in secure mode it belongs to the token that opened it. */
+/** The session, if the caller may speak for it: in secure mode it belongs to the agent that opened it. */
 export async function requireOwnSession(bus: Bus, id: string, caller: Caller): Promise<Session> {
   const session = await getSession(bus, id);
   if (ownsSession(session, caller) || !(await isSecure(bus))) return session;
@@ -89,20 +88,20 @@ export async function requireOwnSession(bus: Bus, id: string, caller: Caller): P
   throw unauthorized(`not allowed: the session ${id} ${whose}`, "not_yours");
 }
 
-/** The name someone acts under: a session's id, if the caller may speak for it; its token's agent; or the name it gives. */
+/** The name to act under: the id of the caller's session, its token's agent, or the name it gives. */
 export async function resolveAsker(bus: Bus, from: string | undefined, caller: Caller): Promise<string> {
   if (from !== undefined && (await bus.store.sessions.find(from)) !== undefined)
     return (await actAsSession(bus, from, caller)).id;
   return caller.identity?.agent ?? from ?? "human";
 }
 
-/** The registered agent behind a session, where a token shows it. */
+/** The registered agent behind a session, if it connected with a token. */
 export async function agentOfSession(bus: Bus, id: string | null): Promise<string | undefined> {
   const session = id === null ? undefined : await bus.store.sessions.find(id);
   return session?.agent ?? undefined;
 }
 
-/** Marks a session as alive and at work: it keeps the commands that it holds. */
+/** Marks a session as alive and working, which renews the leases of its commands. */
 export async function heartbeat(bus: Bus, id: string, caller: Caller): Promise<Session> {
   await requireOwnSession(bus, id, caller);
   await bus.store.sessions.renew(id, bus.now());
@@ -110,7 +109,7 @@ export async function heartbeat(bus: Bus, id: string, caller: Caller): Promise<S
   return getSession(bus, id);
 }
 
-/** A heartbeat by whatever else the session does. */
+/** Any act of a session counts as a heartbeat. */
 async function actAsSession(bus: Bus, id: string, caller: Caller): Promise<Session> {
   const session = await requireOwnSession(bus, id, caller);
   return bus.now() - session.lastSeen < RECENT_SECONDS ? session : heartbeat(bus, id, caller);
@@ -131,7 +130,7 @@ export async function leave(bus: Bus, id: string, caller: Caller): Promise<void>
   if (!(await removeSession(bus, id))) throw sessionNotFound(id);
 }
 
-/** Wakes the others, which may take what it held for its role, and a process that still waits as this session. */
+/** Wakes the other sessions, which may take its role's commands, and any process that still waits as this session. */
 async function removeSession(bus: Bus, id: string): Promise<boolean> {
   const dead = await bus.store.sessions.leave(id, bus.now());
   if (dead === undefined) return false;
@@ -163,7 +162,7 @@ function sessionNotFound(id: string): Error {
 /** Random bytes of a listener's id: thousands may connect at once, and nobody types it. */
 const LISTENER_ID_BYTES = 8;
 
-/** Opens a session for an agent's connection. It takes no commands, and is listed among the others. */
+/** Opens a session for an agent's connection. It is listed like any other, but takes no commands. */
 export async function startListening(bus: Bus, agent: string, caller: Caller): Promise<Session> {
   const { identity } = caller;
   if ((await isSecure(bus)) && caller.from !== "process" && identity?.agent !== agent) {
@@ -189,7 +188,7 @@ export async function startListening(bus: Bus, agent: string, caller: Caller): P
   return session;
 }
 
-/** Marks a listener as alive. False if it was removed meanwhile, as by a reset. */
+/** Marks a listener as alive. False if it was removed, as by a reset. */
 export async function keepListening(bus: Bus, id: string): Promise<boolean> {
   return await bus.store.sessions.seen(id, bus.now(), "messages");
 }
@@ -201,11 +200,10 @@ export async function stopListening(bus: Bus, id: string): Promise<void> {
 
 export interface Presence {
   readonly online: boolean;
-  /** The last time any of the agent's sessions was seen; undefined if none is known. */
+  /** When a session of the agent was last seen. */
   readonly lastSeen: number | undefined;
 }
 
-/** An agent is online while one of its sessions is alive. */
 export async function getPresence(bus: Bus, agent: string): Promise<Presence> {
   const now = bus.now();
   const own = await bus.store.sessions.ofAgent(agent);

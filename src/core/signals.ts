@@ -23,7 +23,7 @@ export function getSignals(bus: Bus): Promise<readonly Signal[]> {
   return bus.store.signals.list();
 }
 
-/** Waits for a signal; answers at once if it is set already, with undefined if the time is up. */
+/** Answers at once if the signal is set already; with undefined once the time is up. */
 export function waitForSignal(
   bus: Bus,
   { name, seconds }: { name: string; seconds: number | undefined },

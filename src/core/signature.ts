@@ -6,9 +6,9 @@ import { nodeCrypto } from "./keys.ts";
 import { STAMP_TOLERANCE_SECONDS } from "./limits.ts";
 import type { RequestKey } from "./store.ts";
 
-/** Makes a signed request valid for one bus, once, and for a limited time. */
+/** Limits a signed request to one bus, one use and a short time. */
 export interface Stamp {
-  /** DID of the bus it is meant for; empty in open mode. */
+  /** The bus's DID; empty in open mode. */
   readonly aud: string;
   /** 16 random bytes, base64url. */
   readonly nonce: string;
@@ -22,7 +22,7 @@ export interface SignedMessage {
   readonly content: string;
 }
 
-/** The signed bytes of a v1 message, as the Python original has them. Unambiguous, since names hold no control characters. */
+/** The signed bytes of the Python original. Unambiguous, since names hold no control characters. */
 export function messageBytesV1({ channel, sender, content }: SignedMessage): Buffer {
   return Buffer.from(`${channel}\n${sender}\n${content}`);
 }
@@ -57,12 +57,12 @@ export function keyChangeBytes(act: "rotate" | "revoke", change: SignedKeyChange
   return v2Bytes(act, aud, name, rawKey, operator, nonce, String(ts), ...rules(v2Only));
 }
 
-/** Signed as a last field, so that nobody in between can drop what the operator asked for. */
+/** Signed as the last field, so that nobody in between can drop it. */
 function rules(v2Only: boolean): readonly string[] {
   return v2Only ? ["v2"] : [];
 }
 
-/** Netstrings behind a prefix of their own: fields can't run into each other, and no other signed bytes look the same. */
+/** Netstrings behind a unique prefix: fields can't run into each other, and other signed bytes can't look the same. */
 function v2Bytes(...fields: readonly (string | Uint8Array)[]): Buffer {
   const parts = fields.flatMap((field) => {
     const bytes = typeof field === "string" ? Buffer.from(field) : field;
@@ -75,7 +75,6 @@ export function sign(bytes: Uint8Array, key: KeyObject): string {
   return nodeCrypto().sign(null, bytes, key).toString("base64");
 }
 
-/** The stamp of a v2 request, as its fields carry it. */
 export interface StampFields {
   readonly v?: number | undefined;
   readonly aud?: string | undefined;
@@ -83,7 +82,7 @@ export interface StampFields {
   readonly ts?: number | undefined;
 }
 
-/** Reads a v2 request's stamp; undefined for v1, which has none. */
+/** Undefined for a v1 request, which has no stamp. */
 export function readStamp({ v, aud, nonce, ts }: StampFields): Stamp | undefined {
   if (v !== 2) return undefined;
   if (nonce === undefined || ts === undefined) throw invalid("a v2 request needs nonce and ts, and aud in secure mode");
@@ -110,7 +109,7 @@ export async function checkStamp(bus: Bus, { aud, ts }: Stamp): Promise<void> {
   );
 }
 
-/** The idempotency key of a signed request: however often it comes, the store performs it once. */
+/** The idempotency key of a signed request: the store performs it once, however often it comes. */
 export function requestKeyOf(bus: Bus, signer: string, { nonce }: Stamp, bytes: Uint8Array): RequestKey {
   return { signer, nonce, digest: nodeCrypto().hash("sha256", bytes), at: bus.now() };
 }

@@ -1,7 +1,4 @@
-/**
- * Milliseconds that never go backwards, for measuring waits. Not `performance.now()`: loading it costs a fresh process more
- * than the rest of a send.
- */
+/** A monotonic clock. Loading `performance` would cost a fresh process more than the rest of a send. */
 export function monotonicMs(): number {
   return process.uptime() * 1_000;
 }
@@ -13,10 +10,7 @@ interface Round {
 
 const rounds = new Map<number, Round>();
 
-/**
- * Repeats an act until disposed of. All acts of a process with the same interval share one timer, so that an idle process
- * wakes up only once for them.
- */
+/** Repeats an act until disposed of. Acts with the same interval share a timer, so an idle process wakes up less. */
 export function repeatEvery(milliseconds: number, act: () => void, keepsAlive = true): Disposable {
   const round = rounds.get(milliseconds) ?? startRound(milliseconds);
   const entry = { act, keepsAlive };
@@ -43,7 +37,7 @@ function startRound(milliseconds: number): Round {
   return round;
 }
 
-/** Lets the timer keep the process alive if one of its acts should. */
+/** The timer keeps the process alive while one of its acts should. */
 function updateRef({ timer, acts }: Round): void {
   if ([...acts].some(({ keepsAlive }) => keepsAlive)) timer.ref();
   else timer.unref();
@@ -66,9 +60,8 @@ export function sleep(milliseconds: number, signal: AbortSignal): Promise<void> 
 const FIRST_MS = 100;
 const MAX_MS = 5_000;
 
-/** Waits longer and longer, with jitter, so that clients don't overwhelm a server that comes back. */
+/** Exponential waits with jitter, so that clients don't overwhelm a server that comes back. */
 export interface Backoff {
-  /** Begin with short waits again. */
   reset(): void;
   wait(): Promise<void>;
 }

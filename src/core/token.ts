@@ -10,7 +10,7 @@ import { TOKEN_SECONDS } from "./limits.ts";
 export interface TokenRequest {
   readonly agent: string;
   readonly key: KeyObject;
-  /** DID of the bus it is for. */
+  /** The bus's DID. */
   readonly audience: string;
   readonly seconds: number;
   /** Seconds since 1970. */
@@ -22,7 +22,7 @@ const ALGORITHM = "EdDSA";
 /** Allowed difference between two clocks. */
 const TOLERANCE_SECONDS = 30;
 
-/** Makes a self-issued token: the agent identifies itself to one bus, for a limited time, under its own key. */
+/** A self-issued token: an agent identifies itself to one bus, for a limited time, under its own key. */
 export function createToken({ agent, key, audience, seconds, now }: TokenRequest): Promise<string> {
   if (audience === "") throw invalid("a bus in open mode asks for no token, and has no DID to make one for");
   const issued = Math.floor(now);
@@ -36,7 +36,7 @@ export function createToken({ agent, key, audience, seconds, now }: TokenRequest
     .sign(key);
 }
 
-/** Finds the agent a token speaks for. Refuses tokens for another bus, under another key, or valid for too long. */
+/** Refuses tokens for another bus, under another key, or valid for too long. */
 export async function verifyToken(bus: Bus, token: string): Promise<Identity> {
   const audience = await getBusDid(bus);
   if (audience === undefined) throw tokenRefusedError("this bus is in open mode and takes none");

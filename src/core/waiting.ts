@@ -5,11 +5,11 @@ export interface Wait {
   readonly signal: AbortSignal;
   /** The longest wait; unbounded without it. */
   readonly seconds?: number | undefined;
-  /** Milliseconds until the next look even without a bell, where time alone may bring something about. */
+  /** Milliseconds until the next look even without a ring, where time alone may change the result. */
   readonly pause?: () => Promise<number | undefined>;
 }
 
-/** Finds the first thing that `look` answers with; undefined once the time is up or the signal aborts. */
+/** The first result of `look`; undefined once the time is up or the signal aborts. */
 export async function waitFor<T>(
   bus: { readonly wakeup: Wakeup },
   wait: Wait,
@@ -20,15 +20,15 @@ export async function waitFor<T>(
 }
 
 /**
- * The one blocking loop of the program: arm the bell, look, sleep, look again. Yields whatever `look` finds, as soon as it
- * is there; ends once the time is up or the signal aborts.
+ * The one blocking loop of the program: arm the bell, look, sleep, look again. Yields each result of `look`; ends once the
+ * time is up or the signal aborts.
  */
 export async function* waitForEach<T>(
   { wakeup }: { readonly wakeup: Wakeup },
   { topic, signal, seconds, pause }: Wait,
   look: () => Promise<T | undefined>,
 ): AsyncGenerator<T, void, void> {
-  // Looking before the bell is armed: a caller that finds something at once never pays for a bell.
+  // Looks before arming the bell: a caller that finds something at once never pays for a bell.
   for (let found = await look(); found !== undefined; found = await look()) {
     if (signal.aborted) return;
     yield found;
@@ -49,11 +49,11 @@ export async function* waitForEach<T>(
 }
 
 /**
- * Tells waiters to look again. A wake-up carries no data; it may be lost or come twice without harm, since a woken waiter
- * reads the store. test/contracts/wakeup.ts holds what every kind promises.
+ * Tells waiters to look again. A wake-up carries no data, and may be lost or come twice, since a woken waiter reads the
+ * store. test/contracts/wakeup.ts is the contract of every kind.
  */
 export interface Wakeup extends AsyncDisposable {
-  /** Called after the commit. Never throws: waiters that miss a ring look again when their clock says so. */
+  /** Called after the commit. Never throws: waiters that miss a ring look again in time. */
   ring(topic: Topic): void;
 
   /** Rings after this returns are heard by the bell's next `wait`, even if they come before that call. */
@@ -61,7 +61,7 @@ export interface Wakeup extends AsyncDisposable {
 }
 
 export interface Bell extends Disposable {
-  /** Resolves when the bell was rung, when `signal` aborts, or after `milliseconds`, whichever is first. */
+  /** Resolves when the bell rings, `signal` aborts, or `milliseconds` pass, whichever is first. */
   wait(signal: AbortSignal, milliseconds?: number): Promise<void>;
 }
 

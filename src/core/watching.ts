@@ -17,7 +17,7 @@ import { ANY_CHANGE, waitForEach } from "./waiting.ts";
 
 const MAX_COMMANDS = 200;
 
-/** The state of the bus, apart from what messages say, as far as the caller may see it. */
+/** The state of the bus without messages, as far as the caller may see it. */
 export async function getStatus(bus: Bus, caller: Caller) {
   const { sessions, signals, messages } = bus.store;
   const now = bus.now();
@@ -33,18 +33,17 @@ export async function getStatus(bus: Bus, caller: Caller) {
 
 export type Status = Awaited<ReturnType<typeof getStatus>>;
 
-/** An agent's progress in a channel. */
 export interface ReadProgress extends Watermark {
-  /** Messages it hasn't consumed; MAX_UNREAD stands for that many or more. */
+  /** Counted up to MAX_UNREAD. */
   readonly unread: number;
 }
 
 const MAX_UNREAD = 1_000;
 
-/** Watermarks shown to a watcher of the whole bus, at most; the furthest come first. */
+/** The furthest come first. */
 const MAX_WATERMARKS = 1_000;
 
-/** Answers with the watermarks that moved since the last call. Counts unread messages up to the id `upTo`. */
+/** The tracker answers with the watermarks moved since its last call, and counts unread messages up to `upTo`. */
 function createReadTracker(bus: Bus): (upTo: number) => Promise<readonly ReadProgress[]> {
   let known = new Map<string, number>();
   return async (upTo) => {
@@ -65,7 +64,7 @@ function keyOf({ channel, agent }: Watermark): string {
   return `${channel}\n${agent}`;
 }
 
-/** Changes too frequent for the journal, which are looked for now and then. */
+/** Changes too frequent for the journal, so they are sampled. */
 export type Sample =
   | { readonly kind: "sessions"; readonly sessions: readonly Session[] }
   /** Channels with fewer messages than before. */
@@ -73,9 +72,9 @@ export type Sample =
   | { readonly kind: "readings"; readonly readings: readonly ReadProgress[] };
 
 interface Sampler {
-  /** The changes since the last call, as far as looking for them is due. `upTo`: the last message that was yielded. */
+  /** The changes since the last call, as far as sampling them is due. `upTo`: the last message that was yielded. */
   take(upTo: number): Promise<readonly Sample[]>;
-  /** Milliseconds until the next look is due. */
+  /** Milliseconds until the next sample is due. */
   pause(): number;
 }
 
@@ -100,7 +99,7 @@ function createSampler(bus: Bus): Sampler {
     return changed;
   };
 
-  /** Undefined if a message came that wasn't yielded yet: the counts include it already. */
+  /** Undefined if there is a message that wasn't yielded yet: the counts include it already. */
   const takePruned = async (upTo: number): Promise<readonly ChannelSummary[] | undefined> => {
     const channels = await bus.store.messages.channels();
     if ((await bus.store.messages.lastId()) > upTo) return undefined;
@@ -135,13 +134,13 @@ function createSampler(bus: Bus): Sampler {
   };
 }
 
-/** A watcher's position: in the messages, and in the journal of all other changes. As text: `<message id>.<journal number>`. */
+/** A watcher's position in the messages and in the journal. As text: `<message id>.<journal number>`. */
 export interface Cursor {
   readonly message: number;
   readonly entry: number;
 }
 
-/** A subject is as it is now; undefined if it is gone. */
+/** A subject is in its current state; undefined if it is gone. */
 export type EventBody =
   | Sample
   | { readonly kind: "snapshot"; readonly status: Status; readonly readings: readonly ReadProgress[] }
@@ -151,7 +150,7 @@ export type EventBody =
   | { readonly kind: "signal"; readonly what: string; readonly key: string; readonly subject: Signal | undefined };
 
 export interface BusEvent {
-  /** The cursor at which a watcher that lost its connection goes on. */
+  /** The cursor from which a watcher can continue after it lost its connection. */
   readonly id: string;
   readonly at: number;
   readonly body: EventBody;
@@ -160,8 +159,8 @@ export interface BusEvent {
 const BATCH = 200;
 
 /**
- * Yields a snapshot, then each change, without a gap in between, as far as the caller may see them. From a cursor on it
- * yields only what came after it; where that is no longer known, a snapshot again.
+ * Yields a snapshot, then each change, without a gap, as far as the caller may see them. From a cursor on it yields only
+ * later changes; where those are no longer known, a snapshot again.
  */
 export async function* streamEvents(
   bus: Bus,
@@ -206,7 +205,7 @@ interface Change {
   readonly body: EventBody;
 }
 
-/** Removes what the caller may not see; undefined for a hidden message. */
+/** The body without anything that the caller may not see; undefined for a hidden message. */
 function visibleBody(body: EventBody, caller: Caller): EventBody | undefined {
   switch (body.kind) {
     case "message":
@@ -221,10 +220,7 @@ function visibleBody(body: EventBody, caller: Caller): EventBody | undefined {
   }
 }
 
-/**
- * Undefined if some of the changes are no longer known. Messages come first, so that a command's end follows its entry in
- * the activity channel.
- */
+/** Undefined if some changes are no longer known. Messages come first: a command's end follows its activity message. */
 async function changesAfter(bus: Bus, from: Cursor): Promise<readonly Change[] | undefined> {
   const messages = await bus.store.messages.allAfter(from.message, BATCH);
   const entries = await bus.store.journal.after(from.entry, BATCH);
@@ -257,14 +253,13 @@ function formatCursor({ message, entry }: Cursor): string {
   return `${message}.${entry}`;
 }
 
-/** Reads a cursor's text; undefined for anything else. */
 export function parseCursor(text: string): Cursor | undefined {
   const [, message, entry] = /^(\d{1,15})\.(\d{1,15})$/.exec(text) ?? [];
   return message === undefined ? undefined : { message: Number(message), entry: Number(entry) };
 }
 
 export interface MinuteCount {
-  /** The beginning of the minute, in seconds since 1970. */
+  /** The start of the minute, in seconds since 1970. */
   readonly ts: number;
   readonly count: number;
 }
@@ -275,7 +270,6 @@ export interface Flow {
   readonly count: number;
 }
 
-/** Counts of the messages sent in the last minutes, by time and by direction. */
 export interface Traffic {
   /** The newest message counted. */
   readonly up_to: number;
@@ -285,11 +279,10 @@ export interface Traffic {
   readonly flows: readonly Flow[];
 }
 
-/** Enough for a picture. */
 const MAX_MESSAGES = 20_000;
 const MAX_FLOWS = 500;
 
-/** The traffic of the last minutes in the channels that the caller may see. */
+/** The traffic in the channels that the caller may see. */
 export async function getTraffic(bus: Bus, minutes: number, caller: Caller): Promise<Traffic> {
   const upTo = await bus.store.messages.lastId();
   const envelopes = await bus.store.messages.recent(bus.now() - minutes * 60, MAX_MESSAGES);

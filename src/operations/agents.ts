@@ -18,7 +18,7 @@ export const seedOperator = defineOperation({
     const { privateKey, publicKey } = await createOperatorKeys(bus, name);
     return { name, public_key: publicKey, private_key: privateKey };
   },
-  // The operator exists only once somebody has its private key.
+  // The operator exists only once its private key was delivered.
   after: { delivered: (bus, { name, public_key }) => seed(bus, name, public_key) },
   output: {
     text: ({ private_key }) => private_key,
@@ -148,7 +148,6 @@ export const revokeAgent = defineOperation({
   },
 });
 
-/** The current key of an agent, from the bus's directory. */
 async function keyOf(name: string, signer: Signer): Promise<string> {
   const agents = await signer.ask(parseRequest(listAgents, { keys: true }));
   const key = agents.find((agent) => agent.name === name)?.public_key;

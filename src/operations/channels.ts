@@ -40,7 +40,7 @@ export function toPublicMessage(message: StoredMessage, proof: Proof | undefined
   return { id, channel, from: sender, data: asJson(content), ts: timestamp, proof };
 }
 
-/** Encodes any JSON as content, so that it reads back the same. Plain text stays plain, unless it would read as other JSON. */
+/** Encodes any JSON as content that reads back the same. Text stays plain, unless it would read as other JSON. */
 function contentOf(data: unknown): string {
   return typeof data === "string" && data.isWellFormed() && asJson(data) === data ? data : JSON.stringify(data);
 }
@@ -82,7 +82,7 @@ export const sendToChannel = defineOperation({
   run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {
     const content = contentOf(data);
     const asker = signature === undefined ? await resolveAsker(bus, from, caller) : from;
-    // A session's id is no agent's name, so the agent of a token is the sender.
+    // A session's id is no agent's name, so a token's agent is the sender.
     const sender = caller.identity?.agent ?? asker ?? "human";
     const { id } = await send(bus, { channel, sender, content, signature, v, aud, nonce, ts }, caller);
     return { ok: true, id };

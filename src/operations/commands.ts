@@ -5,27 +5,24 @@ import type { Command, CommandStatus, Json, NewCommand } from "../core/store.ts"
 import { flag, json, name, oneOf, optional, seconds, text, waitSeconds, waitTime, whole, word } from "./fields.ts";
 import { defineOperation, parseRequest, type Quote } from "./operation.ts";
 
-/** A command as clients see it. */
 export interface PublicCommand {
   readonly id: string;
-  /** `command_response` tells the sender of a command how it ended. */
+  /** A `command_response` reports a command's end to its sender. */
   readonly kind: "command" | "command_response";
   readonly from: string;
-  /** The sender's session; null for a human or a program without one. */
   readonly fromId: string | null;
-  /** A session's id, or a role whose first free session takes it. */
+  /** A session's id, or the role whose first free session takes it. */
   readonly target: string;
   readonly targetRole: string;
   readonly action: string;
   readonly params: Json;
   readonly ts: number;
   readonly status: CommandStatus;
-  /** The number of times it was handed out. */
   readonly attempts: number;
   readonly holder: string | null;
   readonly leaseUntil: number | null;
   readonly result: Json;
-  /** The time of its end, whatever that was. */
+  /** When it ended, acknowledged or not. */
   readonly ackedAt: number | null;
 }
 
@@ -51,7 +48,7 @@ export function toPublicCommand(order: NewCommand | Command): PublicCommand {
   };
 }
 
-/** A command as text for a model: our words outside the marks, its sender's inside. */
+/** A command for a model: only its sender's words are quoted. */
 export function describeCommand({ command, agent }: { command: PublicCommand; agent?: string }, quote: Quote): string {
   const { id, kind, from, fromId, action, params, attempts } = command;
   const sender = [agent, from, fromId].filter((name) => name !== undefined && name !== null).join(", ");
@@ -136,7 +133,6 @@ export const commandResult = defineOperation({
   },
 });
 
-/** The sentence about a command that isn't done. */
 function describeUnfinished({ id, status, result }: PublicCommand): string {
   if (status === "pending" || status === "leased") {
     return `The time is up, and the command ${id} is ${status}: it stands. \`el-ipc command result ${id}\` waits on`;

@@ -11,10 +11,9 @@ import {
 } from "../core/limits.ts";
 import { identityFault, nameFault, wordFault } from "../core/names.ts";
 
-/** A value that obeys a field's rule, or its fault, worded to follow the field's name. */
+/** A valid value, or its fault, worded to follow the field's name. */
 export type Checked<T> = { readonly value: T } | { readonly fault: string };
 
-/** One input of an operation: its rule, its description, and its form as plain text. */
 export interface Field<T = unknown> {
   readonly check: (value: unknown) => Checked<T>;
   readonly description: string;
@@ -24,13 +23,13 @@ export interface Field<T = unknown> {
   readonly schema?: FieldSchema;
   /** Its flag, where that differs from the field's name. */
   readonly flag?: string;
-  /** `file`: a command line gives the name of a file that holds it. `text`: it may also come from --file or standard input. */
+  /** `file`: a command line names a file that holds it. `text`: it may also come from --file or standard input. */
   readonly given?: "file" | "text";
-  /** Seconds everywhere, but milliseconds over HTTP, as the broker's clients expect. */
+  /** In seconds, but over HTTP in milliseconds, as the broker's clients expect. */
   readonly httpMilliseconds?: true;
-  /** A command line has no flag for it. */
+  /** Without a flag on a command line. */
   readonly wireOnly?: true;
-  /** The asker's own business; it isn't sent to a server. */
+  /** Never sent to a server. */
   readonly callerOnly?: true;
   /** An empty text is an error, instead of the same as none. */
   readonly neverEmpty?: true;
@@ -75,7 +74,6 @@ export function name(description: string, extras: Extras = {}): Field<string> {
   return { ...text(description, extras), check: checkText(nameFault), schema: lineOf(NAME_LENGTH) };
 }
 
-/** The name of a role or of an action. */
 export function word(description: string): Field<string> {
   return { ...text(description), check: checkText(wordFault), schema: lineOf(WORD_LENGTH) };
 }
@@ -84,12 +82,10 @@ export function identity(description: string): Field<string> {
   return { ...text(description), check: checkText(identityFault), schema: lineOf(IDENTITY_LENGTH) };
 }
 
-/** A line of text: no control characters in it. */
 function lineOf(maxLength: number): FieldSchema {
   return { type: "string", maxLength, pattern: "^[^\\u0000-\\u001f\\u007f]*$" };
 }
 
-/** The content of a message. */
 export function content(description: string): Field<string> {
   return { ...text(description, { given: "text" }), check: checkText(contentFault), maxBytes: CONTENT_BYTES };
 }
@@ -110,7 +106,6 @@ export function oneOf<const T extends string>(
   return { check, description, kind: "text", optional: false, schema: { type: "string", enum: values }, ...extras };
 }
 
-/** A whole number within bounds. */
 export function whole(description: string, { min, max = Number.MAX_SAFE_INTEGER }: { min: number; max?: number }) {
   const holds = (value: number) => Number.isSafeInteger(value) && value >= min && value <= max;
   const schema = { type: "integer", minimum: min, maximum: max };
@@ -125,7 +120,6 @@ export function seconds(description: string, min = 0, max = 1e9): Field<number> 
   };
 }
 
-/** The same, but milliseconds over HTTP. */
 export function httpMilliseconds(field: Field<number>): Field<number> {
   const check = (value: unknown): Checked<number> => {
     const checked = field.check(value);
@@ -134,7 +128,6 @@ export function httpMilliseconds(field: Field<number>): Field<number> {
   return { ...field, check, description: `${field.description} (over HTTP: milliseconds)`, httpMilliseconds: true };
 }
 
-/** Any JSON value. */
 export function json(description: string, extras: Extras = {}): Field<unknown> {
   const check = (value: unknown): Checked<unknown> => {
     const bytes = jsonBytes(value);
@@ -144,7 +137,6 @@ export function json(description: string, extras: Extras = {}): Field<unknown> {
   return { check, description, kind: "json", optional: false, maxBytes: CONTENT_BYTES, ...extras };
 }
 
-/** The size of a value as JSON; undefined for a value that JSON can't express. */
 export function jsonBytes(value: unknown): number | undefined {
   try {
     const text: string | undefined = JSON.stringify(value);
@@ -154,7 +146,7 @@ export function jsonBytes(value: unknown): number | undefined {
   }
 }
 
-/** A few short texts; separated by commas on a command line. */
+/** Short texts, separated by commas on a command line. */
 export function list(description: string): Field<readonly string[]> {
   const fault = "must be a list of 50 texts at most";
   const check = (given: unknown): Checked<readonly string[]> => {
@@ -166,7 +158,6 @@ export function list(description: string): Field<readonly string[]> {
   return { check, description, kind: "list", optional: false, schema };
 }
 
-/** Ids of messages. */
 export function ids(description: string): Field<readonly number[]> {
   const fault = `must be a list of ${BATCH_MESSAGES} ids at most`;
   const check = (given: unknown): Checked<readonly number[]> => {
@@ -180,7 +171,7 @@ export function ids(description: string): Field<readonly number[]> {
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800 };
 
-/** A span of time: a number of seconds, or text as `30d`. */
+/** A number of seconds, or text such as `30d`. */
 export function duration(description: string): Field<number> {
   const check = (given: unknown): Checked<number> => {
     const [, count, unit = "s"] = /^(\d+(?:\.\d+)?)([smhdw])?$/.exec(String(given)) ?? [];
@@ -200,7 +191,7 @@ export function flag(description: string): Optional<boolean> {
 
 const NONCE = /^[A-Za-z0-9_-]{22}$/;
 
-/** The fields of a v2 signature. A command line makes them itself. */
+/** The fields of a v2 signature, which a command line makes itself. */
 export const stampFields = {
   v: optional({ ...whole("2 for a v2 signature", { min: 1, max: 2 }), wireOnly: true }),
   aud: optional(text("v2: the DID of the bus, as /health gives it", { wireOnly: true })),
@@ -230,7 +221,7 @@ function contentFault(value: string): string | undefined {
   return value.isWellFormed() ? undefined : "must be valid Unicode";
 }
 
-/** Checks what a caller sent. Throws a sentence about the first fault. */
+/** Throws a sentence about the first fault. */
 export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
   if (!isRecord(raw)) throw invalid("the request must be a JSON object");
   const { all, required } = namesOf(fields);
@@ -251,7 +242,7 @@ interface Names {
 
 const known = new WeakMap<Fields, Names>();
 
-/** Lists the names of fields, once per operation instead of once per request. */
+/** Cached per operation, not computed per request. */
 function namesOf(fields: Fields): Names {
   let names = known.get(fields);
   if (names === undefined) {
@@ -262,12 +253,12 @@ function namesOf(fields: Fields): Names {
   return names;
 }
 
-/** The input that is sent to a server: all but the asker's own business. */
+/** The part of the input that is sent to a server. */
 export function publicInput(fields: Fields, input: object): [string, unknown][] {
   return Object.entries(input).filter(([name, value]) => value !== undefined && !fields[name]?.callerOnly);
 }
 
-/** Converts plain texts, from a command line or an address, to the types of their fields. */
+/** Converts texts from a command line or a URL to the types of their fields. */
 export function parseTexts(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(texts).map(([name, text]) => [
@@ -306,7 +297,7 @@ function parseJson(name: string, text: string): unknown {
   }
 }
 
-/** The value of a field. Null and empty text count as missing, unless the field takes any JSON or must not be empty. */
+/** Null and empty text count as missing, unless the field takes any JSON or must not be empty. */
 function given(raw: Readonly<Record<string, unknown>>, name: string, field: Field | undefined): unknown {
   const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
   if (field?.kind === "json") return value;
@@ -336,10 +327,9 @@ export function joinWords(names: readonly string[]): string {
   return `${names.slice(0, -1).join(", ")}, and ${last}`;
 }
 
-/** The timeout of the broker's waits. */
 export const waitTime = optional(httpMilliseconds(seconds("Wait at most this many seconds")));
 
-/** The length of a wait; undefined is unbounded. Connections are always answered before anything on the way gives up. */
+/** The length of a wait; undefined is unbounded. Connections are answered before proxies give up. */
 export function waitSeconds(timeout: number | undefined, caller: Caller): number | undefined {
   if (caller.from === "process") return timeout;
   return Math.min(timeout ?? WAIT_SECONDS, MAX_WAIT_SECONDS);

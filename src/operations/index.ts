@@ -11,7 +11,7 @@ import { tcpOperations } from "./tcp.ts";
 import { upkeepOperations } from "./upkeep.ts";
 import { showHealth, showRights, watchOperations } from "./watching.ts";
 
-/** Help, documents and tools keep this order. Each noun's file lists its own operations. */
+/** Help, documents and tools keep this order. */
 const table = [
   ...messageOperations,
   listChannels,
@@ -28,10 +28,10 @@ const table = [
   ...upkeepOperations,
 ] as const satisfies readonly Operation[];
 
-/** The table: everything that one can ask of the bus. */
+/** Everything that the bus can be asked. */
 export const operations: readonly Operation[] = table;
 
-/** The operations that are MCP tools, and `ipc`, which only a model can call. */
+/** The MCP tools, including `ipc`, which only a model can call. */
 export function listToolOperations(): readonly Operation[] {
   return [...operations.filter(({ tool }) => tool !== undefined), ipcTool];
 }

@@ -46,7 +46,7 @@ const input = {
 
 type IpcInput = InputOf<typeof input>;
 
-/** The answer: a sentence of ours, texts that others wrote, and what to do once the answer has arrived or got lost. */
+/** Our sentence, others' texts, and the follow-up once the answer was delivered or lost. */
 export interface IpcAnswer {
   readonly text: string;
   readonly quoted?: readonly { readonly from: string; readonly text: string }[];
@@ -190,7 +190,7 @@ function needed(asked: IpcInput, field: "host" | "message" | "to" | "mailbox"): 
   return value;
 }
 
-/** Asks the broker of another process. Undefined where the port is ours or nobody listens there: the bus itself answers then. */
+/** Asks another process's broker. Undefined where there is none on the port: the bus itself answers then. */
 async function askOtherBroker(
   bus: Bus,
   port: number,
@@ -205,7 +205,7 @@ async function askOtherBroker(
 
 type TakenMail = Required<Pick<IpcAnswer, "quoted" | "settle">>;
 
-/** Takes messages out of a mailbox of another broker; one that doesn't know `settle` has forgotten them already. */
+/** Takes messages from another broker. One that doesn't know `settle` has forgotten them already. */
 async function takeFromOtherBroker(
   bus: Bus,
   port: number,
@@ -225,7 +225,6 @@ async function takeFromOtherBroker(
   };
 }
 
-/** Takes messages out of a mailbox of this bus. */
 async function takeMail<O extends Operation>(
   bus: Bus,
   request: Request<O>,
@@ -244,7 +243,6 @@ async function countUnread(bus: Bus, context: Context): Promise<[string, number]
   return mailboxes.flatMap(({ mailbox, unread }): [string, number][] => (unread > 0 ? [[mailbox, unread]] : []));
 }
 
-/** The objects of a list that another process sent. */
 function listIn(value: unknown): readonly Readonly<Record<string, unknown>>[] {
   return Array.isArray(value) ? value.map(Object) : [];
 }

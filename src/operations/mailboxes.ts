@@ -152,7 +152,6 @@ export const listMailboxes = defineOperation({
   },
 });
 
-/** The request that confirms that these messages arrived. */
 export function confirmMail(mailbox: string, messages: readonly Message[]) {
   return messages.length === 0 ? undefined : parseRequest(arrivedMessages, { mailbox, ids: idsOf(messages) });
 }

@@ -177,7 +177,7 @@ export const readMessages = defineOperation({
   output: { text: (messages: readonly Message[]) => indented(messages) },
 });
 
-/** Whether a read takes messages out of the reader's own mailbox, so that each goes to one reader only. */
+/** Whether a read takes messages from the reader's own mailbox. Each then goes to one reader only. */
 function takesMail({ channel, agent, peek = false }: { channel: string; agent: string; peek?: boolean }): boolean {
   return isOwnMailbox(channel, agent) && !peek;
 }

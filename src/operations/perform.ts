@@ -11,7 +11,7 @@ import {
   type StorelessBus,
 } from "./operation.ts";
 
-/** The one way to the bus: admits the caller, then runs the operation. */
+/** Admits the caller, then runs the operation. Every request goes through here. */
 export async function perform<O extends Operation>(
   bus: Bus,
   request: Request<O>,
@@ -24,14 +24,14 @@ export async function perform<O extends Operation>(
 }
 
 export interface Admission {
-  /** The name of what is asked for, in alarms. */
+  /** Names the request in alarms. */
   readonly name: string;
   readonly level: Access;
   readonly subject: AccessRequest;
   readonly input: Readonly<Record<string, unknown>>;
 }
 
-/** Does something for a caller who may ask for it. A refusal is an alarm for the operators. */
+/** Acts for a caller who may ask for it. A refusal is an alarm for the operators. */
 export async function withAdmission<T>(
   bus: Bus,
   { name, level, subject, input }: Admission,
@@ -49,7 +49,7 @@ export async function withAdmission<T>(
   }
 }
 
-/** Does what follows from an answer, once it is known whether it was delivered. */
+/** Performs the follow-ups of an answer, once it is known whether it was delivered. */
 export async function settle(
   bus: Bus,
   { operation: { after }, input }: Request,
@@ -63,13 +63,12 @@ export async function settle(
   await after?.delivered?.(bus, answer, input);
 }
 
-/** Asks a bus, in this process or behind a server. */
 export type Ask = <O extends Operation>(request: Request<O>, signal: AbortSignal) => Promise<AnswerTo<O>>;
 
 /** A bus as its clients see it, in this process or behind a server. */
 export interface Endpoint {
   readonly ask: Ask;
-  /** Does what follows from an answer, or from one item of a stream. */
+  /** Performs the follow-ups of an answer, or of one item of a stream. */
   settle(request: Request, answer: unknown, isDelivered: boolean, signal: AbortSignal): Promise<void>;
 }
 
@@ -81,7 +80,7 @@ export function createLocalEndpoint(bus: Bus, caller: Caller): Endpoint {
   };
 }
 
-/** A bus without a store, for operations that need none. They admit anyone: only this process asks them. */
+/** A bus without a store, for operations that need none. They admit anyone, since only this process asks. */
 export function createStorelessEndpoint(bus: StorelessBus, caller: Caller): Endpoint {
   return {
     async ask<O extends Operation>(request: Request<O>, signal: AbortSignal): Promise<AnswerTo<O>> {

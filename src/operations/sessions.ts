@@ -13,7 +13,6 @@ import type { Session } from "../core/store.ts";
 import { list, name, optional, word } from "./fields.ts";
 import { defineOperation } from "./operation.ts";
 
-/** A session as clients see it. */
 export interface PublicSession {
   readonly id: string;
   readonly role: string;

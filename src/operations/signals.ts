@@ -6,7 +6,6 @@ import { defineOperation } from "./operation.ts";
 
 const signalName = name("The signal's name");
 
-/** A signal as clients see it. */
 export interface PublicSignal {
   readonly name: string;
   readonly data: Json;

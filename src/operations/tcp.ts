@@ -3,7 +3,6 @@ import { formatAddress, parseAddress } from "../core/link.ts";
 import { content, optional, seconds, text, whole } from "./fields.ts";
 import { defineStoreless } from "./operation.ts";
 
-/** The default port of a receiver. */
 export const RECEIVE_PORT = 19_900;
 
 const RECEIVE_SECONDS = 60;

@@ -47,7 +47,6 @@ export function toPublicStatus({ now, isSecure, sessions, commands, signals, cha
   };
 }
 
-/** The state of the bus in a few lines. */
 function statusText(
   { secure_mode, peers, commands, signals, channels }: ReturnType<typeof toPublicStatus>,
   quote: Quote,
