@@ -59,6 +59,7 @@ interface Receipts {
     readonly channel: string;
     readonly sender: string;
     readonly read_by: readonly string[];
+    /** Readers of the channel that haven't consumed it. */
     readonly unread_by: readonly string[];
 }
 /**
@@ -97,6 +98,7 @@ interface PublicCommand {
     /** A `command_response` reports a command's end to its sender. */
     readonly kind: "command" | "command_response";
     readonly from: string;
+    /** The sender's session; null for a person or program without one. */
     readonly fromId: string | null;
     /** A session's id, or the role whose first free session takes it. */
     readonly target: string;
@@ -105,6 +107,7 @@ interface PublicCommand {
     readonly params: Json;
     readonly ts: number;
     readonly status: CommandStatus;
+    /** How many times it was handed out. */
     readonly attempts: number;
     readonly holder: string | null;
     readonly leaseUntil: number | null;
@@ -425,9 +428,9 @@ declare const table: readonly [Typed<"send", InputOf<{
 } | null, "mailbox", false>, Typed<"inbox", InputOf<{
     mailbox: Field<string>;
 }>, {
-    ok: boolean;
     unread: number;
     messages: readonly Message[];
+    ok: boolean;
 }, "mailbox", false>, Typed<"mailbox settle", InputOf<{
     mailbox: Field<string>;
     ids: Field<readonly number[]>;
@@ -629,8 +632,15 @@ declare const table: readonly [Typed<"send", InputOf<{
     minutes: Optional<number>;
 }>, {
     up_to: number;
-    minutes: readonly MinuteCount[];
-    flows: readonly Flow[];
+    minutes: readonly {
+        readonly ts: number;
+        readonly count: number;
+    }[];
+    flows: readonly {
+        readonly from: string;
+        readonly channel: string;
+        readonly count: number;
+    }[];
     ok: boolean;
 }, never, false>, Typed<"events", InputOf<{
     since: Optional<string>;
@@ -779,16 +789,6 @@ interface PublicMessage {
     readonly ts: number;
     readonly proof?: Proof | undefined;
 }
-interface MinuteCount {
-    /** The start of the minute, in seconds since 1970. */
-    readonly ts: number;
-    readonly count: number;
-}
-interface Flow {
-    readonly from: string;
-    readonly channel: string;
-    readonly count: number;
-}
 interface ChannelPruning {
     readonly channel: string;
     readonly messages: number;
@@ -799,6 +799,7 @@ interface PruningProgress {
     readonly removed: number;
     readonly of: number;
     readonly channels: readonly ChannelPruning[];
+    /** True in the last report only. */
     readonly done: boolean;
 }
 /**

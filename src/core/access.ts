@@ -1,5 +1,5 @@
 import type { Bus } from "./bus.ts";
-import { IpcError, isIpcError, unauthorized } from "./errors.ts";
+import { type IpcError, isIpcError, unauthorized } from "./errors.ts";
 import { isMailbox, mailboxOf } from "./names.ts";
 import { SECURITY_CHANNEL } from "./security.ts";
 import type { Session } from "./store.ts";
@@ -41,8 +41,10 @@ export async function admit(bus: Bus, access: Access, asked: AccessRequest, call
   // Both modes admit requests with their own proof, so a send looks up the mode only once.
   if (access === "signed" && (caller.from === "local" || caller.admitted)) return;
   if (await isSecure(bus)) admitSecure(bus, access, asked, caller);
-  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted))
-    throw fromBeyondError();
+  else if (caller.from === "beyond" && !(access === "keeper" ? caller.hasKey : caller.admitted)) {
+    const needs = "it needs the server's API key (Authorization: Bearer …)";
+    throw unauthorized(`this request comes from beyond this machine: ${needs}`, "from_beyond");
+  }
 }
 
 function admitSecure(bus: Bus, access: Access, asked: AccessRequest, { from, identity }: Caller): void {
@@ -100,12 +102,12 @@ export interface Rights {
   readonly may: readonly Access[];
 }
 
-const ALL_ACCESS: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
+const ACCESS_LEVELS: readonly Access[] = ["anyone", "signed", "reader", "actor", "keeper"];
 
 export async function getRights(bus: Bus, caller: Caller): Promise<Rights> {
   const { identity } = caller;
   const may: Access[] = [];
-  for (const access of ALL_ACCESS) if (await isAdmitted(bus, access, caller)) may.push(access);
+  for (const access of ACCESS_LEVELS) if (await isAdmitted(bus, access, caller)) may.push(access);
   return {
     secure_mode: await isSecure(bus),
     agent: identity?.agent ?? null,
@@ -125,16 +127,9 @@ async function isAdmitted(bus: Bus, access: Access, caller: Caller): Promise<boo
   }
 }
 
-function fromBeyondError(): IpcError {
-  return unauthorized(
-    "this request comes from beyond this machine: it needs the server's API key (Authorization: Bearer …)",
-    "from_beyond",
-  );
-}
-
 function tokenNeededError(what: string): IpcError {
   const how = "make one with `el-ipc token AGENT --key FILE` and send it as Authorization: Bearer";
-  return new IpcError("unauthorized", `this needs ${what} (secure mode active): ${how}`, "unauthenticated");
+  return unauthorized(`this needs ${what} (secure mode active): ${how}`, "unauthenticated");
 }
 
 export function notYoursError(why: string): IpcError {

@@ -35,14 +35,11 @@ export interface Registration extends StampFields {
   readonly v2_only: boolean;
 }
 
-export interface Revocation extends StampFields {
-  readonly name: string;
-  readonly public_key: string;
-  readonly operator: string;
+interface Revocation extends Pick<Registration, "name" | "public_key" | "operator" | keyof StampFields> {
   readonly operator_signature: string;
 }
 
-export interface RegistrationResult {
+interface RegistrationResult {
   readonly message: string;
   /** The same request was performed before. */
   readonly repeated: boolean;

@@ -1,8 +1,8 @@
-import { type Caller, isSecure, ownsSession } from "./access.ts";
+import { type Caller, isSecure, notYoursError, ownsSession } from "./access.ts";
 import { type Bus, millisecondsUntil } from "./bus.ts";
 import { conflict, invalid, notFound } from "./errors.ts";
 import { KEPT_SECONDS } from "./limits.ts";
-import { endLapsed, getCommand, MAX_ATTEMPTS, newCommandId, notYourCommandError } from "./outcomes.ts";
+import { endLapsed, getCommand, MAX_ATTEMPTS, newCommandId } from "./outcomes.ts";
 import { BROADCAST_TARGETS, getSession, HEARTBEAT_SECONDS, isAlive, LISTENER, requireOwnSession } from "./sessions.ts";
 import type { Command, CommandFilter, Json, NewCommand, Session } from "./store.ts";
 import { commandsTopic, waitFor } from "./waiting.ts";
@@ -144,5 +144,5 @@ async function checkSender(bus: Bus, { id, from, fromId }: Command, caller: Call
   if (!(await isSecure(bus)) || caller.from === "process" || caller.identity?.operator) return;
   const sender = fromId === null ? undefined : await bus.store.sessions.find(fromId);
   if (sender === undefined ? caller.identity?.agent !== from : !ownsSession(sender, caller))
-    throw notYourCommandError(id);
+    throw notYoursError(`the command ${id} is another agent's`);
 }

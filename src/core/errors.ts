@@ -58,12 +58,8 @@ export function invalid(message: string, reason?: Reason): IpcError {
 }
 
 export function invalidFields(sentence: FieldSentence, reason?: Reason): IpcError {
-  return new IpcError(
-    "invalid",
-    sentence((field) => field),
-    reason,
-    { sentence },
-  );
+  const message = sentence((field) => field);
+  return new IpcError("invalid", message, reason, { sentence });
 }
 
 export function unauthorized(message: string, reason?: Reason): IpcError {

@@ -121,10 +121,7 @@ export function createVerifier(): Verifier {
   };
 }
 
-function signatureParts(
-  signature: string,
-  publicKeyPem: string,
-): { readonly raw: Buffer; readonly key: KeyObject } | undefined {
+function signatureParts(signature: string, publicKeyPem: string) {
   const raw = strictBase64(signature);
   const key = raw?.length === 64 ? registeredKey(publicKeyPem) : undefined;
   return raw === undefined || key === undefined ? undefined : { raw, key };
@@ -134,13 +131,7 @@ export function publicKeyOf(key: KeyObject): KeyObject {
   return nodeCrypto().createPublicKey(key.export({ type: "pkcs8", format: "pem" }));
 }
 
-interface Pem {
-  readonly label: string;
-  readonly der: Buffer;
-  readonly encrypted: boolean;
-}
-
-function readPem(bytes: Buffer): Pem | undefined {
+function readPem(bytes: Buffer) {
   if (bytes.length > FILE_BYTES) throw notEd25519Error("too long to be a key");
   const match = /-----BEGIN ([A-Z0-9 ]+)-----([\s\S]*?)-----END \1-----/.exec(bytes.toString("latin1"));
   const [, label, inside] = match ?? [];

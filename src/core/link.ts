@@ -1,4 +1,5 @@
 import { invalid } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
 
 /** Passes texts straight to a listener at an address. Nothing is stored. */
 export interface Link {
@@ -57,11 +58,8 @@ export interface Brokers extends AsyncDisposable {
   stop(port: number): Promise<boolean>;
   owns(port: number): boolean;
   /** Asks another process's broker; undefined if nobody listens there. */
-  ask(port: number, request: BrokerRequest, signal: AbortSignal): Promise<BrokerAnswer | undefined>;
+  ask(port: number, request: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined>;
 }
-
-export type BrokerRequest = Readonly<Record<string, unknown>>;
-export type BrokerAnswer = Readonly<Record<string, unknown>>;
 
 export const NO_BROKERS: Brokers = {
   start: noLink,

@@ -74,13 +74,8 @@ export async function waitUntilArrived(
   return (await waitFor(bus, { topic: watermarkTopic(channel), seconds, signal }, look)) ?? false;
 }
 
-export interface MailboxContents {
-  /** May exceed the messages, which are one batch at most. */
-  readonly unread: number;
-  readonly messages: readonly Message[];
-}
-
-export async function peekMail(bus: Bus, mailbox: string): Promise<MailboxContents> {
+/** Lists one batch of unread mail without taking it, and counts all of it. */
+export async function peekMail(bus: Bus, mailbox: string) {
   const channel = mailboxOf(mailbox);
   const unread = await bus.store.messages.unread(channel, mailbox, { limit: BATCH_MESSAGES, others: false });
   return {
@@ -105,6 +100,6 @@ export async function getMailboxes(bus: Bus, caller: Caller): Promise<readonly M
   );
 }
 
-function idsOf(messages: readonly Message[]): readonly number[] {
+export function idsOf(messages: readonly Message[]): readonly number[] {
   return messages.map(({ id }) => id);
 }

@@ -28,13 +28,8 @@ export interface OutgoingMessage extends StampFields {
   readonly signature: string | undefined;
 }
 
-export interface SendResult {
-  readonly id: number;
-  /** The same request came before; the id is the first message's. */
-  readonly duplicate: boolean;
-}
-
-export async function send(bus: Bus, message: OutgoingMessage, caller: Caller): Promise<SendResult> {
+/** Of a duplicate request, the id is the first message's. */
+export async function send(bus: Bus, message: OutgoingMessage, caller: Caller) {
   const { channel, sender, content, signature } = message;
   if (channel === SECURITY_CHANNEL)
     throw unauthorized(`only the bus itself writes to ${SECURITY_CHANNEL}`, "not_yours");
@@ -146,11 +141,7 @@ export async function countUnread(
   return bus.store.messages.pending(channel, agent);
 }
 
-export interface FollowRequest {
-  readonly channel: string;
-  readonly agent: string;
-  /** Leave out the agent's own messages. */
-  readonly others: boolean;
+interface FollowRequest extends Pick<ReadRequest, "channel" | "agent" | "others"> {
   /** Begin after this id instead of at the agent's watermark. */
   readonly since: number | undefined;
 }
@@ -178,18 +169,10 @@ export async function getChannels(bus: Bus, caller: Caller): Promise<readonly Ch
   return visibleTo(caller, await bus.store.messages.channels());
 }
 
-export interface HistoryRequest {
-  readonly channel: string;
-  readonly since: number;
-  readonly limit: number;
-  /** The longest wait while there is nothing; no wait without it. */
-  readonly seconds: number | undefined;
-}
-
-/** The first messages after an id, read or not. Consumes none. */
+/** The first messages after an id, read or not. Consumes none, and waits only with `seconds`. */
 export async function messagesAfter(
   bus: Bus,
-  { channel, since, limit, seconds }: HistoryRequest,
+  { channel, since, limit, seconds }: { channel: string; since: number; limit: number; seconds: number | undefined },
   signal: AbortSignal,
 ): Promise<readonly StoredMessage[]> {
   const look = async () => {
@@ -253,6 +236,7 @@ export interface Receipts {
   readonly channel: string;
   readonly sender: string;
   readonly read_by: readonly string[];
+  /** Readers of the channel that haven't consumed it. */
   readonly unread_by: readonly string[];
 }
 

@@ -1,6 +1,7 @@
 import { invalid } from "./errors.ts";
+import { isJsonObject, type JsonObject } from "./json.ts";
 import { nodeCrypto } from "./keys.ts";
-import { createParser, type Fields, type RecordKind, shapes } from "./records.ts";
+import { createParser, type RecordKind, shapes } from "./records.ts";
 import type {
   Agent,
   Archive,
@@ -19,9 +20,9 @@ import type {
 } from "./store.ts";
 
 /** One line of an export: a value under a word that names its kind. */
-export type Exported = Readonly<Record<string, unknown>>;
+export type Exported = JsonObject;
 
-export const EXPORT_FORMAT = 1;
+const EXPORT_FORMAT = 1;
 
 type ExportedKind = Exclude<RecordKind, "journal">;
 
@@ -100,26 +101,22 @@ const readFormat = createParser({ format: shapes.messages.timestamp });
 
 /** Undefined for anything but a line of an export. Throws for a line with an impossible record. */
 export function readLine(value: unknown): Line | undefined {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const [word, ...more] = Object.keys(value);
   const record = word === undefined ? undefined : value[word];
-  if (word === undefined || more.length > 0 || !isFields(record)) return undefined;
+  if (word === undefined || more.length > 0 || !isJsonObject(record)) return undefined;
   return readers.get(word)?.(record);
 }
 
-const readers: ReadonlyMap<string, (record: Fields) => Line> = new Map<string, (record: Fields) => Line>([
+const readers = new Map<string, (record: JsonObject) => Line>([
   ["export", (record) => ({ kind: "export", ...readFormat(record) })],
   ...exportedKinds.map((kind) => [words[kind], readerOf(kind)] as const),
   ["complete", () => ({ kind: "complete" })],
 ]);
 
-function readerOf<Kind extends ExportedKind>(kind: Kind): (record: Fields) => RecordLine<Kind> {
+function readerOf<Kind extends ExportedKind>(kind: Kind): (record: JsonObject) => RecordLine<Kind> {
   const parse = createParser<Records[Kind]>(shapes[kind]);
   return (record) => ({ kind, record: parse(record) });
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export interface Imported {
@@ -132,9 +129,9 @@ export interface Imported {
   readonly operators: number;
 }
 
-type Counts = Record<"agents" | "messages" | "watermarks" | "sessions" | "commands" | "signals", number>;
+type Counts = ReturnType<typeof zeroCounts>;
 
-function zeroCounts(): Counts {
+function zeroCounts() {
   return { agents: 0, messages: 0, watermarks: 0, sessions: 0, commands: 0, signals: 0 };
 }
 
@@ -188,7 +185,7 @@ interface ImportState {
   /** The ids of messages that were there before, by digest, oldest first. */
   readonly known: ReadonlyMap<string, number[]>;
   /** Where the export's messages are on this bus. */
-  readonly ids: IdMap;
+  readonly ids: ReturnType<typeof createIdMap>;
   /** The requests of messages that are still to come, by the message's id. */
   readonly requests: Map<number, RequestKey>;
   readonly stored: Counts;
@@ -308,9 +305,9 @@ async function findKnownMessages({ messages }: Store): Promise<Map<string, numbe
     const page = await messages.allAfter(from, PAGE);
     for (const { id, ...message } of page) {
       const digest = messageDigest(message);
-      const ids = found.get(digest);
-      if (ids === undefined) found.set(digest, [id]);
-      else ids.push(id);
+      const ids = found.get(digest) ?? [];
+      ids.push(id);
+      found.set(digest, ids);
       from = id;
     }
     if (page.length === 0) return found;
@@ -325,21 +322,8 @@ function digestOf(text: string): string {
   return nodeCrypto().createHash("sha256").update(text).digest("base64url").slice(0, 27);
 }
 
-interface IdMap {
-  /** Adds a message, which comes after all others of its channel. */
-  add(channel: string, exported: number, here: number): void;
-  /** The exported id of the channel's last message, or 0. */
-  last(channel: string): number;
-  /** The id of a message on this bus. */
-  find(channel: string, exported: number): number | undefined;
-  /** The id on this bus of the channel's last message up to an exported id. */
-  upTo(channel: string, exported: number): number | undefined;
-  /** The number of exported messages after one id on this bus and up to another. */
-  countBetween(channel: string, after: number, upTo: number): number;
-}
-
 /** Maps the ids of an export to those on this bus, channel by channel. */
-function createIdMap(): IdMap {
+function createIdMap() {
   const channels = new Map<string, { readonly exported: number[]; readonly here: number[] }>();
 
   /** The position of the last id up to this one, by binary search. */
@@ -354,23 +338,27 @@ function createIdMap(): IdMap {
   };
 
   return {
-    add(channel, exported, here) {
+    /** Adds a message, which comes after all others of its channel. */
+    add(channel: string, exported: number, here: number): void {
       const ids = channels.get(channel) ?? { exported: [], here: [] };
       channels.set(channel, ids);
       ids.exported.push(exported);
       ids.here.push(here);
     },
-    last: (channel) => channels.get(channel)?.exported.at(-1) ?? 0,
-    find(channel, exported) {
+    /** The exported id of the channel's last message, or 0. */
+    last: (channel: string) => channels.get(channel)?.exported.at(-1) ?? 0,
+    find(channel: string, exported: number): number | undefined {
       const ids = channels.get(channel);
       const position = ids === undefined ? -1 : positionOf(ids.exported, exported);
       return ids?.exported[position] === exported ? ids.here[position] : undefined;
     },
-    upTo(channel, exported) {
+    /** The id on this bus of the channel's last message up to an exported id. */
+    upTo(channel: string, exported: number): number | undefined {
       const ids = channels.get(channel);
       return ids?.here[positionOf(ids.exported, exported)];
     },
-    countBetween: (channel, after, upTo) =>
+    /** The number of exported messages after one id on this bus and up to another. */
+    countBetween: (channel: string, after: number, upTo: number) =>
       channels.get(channel)?.here.filter((id) => id > after && id <= upTo).length ?? 0,
   };
 }

@@ -1,6 +1,6 @@
-import { type Caller, isSecure, ownsSession } from "./access.ts";
+import { type Caller, isSecure, notYoursError, ownsSession } from "./access.ts";
 import { type Bus, millisecondsUntil } from "./bus.ts";
-import { conflict, notFound, unauthorized } from "./errors.ts";
+import { conflict, notFound } from "./errors.ts";
 import { nodeCrypto } from "./keys.ts";
 import { KEPT_SECONDS } from "./limits.ts";
 import type { Command, CommandEnd, Consequences, Json, NewCommand } from "./store.ts";
@@ -49,7 +49,8 @@ async function checkEnder(bus: Bus, { id, holder, target, targetRole }: Command,
   const by = holder ?? target;
   const sessions = await bus.store.sessions.list();
   const enders = sessions.filter((session) => (by === null ? session.role === targetRole : session.id === by));
-  if (!enders.some((session) => ownsSession(session, caller))) throw notYourCommandError(id);
+  if (!enders.some((session) => ownsSession(session, caller)))
+    throw notYoursError(`the command ${id} is another agent's`);
 }
 
 /** The command once it has ended; as it is when the time is up. */
@@ -149,8 +150,4 @@ function endSignal(action: string, status: CommandEnd["status"]): string {
 
 function commandNotFound(id: string): Error {
   return notFound(`There is no command ${id}`);
-}
-
-export function notYourCommandError(id: string): Error {
-  return unauthorized(`not allowed: the command ${id} is another agent's`, "not_yours");
 }

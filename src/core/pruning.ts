@@ -17,6 +17,7 @@ export interface PruningProgress {
   readonly removed: number;
   readonly of: number;
   readonly channels: readonly ChannelPruning[];
+  /** True in the last report only. */
   readonly done: boolean;
 }
 

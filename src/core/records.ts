@@ -1,4 +1,5 @@
-import { invalid } from "./errors.ts";
+import { invalid, type Reason } from "./errors.ts";
+import type { JsonObject } from "./json.ts";
 import { CONTENT_BYTES } from "./limits.ts";
 import { nameFault } from "./names.ts";
 import type { Archive, Archived, CommandStatus, Records, Role } from "./store.ts";
@@ -29,11 +30,11 @@ export const shapes: { readonly [Kind in RecordKind]: Shape<Records[Kind]> } = {
     attested: flag(),
   },
   watermarks: { channel: name(), agent: name(), lastId: id() },
-  arrived: { channel: name(), ids: ids() },
+  arrived: { channel: name(), ids: listOf(parseId, numberFrom) },
   peers: {
     id: name(),
     role: name(),
-    capabilities: texts(),
+    capabilities: listOf(String, textFrom),
     agent: nullable(name()),
     connectedAt: number(),
     lastSeen: number(),
@@ -59,13 +60,7 @@ export const shapes: { readonly [Kind in RecordKind]: Shape<Records[Kind]> } = {
     endedAt: nullable(number()),
   },
   signals: { name: name(), data: json(), sender: name(), setAt: number() },
-  journal: {
-    seq: id(),
-    at: number(),
-    kind: oneOf(["peer", "order", "signal"], "signal"),
-    key: text(),
-    what: text(),
-  },
+  journal: { seq: id(), at: number(), kind: oneOf(["peer", "order", "signal"], "signal"), key: text(), what: text() },
 };
 
 export type RecordKind = keyof Records;
@@ -79,28 +74,26 @@ export interface Field<T> {
   /** Reads a stored value, which another program may have written: an invalid one becomes the nearest valid one. */
   readonly recover: (value: unknown) => T;
   /** An engine with columns stores it as JSON text. */
-  readonly isJson: boolean;
+  readonly isJson?: true;
 }
 
-export type Fields = Readonly<Record<string, unknown>>;
-
 /** Checks records that come from outside. The check throws a sentence for the user. */
-export function createParser<T>(shape: Shape<T>): (from: Fields) => T {
+export function createParser<T>(shape: Shape<T>): (from: JsonObject) => T {
   return createBuilder(shape, (from, name, field) => field.parse(from[name], name));
 }
 
 /** Reads stored records. `storedValue` finds a field's value, where that isn't simply under the field's name. */
 export function createReader<T>(
   shape: Shape<T>,
-  storedValue: (from: Fields, name: string, field: Field<unknown>) => unknown = (from, name) => from[name],
-): (from: Fields) => T {
+  storedValue: (from: JsonObject, name: string, field: Field<unknown>) => unknown = (from, name) => from[name],
+): (from: JsonObject) => T {
   return createBuilder(shape, (from, name, field) => field.recover(storedValue(from, name, field)));
 }
 
 function createBuilder<T>(
   shape: Shape<T>,
-  storedValue: (from: Fields, name: string, field: Field<unknown>) => unknown,
-): (from: Fields) => T {
+  storedValue: (from: JsonObject, name: string, field: Field<unknown>) => unknown,
+): (from: JsonObject) => T {
   const fields = Object.entries<Field<unknown>>(shape);
   return (from) => {
     const record: Record<string, unknown> = {};
@@ -128,33 +121,26 @@ function text(): Field<string> {
       throw invalid(`${name} must be a text`);
     },
     recover: textFrom,
-    isJson: false,
   };
 }
 
 /** The name of a channel, an agent or a session. */
 function name(): Field<string> {
-  return checked(text(), (value, name) => {
-    const fault = nameFault(value);
-    return fault === undefined ? undefined : invalid(`${name} ${fault}`);
-  });
+  return checked(text(), nameFault);
 }
 
 function content(): Field<string> {
-  return checked(text(), (value, name) =>
-    Buffer.byteLength(value) <= CONTENT_BYTES
-      ? undefined
-      : invalid(`${name} must be ${CONTENT_BYTES} bytes at most`, "too_large"),
-  );
+  const fault = `must be ${CONTENT_BYTES} bytes at most`;
+  return checked(text(), (value) => (Buffer.byteLength(value) <= CONTENT_BYTES ? undefined : fault), "too_large");
 }
 
-function checked<T>(field: Field<T>, faultOf: (value: T, name: string) => Error | undefined): Field<T> {
+function checked<T>(field: Field<T>, faultOf: (value: T) => string | undefined, reason?: Reason): Field<T> {
   return {
     ...field,
     parse(value, name) {
       const parsed = field.parse(value, name);
-      const fault = faultOf(parsed, name);
-      if (fault !== undefined) throw fault;
+      const fault = faultOf(parsed);
+      if (fault !== undefined) throw invalid(`${name} ${fault}`, reason);
       return parsed;
     },
   };
@@ -169,7 +155,6 @@ function oneOf<const T extends string>(values: readonly T[], fallback: NoInfer<T
       throw invalid(`${name} must be ${values.join(" or ")}`);
     },
     recover: (value) => find(value) ?? fallback,
-    isJson: false,
   };
 }
 
@@ -180,12 +165,11 @@ function number(): Field<number> {
       throw invalid(`${name} must be a number`);
     },
     recover: numberFrom,
-    isJson: false,
   };
 }
 
 function id(): Field<number> {
-  return { parse: parseId, recover: numberFrom, isJson: false };
+  return { parse: parseId, recover: numberFrom };
 }
 
 function parseId(value: unknown): number {
@@ -194,29 +178,21 @@ function parseId(value: unknown): number {
 }
 
 function flag(): Field<boolean> {
-  return { parse: (value) => value === true, recover: (value) => numberFrom(value) === 1, isJson: false };
+  return { parse: (value) => value === true, recover: (value) => numberFrom(value) === 1 };
 }
 
 function nullable<T>(field: Field<T>): Field<T | null> {
   const isNull = (value: unknown) => value === null || value === undefined;
   return {
+    ...field,
     parse: (value, name) => (isNull(value) ? null : field.parse(value, name)),
     recover: (value) => (isNull(value) ? null : field.recover(value)),
-    isJson: field.isJson,
   };
 }
 
 function json(): Field<unknown> {
   const read = (value: unknown) => value ?? null;
   return { parse: read, recover: read, isJson: true };
-}
-
-function texts(): Field<readonly string[]> {
-  return listOf(String, textFrom);
-}
-
-function ids(): Field<readonly number[]> {
-  return listOf(parseId, numberFrom);
 }
 
 function listOf<T>(parse: (item: unknown) => T, recover: (item: unknown) => T): Field<readonly T[]> {

@@ -1,6 +1,6 @@
 import { type Caller, isSecure, notYoursError, ownsSession } from "./access.ts";
 import type { Bus } from "./bus.ts";
-import { conflict, invalid, notFound, unauthorized } from "./errors.ts";
+import { conflict, invalid, notFound } from "./errors.ts";
 import { nodeCrypto } from "./keys.ts";
 import { KEPT_SECONDS } from "./limits.ts";
 import { reportEnds } from "./outcomes.ts";
@@ -85,7 +85,7 @@ export async function requireOwnSession(bus: Bus, id: string, caller: Caller): P
   const session = await getSession(bus, id);
   if (ownsSession(session, caller) || !(await isSecure(bus))) return session;
   const whose = session.agent === null ? "was connected without a token: connect again" : "is another agent's";
-  throw unauthorized(`not allowed: the session ${id} ${whose}`, "not_yours");
+  throw notYoursError(`the session ${id} ${whose}`);
 }
 
 /** The name to act under: the id of the caller's session, its token's agent, or the name it gives. */
@@ -166,9 +166,9 @@ const LISTENER_ID_BYTES = 8;
 export async function startListening(bus: Bus, agent: string, caller: Caller): Promise<Session> {
   const { identity } = caller;
   if ((await isSecure(bus)) && caller.from !== "process" && identity?.agent !== agent) {
-    throw notYoursError(
-      identity === undefined ? `connecting as ${agent} needs its token` : `this token is for ${identity.agent}`,
-    );
+    const why =
+      identity === undefined ? `connecting as ${agent} needs its token` : `this token is for ${identity.agent}`;
+    throw notYoursError(why);
   }
   const now = bus.now();
   for (const left of await bus.store.sessions.ofAgent(agent)) {

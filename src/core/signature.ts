@@ -31,12 +31,8 @@ export function messageBytes({ channel, sender, content }: SignedMessage, { aud,
   return v2Bytes("send", aud, channel, sender, nonce, String(ts), content);
 }
 
-export interface SignedRegistration {
-  readonly name: string;
+interface SignedRegistration extends Required<SignedKeyChange> {
   readonly identity: string;
-  readonly rawKey: Uint8Array;
-  readonly operator: string;
-  readonly v2Only: boolean;
 }
 
 export function registrationBytes(registration: SignedRegistration, { aud, nonce, ts }: Stamp): Buffer {
@@ -44,7 +40,7 @@ export function registrationBytes(registration: SignedRegistration, { aud, nonce
   return v2Bytes("register", aud, name, identity, rawKey, "agent", operator, nonce, String(ts), ...rules(v2Only));
 }
 
-export interface SignedKeyChange {
+interface SignedKeyChange {
   readonly name: string;
   /** The new key of a rotation, or the key to revoke. */
   readonly rawKey: Uint8Array;

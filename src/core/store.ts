@@ -16,10 +16,8 @@ export interface Store extends AsyncDisposable {
    * watermarks and nonces stay, and so does whatever arrives during the backup. Ids continue from where they were.
    */
   reset(keptChannel: string): Promise<ResetResult>;
-
   /** Everything stored, with the messages after an id. It may or may not include what arrives during the read. */
   archive(after: number): Promise<Archive>;
-
   /**
    * Changes since the last call, for waiters that missed a ring. Nearly free while nobody writes. Undefined when the engine
    * can't tell, as on the first call. With `of: "messages"` other changes are reported now or by the next call.
@@ -46,7 +44,7 @@ export interface NewMessage {
   readonly attested?: boolean;
 }
 
-/** An idempotency key. A repetition gets the first answer; another request with the nonce is refused. */
+/** The idempotency key of a signed request. A repetition gets the first answer; another use of the nonce is refused. */
 export interface RequestKey {
   readonly signer: string;
   readonly nonce: string;
@@ -74,12 +72,6 @@ export interface StoredMessage extends NewMessage {
   readonly id: number;
 }
 
-export interface UnreadOptions {
-  readonly limit: number;
-  /** Leave out the agent's own messages. */
-  readonly others: boolean;
-}
-
 export interface ChannelSummary {
   readonly channel: string;
   readonly count: number;
@@ -105,6 +97,7 @@ export interface Envelope {
 
 /** Which of a channel's oldest messages may be removed. All conditions must hold. */
 export interface PruneCriteria {
+  /** Sent before this time, in seconds. */
   readonly before?: number | undefined;
   /** Not among this many of the newest. */
   readonly keep?: number | undefined;
@@ -122,53 +115,43 @@ export interface PrunableRange {
 export interface MessageStore {
   /** Answers once the message is durable. A message with a key is stored once. */
   append(message: NewMessage, key?: RequestKey): Promise<AppendResult>;
-
-  /** The first messages after the watermark, oldest first; in the agent's own mailbox, those that haven't arrived. */
-  unread(channel: string, agent: string, options: UnreadOptions): Promise<readonly StoredMessage[]>;
-
+  /**
+   * The first messages after the watermark, oldest first; in the agent's own mailbox, those that haven't arrived. `others`
+   * leaves out the agent's own messages.
+   */
+  unread(
+    channel: string,
+    agent: string,
+    options: { limit: number; others: boolean },
+  ): Promise<readonly StoredMessage[]>;
   /** The first messages after `id`, oldest first. */
   after(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
-
   /** The last messages before `id`, oldest first. */
   before(channel: string, id: number, limit: number): Promise<readonly StoredMessage[]>;
-
   /** The newest messages sent since a time, newest first. */
   recent(since: number, limit: number): Promise<readonly Envelope[]>;
-
   /** Counts the messages after one id and up to another, no further than `most`. */
   count(channel: string, after: number, upTo: number, most: number): Promise<number>;
-
   /** All agents' watermarks in all channels, furthest first. */
   watermarks(limit: number): Promise<readonly Watermark[]>;
-
   /** The last id that the agent has consumed, or 0. */
   watermark(channel: string, agent: string): Promise<number>;
-
   /** Moves the watermark to `id`, never back and never past the store's newest message. Answers with the watermark. */
   advance(channel: string, agent: string, id: number): Promise<number>;
-
   /** Moves the watermark past the agent's own messages, up to the first unread one by another sender. */
   skipOwn(channel: string, agent: string): Promise<void>;
-
   /** The number of unread messages; in the agent's own mailbox, those that haven't arrived. */
   pending(channel: string, agent: string): Promise<number>;
-
   find(id: number): Promise<StoredMessage | undefined>;
-
   /** The id of the newest message still stored, or 0. */
   lastId(): Promise<number>;
-
   /** The first messages after `id` in all channels, oldest first. */
   allAfter(id: number, limit: number): Promise<readonly StoredMessage[]>;
-
   readers(channel: string): Promise<readonly Reader[]>;
-
   /** A prunable range stays prunable, whatever is removed meanwhile. */
   prunable(channel: string, criteria: PruneCriteria): Promise<PrunableRange>;
-
   /** Removes the oldest messages up to an id, and `limit` at most. Answers with the number removed. */
   remove(channel: string, upTo: number, limit: number): Promise<number>;
-
   /** Newest first. Costs grow with the number of channels, not of messages. */
   channels(): Promise<readonly ChannelSummary[]>;
 }
@@ -222,21 +205,15 @@ export type NameClaim = "new" | "own" | "rotate";
 
 export interface AgentStore {
   find(name: string): Promise<Agent | undefined>;
-
   /** Oldest first. */
   list(): Promise<readonly Agent[]>;
-
   /** The first operator ever seeded; undefined in open mode. */
   firstOperator(): Promise<Agent | undefined>;
-
   revoked(name: string): Promise<Revoked | undefined>;
-
   /** `taken`: the claim doesn't allow it, and nothing was done. */
   add(agent: Agent, claim: NameClaim, key?: RequestKey): Promise<Outcome | "taken">;
-
   /** Marks an unknown name's key as revoked. False for a known name. */
   markRevoked(revoked: Revoked): Promise<boolean>;
-
   /** Revokes an agent's key. `taken`: the name has another key or isn't an agent's, and nothing was done. */
   revoke(name: string, publicKey: string, key: RequestKey): Promise<Outcome | "taken">;
 }
@@ -346,7 +323,7 @@ export interface CommandStore {
   nextFree(session: string): Promise<number | undefined>;
   /** Ends the session's lease as if the command had never been handed out. Undefined if it has none. */
   release(id: string, session: string): Promise<Command | undefined>;
-  /** Ends unleased commands past their time (`expired`) or handed out `mostAttempts` times (`dead`). Answers with them. */
+  /** Ends unleased commands: `expired` past their time, `dead` once handed out `mostAttempts` times. Answers with them. */
   lapse(now: number, mostAttempts: number): Promise<readonly Command[]>;
   /** The first end counts. `same`: it had ended like this; `different`: otherwise. */
   end(id: string, end: CommandEnd, consequences: Consequences): Promise<"done" | "same" | "different" | "missing">;

@@ -71,17 +71,10 @@ export type Sample =
   | { readonly kind: "pruned"; readonly channels: readonly ChannelSummary[] }
   | { readonly kind: "readings"; readonly readings: readonly ReadProgress[] };
 
-interface Sampler {
-  /** The changes since the last call, as far as sampling them is due. `upTo`: the last message that was yielded. */
-  take(upTo: number): Promise<readonly Sample[]>;
-  /** Milliseconds until the next sample is due. */
-  pause(): number;
-}
-
 const SLOW_MS = 15_000;
 const READINGS_MS = 1_000;
 
-function createSampler(bus: Bus): Sampler {
+function createSampler(bus: Bus) {
   const takeReadings = createReadTracker(bus);
   let seen = new Map<string, string>();
   let counts = new Map<string, number>();
@@ -111,7 +104,8 @@ function createSampler(bus: Bus): Sampler {
   };
 
   return {
-    async take(upTo) {
+    /** The changes since the last call, as far as sampling is due. `upTo`: the last message that was yielded. */
+    async take(upTo: number): Promise<readonly Sample[]> {
       const now = monotonicMs();
       const samples: Sample[] = [];
       early = now < readingsDue;
@@ -130,6 +124,7 @@ function createSampler(bus: Bus): Sampler {
       }
       return samples;
     },
+    /** Milliseconds until the next sample is due. */
     pause: () => Math.max(1, (early ? Math.min(readingsDue, slowDue) : slowDue) - monotonicMs()),
   };
 }
@@ -258,25 +253,13 @@ export function parseCursor(text: string): Cursor | undefined {
   return message === undefined ? undefined : { message: Number(message), entry: Number(entry) };
 }
 
-export interface MinuteCount {
-  /** The start of the minute, in seconds since 1970. */
-  readonly ts: number;
-  readonly count: number;
-}
-
-export interface Flow {
-  readonly from: string;
-  readonly channel: string;
-  readonly count: number;
-}
-
 export interface Traffic {
   /** The newest message counted. */
   readonly up_to: number;
-  /** Only minutes with messages, oldest first. */
-  readonly minutes: readonly MinuteCount[];
+  /** Only minutes with messages, oldest first. Each begins at `ts`, in seconds since 1970. */
+  readonly minutes: readonly { readonly ts: number; readonly count: number }[];
   /** The largest first. */
-  readonly flows: readonly Flow[];
+  readonly flows: readonly { readonly from: string; readonly channel: string; readonly count: number }[];
 }
 
 const MAX_MESSAGES = 20_000;
@@ -290,7 +273,7 @@ export async function getTraffic(bus: Bus, minutes: number, caller: Caller): Pro
   return { up_to: upTo, minutes: byMinute(counted), flows: byFlow(counted) };
 }
 
-function byMinute(envelopes: readonly Envelope[]): readonly MinuteCount[] {
+function byMinute(envelopes: readonly Envelope[]): Traffic["minutes"] {
   const counts = new Map<number, number>();
   for (const { timestamp } of envelopes) {
     const minute = Math.floor(timestamp / 60) * 60;
@@ -299,8 +282,8 @@ function byMinute(envelopes: readonly Envelope[]): readonly MinuteCount[] {
   return [...counts].map(([ts, count]) => ({ ts, count })).sort((a, b) => a.ts - b.ts);
 }
 
-function byFlow(envelopes: readonly Envelope[]): readonly Flow[] {
-  const flows = new Map<string, Flow>();
+function byFlow(envelopes: readonly Envelope[]): Traffic["flows"] {
+  const flows = new Map<string, { from: string; channel: string; count: number }>();
   for (const { sender, channel } of envelopes) {
     const key = `${sender}\n${channel}`;
     flows.set(key, { from: sender, channel, count: (flows.get(key)?.count ?? 0) + 1 });

@@ -57,6 +57,10 @@ export const makeKeys = defineStoreless({
   },
 });
 
+const operatorSignature = optional(
+  text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
+);
+
 export const registerAgent = defineOperation({
   name: "register",
   summary: "Register an agent's public key, authorised by an operator",
@@ -79,9 +83,7 @@ export const registerAgent = defineOperation({
       identity: optional(identity("Free text that says more about the agent")),
       rotate: flag("Replace the key of a registered agent"),
       v2_only: { ...flag("Refuse v1 signatures of this agent"), flag: "v2" },
-      operator_signature: optional(
-        text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
-      ),
+      operator_signature: operatorSignature,
       operator_key: optional(text("The operator's private key itself, from this machine only", { wireOnly: true })),
       ...stampFields,
     },
@@ -119,9 +121,7 @@ export const revokeAgent = defineOperation({
       name: name("The agent's name"),
       operator: name("The operator who revokes it", { flag: "as" }),
       public_key: optional(text("The key to revoke, if it isn't the current one", { flag: "pubkey", given: "file" })),
-      operator_signature: optional(
-        text("Base64 Ed25519 signature of the operator; --key makes it", { wireOnly: true }),
-      ),
+      operator_signature: operatorSignature,
       ...stampFields,
     },
     positionals: ["name"],

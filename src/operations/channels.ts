@@ -1,9 +1,8 @@
 import { createProofLookup, getChannels, messagesAfter, messagesBefore, type Proof, send } from "../core/messages.ts";
 import { resolveAsker } from "../core/sessions.ts";
-import { messageBytes, sign } from "../core/signature.ts";
 import type { ChannelSummary, Json, StoredMessage } from "../core/store.ts";
 import { json, name, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { defineOperation, indented } from "./operation.ts";
+import { defineOperation, indented, signMessage } from "./operation.ts";
 
 export const listChannels = defineOperation({
   name: "channels",
@@ -74,9 +73,8 @@ export const sendToChannel = defineOperation({
   signature: {
     add: async (input, signer) => {
       if (input.from === undefined) return input;
-      const stamp = await signer.stamp();
       const message = { channel: input.channel, sender: input.from, content: contentOf(input.data) };
-      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
+      return { ...input, ...(await signMessage(message, signer)) };
     },
   },
   run: async (bus, { channel, data, from, signature, v, aud, nonce, ts }, { caller }) => {

@@ -10,6 +10,7 @@ export interface PublicCommand {
   /** A `command_response` reports a command's end to its sender. */
   readonly kind: "command" | "command_response";
   readonly from: string;
+  /** The sender's session; null for a person or program without one. */
   readonly fromId: string | null;
   /** A session's id, or the role whose first free session takes it. */
   readonly target: string;
@@ -18,6 +19,7 @@ export interface PublicCommand {
   readonly params: Json;
   readonly ts: number;
   readonly status: CommandStatus;
+  /** How many times it was handed out. */
   readonly attempts: number;
   readonly holder: string | null;
   readonly leaseUntil: number | null;
@@ -26,9 +28,9 @@ export interface PublicCommand {
   readonly ackedAt: number | null;
 }
 
-export function toPublicCommand(order: NewCommand | Command): PublicCommand {
-  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = order;
-  const state = "status" in order ? order : undefined;
+export function toPublicCommand(command: NewCommand | Command): PublicCommand {
+  const { id, kind, from, fromId, target, targetRole, action, params, createdAt } = command;
+  const state = "status" in command ? command : undefined;
   return {
     id,
     kind,
@@ -46,6 +48,10 @@ export function toPublicCommand(order: NewCommand | Command): PublicCommand {
     result: state?.result ?? null,
     ackedAt: state?.endedAt ?? null,
   };
+}
+
+function answerWith(command: Command) {
+  return { ok: true, command: toPublicCommand(command) };
 }
 
 /** A command for a model: only its sender's words are quoted. */
@@ -115,17 +121,9 @@ export const commandResult = defineOperation({
   examples: ["el-ipc command result cmd-1a2b3c4d5e6f --timeout 60"],
   access: { level: "reader" },
   http: "GET /commands/:id/result",
-  input: {
-    fields: {
-      id: name("The command"),
-      timeout: waitTime,
-    },
-    positionals: ["id"],
-  },
-  run: async (bus, { id, timeout }, { caller, signal }) => {
-    const ended = await waitForCommandEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal);
-    return { ok: true, command: toPublicCommand(ended) };
-  },
+  input: { fields: { id: name("The command"), timeout: waitTime }, positionals: ["id"] },
+  run: async (bus, { id, timeout }, { caller, signal }) =>
+    answerWith(await waitForCommandEnd(bus, { id, seconds: waitSeconds(timeout, caller) }, signal)),
   waits: { isWaiting: () => true, isTimeout: ({ command }) => command.ackedAt === null },
   output: {
     text: ({ command }) => (command.status === "acked" ? JSON.stringify(command.result) : ""),
@@ -170,6 +168,8 @@ export const ask = defineOperation({
   output: { text: () => "" },
 });
 
+const STATUSES = ["pending", "leased", "acked", "failed", "dead", "expired"] as const;
+
 export const listCommands = defineOperation({
   name: "command list",
   summary: "List the commands, newest last",
@@ -179,9 +179,7 @@ export const listCommands = defineOperation({
   input: {
     fields: {
       peer: optional(name("Only those of this session")),
-      status: optional(
-        oneOf("Only those with this status", ["pending", "leased", "acked", "failed", "dead", "expired"]),
-      ),
+      status: optional(oneOf("Only those with this status", STATUSES)),
       limit: optional(whole("At most this many (200)", { min: 1, max: 1_000 })),
     },
     positionals: ["peer"],
@@ -217,13 +215,7 @@ export const waitCommand = defineOperation({
   examples: ["el-ipc command wait bac-1a2b3c", "el-ipc command wait bac-1a2b3c --timeout 60"],
   access: { level: "actor" },
   http: "GET /commands/:peer/wait",
-  input: {
-    fields: {
-      peer: name("The session's id, from connect"),
-      timeout: waitTime,
-    },
-    positionals: ["peer"],
-  },
+  input: { fields: { peer: name("The session's id, from connect"), timeout: waitTime }, positionals: ["peer"] },
   run: async (bus, { peer, timeout }, { caller, signal }) => {
     const taken = await waitForCommand(bus, { sessionId: peer, seconds: waitSeconds(timeout, caller) }, caller, signal);
     if (taken === undefined) return null;
@@ -265,10 +257,8 @@ export const ackCommand = defineOperation({
     fields: { id: name("The command"), result: optional(json("Its result, as JSON")) },
     positionals: ["id", "result"],
   },
-  run: async (bus, { id, result = null }, { caller }) => ({
-    ok: true,
-    command: toPublicCommand(await endCommand(bus, id, { status: "acked", result }, caller)),
-  }),
+  run: async (bus, { id, result = null }, { caller }) =>
+    answerWith(await endCommand(bus, id, { status: "acked", result }, caller)),
   output: { text: ({ command }) => `${command.id} is acknowledged` },
   tool: {
     name: "ack_command",
@@ -290,10 +280,8 @@ export const failCommand = defineOperation({
     fields: { id: name("The command"), error: optional(text("Why", { given: "text" })) },
     positionals: ["id", "error"],
   },
-  run: async (bus, { id, error = "" }, { caller }) => ({
-    ok: true,
-    command: toPublicCommand(await endCommand(bus, id, { status: "failed", result: { error } }, caller)),
-  }),
+  run: async (bus, { id, error = "" }, { caller }) =>
+    answerWith(await endCommand(bus, id, { status: "failed", result: { error } }, caller)),
   output: { text: ({ command }) => `${command.id} has failed` },
   tool: {
     name: "fail_command",
@@ -310,10 +298,7 @@ export const retryCommand = defineOperation({
   access: { level: "actor" },
   http: "POST /commands/:id/retry",
   input: { fields: { id: name("The command") }, positionals: ["id"] },
-  run: async (bus, { id }, { caller }) => ({
-    ok: true,
-    command: toPublicCommand(await offerCommandAgain(bus, id, caller)),
-  }),
+  run: async (bus, { id }, { caller }) => answerWith(await offerCommandAgain(bus, id, caller)),
   output: { text: ({ command }) => `${command.id} is offered again` },
 });
 

@@ -1,5 +1,6 @@
 import type { Caller } from "../core/access.ts";
 import { invalid, invalidFields } from "../core/errors.ts";
+import { isJsonObject } from "../core/json.ts";
 import {
   BATCH_MESSAGES,
   CONTENT_BYTES,
@@ -162,8 +163,8 @@ export function ids(description: string): Field<readonly number[]> {
   const fault = `must be a list of ${BATCH_MESSAGES} ids at most`;
   const check = (given: unknown): Checked<readonly number[]> => {
     if (!Array.isArray(given) || given.length > BATCH_MESSAGES) return { fault };
-    const value = given.map(Number).filter((id) => Number.isSafeInteger(id) && id > 0);
-    return value.length === given.length ? { value } : { fault };
+    const value = given.map(Number);
+    return value.every((id) => Number.isSafeInteger(id) && id > 0) ? { value } : { fault };
   };
   const schema = { type: "array", items: { type: "integer", minimum: 1 }, maxItems: BATCH_MESSAGES };
   return { check, description, kind: "list", optional: false, schema };
@@ -223,7 +224,7 @@ function contentFault(value: string): string | undefined {
 
 /** Throws a sentence about the first fault. */
 export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F> {
-  if (!isRecord(raw)) throw invalid("the request must be a JSON object");
+  if (!isJsonObject(raw)) throw invalid("the request must be a JSON object");
   const { all, required } = namesOf(fields);
   if (required.some((name) => given(raw, name, fields[name]) === undefined))
     throw invalidFields((nameOf) => `${joinWords(required.map(nameOf))} required`);
@@ -235,22 +236,18 @@ export function parseInput<F extends Fields>(fields: F, raw: unknown): InputOf<F
   return input as InputOf<F>;
 }
 
-interface Names {
-  readonly all: readonly (readonly [string, Field])[];
-  readonly required: readonly string[];
+/** Cached per operation, not computed per request. */
+const known = new WeakMap<Fields, ReturnType<typeof listNames>>();
+
+function namesOf(fields: Fields) {
+  const names = known.get(fields) ?? listNames(fields);
+  known.set(fields, names);
+  return names;
 }
 
-const known = new WeakMap<Fields, Names>();
-
-/** Cached per operation, not computed per request. */
-function namesOf(fields: Fields): Names {
-  let names = known.get(fields);
-  if (names === undefined) {
-    const all = Object.entries(fields);
-    names = { all, required: all.filter(([, field]) => !field.optional).map(([name]) => name) };
-    known.set(fields, names);
-  }
-  return names;
+function listNames(fields: Fields) {
+  const all = Object.entries(fields);
+  return { all, required: all.filter(([, field]) => !field.optional).map(([name]) => name) };
 }
 
 /** The part of the input that is sent to a server. */
@@ -260,24 +257,15 @@ export function publicInput(fields: Fields, input: object): [string, unknown][] 
 
 /** Converts texts from a command line or a URL to the types of their fields. */
 export function parseTexts(fields: Fields, texts: Readonly<Record<string, string>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [
-      name,
-      Object.hasOwn(fields, name) ? typed(name, fields[name], text) : text,
-    ]),
-  );
+  const typed = Object.entries(texts).map(([name, text]) => [name, parseText(fields, name, text)] as const);
+  return Object.fromEntries(typed);
 }
 
-const FLAGS: ReadonlyMap<string, boolean> = new Map([
-  ["true", true],
-  ["1", true],
-  ["yes", true],
-  ["false", false],
-  ["0", false],
-  ["no", false],
-]);
+const YES = ["true", "1", "yes"];
+const NO = ["false", "0", "no"];
 
-function typed(name: string, field: Field | undefined, text: string): unknown {
+function parseText(fields: Fields, name: string, text: string): unknown {
+  const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
   if (field?.kind === "json") return parseJson(name, text);
   if (field?.kind === "list")
     return text
@@ -285,7 +273,8 @@ function typed(name: string, field: Field | undefined, text: string): unknown {
       .map((item) => item.trim())
       .filter((item) => item !== "");
   if (field?.kind === "number") return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
-  if (field?.kind === "flag") return FLAGS.get(text.toLowerCase()) ?? text;
+  if (field?.kind === "flag" && YES.includes(text.toLowerCase())) return true;
+  if (field?.kind === "flag" && NO.includes(text.toLowerCase())) return false;
   return text;
 }
 
@@ -315,10 +304,6 @@ function parseField(name: string, field: Field, value: unknown): unknown {
 function bytesOf(field: Field, value: unknown): number | undefined {
   if (field.kind === "json") return jsonBytes(value);
   return typeof value === "string" ? Buffer.byteLength(value) : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 export function joinWords(names: readonly string[]): string {

@@ -1,7 +1,8 @@
 import type { Bus } from "../core/bus.ts";
 import { conflict, invalid, notFound, unauthorized } from "../core/errors.ts";
+import type { JsonObject } from "../core/json.ts";
 import { MAX_WAIT_SECONDS } from "../core/limits.ts";
-import { type BrokerAnswer, type BrokerRequest, formatAddress, parseAddress } from "../core/link.ts";
+import { formatAddress, parseAddress } from "../core/link.ts";
 import type { Message } from "../core/messages.ts";
 import { content, type InputOf, name, oneOf, optional, seconds, text, whole } from "./fields.ts";
 import { fetchMail, listMailboxes, postMail, waitMail } from "./mailboxes.ts";
@@ -14,9 +15,9 @@ import {
   type Request,
 } from "./operation.ts";
 import { perform, settle } from "./perform.ts";
+import { RECEIVE_PORT } from "./tcp.ts";
 
 const BROKER_PORT = 19_901;
-const RECEIVE_PORT = 19_900;
 const WAIT_SECONDS = 60;
 const ANSWER_SECONDS = 10;
 
@@ -194,9 +195,9 @@ function needed(asked: IpcInput, field: "host" | "message" | "to" | "mailbox"): 
 async function askOtherBroker(
   bus: Bus,
   port: number,
-  request: BrokerRequest,
+  request: JsonObject,
   { signal }: Context,
-): Promise<BrokerAnswer | undefined> {
+): Promise<JsonObject | undefined> {
   if (bus.brokers.owns(port)) return undefined;
   const answer = await bus.brokers.ask(port, request, signal);
   if (answer === undefined || answer.ok === true || String(answer.error).startsWith("wait timed out")) return answer;
@@ -209,7 +210,7 @@ type TakenMail = Required<Pick<IpcAnswer, "quoted" | "settle">>;
 async function takeFromOtherBroker(
   bus: Bus,
   port: number,
-  request: BrokerRequest,
+  request: JsonObject,
   context: Context,
 ): Promise<TakenMail | undefined> {
   const answer = await askOtherBroker(bus, port, { ...request, ack: "manual" }, context);
@@ -243,6 +244,6 @@ async function countUnread(bus: Bus, context: Context): Promise<[string, number]
   return mailboxes.flatMap(({ mailbox, unread }): [string, number][] => (unread > 0 ? [[mailbox, unread]] : []));
 }
 
-function listIn(value: unknown): readonly Readonly<Record<string, unknown>>[] {
+function listIn(value: unknown): readonly JsonObject[] {
   return Array.isArray(value) ? value.map(Object) : [];
 }

@@ -1,11 +1,10 @@
 import type { Bus } from "../core/bus.ts";
 import { BATCH_MESSAGES } from "../core/limits.ts";
-import { getMailboxes, markArrived, peekMail, releaseMail, takeMail, waitForMail } from "../core/mailboxes.ts";
+import { getMailboxes, idsOf, markArrived, peekMail, releaseMail, takeMail, waitForMail } from "../core/mailboxes.ts";
 import { type Message, send } from "../core/messages.ts";
 import { mailboxOf } from "../core/names.ts";
-import { messageBytes, sign } from "../core/signature.ts";
 import { content, ids, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
-import { defineOperation, parseRequest } from "./operation.ts";
+import { defineOperation, parseRequest, signMessage } from "./operation.ts";
 
 const mailbox = name("The mailbox's owner");
 
@@ -34,9 +33,8 @@ export const postMail = defineOperation({
   },
   signature: {
     add: async (input, signer) => {
-      const stamp = await signer.stamp();
-      const signed = { channel: mailboxOf(input.to), sender: input.from, content: input.message };
-      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(signed, stamp), signer.key) };
+      const message = { channel: mailboxOf(input.to), sender: input.from, content: input.message };
+      return { ...input, ...(await signMessage(message, signer)) };
     },
   },
   run: async (bus, { to, message, from, signature, v, aud, nonce, ts }, { caller }) => {
@@ -129,14 +127,8 @@ export const showInbox = defineOperation({
   access: { level: "reader", subject: ownMail },
   http: "GET /mailboxes/:mailbox",
   input: { fields: { mailbox }, positionals: ["mailbox"], self: "mailbox" },
-  run: async (bus, { mailbox }) => {
-    const { unread, messages } = await peekMail(bus, mailbox);
-    return { ok: true, unread, messages };
-  },
-  output: {
-    text: ({ messages }) => messages.map(mailLine).join("\n"),
-    note: ({ unread }) => `${unread} unread`,
-  },
+  run: async (bus, { mailbox }) => ({ ok: true, ...(await peekMail(bus, mailbox)) }),
+  output: { text: ({ messages }) => messages.map(mailLine).join("\n"), note: ({ unread }) => `${unread} unread` },
 });
 
 export const listMailboxes = defineOperation({
@@ -147,9 +139,7 @@ export const listMailboxes = defineOperation({
   http: "GET /mailboxes",
   input: { fields: {} },
   run: async (bus, _, { caller }) => ({ ok: true, mailboxes: await getMailboxes(bus, caller) }),
-  output: {
-    text: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n"),
-  },
+  output: { text: ({ mailboxes }) => mailboxes.map(({ mailbox, unread }) => `${mailbox}  ${unread}`).join("\n") },
 });
 
 export function confirmMail(mailbox: string, messages: readonly Message[]) {
@@ -158,10 +148,6 @@ export function confirmMail(mailbox: string, messages: readonly Message[]) {
 
 export async function returnMail(bus: Bus, mailbox: string, messages: readonly Message[]): Promise<void> {
   if (messages.length > 0) await releaseMail(bus, mailbox, idsOf(messages));
-}
-
-function idsOf(messages: readonly Message[]): readonly number[] {
-  return messages.map(({ id }) => id);
 }
 
 function mailLine(message: Message): string {

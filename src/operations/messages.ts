@@ -11,10 +11,9 @@ import {
   waitUntilRead,
 } from "../core/messages.ts";
 import { isOwnMailbox } from "../core/names.ts";
-import { messageBytes, sign } from "../core/signature.ts";
 import { content, flag, name, oneOf, optional, seconds, stampFields, text, waitSeconds, whole } from "./fields.ts";
 import { confirmMail, returnMail } from "./mailboxes.ts";
-import { defineOperation, indented, parseRequest } from "./operation.ts";
+import { defineOperation, indented, parseRequest, signMessage } from "./operation.ts";
 
 export const showReceipts = defineOperation({
   name: "receipts",
@@ -72,10 +71,7 @@ export const sendMessage = defineOperation({
     self: "sender",
   },
   signature: {
-    add: async (input, signer) => {
-      const stamp = await signer.stamp();
-      return { ...input, v: 2, ...stamp, signature: sign(messageBytes(input, stamp), signer.key) };
-    },
+    add: async (input, signer) => ({ ...input, ...(await signMessage(input, signer)) }),
   },
   run: async (bus, { channel, sender, content, signature, v, aud, nonce, ts }, { caller }) => {
     const message = { channel, sender, content, signature, v, aud, nonce, ts };
@@ -146,21 +142,11 @@ export const readMessages = defineOperation({
     positionals: ["channel", "agent"],
     self: "agent",
   },
-  run: (bus, input, { caller, signal }) =>
-    (takesMail(input) ? readMail : read)(
-      bus,
-      {
-        channel: input.channel,
-        agent: input.agent,
-        limit: input.limit,
-        others: input.others ?? false,
-        peek: input.peek ?? false,
-        wait: input.wait ?? false,
-        seconds: waitSeconds(input.timeout, caller),
-        burst: input.burst ?? 0,
-      },
-      signal,
-    ),
+  run: (bus, { others = false, peek = false, wait = false, burst = 0, ...input }, { caller, signal }) => {
+    const { channel, agent, limit } = input;
+    const request = { channel, agent, limit, others, peek, wait, burst, seconds: waitSeconds(input.timeout, caller) };
+    return (takesMail(request) ? readMail : read)(bus, request, signal);
+  },
   waits: { isWaiting: ({ wait = false }) => wait, isTimeout: (messages) => messages.length === 0 },
   after: {
     confirm: (messages, { channel, agent, peek, ack }) => {
@@ -201,8 +187,8 @@ export const followChannel = defineOperation({
     positionals: ["channel", "agent"],
     self: "agent",
   },
-  run: (bus, { channel, agent, since, others }, { signal }) =>
-    follow(bus, { channel, agent, since, others: others ?? false }, signal),
+  run: (bus, { channel, agent, since, others = false }, { signal }) =>
+    follow(bus, { channel, agent, since, others }, signal),
   after: {
     confirm: (message, { channel, agent, peek }) =>
       peek ? undefined : parseRequest(acknowledgeMessages, { channel, agent, id: message.id }),

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Access, AccessRequest, Caller } from "../core/access.ts";
 import type { Bus } from "../core/bus.ts";
-import type { Stamp } from "../core/signature.ts";
+import { messageBytes, type SignedMessage, type Stamp, sign } from "../core/signature.ts";
 import { type Fields, type InputOf, parseInput } from "./fields.ts";
 
 export interface Context {
@@ -238,6 +238,12 @@ export function defineStoreless<const Name extends string, F extends Fields, A, 
   },
 ): Operation & Typed<Name, InputOf<F>, A, Self, false> {
   return definition as unknown as Operation & Typed<Name, InputOf<F>, A, Self, false>;
+}
+
+/** Returns the fields of a v2 signature over a message. */
+export async function signMessage(message: SignedMessage, signer: Signer) {
+  const stamp = await signer.stamp();
+  return { v: 2, ...stamp, signature: sign(messageBytes(message, stamp), signer.key) };
 }
 
 export function isStream(answer: unknown): answer is AsyncIterable<unknown> {

@@ -1,3 +1,4 @@
+import type { Bus } from "../core/bus.ts";
 import {
   getPresence,
   getSession,
@@ -24,17 +25,19 @@ export interface PublicSession {
   readonly last_seen: number;
 }
 
-export function toPublicSession(peer: Session, now: number): PublicSession {
-  return {
-    id: peer.id,
-    role: peer.role,
-    capabilities: peer.capabilities,
-    status: isAlive(peer, now) ? "online" : "gone",
-    waiting_for: peer.waitingFor,
-    agent: peer.agent,
-    connected_at: peer.connectedAt,
-    last_seen: peer.lastSeen,
-  };
+export function toPublicSession(session: Session, now: number): PublicSession {
+  const { id, role, capabilities, waitingFor, agent, connectedAt, lastSeen } = session;
+  const status = isAlive(session, now) ? "online" : "gone";
+  const times = { connected_at: connectedAt, last_seen: lastSeen };
+  return { id, role, capabilities, status, waiting_for: waitingFor, agent, ...times };
+}
+
+async function getPublicSessions(bus: Bus): Promise<PublicSession[]> {
+  return (await getSessions(bus)).map((session) => toPublicSession(session, bus.now()));
+}
+
+function answerWith(bus: Bus, session: Session) {
+  return { ok: true, peer: toPublicSession(session, bus.now()) };
 }
 
 const USUAL_ROLES: readonly string[] = [ORCHESTRATOR, "backend", "frontend", "reviewer", "tester"];
@@ -46,10 +49,7 @@ export const listSessions = defineOperation({
   access: { level: "reader" },
   http: "GET /peers",
   input: { fields: {} },
-  run: async (bus) => ({
-    ok: true,
-    peers: (await getSessions(bus)).map((peer) => toPublicSession(peer, bus.now())),
-  }),
+  run: async (bus) => ({ ok: true, peers: await getPublicSessions(bus) }),
   output: {
     text: ({ peers }) => peerLines(peers),
     model: ({ peers }, _, quote) =>
@@ -70,7 +70,7 @@ export const discoverSessions = defineOperation({
   http: "GET /peers/discover",
   input: { fields: {} },
   run: async (bus) => {
-    const peers = (await getSessions(bus)).map((peer) => toPublicSession(peer, bus.now()));
+    const peers = await getPublicSessions(bus);
     const taken = new Set(peers.filter(({ status }) => status === "online").map(({ role }) => role));
     return { ok: true, peers, suggestions: USUAL_ROLES.filter((role) => !taken.has(role)) };
   },
@@ -130,7 +130,7 @@ export const showSession = defineOperation({
   access: { level: "reader" },
   http: "GET /peers/:id",
   input: { fields: { id: sessionId }, positionals: ["id"] },
-  run: async (bus, { id }) => ({ ok: true, peer: toPublicSession(await getSession(bus, id), bus.now()) }),
+  run: async (bus, { id }) => answerWith(bus, await getSession(bus, id)),
   output: { text: ({ peer }) => peerLine(peer) },
   tool: { name: "my_info", description: "Your own peer_id, role and capabilities.", arguments: {}, session: "id" },
 });
@@ -142,10 +142,7 @@ export const sendHeartbeat = defineOperation({
   access: { level: "actor" },
   http: "POST /peers/:id/heartbeat",
   input: { fields: { id: sessionId }, positionals: ["id"] },
-  run: async (bus, { id }, { caller }) => ({
-    ok: true,
-    peer: toPublicSession(await heartbeat(bus, id, caller), bus.now()),
-  }),
+  run: async (bus, { id }, { caller }) => answerWith(bus, await heartbeat(bus, id, caller)),
   output: { text: ({ peer }) => peerLine(peer) },
 });
 
@@ -156,10 +153,7 @@ export const changeRole = defineOperation({
   access: { level: "actor" },
   http: "POST /peers/:id/role",
   input: { fields: { id: sessionId, role: word("The new role") }, positionals: ["id", "role"] },
-  run: async (bus, { id, role }, { caller }) => ({
-    ok: true,
-    peer: toPublicSession(await setRole(bus, id, role, caller), bus.now()),
-  }),
+  run: async (bus, { id, role }, { caller }) => answerWith(bus, await setRole(bus, id, role, caller)),
   output: { text: ({ peer }) => peerLine(peer) },
   tool: {
     name: "set_role",

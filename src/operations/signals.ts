@@ -63,13 +63,7 @@ export const awaitSignal = defineOperation({
   examples: ["el-ipc signal wait build_ready", "el-ipc signal wait build_ready --timeout 60"],
   access: { level: "reader" },
   http: "GET /signals/:name/wait",
-  input: {
-    fields: {
-      name: signalName,
-      timeout: waitTime,
-    },
-    positionals: ["name"],
-  },
+  input: { fields: { name: signalName, timeout: waitTime }, positionals: ["name"] },
   run: async (bus, { name, timeout }, { caller, signal }) => {
     const found = await waitForSignal(bus, { name, seconds: waitSeconds(timeout, caller) }, signal);
     if (found === undefined) return null;

@@ -49,10 +49,10 @@ export const pruneMessages = defineOperation({
         ({ channel, messages, unconsumed }) =>
           `  ${channel}: ${messages}${unconsumed > 0 ? ` (${unconsumed} not read by all)` : ""}`,
       );
-      const said = dry_run
+      const total = dry_run
         ? `Would remove ${formatCount(of, "messages")}`
         : `Removed ${formatCount(removed, "messages")}`;
-      return [said, ...lines].join("\n");
+      return [total, ...lines].join("\n");
     },
   },
 });

@@ -117,20 +117,11 @@ function toPublicEvent(body: Exclude<EventBody, { kind: "message" }>, now: numbe
     case "readings":
       return { type: "readings", data: toPublicReadings(body.readings) };
     case "session":
-      return {
-        type: `peer_${body.what}`,
-        data: body.subject ? toPublicSession(body.subject, now) : { id: body.key },
-      };
+      return { type: `peer_${body.what}`, data: body.subject ? toPublicSession(body.subject, now) : { id: body.key } };
     case "command":
-      return {
-        type: `command_${body.what}`,
-        data: body.subject ? toPublicCommand(body.subject) : { id: body.key },
-      };
+      return { type: `command_${body.what}`, data: body.subject ? toPublicCommand(body.subject) : { id: body.key } };
     case "signal":
-      return {
-        type: `signal_${body.what}`,
-        data: body.subject ? toPublicSignal(body.subject) : { name: body.key },
-      };
+      return { type: `signal_${body.what}`, data: body.subject ? toPublicSignal(body.subject) : { name: body.key } };
   }
 }
 
@@ -145,10 +136,7 @@ export const showTraffic = defineOperation({
   access: { level: "reader" },
   http: "GET /traffic",
   input: { fields: { minutes: optional(whole("How far back (60)", { min: 1, max: 1_440 })) } },
-  run: async (bus, { minutes = 60 }, { caller }) => ({
-    ok: true,
-    ...(await getTraffic(bus, minutes, caller)),
-  }),
+  run: async (bus, { minutes = 60 }, { caller }) => ({ ok: true, ...(await getTraffic(bus, minutes, caller)) }),
   output: {
     text: ({ minutes, flows }) =>
       [
@@ -201,12 +189,7 @@ export const showHealth = defineOperation({
     const counts = channel !== undefined && agent !== undefined;
     const pending = counts ? await countUnread(bus, { channel, agent }, caller) : 0;
     const did = await getBusDid(bus);
-    return {
-      status: "ok",
-      pending,
-      secure_mode: await isSecure(bus),
-      ...(did === undefined ? {} : { did }),
-    };
+    return { status: "ok", pending, secure_mode: await isSecure(bus), ...(did === undefined ? {} : { did }) };
   },
   output: {
     note: (_, { channel, agent }) =>

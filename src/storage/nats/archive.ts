@@ -1,4 +1,5 @@
-import { archiveOf, createReader, type Fields, type RecordKind, shapes } from "../../core/records.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { archiveOf, createReader, type RecordKind, shapes } from "../../core/records.ts";
 import type { AgentStore, Archive, Journal, Records, ResetResult, WriteArchive } from "../../core/store.ts";
 import { loadCommand, unusedPayloads } from "./commands.ts";
 import type { Transaction } from "./log.ts";
@@ -57,7 +58,7 @@ async function* mapEach<T, U>(records: readonly T[], map: (record: T) => Promise
 }
 
 /** Turn a stored record into an archive's; undefined where it has none. Kinds without an entry are stored as archived. */
-const readers: { readonly [Kind in RecordKind]?: (value: Fields) => Records[Kind] | undefined } = {
+const readers: { readonly [Kind in RecordKind]?: (value: JsonObject) => Records[Kind] | undefined } = {
   revoked: (value) => readName(value).revoked,
   arrived: (value) => {
     const { arrived } = readLeases(value);
@@ -72,7 +73,8 @@ const readers: { readonly [Kind in RecordKind]?: (value: Fields) => Records[Kind
 /** Reads records that are stored one by one, as JSON. */
 async function* recordsOf<Kind extends RecordKind>(streams: Streams, kind: Kind): AsyncGenerator<Records[Kind]> {
   const { names } = streams;
-  const read: (value: Fields) => Records[Kind] | undefined = readers[kind] ?? createReader<Records[Kind]>(shapes[kind]);
+  const read: (value: JsonObject) => Records[Kind] | undefined =
+    readers[kind] ?? createReader<Records[Kind]>(shapes[kind]);
   for await (const { data } of scanLast(streams, names.streamOf(kind), names.everyRecord(kind))) {
     const record = read(fieldsOf(parseJson(data)));
     if (record !== undefined) yield record;

@@ -1,19 +1,20 @@
 import { nuid } from "@nats-io/transport-node";
-import { createReader, type Fields, shapes } from "../../core/records.ts";
+import type { JsonObject } from "../../core/json.ts";
+import { createReader, shapes } from "../../core/records.ts";
 import type { Agent, Envelope, NewMessage, RequestKey, Revoked, StoredMessage, Watermark } from "../../core/store.ts";
 import type { StreamKind } from "./names.ts";
 import type { Stored, Streams } from "./streams.ts";
 
-export function fieldsOf(value: unknown): Fields {
+export function fieldsOf(value: unknown): JsonObject {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-export function textIn(from: Fields, name: string): string {
+export function textIn(from: JsonObject, name: string): string {
   const value = from[name];
   return typeof value === "string" ? value : "";
 }
 
-export function numberIn(from: Fields, name: string): number {
+export function numberIn(from: JsonObject, name: string): number {
   const value = from[name];
   return typeof value === "number" ? value : 0;
 }
@@ -27,7 +28,7 @@ export interface Found {
   readonly seq: number;
   /** The id that it was stored under. */
   readonly id: string;
-  readonly value: Fields | undefined;
+  readonly value: JsonObject | undefined;
 }
 
 export const NOT_FOUND: Found = { seq: 0, id: "", value: undefined };
@@ -89,7 +90,7 @@ export function writeLeases(channel: string, { ends, arrived }: Leases): object 
   return { channel, leases: [...ends], settled: [...arrived] };
 }
 
-export function readLeases(value: Fields | undefined): Leases {
+export function readLeases(value: JsonObject | undefined): Leases {
   const { leases, settled } = fieldsOf(value);
   const ends = Array.isArray(leases) ? leases.flatMap((pair) => (isPair(pair) ? [pair] : [])) : [];
   return { ends: new Map(ends), arrived: new Set(Array.isArray(settled) ? settled.map(Number) : []) };
@@ -128,7 +129,7 @@ export interface NonceRecord extends RequestKey {
   readonly gone?: boolean;
 }
 
-export function readNonce(from: Fields): NonceRecord {
+export function readNonce(from: JsonObject): NonceRecord {
   return {
     signer: textIn(from, "signer"),
     nonce: textIn(from, "nonce"),

@@ -1,6 +1,6 @@
 import { nuid } from "@nats-io/transport-node";
 import { IpcError } from "../../core/errors.ts";
-import type { Fields } from "../../core/records.ts";
+import type { JsonObject } from "../../core/json.ts";
 import type { JournalEntry } from "../../core/store.ts";
 import { monotonicMs } from "../../core/time.ts";
 import { type Found, getRecord, numberIn, putRecord, textIn } from "./records.ts";
@@ -325,7 +325,7 @@ function createSnapshots(streams: Streams, log: EventLog) {
   };
 }
 
-function positionIn(value: Fields): Position {
+function positionIn(value: JsonObject): Position {
   return { seq: numberIn(value, "position"), id: textIn(value, "id") };
 }
 
