@@ -21,7 +21,7 @@ export interface Policy {
   readonly secured: () => void;
 }
 
-/** What the rules in this folder work on. */
+/** Everything that the rules in this folder work on. */
 export interface Bus extends Policy, AsyncDisposable {
   readonly store: Store;
   readonly wakeup: Wakeup;

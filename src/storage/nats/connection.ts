@@ -116,7 +116,7 @@ export async function connectNats(address: Address, signal?: AbortSignal) {
     apiPrefix: address.domain === undefined ? "$JS.API" : `$JS.${address.domain}.API`,
     /** The server's limit for one message, in bytes. */
     maxPayload,
-    /** What that leaves for a message's data. */
+    /** The bytes that this leaves for a message's data. */
     maxData: () => Math.max(0, maxPayload() - HEAD_BYTES),
     /** Whether the streams are on the one server that this is connected to. */
     isSingleServer: () =>

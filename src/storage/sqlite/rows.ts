@@ -58,7 +58,7 @@ export interface RecordTable<T extends object> {
   readonly table: string;
   readonly where: string;
   readonly key: readonly string[];
-  /** What to select, each value under its field's name. */
+  /** The columns to select, each value under its field's name. */
   readonly columns: string;
   /** Inserts a record, without the fields that other tables hold. */
   readonly insert: string;
@@ -73,23 +73,23 @@ export interface RecordTable<T extends object> {
 export function tableOf<Kind extends RecordKind>(kind: Kind): RecordTable<Records[Kind]> {
   const given: Table<string> = tables[kind] ?? {};
   const { table = kind, columns = {}, select = {}, elsewhere = [], where = "true", key = ["rowid"] } = given;
-  const fields = Object.entries<Field<unknown>>(shapes[kind]);
-  const columnOf = (name: string) => columns[name] ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  const own = fields.filter(([name]) => !elsewhere.includes(name));
-  const insertColumns = own.map(([name]) => columnOf(name)).join(", ");
+  const fields = Object.entries<Field<unknown>>(shapes[kind]).map(([name, field]) => {
+    const column = columns[name] ?? name.replace(/[A-Z]/g, "_$&").toLowerCase();
+    const sql = select[name] ?? column;
+    return { name, field, column, selected: sql === name ? name : `${sql} AS "${name}"` };
+  });
+  const own = elsewhere.length === 0 ? fields : fields.filter(({ name }) => !elsewhere.includes(name));
   const read = createReader<Records[Kind]>(shapes[kind], (row, name, { isJson }) =>
     isJson ? jsonOf(row, name) : decode(row[name]),
   );
+  const insertColumns = own.map(({ column }) => column).join(", ");
   return {
     table,
     where,
     key,
-    columns: fields
-      .map(([name]) => ({ name, sql: select[name] ?? columnOf(name) }))
-      .map(({ name, sql }) => (sql === name ? name : `${sql} AS "${name}"`))
-      .join(", "),
+    columns: fields.map(({ selected }) => selected).join(", "),
     insert: given.insert ?? `INSERT INTO ${table} (${insertColumns}) VALUES (${own.map(() => "?").join(", ")})`,
-    values: (record) => own.map(([name, field]) => columnValue(Reflect.get(record, name), field)),
+    values: (record) => own.map(({ name, field }) => columnValue(Reflect.get(record, name), field)),
     read,
     find: (query, ...values) => {
       const row = query.get(...values);

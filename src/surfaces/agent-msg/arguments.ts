@@ -8,7 +8,7 @@ export interface VerbOption extends Option {
 export interface Verb {
   readonly name: string;
   readonly summary: string;
-  /** What each word means, in order. A name in brackets is optional. */
+  /** The meaning of each word, in order. A name in brackets is optional. */
   readonly words: Readonly<Record<string, string>>;
   readonly options: readonly VerbOption[];
 }

@@ -87,7 +87,7 @@ async function readBeginning(response: IncomingMessage): Promise<string> {
       if (text.length > REFUSAL_CHARACTERS) break;
     }
   } catch {
-    // What was read until then is enough.
+    // The body read so far is enough.
   } finally {
     clearTimeout(late);
   }
