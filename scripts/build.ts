@@ -148,7 +148,7 @@ const built = await Promise.all(
   }),
 );
 
-/** What is started: read by any Node, so that one which is too old can hand over to ipc-server.sh; then runs a bundle. */
+/** The started program. Any Node can read it, so that an old one can hand over to ipc-server.sh; then it runs a bundle. */
 async function programOf(program: string, { to, runs, text }: Bundle & { readonly text: string }) {
   const build = createHash("sha256").update(text).digest("hex").slice(0, 16);
   const functions = ["hand-over.js", "run-compiled.js"].map((name) => readFileSync(`${root}/scripts/${name}`, "utf8"));

@@ -90,7 +90,7 @@ function plain(text: string): string {
     .replaceAll("Operation & Typed<", "Typed<");
 }
 
-/** What a declaration speaks of. A function's name says what it does elsewhere. */
+/** The identifiers in a declaration's text. */
 function wordsIn(text: string): readonly string[] {
   const said = text.replaceAll(/\/\*\*.*?\*\//gs, "").replaceAll(/"[^"\n]*"/g, "");
   return said.match(/\b[A-Za-z_]\w*\b/g) ?? [];

@@ -1,4 +1,4 @@
-// What a bus on NATS costs its server, measured: `npm run load`, or `npm run load -- --messages 100000 --channels 1000`.
+// Measures what a bus on NATS costs its server: `npm run load`, or `npm run load -- --messages 100000 --channels 1000`.
 // It starts a nats-server of its own on this machine, in a folder that goes with it, and says what each thing took.
 import { parseArgs } from "node:util";
 import { openNats } from "../src/nats.ts";

@@ -9,7 +9,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 const LICENCE = { name: "MIT", identifier: "MIT" };
 
-/** What a server can be asked over HTTP, as OpenAPI 3.1 says it: the table's routes and the server's own. */
+/** The HTTP requests of a server as OpenAPI 3.1: the table's routes and the server's own. */
 export function openApiOf(routes: readonly Route[], { answers, named }: AnswerSchemas, version: string): Json {
   const paths = new Map<string, Json>();
   for (const route of routes) {

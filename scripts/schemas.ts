@@ -6,7 +6,7 @@ export type Schema = Readonly<Record<string, unknown>>;
 export interface AnswerSchemas {
   /** By the operation's name; of a stream what each of it is. */
   readonly answers: ReadonlyMap<string, Schema>;
-  /** Those that the answers refer to, by name. */
+  /** The schemas that answers refer to, by name. */
   readonly named: Readonly<Record<string, Schema>>;
 }
 
@@ -28,7 +28,7 @@ const BASIC: Readonly<Record<string, Schema>> = {
   false: { const: false },
 };
 
-/** What a property may be without being there. */
+/** The types of a property that may be missing. */
 const ABSENT: Schema = { not: {} };
 
 /** Of the operations that are wanted: the others may answer what no JSON has. */
@@ -172,7 +172,7 @@ function anyOf(parts: readonly Schema[]): Schema {
   return { anyOf: parts };
 }
 
-/** What a property is where it is there; undefined where it never is. */
+/** The type of a property where it is present; undefined where it never is. */
 function presentOf(schema: Schema): Schema | undefined {
   if (schema === ABSENT) return undefined;
   const { anyOf: parts } = schema;

@@ -34,7 +34,7 @@ const found = (named.length === 0 ? ["test"] : named).flatMap((path) =>
 const files = found.filter((file) => !soak || readFileSync(file, "utf8").includes("support/soak.ts")).sort();
 const ordered = [...longest.filter((file) => files.includes(file)), ...files.filter((file) => !longest.includes(file))];
 
-// What a coding agent that runs this says of itself must not reach what the tests start, nor what its user has set.
+// Variables of a coding agent that runs this, and settings of its user, must not reach the programs under test.
 const environment = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(CLAUDE|IPC_|EL_IPC_|XDG_|NODE_EXTRA_CA_CERTS)/.test(name)),
 );

@@ -116,7 +116,7 @@ const filesHaveASubject: Law = (path, source) => {
     : [`src/${path} has ${lines} lines: look for its second subject and give that a file of its own`];
 };
 
-/** What the package offers to who imports it. */
+/** The package's entry point. */
 const LIBRARY = "library.ts";
 
 const thereIsOneBarrel: Law = (path, source) => {

@@ -9,7 +9,7 @@ import { startModule, temporaryFolder, waitUntil } from "./support/program.ts";
 const demo = new URL("../scripts/demo/index.ts", import.meta.url);
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** What each of them says, in order. */
+/** The lines of each participant, in order. */
 function saidBy(who: string, output: string): readonly string[] {
   return output.split("\n").flatMap((line) => (line.startsWith(`${who} `) ? [line.slice(who.length).trim()] : []));
 }

@@ -32,7 +32,7 @@ interface Registering {
   readonly operatorKey: string;
 }
 
-/** What every surface can do, in its own way. What the bus refuses is an Error with its sentence. */
+/** The story's steps, as each surface takes them. A refusal by the bus is an Error with its sentence. */
 interface Driver {
   send(message: Sending): Promise<number>;
   read(channel: string, agent: string): Promise<readonly Message[]>;
@@ -57,9 +57,9 @@ type Letter = readonly [from: string, text: string];
 interface Surface {
   readonly name: string;
   readonly open: (bus: TemporaryBus, server: Server) => Driver;
-  /** What is said there to whoever lacks a key, whatever of it. */
+  /** A part of the refusal of a client without a key. */
   readonly refusal?: RegExp;
-  /** Who reads there knows by itself how far it has come. */
+  /** Readers on this surface keep their own position. */
   readonly ownPlace?: true;
 }
 
@@ -75,7 +75,7 @@ const surfaces: readonly Surface[] = [
   { name: "TCP", open: (_, server) => tcp(server) },
   {
     name: "MCP",
-    // What a model is given no tool for its user asks elsewhere.
+    // A model has no tool for this, so its user asks elsewhere.
     open: (bus, server) => ({ ...http(server), ...modelSurface(bus, server, () => tcpPort(server)) }),
     refusal: /^Refused: secure mode is on\. .*IPC_AGENT .*IPC_KEY/,
     ownPlace: true,
@@ -277,7 +277,7 @@ async function overWebSocket(server: Server, ask: string, input: object): Promis
   using socket = await connectWebSocket(server.port);
   socket.say({ type: "ask", id: 1, ask, input });
   const answer = answerIn(await socket.next());
-  // What it was answered is settled once a ping behind it has been: a second question comes behind that.
+  // An answer is settled once the ping behind it has been answered, so a second question follows that.
   socket.say({ type: "ping" });
   await socket.nextOf("pong");
   return answer;

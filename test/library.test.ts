@@ -15,7 +15,7 @@ import { start, temporaryFolder, temporaryHome, waitUntil } from "./support/prog
 
 const { connect, isIpcError }: typeof library = createRequire(import.meta.url)("../sources.d/ipc-library.js");
 
-// What this process opens is noted in a home of its own, as with the programs that others start.
+// This process keeps its user state in a home of its own, as the programs that tests start do.
 process.env.HOME = temporaryHome();
 
 /** A bus near, and the same behind a server: what is true of one is true of the other. */

@@ -39,7 +39,7 @@ function lastJson(output: string): unknown {
   return assert.fail(`no JSON in ${output}`);
 }
 
-/** What kind of value it is, down to the names and types of all that it holds. */
+/** The kind of a value, down to the names and types of everything in it. */
 function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf);
   if (typeof value !== "object" || value === null) return typeof value;

@@ -1,6 +1,6 @@
 import type { Running } from "./processes.ts";
 
-/** What a worker answers with: a line of JSON, an object of figures. */
+/** The answer of a worker: a line of JSON, an object of figures. */
 export interface Answer {
   number(name: string): number;
   numbers(name: string): readonly number[];

@@ -1,4 +1,4 @@
-/** What was measured, of something that was done several times. */
+/** The figures of something that was measured several times. */
 export interface Figure {
   readonly unit: Unit;
   readonly median: number;

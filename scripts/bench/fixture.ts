@@ -18,7 +18,7 @@ const FILL = `INSERT INTO messages (channel, sender, content, created_at, signat
     'herald', 'message ' || n || ': main is green, all tests passed in four minutes', 1.7e9 + n, ''
   FROM counted`;
 
-/** Somebody who has yet to read the quiet channel, and the last ten of a busy one. */
+/** Puts the watermark ten messages before the end of the busy channel; the quiet one stays unread. */
 const READ = `INSERT INTO watermarks (agent, channel, last_id)
   SELECT 'reader', 'busy-1', id FROM messages WHERE channel = 'busy-1' ORDER BY id DESC LIMIT 1 OFFSET 10`;
 

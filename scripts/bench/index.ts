@@ -67,7 +67,7 @@ async function measureAll(options: Options): Promise<number> {
   return report.failures.length === 0 ? 0 : 1;
 }
 
-/** What was typed, but for the folder of the original, which says nothing to others. */
+/** The command as typed, without the path of the original, which means nothing to others. */
 function commandText({ original }: Options): string {
   const words = process.argv.slice(2).map((word) => (word === original ? basename(word) : word));
   return `npm run bench${words.length > 0 ? ` -- ${words.join(" ")}` : ""}`;

@@ -22,7 +22,7 @@ export interface Target {
   holds(ours: Figure, beside: Figure | undefined): boolean | undefined;
 }
 
-/** So many times as good as the other. */
+/** How many times as good as the other. */
 export function times(least: number): Target {
   return {
     text: `≥ ${least}×`,

@@ -12,7 +12,7 @@ export function command(...words: readonly string[]): readonly string[] {
   return [process.execPath, entry, ...words];
 }
 
-/** What tells the program, ours or the original, which database is meant, in a home of its own. */
+/** The environment that names the database to the program, ours or the original, with a home of its own. */
 export function on(folder: Folder, database = "bus.db", durability: Durability = "full"): Variables {
   return { HOME: folder.path, IPC_DB_PATH: folder.file(database), IPC_DURABILITY: durability };
 }

@@ -6,7 +6,7 @@ export type Contender = () => number | Promise<number>;
 export interface Rounds {
   readonly unit: Unit;
   readonly rounds: number;
-  /** So many first rounds don't count: caches fill, processors wake up. */
+  /** First rounds that don't count: caches fill, processors wake up. */
   readonly dropped: number;
 }
 

@@ -14,7 +14,7 @@ export interface Signal {
   readonly data: Values;
 }
 
-/** What a server answers: of these, what was asked for. */
+/** The answer of a server, with the fields that the demonstration reads. */
 export interface Answer {
   readonly ok: true;
   readonly id: string;

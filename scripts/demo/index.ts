@@ -55,7 +55,7 @@ Ctrl-C ends it all.
   await new Promise(() => {});
 }
 
-/** What the human does in the dashboard. */
+/** The human's actions in the dashboard. */
 async function order(url: string, target: string, action: string, params: object): Promise<Values> {
   tell("human", `orders ${target}: ${action} ${JSON.stringify(params)}`);
   const sent = await ask(url, "POST /commands/send", { from: "human", target, action, params });

@@ -17,7 +17,7 @@ const abilities: Readonly<Record<string, Readonly<Record<string, Work>>>> = {
 
 const abilitiesOfRole = abilities[role] ?? {};
 
-// Whoever started it is gone.
+// The parent process is gone.
 process.stdin.resume().on("end", () => process.exit());
 
 const connected = await ask(url, "POST /peers/connect", { role, capabilities: Object.keys(abilitiesOfRole) });

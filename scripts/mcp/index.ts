@@ -32,7 +32,7 @@ for (const revision of ["2026-07-28", "2025-11-25"]) {
 }
 for (const target of [command("mcp"), [`${url}/mcp`], [`${url}/mcp/sse`]]) {
   attempt(`inspector --strict: ${target.at(-1)}`, () => {
-    // Whatever it warns of stands among the JSON, so that this is none.
+    // A warning would stand among the JSON and break the parsing.
     const { tools } = JSON.parse(run(inspector, "--cli", "--method", "tools/list", "--strict", ...target));
     return `${tools.length} tools`;
   });
@@ -47,7 +47,7 @@ function attempt(what: string, doIt: () => string): void {
   }
 }
 
-/** What a program of theirs says, on both its outputs. Throws where it fails. */
+/** The output of an MCP program on both its streams. Throws where it fails. */
 function run(script: string, ...words: readonly string[]): string {
   const both = ["sh", "-c", 'exec "$@" 2>&1', "sh", process.execPath];
   return runCommand([...both, script, ...words], variables, MAX_MS).output;

@@ -40,7 +40,7 @@ export async function furnishAll(store: Store): Promise<void> {
   await signals.set({ name: "go", data: { deep: ["ü"] }, sender: "human", setAt: AT });
 }
 
-/** What a bus holds, with messages by their place instead of their ids. */
+/** The contents of a bus, with messages by their position instead of their ids. */
 export async function heldBy(store: Store): Promise<unknown> {
   const { messages, agents, sessions: peers, commands: orders, signals } = store;
   const all = (await messages.allAfter(0, 1_000)).map(({ id: _, ...message }) => message);

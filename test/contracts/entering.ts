@@ -11,7 +11,7 @@ function signed(): RequestKey {
   return { signer: "chief", nonce: `n${requests++}`, digest: "digest", at: 1_795_200_000 };
 }
 
-/** What is under the name before somebody takes it. */
+/** The state of a name before an agent takes it. */
 const situations: readonly [
   string,
   (store: Store) => Promise<unknown>,
@@ -38,7 +38,7 @@ const situations: readonly [
   ],
 ];
 
-/** Who takes which name, and how. */
+/** The contract of taking a name. */
 export function checkEntering(check: Check): void {
   for (const [what, prepare, allowed] of situations) {
     for (const entry of entries) {

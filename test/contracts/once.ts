@@ -10,7 +10,7 @@ function once(nonce: string, more: Partial<RequestKey> = {}): RequestKey {
   return { signer: "herald", nonce, digest: "digest", at: AT, ...more };
 }
 
-/** What carries a nonce happens once. */
+/** The contract of nonces: a request with one counts once. */
 export function checkOnce(check: Check): void {
   const one = message("a", "herald", "one");
 

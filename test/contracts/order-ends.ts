@@ -17,7 +17,7 @@ function consequences(n = 1): Consequences {
   };
 }
 
-/** What is left of an order's consequences. */
+/** The stored consequences of a command's end. */
 async function told(store: Store) {
   const orders = await store.commands.list({ limit: 100 });
   return {

@@ -44,7 +44,7 @@ const fresh = {
 
 const idsOf = (orders: readonly Command[]) => orders.map(({ id }) => id);
 
-/** Who takes which order. */
+/** The contract of commands, up to their end. */
 export function checkOrders(check: Check): void {
   check("B2 an order is found as it was sent, whatever it says", async (store, place) => {
     const params = [{}, [], null, 0, "", "text", true, { deep: [{ "'; --": "\u0000 ü 🦜" }] }, -1.5e300];

@@ -3,7 +3,7 @@ import type { MessageStore } from "../../src/core/store.ts";
 import { append } from "../support/store.ts";
 import { type Check, message } from "./place.ts";
 
-/** What every engine answers to those who watch the whole bus. */
+/** The answers of every engine to watchers of the whole bus. */
 export function checkOverview(check: Check): void {
   check("gives a channel's last messages before one, oldest first", async ({ messages }) => {
     const ids = await sendAll(messages, "builds", 5);
@@ -55,7 +55,7 @@ export function checkOverview(check: Check): void {
   });
 }
 
-/** So many messages, a second apart from 1000 on. */
+/** Sends messages a second apart, from second 1000 on. */
 async function sendAll(messages: MessageStore, channel: string, count: number): Promise<readonly number[]> {
   const ids: number[] = [];
   for (let index = 0; index < count; index++) {

@@ -23,7 +23,7 @@ const sole = { role: "orchestrator", aliveSince: AT - 1 };
 
 const boss = (id: string, more: Partial<Session> = {}) => newPeer(id, { role: "orchestrator", ...more });
 
-/** Who is connected. */
+/** The contract of sessions. */
 export function checkPeers(check: Check): void {
   check("B1 a peer is found as it connected, and listed in the order in which they came", async (store, place) => {
     const peers = [

@@ -15,7 +15,7 @@ async function tenMessages(store: Store): Promise<readonly number[]> {
 
 const none: PruneCriteria = { consumed: false };
 
-/** What may go, of what, by how many: with readers that have consumed the first eight and the first four. */
+/** The messages that may go, by each condition, with readers that have consumed the first eight and the first four. */
 const conditions: readonly [string, PruneCriteria, number][] = [
   ["no condition", none, 10],
   ["an age", { ...none, before: 6 }, 6],
@@ -35,7 +35,7 @@ const conditions: readonly [string, PruneCriteria, number][] = [
   ["all three", { consumed: true, before: 8, keep: 8 }, 2],
 ];
 
-/** What may go, and what goes. */
+/** The contract of pruning. */
 export function checkPruning(check: Check): void {
   for (const [what, pruning, count] of conditions) {
     check(`${count} of ten messages may go by ${what}`, async (store) => {

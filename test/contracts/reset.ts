@@ -34,7 +34,7 @@ async function others(store: Store) {
   };
 }
 
-/** What is gone after a reset, and what isn't. */
+/** The parts of a bus that a reset removes, and those that stay. */
 export function checkReset(check: Check): void {
   check("a reset removes all messages, peers, orders and signals, but for one channel", async (store, place) => {
     await furnish(store);

@@ -20,7 +20,7 @@ import { checkReset } from "./reset.ts";
 import { checkSignals } from "./signals.ts";
 import { checkWatermarks } from "./watermarks.ts";
 
-/** What every engine does that keeps the bus: the promises of src/core/store.ts, beyond its signatures. */
+/** The promises of every engine: those of src/core/store.ts, beyond its signatures. */
 export function storeContract(engine: string, makePlace: () => Promise<Place>): void {
   suite(`a store kept by ${engine}`, { concurrency: 4 }, () => {
     const check = (sentence: string, body: (store: Store, place: Place) => Promise<void>) =>

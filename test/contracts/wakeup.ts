@@ -20,7 +20,7 @@ export interface Belfry extends AsyncDisposable {
   open(): Wakeup;
 }
 
-/** What names a channel, a peer, an order and a signal alike. */
+/** One name for a channel, a session, a command and a signal. */
 const names = ["a", "reading", "orders", "a".repeat(200)];
 
 /** Topics that are no channels. */
@@ -55,7 +55,7 @@ export function assertHeard(bell: Bell): Promise<void> {
   return assertSoon("the bell is heard", bell.wait(never, 60_000));
 }
 
-/** What every way of waking does: the promises of src/core/wakeup.ts, beyond its signatures. */
+/** The promises of every kind of bell: those of src/core/waiting.ts, beyond its signatures. */
 export function wakeupContract(kind: string, build: () => Belfry): void {
   suite(`waking by ${kind}`, () => {
     const check = (sentence: string, body: (near: Wakeup, far: Wakeup) => Promise<void>) =>
@@ -181,7 +181,7 @@ export function wakeupContract(kind: string, build: () => Belfry): void {
 
     check("a wait of more milliseconds than a timer can count is one", async (near) => {
       using bell = near.arm("a");
-      // What arming itself tells comes first.
+      // Skip what arming itself may ring.
       await bell.wait(never, 50);
       let ended = false;
       const aborting = new AbortController();

@@ -59,7 +59,7 @@ export async function registerAgent(bus: Bus, ops: Identity, agent: Identity, mo
   return register(bus, { ...usual, ...signed }, THIS_PROCESS);
 }
 
-/** Somebody on this machine who shows a token of this agent, or none. */
+/** A caller on this machine, with a token of this agent or without one. */
 export function callerWith(agent?: string, operator = false): Caller {
   const identity = agent === undefined ? undefined : { agent, operator, expires: Number.POSITIVE_INFINITY };
   return { from: "local", admitted: false, hasKey: false, identity };
@@ -73,7 +73,7 @@ export async function say(bus: Bus, channel: string, sender: string, content: st
   return (await send(bus, { channel, sender, content, signature: undefined }, THIS_PROCESS)).id;
 }
 
-/** What an agent has unread in a channel, without waiting. */
+/** The unread messages of an agent in a channel, without waiting. */
 export async function contentsFor(
   bus: Bus,
   channel: string,

@@ -65,7 +65,7 @@ export interface Look {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
-  /** What the page may complain of, because the test is about it. */
+  /** Complaints of the page that are expected, because the test is about them. */
   readonly expects?: RegExp;
 }
 
@@ -73,7 +73,7 @@ export interface Visit extends AsyncDisposable {
   readonly page: Page;
   /** The requests that it made, as method and path. */
   readonly asked: readonly string[];
-  /** What it complained of. */
+  /** The page's complaints. */
   readonly complaints: readonly string[];
 }
 
@@ -114,7 +114,7 @@ export async function live(page: Page): Promise<void> {
   await page.locator(".pill.live").waitFor();
 }
 
-/** What axe finds that is serious or worse, in a line each. */
+/** The findings of axe that are serious or worse, one line each. */
 export async function seriousFaults(page: Page): Promise<readonly string[]> {
   if (typeof tools === "string") throw new Error(tools);
   await page.evaluate(`${tools.axe}; undefined`);

@@ -6,7 +6,7 @@ import { expectSuccess, type TemporaryBus } from "../support/bus.ts";
 import { ask } from "../support/http.ts";
 import { type Server, temporaryHome } from "../support/program.ts";
 
-/** What sessions do on a bus while somebody watches it, over HTTP as they do it. */
+/** The work of sessions on a bus while somebody watches it, done over HTTP. */
 export interface Sessions {
   post(path: string, body: unknown): Promise<Fields>;
   get(path: string): Promise<Fields>;
@@ -64,7 +64,7 @@ export function busOf({ environment }: TemporaryBus): Promise<Bus> {
   return openBus(readEnvironment({ HOME: temporaryHome(), ...environment }), { port: () => 0 });
 }
 
-/** Somebody connected, and wasn't seen since; answers with who. */
+/** Connects a session that isn't seen again; answers with its id. */
 export async function connectedLongAgo(bus: TemporaryBus, role: string, seconds: number): Promise<string> {
   await using own = await busOf(bus);
   const then = own.now() - seconds;

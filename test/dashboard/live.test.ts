@@ -112,7 +112,7 @@ suite("the dashboard", { skip, concurrency: 2 }, () => {
   });
 });
 
-/** So many messages and peers were there before. */
+/** Messages and sessions that were there before. */
 async function crowd(bus: TemporaryBus, messages: number, peers: number): Promise<void> {
   await using own = await busOf(bus);
   const { store } = own;

@@ -104,7 +104,7 @@ suite("a connection that breaks again and again, in the middle of an answer", { 
       ["fetch", "me", "--limit", "5"],
     ]) {
       const got: string[] = [];
-      // What broke off comes again after its lease of ten seconds.
+      // The messages that were cut off come again after their lease of ten seconds.
       const end = Date.now() + 50_000;
       for (let turn = 0; new Set(got).size < contents.length && Date.now() < end; turn++) {
         few = turn === 0 || turn === 2;

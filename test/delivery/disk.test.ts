@@ -80,7 +80,7 @@ suite("a disk that is full", { concurrency: 3, ...aboutTheFile }, () => {
         assert.match(sent.stderr, NO_ROOM);
       }
     }
-    // What changes the database is said to fail; what only looks at it goes on.
+    // Operations that change the database report the failure; those that only read it go on.
     for (const words of [
       ["prune", "--keep", "1"],
       ["post", "me", "x".repeat(20_000), "--from", "a"],
@@ -194,7 +194,7 @@ test("the log of a killed process is read by the next one, with or without its i
   }
 });
 
-/** What lies there after a server was killed that had answered 50 sends; none of it in the database file itself. */
+/** The files left by a server that was killed after 50 answers, all of it outside the database file itself. */
 async function killedInTheMiddle(bus: TemporaryBus): Promise<{ database: Buffer; log: Record<string, Buffer> }> {
   await using server = await bus.serve();
   for (let n = 0; n < 50; n++)

@@ -33,7 +33,7 @@ const moments: Readonly<Record<string, () => void>> = {
         return die();
       },
     }),
-  /** What is sent is stored, and nobody was told: neither who waits nor who sent it. */
+  /** The message is stored, and neither its waiters nor its sender have heard of it. */
   stored: () => {
     Object.assign(fs, {
       openSync(path: string, flags: number, mode?: number) {

@@ -18,7 +18,7 @@ const LISTS = amount(2_000, 20_000);
 const INPUTS = amount(1_000, 10_000);
 const PROCESSES = amount(30, 300);
 
-/** Who serves, follows or waits is asked to end after this, and made to after that. */
+/** Programs that serve, follow or wait are asked to end after the first time, and killed after the second. */
 const PATIENCE_MS = 2_000;
 const MAX_MS = 15_000;
 
@@ -36,7 +36,7 @@ function words(chance: Chance): string[] {
   });
 }
 
-/** What fails must be a sentence for the user. */
+/** A failure must be a sentence for the user. */
 async function expectSentence(said: string, act: () => Promise<void>): Promise<boolean> {
   try {
     await act();

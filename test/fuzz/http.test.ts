@@ -86,7 +86,7 @@ function get(chance: Chance): Request {
   return { bytes: head(chance, `GET ${path}?${pairs.join("&")}`, 0), answered: !waits };
 }
 
-/** What may stand in the first line of a request without ending it. */
+/** Characters that don't end the first line of a request. */
 function raw(text: string): string {
   return text.replaceAll(/[^\u0021-\u007e]|#/g, "");
 }
@@ -135,7 +135,7 @@ function mutated(chance: Chance, bytes: Buffer): Buffer {
 /** Sends it and answers with what came back until the other end closed, or patience did. */
 function exchange({ port }: Server, { bytes, answered }: Request): Promise<string> {
   return new Promise((resolve, reject) => {
-    // Who ends what it says counts as gone, and gets no answer that takes a moment.
+    // A client that ends its side counts as gone, and gets no answer that takes a moment.
     const socket = connect(port, "127.0.0.1", () => (answered ? socket.write(bytes) : socket.end(bytes)));
     let came = "";
     const leave = () => {

@@ -3,7 +3,7 @@ export function moment(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
 
-/** What a process did to the bus or heard from it, in the order in which it did. Each process has a log of its own. */
+/** The things a process did to the bus or heard from it, in order. Each process has a log of its own. */
 export type Doing =
   /** A send is on its way; of one that is sent again, once more. */
   | { readonly kind: "invoked"; readonly key: string; readonly channel: string }
@@ -52,13 +52,13 @@ export interface LeftOrder {
   readonly result: string;
 }
 
-/** What is stored when all is over. */
+/** The contents of the store at the end. */
 export interface Left {
   readonly messages: readonly { readonly id: number; readonly channel: string; readonly key: string }[];
   readonly watermarks: readonly { readonly agent: string; readonly channel: string; readonly id: number }[];
   readonly agents: readonly { readonly name: string; readonly publicKey: string }[];
   readonly orders: readonly LeftOrder[];
-  /** Whatever else was found wrong with the file. */
+  /** Further damage found in the file. */
   readonly faults: readonly string[];
 }
 

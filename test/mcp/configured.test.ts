@@ -16,7 +16,7 @@ interface Configured {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** What the manual shows, as it would be typed for this bus. */
+/** The manual's configuration, as it would be typed for this bus. */
 function shown(bus: TemporaryBus, server: Server): readonly Configured[] {
   return blocksOf(manual.textOf("docs/mcp.md"))
     .filter(({ language }) => language === "json")

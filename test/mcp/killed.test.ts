@@ -15,7 +15,7 @@ suite("kill -9", { concurrency: 2 }, () => {
       await using server = await bus.serve();
       const environment = viaServer ? { IPC_URL: server.url, IPC_DB_PATH: bus.file("unused.db") } : bus.environment;
       const place = JSON.stringify({ environment, server: { url: server.url } });
-      // What it can't clean up any more lies in the bus's own folder.
+      // The files that it can't clean up any more lie in the bus's own folder.
       await using doomed = startModule(client, [way.name, place], { TMPDIR: bus.file(".") });
       const told: { peer: string; server: number | null } = JSON.parse(await doomed.untilPrinted("\n"));
       const waitsFor = async () => (await askFor(server, `GET /peers/${told.peer}`)).peer.waiting_for;

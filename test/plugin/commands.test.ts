@@ -13,7 +13,7 @@ function perform(text: string, env: Environment, words: Readonly<Record<string, 
   return run("/bin/sh", ["-c", filled], { env });
 }
 
-/** What a slash command runs. */
+/** The command line that a slash command runs. */
 function verbOf(name: string): string {
   return { listen: "read", dashboard: "serve" }[name] ?? name;
 }
@@ -212,7 +212,7 @@ suite("the shell text of a slash command does what its page says", { concurrency
   });
 });
 
-/** What each skill may run without asking: nothing but looks. */
+/** The commands that each skill may run without asking: they only look. */
 const looks: Readonly<Record<string, readonly string[]>> = {
   "el-ipc": ["channels", "agents"],
   "ipc-session": ["peers", "status"],

@@ -11,7 +11,7 @@ import { createDelivery } from "../../src/server/deliver.ts";
 const MAX_AT_ONCE = 256;
 const verbs = new Map<string, Operation>(operations.map((operation) => [operation.name, operation]));
 
-/** What each verb needs, so that its request is a good one. */
+/** A valid input for each verb. */
 const inputs: Readonly<Record<string, object>> = {
   "channel messages": { channel: "c" },
   fetch: { mailbox: "m" },

@@ -24,7 +24,7 @@ suite("broker", { concurrency: 4 }, () => {
     void broker.ended.then(() => resolve("ended"));
     const end = await Promise.race([ended, broker.untilLogged('"event":"listening"').catch(() => "ended" as const)]);
     if (end === "ended") {
-      // Somebody else's tests, or broker, are on this machine.
+      // Another run of these tests, or a broker, uses the port.
       assert.match((await broker.ended).stderr, /port 9100/i);
       return;
     }

@@ -5,7 +5,7 @@ import { type TemporaryBus, temporaryBus } from "../support/bus.ts";
 import { run, type Server, waitUntil } from "../support/program.ts";
 import { letSecondsPass } from "../support/sessions.ts";
 
-/** What it prints, as a value. */
+/** The output, as a value. */
 async function value(bus: TemporaryBus, ...words: string[]) {
   return Object(await bus.answer(...words, "--json"));
 }

@@ -22,7 +22,7 @@ async function connected(agent: As, role: string): Promise<string> {
   return String((await agent("POST /peers/connect", { role })).id);
 }
 
-/** What one must be known for. */
+/** The requests that need a known caller. */
 const acts: readonly string[] = [
   "POST /peers/connect",
   "POST /peers/ID/heartbeat",
@@ -133,7 +133,7 @@ suite("sessions in secure mode", { concurrency: 4 }, () => {
     const { id } = Object(await bus.answer("connect", "backend", "--json"));
     const { error } = await herald(`GET /commands/${id}/wait?timeout=0`, undefined, 403);
     assert.equal(error, `not allowed: the session ${id} was connected without a token: connect again`);
-    // Who opens the database itself is past it: the file's owner decided that.
+    // A process that opens the database itself is not asked: its file's permissions decided that.
     await expectSuccess(bus.run("command", "send", id, "x"));
     assert.equal((await bus.run("command", "wait", id)).code, 0);
     await (await as(bus, server, "ops"))(`POST /peers/${id}/heartbeat`);

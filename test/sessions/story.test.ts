@@ -16,7 +16,7 @@ async function broker(bus: TemporaryBus, port: number): Promise<Server> {
 interface Session extends AsyncDisposable {
   readonly id: string;
   readonly program: Program;
-  /** What it has said so far, a value each. */
+  /** Its output so far, one value per line. */
   told(): Promise<readonly Readonly<Record<string, unknown>>[]>;
 }
 
@@ -204,7 +204,7 @@ suite("four sessions", () => {
     const names = new Set(signals.map(({ name }) => name));
     for (const name of done.signals) assert.ok(names.has(name), `the signal ${name}`);
     for (const one of commands) {
-      // What follows from an end is there exactly where the end is.
+      // The consequences of an end are stored exactly where the end is.
       assert.equal(names.has(`${one.action}_done`), one.status === "acked", one.action);
     }
     assert.equal((await askFor(again, `GET /peers/${id}`)).peer.role, "backend");

@@ -75,7 +75,7 @@ natsSuite("the log of a bus on NATS", (server) => {
         await assert.rejects(connect(store, "x"), lost);
         await assert.rejects(idsOf(store), lost);
       }
-      // What the sentence says to do.
+      // Follow the sentence's advice.
       for (const name of [sessions, bodies]) await streams.delete(name).catch(() => {});
       await using later = await openNatsBus(address);
       await connect(later.store, "new");

@@ -127,7 +127,7 @@ test("asking what has changed is as quick on many messages as on few, the first 
   assert.ok(quickest < 5, `it took ${quickest} ms`);
 });
 
-/** What costs nothing, though it is called a scan: a single row, or the few rows of sqlite_sequence and of the channels. */
+/** Scans that cost nothing: of a single row, or of the few rows of sqlite_sequence and of the channels. */
 function isFree(step: string): boolean {
   return /^SCAN (CONSTANT ROW|sqlite_sequence|channel_counts)\b/.test(step);
 }

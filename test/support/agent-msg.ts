@@ -12,7 +12,7 @@ export interface Home extends Disposable {
   /** agent-msg, to its end. */
   run(...words: string[]): Promise<Result>;
   start(words: readonly string[], starting?: Starting): Program;
-  /** What it prints where it succeeds. */
+  /** The output of a command that succeeds. */
   prints(...words: string[]): Promise<string>;
   /** el-ipc on the same bus. */
   bus(...words: string[]): Promise<Result>;

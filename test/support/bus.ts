@@ -23,7 +23,7 @@ export interface TemporaryBus extends Disposable {
   /** Writes a file of the bus's folder, for its owner alone as a key must be; answers with its path. */
   place(name: string, content: string | Uint8Array): string;
   run(...words: string[]): Promise<Result>;
-  /** What it prints, as a value; throws where it fails. */
+  /** The output of a command, as a value; throws where it fails. */
   answer(...words: string[]): Promise<unknown>;
   start(words: readonly string[], starting?: Starting): Program;
   serve(more?: Environment, ...words: string[]): Promise<Server>;

@@ -18,7 +18,7 @@ const clocks: Readonly<Record<string, (speed: number) => void>> = {
   uptime: (speed) => {
     process.uptime = () => uptime() * speed;
   },
-  /** What an HTTP server waits for, and how often it looks. */
+  /** The timeouts of an HTTP server, and how often it checks them. */
   servers: (speed) =>
     Object.assign(http, {
       createServer(options: Readonly<Record<string, unknown>>, handle: http.RequestListener) {

@@ -75,7 +75,7 @@ export interface RawConnection extends Disposable {
   readonly socket: Socket;
   /** All that came until the other end closed, or reset. */
   readonly all: Promise<string>;
-  /** What has come so far. */
+  /** The text received so far. */
   soFar(): string;
 }
 

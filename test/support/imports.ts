@@ -1,4 +1,4 @@
-/** What a source file takes in from elsewhere. */
+/** An import of a source file. */
 export interface Import {
   /** Undefined where the name isn't written out, so that nobody can say what it is. */
   readonly module: string | undefined;

@@ -17,7 +17,7 @@ export function blocksOf(text: string): Block[] {
   });
 }
 
-/** What stands under a heading, with the headings below it. */
+/** The text under a heading, with the headings below it. */
 export function section(text: string, heading: string): string {
   const lines = text.split("\n");
   const depths = headingDepths(lines);

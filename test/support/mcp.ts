@@ -131,7 +131,7 @@ function fetchOptions({ headers = {}, vanish }: Options) {
   };
 }
 
-/** What is marked as somebody's words, with what stands before it. */
+/** The quoted words of others, with the line before them. */
 const QUOTED = /(?:#(\d+) )?<data from="([^"]*)" trust="(\w+)">([\s\S]*?)<\/data>/g;
 
 interface Quoted {

@@ -24,7 +24,7 @@ export interface Program extends AsyncDisposable {
 }
 
 export interface Starting {
-  /** What its standard input holds; null leaves it open, with nothing in it. */
+  /** The contents of its standard input; null leaves it open and empty. */
   readonly input?: string | Uint8Array | null;
   /** Options of Node itself. */
   readonly node?: readonly string[];
@@ -55,7 +55,7 @@ export function temporaryHome(): string {
   return home;
 }
 
-/** What a started program sees of this process's environment: where to find programs, and nothing else. */
+/** The environment of a started program: where to find programs, and nothing else of this process's. */
 export function environmentOf(more: Environment): Environment {
   return { PATH: process.env.PATH ?? "", HOME: temporaryHome(), ...more };
 }

@@ -20,7 +20,7 @@ export interface Bus extends Disposable {
   runWith(more: Variables, ...words: string[]): Promise<Result>;
   start(...words: string[]): ReturnType<typeof start>;
   serve(more?: Variables, ...words: string[]): Promise<Server>;
-  /** What an agent has unread on the database itself. */
+  /** The unread messages of an agent, read from the database itself. */
   read(channel: string, agent: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   sql(statement: string, ...values: (string | number)[]): readonly Readonly<Record<string, unknown>>[];
 }

@@ -50,7 +50,7 @@ export interface Message {
   readonly ts: number;
 }
 
-/** What a server answers: of these, what was asked for. */
+/** The answer of a server, with the fields that a test asks for. */
 export interface ServerAnswer {
   readonly ok: boolean;
   readonly error: string;
@@ -157,7 +157,7 @@ function isWatchedEvent(value: unknown): value is WatchedEvent {
   return isServerAnswer(value) && "type" in value && "data" in value;
 }
 
-/** What is told of as it changes; there may be more, that is only counted or summed up. */
+/** Types of events that are sent each time; others are counted or summed up. */
 const CHANGE = /^(snapshot|message|peer_\w+|command_\w+|signal_\w+)$/;
 
 export interface Watch extends Disposable {

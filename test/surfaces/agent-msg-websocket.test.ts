@@ -29,7 +29,7 @@ async function connected(home: Home, agent: string, url: string): Promise<Progra
   const program = home.start(["connect", "-a", agent, "-u", url], { input: null });
   const said = await program.untilPrinted("Listening for messages...\n");
   const expected = `Connecting to ${url} as ${agent}...\n✓ Connected as ${agent}\nListening for messages...\n`;
-  // What waited for it may follow at once.
+  // Messages that waited for the agent may follow at once.
   if (said.startsWith(expected)) return program;
   await program[Symbol.asyncDispose]();
   return assert.fail(said);
@@ -215,7 +215,7 @@ suite("agent-msg over WebSocket", { concurrency: 4 }, () => {
 
     await using first = sit();
     await first.untilPrinted("Listening for messages...");
-    // Who is there has been learned once /who says it.
+    // Once /who names an agent, the client knows that it is there.
     first.child.stdin.write("/who\r");
     await first.untilPrinted("friendly-agent (online)");
     // By hand: what comes in one piece was pasted, and a tab in it is a tab.

@@ -5,7 +5,7 @@ import { contentsOf, secureBus, type TemporaryBus, tcpPortOf, temporaryBus, text
 import { ask, startStandIn, startStandInSocket } from "../support/http.ts";
 import { type Server, untilListening, waitUntil } from "../support/program.ts";
 
-/** Somebody on another machine: no database there, only an address. */
+/** A user on another machine: no database there, only an address. */
 function remoteTo(bus: TemporaryBus, server: { readonly url: string }): TemporaryBus {
   return bus.with({ IPC_URL: server.url, IPC_DB_PATH: "/nonexistent/bus.db" });
 }

@@ -22,7 +22,7 @@ async function refuses(bus: TemporaryBus, words: string[], sentence: RegExp | st
   refused(await bus.run(...words), sentence);
 }
 
-/** What the same words say without a process of their own. */
+/** The outcome of the same words without a process of their own. */
 function saysOf(name: string, words: readonly string[], message: string): void {
   const verb = operations.find((operation) => operation.name === name);
   assert.ok(verb !== undefined);

@@ -11,10 +11,10 @@ import { askLine, connectLines, connectWebSocket } from "../support/sockets.ts";
 
 const WANTED = amount(300, 10_000, "CONNECTIONS");
 
-/** What a process has open besides. */
+/** Files that a process has open besides its connections. */
 const OTHER_FILES = 500;
 
-/** So many are opened at the same moment. */
+/** Connections opened at the same moment. */
 const BATCH = 500;
 
 /** Every so many wait for something else. */
@@ -41,7 +41,7 @@ async function openEach<T>(count: number, open: (index: number) => Promise<T>): 
   return opened;
 }
 
-/** What a process has in memory, in KiB. */
+/** The memory of a process, in KiB. */
 function memoryOf({ child }: Server): number {
   return Number(execFileSync("ps", ["-o", "rss=", "-p", String(child.pid)], { encoding: "utf8" }));
 }
@@ -74,7 +74,7 @@ function watchHealth({ url }: Server): Watch {
   };
 }
 
-/** Whoever comes beside all these has its turn, on each surface. */
+/** A newcomer beside all these connections is served, on each surface. */
 async function everybodyElseIsAnswered(bus: TemporaryBus, server: Server, tcpPort: number): Promise<void> {
   assert.equal((await askLine(tcpPort, { op: "post", to: "late", from: "me", msg: "hello" })).ok, true);
   using socket = await connectWebSocket(server.port);

@@ -39,7 +39,7 @@ for (;;) {
   try {
     await (surface === "tcp" ? overTcp() : overWebSocket());
   } catch {
-    // Whatever broke: once more.
+    // The connection broke: connect again.
   }
   await new Promise((resolve) => setTimeout(resolve, 20));
 }

@@ -11,10 +11,10 @@ import { askLine, connectLines, connectWebSocket } from "../support/sockets.ts";
 
 const MiB = 1024 * 1024;
 
-/** What says in WebSocket that one goes. */
+/** The opcode of a WebSocket frame that closes a connection. */
 const CLOSE = 0x8;
 
-/** What a process has in memory, in MiB. */
+/** The memory of a process, in MiB. */
 function memoryOf({ child }: Server): number {
   const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1_024;

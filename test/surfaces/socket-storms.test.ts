@@ -1,4 +1,4 @@
-// What breaks again and again: clients and servers that are killed at any moment, on each socket surface.
+// Clients and servers that are killed at any moment, again and again, on each socket surface.
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";

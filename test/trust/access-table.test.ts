@@ -82,7 +82,7 @@ const ORIGINS = [
   { from: "beyond", headers: { "X-Forwarded-For": "203.0.113.9" } },
 ] as const;
 
-/** What the table says of a request, as the status that it is answered with. */
+/** The status that the table gives a request. */
 function expected(row: Row, place: Place, from: "local" | "beyond", proof: number): number {
   const isToken = proof >= 2;
   const known = isToken ? place.mode !== "open" : proof === 1 && place.hasKey;
@@ -220,7 +220,7 @@ suite("the access table", { concurrency: 2 }, () => {
 const template = await secureBus();
 template[Symbol.dispose]();
 
-/** Who opened the database itself may do all that its file lets them; in secure mode sends and registrations are signed. */
+/** A process that opened the database may do all that the file lets it; in secure mode sends and registrations are signed. */
 const COMMANDS: readonly (readonly [words: string, open: boolean, secure: boolean])[] = [
   ["health", true, true],
   ["health quiet herald", true, true],

@@ -19,7 +19,7 @@ after(async () => {
 const KEY = "an-api-key-of-thirty-two-characters";
 const body = { channel: "builds", sender: "a", content: "x" };
 
-/** What is answered to these bytes until the other end closes, or a while has passed. */
+/** The answer to these bytes, until the other end closes or a while has passed. */
 function said(port: number, bytes: string, milliseconds = 2_000): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(bytes, "latin1"));

@@ -32,7 +32,7 @@ const PYTHON = "/usr/bin/python3";
 const noOpenssl = missing("openssl", ["version"]);
 const noPython = missing(PYTHON, ["-c", "import cryptography.hazmat.primitives.asymmetric.ed25519"]);
 
-/** What the command line would send to a server: the body of its request. */
+/** The body of the request that the command line would send to a server. */
 async function sentByUs(sender: string, key: string): Promise<Readonly<Record<string, unknown>>> {
   let body: Readonly<Record<string, unknown>> = {};
   const listener = createServer(async (request, response) => {

@@ -63,7 +63,7 @@ suite("what reading promises", { concurrency: 4 }, () => {
       "GET /health?channel=quiet&agent=b",
       "GET /channels",
     ];
-    // What the server says of its own work, since a clock would count that of others too.
+    // The server's own measure of its work: a clock would count that of other processes, too.
     const worked = async () =>
       Number(/^process_cpu_seconds_total (\S+)/m.exec((await server.ask("GET /metrics")).text)?.[1]);
     for (const what of asked) {

@@ -21,7 +21,7 @@ import { openLocalBus } from "../support/store.ts";
 
 const said = { channel: "builds", content: "x" };
 
-/** What the alarms say, oldest first; nobody's watermark moves. */
+/** The alarms, oldest first; no watermark moves. */
 function alarms(bus: Bus): readonly Readonly<Record<string, unknown>>[] {
   const rows = bus.sql("SELECT sender, content, signature FROM messages WHERE channel = 'security' ORDER BY id");
   return rows.map(({ sender, content, signature }) => {

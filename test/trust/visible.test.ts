@@ -6,7 +6,7 @@ import { connectLines, connectWebSocket } from "../support/sockets.ts";
 
 type Seen = readonly string[];
 
-/** What a list names. */
+/** The names in a list. */
 const named = (list: unknown, field: string): Seen =>
   Object(list)
     .map((one: Readonly<Record<string, unknown>>) => one[field])

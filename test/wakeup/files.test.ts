@@ -156,7 +156,7 @@ for (const [what, clean] of cleanings) {
       const heard = assertHeard(bell);
       clean(folder);
       await heard;
-      // What else the cleaning tells the watcher.
+      // Further events that the cleaning causes.
       await bell.wait(never, 30);
       far.ring("a");
       await assertHeard(bell);

@@ -55,7 +55,7 @@ export const bareFanServer: FanContender = {
     }),
 };
 
-/** What else is installed that can do this. The original can't: one long-poll keeps its server from all else. */
+/** The other installed programs that can do this. The original can't: one long-poll blocks its server. */
 export function otherFanServers({ neighbours: { redis, nats, mosquitto } }: Setting): FanContender[] {
   return [
     redis && {

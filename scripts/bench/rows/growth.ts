@@ -13,7 +13,7 @@ const ROUNDS = { quick: 2, usual: 5, long: 5 } as const;
 const SECONDS = { quick: 0.05, usual: 0.2, long: 0.3 } as const;
 const WHOLE_COMMANDS = 3;
 
-/** What a worker is asked, and what the original has for it. */
+/** The steps of a worker, and the original's step for each. */
 const STEPS = [
   { step: "pending", work: "unread count, quiet channel", original: "pending" },
   { step: "health", work: "health of an agent", original: "pending" },

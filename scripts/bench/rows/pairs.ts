@@ -16,7 +16,7 @@ const DROPPED = 10;
 /** Before each message, so that whoever waits is asleep again. */
 const SETTLE_MS = 4;
 
-/** Who sends to whom. Each is a process of its own, on one database. */
+/** The sender and the receiver, each a process of its own on one database. */
 interface Pair {
   readonly name: string;
   send(text: string): Promise<unknown>;

@@ -11,10 +11,10 @@ export interface LoadTask {
   readonly signing?: Signing;
 }
 
-/** So many requests a second are signed in advance; a server that takes more ends the round early. */
+/** Requests per second that are signed in advance; a server that takes more ends the round early. */
 const SIGNED_A_SECOND = 15_000;
 
-/** What is on its way when the time is up is waited for, so that it disturbs nobody else's round; so long at most. */
+/** Requests in flight at the end are awaited for at most this long, so that they disturb no other round. */
 const LATE_MS = 10_000;
 
 const task: LoadTask = JSON.parse(taskText());
@@ -36,7 +36,7 @@ await answerLines(async () => {
 });
 process.exit(0);
 
-/** So many conversations with the server as `talk` is called, until `end`, or until there is nothing more to send. */
+/** Runs this many conversations with the server by `talk`, until `end` or until nothing is left to send. */
 function createLoad({ all, again }: Requests) {
   const counts = { answered: 0, failed: 0, broken: 0 };
   let next = 0;

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { readPrivateKey } from "../../../src/core/keys.ts";
 import { createStamp, messageBytes, messageBytesV1, sign } from "../../../src/core/signature.ts";
 
-/** Who signs what is sent, and for which bus. */
+/** The signer of messages, and the bus that it signs for. */
 export interface Signing {
   readonly version: 1 | 2;
   readonly keyFile: string;

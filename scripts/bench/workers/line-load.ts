@@ -37,7 +37,7 @@ async function redisSender(): Promise<() => Promise<boolean>> {
     typeof (await redis.command("XADD", "bench", "*", "sender", "herald", "content", TEXT)) === "string";
 }
 
-/** What is sent in one turn of the event loop leaves in one write, as any client would do it. */
+/** Requests of one turn of the event loop leave in one write, as any client would send them. */
 async function lineSender(): Promise<() => Promise<boolean>> {
   const socket = connect({ port: task.port, host: "127.0.0.1", noDelay: true });
   await new Promise((resolve) => socket.once("connect", resolve));

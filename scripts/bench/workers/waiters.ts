@@ -8,13 +8,13 @@ export interface WaitersTask {
   readonly kind: "long-poll" | "sse" | "redis" | "nats" | "mosquitto";
   readonly port: number;
   readonly count: number;
-  /** What the message says, and nothing else that a server writes. */
+  /** The text of the message, which nothing else that a server writes contains. */
   readonly text: string;
   /** Each waits for a channel of its own. */
   readonly apart?: boolean;
 }
 
-/** So many connect at once: more would overrun what a server can keep waiting. */
+/** Connections opened at once: more would overrun a server's backlog. */
 const AT_ONCE = 64;
 
 const task: WaitersTask = JSON.parse(taskText());

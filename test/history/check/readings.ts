@@ -6,7 +6,7 @@ const MAILBOX_LEASE_MS = 10_000;
 
 type Printed = Extract<Event, { kind: "printed" }>;
 
-/** What one read, fetch or stream printed. */
+/** The output of one read, fetch or stream. */
 interface Batch {
   readonly who: string;
   readonly asked: number;

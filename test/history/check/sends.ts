@@ -12,7 +12,7 @@ export interface Fate {
   readonly gone: "pruned" | "reset" | undefined;
 }
 
-/** What became of each message that anybody tried to send, by its key. */
+/** The outcome of each attempted send, by its key. */
 export function fates({ events, left }: History): ReadonlyMap<string, Fate> {
   const stored = grouped(left.messages, ({ key }) => key);
   const acknowledged = grouped(ofKind(events, "acknowledged"), ({ key }) => key);
@@ -38,7 +38,7 @@ export function fates({ events, left }: History): ReadonlyMap<string, Fate> {
   return new Map([...invoked].map((entry) => [entry[0], fate(entry)]));
 }
 
-/** What is stored is what was sent: nothing acknowledged is lost, nothing is there twice, and ids grow as answers came. */
+/** The store holds what was sent: nothing acknowledged is lost, nothing is there twice, and ids grow as answers came. */
 export function sendFaults(history: History): string[] {
   const known = fates(history);
   return [
@@ -67,7 +67,7 @@ function faultsOf({ key, invokedAt, acknowledged, refused, stored, gone }: Fate)
   ];
 }
 
-/** What is sent after the answer to another send gets a higher id. */
+/** A send that begins after the answer to another gets a higher id. */
 function orderFaults(events: readonly Event[]): string[] {
   const begun = new Map<string, number>();
   let highest = 0;

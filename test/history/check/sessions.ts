@@ -1,7 +1,7 @@
 import { type Event, type History, type LeftOrder, ofKind } from "../events.ts";
 import { grouped } from "./sends.ts";
 
-/** What was ordered is done, once, by one at a time; signals show what was last set; who was registered is there. */
+/** Each command is done once, by one session at a time; signals show their last value; registered agents are there. */
 export function sessionFaults(history: History): string[] {
   return [...orderFaults(history), ...signalFaults(history.events), ...registrationFaults(history)];
 }

@@ -14,7 +14,7 @@ export function violations(history: History): readonly string[] {
   ];
 }
 
-/** Whatever fails says in one sentence why. */
+/** Each violation is one sentence that says why. */
 function sentenceFaults({ events }: History): string[] {
   return ofKind(events, "said")
     .filter(({ text }) => !/^Error: (?!Internal error)[^\n]+\n?$/.test(text))

@@ -16,7 +16,7 @@ export interface Kept {
   /** The database's path, or the address of a bus on a NATS server. */
   readonly where: string;
   readonly environment: Environment;
-  /** Who has never consumed anything is nobody whom `prune --consumed` could wait for. */
+  /** Lets each agent consume once: `prune --consumed` waits for no other agents. */
   introduce(readers: readonly Place[]): Promise<void>;
   /** As if the ten seconds had gone by for which what a mailbox handed out is nobody else's. */
   leasesEnd(): Promise<void>;

@@ -105,7 +105,7 @@ export async function run({ seed, seconds, secure, reset: resets, disk, nats }: 
 /** A busy machine gets more time to do what there is to check. */
 const MAX_MORE_MS = 30_000;
 
-/** So much must have happened that having found nothing means something. Logs of processes come when they end. */
+/** Enough must have happened for "no violations" to mean something. Logs of processes come when they end. */
 function isEnough({ events }: World): boolean {
   const count = (wanted: Doing["kind"]) => events.filter(({ kind }) => kind === wanted).length;
   return count("acknowledged") > 50 && count("printed") > 100 && count("done") > 2;

@@ -24,7 +24,7 @@ export async function buildPrograms(folder: string): Promise<{ writer: string; r
   return { writer: join(folder, "writer-process.mjs"), reader: join(folder, "reader-process.mjs") };
 }
 
-/** Somebody whose log is his standard output: killed in the middle of whatever he does, and begun anew. */
+/** A process whose log is its standard output. It is killed in the middle of its work and started again. */
 export async function workAndDie(
   world: World,
   name: string,
@@ -49,7 +49,7 @@ async function live(world: World, program: Program, chance: Chance): Promise<voi
   else program.child.kill("SIGKILL");
 }
 
-/** What a log holds, whole lines only: a line that was cut off says nothing. */
+/** The complete lines of a log. A line that was cut off says nothing. */
 function logged(text: string): Event[] {
   return text
     .split("\n")
