@@ -1,4 +1,5 @@
 import { THIS_PROCESS } from "../../../src/core/access.ts";
+import type { Bus } from "../../../src/core/bus.ts";
 import { send } from "../../../src/core/messages.ts";
 import { readEnvironment } from "../../../src/environment.ts";
 import { openBus } from "../../../src/open.ts";
@@ -67,7 +68,9 @@ async function deliver(courier: Courier, text: string) {
   const printed = performance.now();
   if (!line.includes(text)) throw new Error(`${courier.name} printed ${line} instead of ${text}`);
   await stored;
-  return { called, printed, committed: courier.committed?.() ?? called };
+  const committed = courier.committed?.() ?? called;
+  if (committed < called) throw new Error(`${courier.name} didn't say when it stored ${text}`);
+  return { called, printed, committed };
 }
 
 function linesOf(
@@ -100,11 +103,11 @@ async function ourCourier(folder: Folder, durability: Durability, stack: AsyncDi
   const variables = on(folder, "bus.db", durability);
   const bus = stack.use(await openBus(readEnvironment(variables), { port: () => 0 }));
   let committed = 0;
-  const wakeup = {
-    ...bus.wakeup,
-    ring(topic: string) {
+  const noting: Bus = {
+    ...bus,
+    notify(changed) {
       committed = performance.now();
-      bus.wakeup.ring(topic);
+      bus.notify(changed);
     },
   };
   const message = { channel: "bench", sender: "herald", signature: undefined };
@@ -115,7 +118,7 @@ async function ourCourier(folder: Folder, durability: Durability, stack: AsyncDi
     name: "ours",
     durable: true,
     printer,
-    send: (content) => send({ ...bus, wakeup }, { ...message, content }, THIS_PROCESS),
+    send: (content) => send(noting, { ...message, content }, THIS_PROCESS),
     committed: () => committed,
   };
 }
